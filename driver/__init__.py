@@ -1,0 +1,1 @@
+"""i-PI: wire protocol, transports, the serving loop, launching, the command line."""

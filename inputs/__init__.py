@@ -1,0 +1,1 @@
+"""Ready i-PI inputs, structures and the shipped model."""

@@ -1,0 +1,1 @@
+"""From data sets to a fitted model: reading, fitting, error reports."""

@@ -1,0 +1,92 @@
+"""What an evaluation answers, and what anything that answers must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from .errors import PropertyError
+from .structures import Batch
+
+PROPERTIES = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges")
+
+
+class Response:
+    """Properties of every bead of a batch; reading one that was not evaluated raises.
+
+    Parameters
+    ----------
+    **arrays : ndarray of float64
+        Any of ``energy`` (beads,) in eV; ``forces`` (beads, atoms, 3) in eV/Å; ``virial`` (beads, 3, 3) in eV, the
+        negative derivative of the energy with respect to strain; ``dipole`` (beads, 3) in e·Å; ``polarizability``
+        (beads, 3, 3) in Å³; ``born_charges`` (beads, atoms, 3, 3) in e, row displacement, column dipole component.
+    """
+
+    def __init__(self, **arrays: np.ndarray):
+        self._arrays = {name: array for name, array in arrays.items() if array is not None}
+        unknown = set(self._arrays) - set(PROPERTIES)
+        if unknown:
+            raise PropertyError(f"unknown property {sorted(unknown)}; allowed are {list(PROPERTIES)}")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._arrays:
+            raise PropertyError(f"property '{name}' was not evaluated; available here: {list(self._arrays)}")
+        return self._arrays[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the properties that were evaluated."""
+        return tuple(self._arrays)
+
+    @property
+    def energy(self) -> np.ndarray:
+        """Potential energy in eV, shape (beads,)."""
+        return self["energy"]
+
+    @property
+    def forces(self) -> np.ndarray:
+        """Forces in eV/Å, shape (beads, atoms, 3)."""
+        return self["forces"]
+
+    @property
+    def virial(self) -> np.ndarray:
+        """Negative strain derivative of the energy in eV, shape (beads, 3, 3)."""
+        return self["virial"]
+
+    @property
+    def dipole(self) -> np.ndarray:
+        """Dipole in e·Å, shape (beads, 3)."""
+        return self["dipole"]
+
+    @property
+    def polarizability(self) -> np.ndarray:
+        """Polarizability in Å³, shape (beads, 3, 3)."""
+        return self["polarizability"]
+
+    @property
+    def born_charges(self) -> np.ndarray:
+        """Born effective charges ∂μ/∂r in e, shape (beads, atoms, 3, 3): row displacement, column dipole component."""
+        return self["born_charges"]
+
+
+class Evaluator(Protocol):
+    """Anything that answers for a batch of beads: the integrated model, a baseline, a sum of both."""
+
+    @property
+    def species(self) -> tuple[int, ...]:
+        """Atomic numbers that can be evaluated; empty if any can."""
+        ...
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Properties that can be asked for, a subset of ``PROPERTIES``."""
+        ...
+
+    def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
+        """Answer the wanted properties for every bead."""
+        ...

@@ -1,0 +1,110 @@
+"""What is evaluated: a batch of beads, which are frames of one system with the same atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+
+from .errors import StructureError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Beads of a ring polymer, or frames of a trajectory: same atoms, each with its own positions and cell.
+
+    Parameters
+    ----------
+    numbers : ndarray of int32, shape (atoms,)
+        Atomic numbers, the same for every bead.
+    positions : ndarray of float64, shape (beads, atoms, 3)
+        Cartesian positions in Å; they need not be wrapped into the cell.
+    cells : ndarray of float64, shape (beads, 3, 3)
+        Lattice vectors in Å, one per row.  Rows of directions that are not periodic are ignored.
+    periodic : ndarray of bool, shape (3,)
+        Whether each lattice direction is periodic.
+
+    Raises
+    ------
+    StructureError
+        If a shape does not fit, or a position or cell is not finite.
+    """
+
+    numbers: np.ndarray
+    positions: np.ndarray
+    cells: np.ndarray
+    periodic: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numbers", np.ascontiguousarray(self.numbers, dtype=np.int32))
+        object.__setattr__(self, "positions", np.ascontiguousarray(self.positions, dtype=np.float64))
+        object.__setattr__(self, "cells", np.ascontiguousarray(self.cells, dtype=np.float64))
+        object.__setattr__(self, "periodic", np.ascontiguousarray(self.periodic, dtype=np.bool_))
+        self._check_shapes()
+        self._check_values()
+
+    def _check_shapes(self) -> None:
+        atoms = self.numbers.shape[0] if self.numbers.ndim == 1 else -1
+        beads = self.positions.shape[0] if self.positions.ndim == 3 else -1
+        expected = {"numbers": (atoms,), "positions": (beads, atoms, 3), "cells": (beads, 3, 3), "periodic": (3,)}
+        for name, shape in expected.items():
+            received = getattr(self, name).shape
+            if received != shape:
+                raise StructureError(
+                    f"{name} has shape {received}; expected numbers (atoms,), positions (beads, atoms, 3), "
+                    f"cells (beads, 3, 3) and periodic (3,)"
+                )
+
+    def _check_values(self) -> None:
+        if not np.isfinite(self.positions).all():
+            bead, atom, axis = np.argwhere(~np.isfinite(self.positions))[0]
+            value = self.positions[bead, atom, axis]
+            raise StructureError(f"position of atom {atom} in bead {bead} is {value} along {'xyz'[axis]}; must be finite")
+        if not np.isfinite(self.cells).all():
+            bead = np.argwhere(~np.isfinite(self.cells))[0][0]
+            raise StructureError(f"cell of bead {bead} is {self.cells[bead].tolist()} Å; all entries must be finite")
+
+    @property
+    def beads(self) -> int:
+        """Number of beads."""
+        return self.positions.shape[0]
+
+    @property
+    def atoms(self) -> int:
+        """Number of atoms of one bead."""
+        return self.positions.shape[1]
+
+    @classmethod
+    def from_ase(cls, structures: Atoms | Sequence[Atoms]) -> Batch:
+        """Make a batch from one structure, or from several with the same atoms in the same order.
+
+        Parameters
+        ----------
+        structures : ase.Atoms or sequence of ase.Atoms
+            Positions and cells in Å.
+
+        Raises
+        ------
+        StructureError
+            If the structures differ in their atoms or in their periodic directions, or there is none.
+        """
+        frames = [structures] if isinstance(structures, Atoms) else list(structures)
+        if not frames:
+            raise StructureError("no structure was given; a batch needs at least one")
+        first = frames[0]
+        for index, frame in enumerate(frames):
+            same = np.array_equal(frame.numbers, first.numbers) and np.array_equal(frame.pbc, first.pbc)
+            if not same:
+                raise StructureError(
+                    f"structure {index} ({frame.get_chemical_formula()}, periodic {frame.pbc.tolist()}) differs from the "
+                    f"first ({first.get_chemical_formula()}, periodic {first.pbc.tolist()}); "
+                    "a batch holds the same atoms in the same order"
+                )
+        return cls(
+            numbers=first.numbers,
+            positions=np.array([frame.positions for frame in frames]),
+            cells=np.array([frame.cell.array for frame in frames]),
+            periodic=first.pbc,
+        )

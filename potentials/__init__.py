@@ -1,0 +1,1 @@
+"""What gives an energy: the learned energy head, pair repulsion, baselines."""

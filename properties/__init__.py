@@ -1,0 +1,1 @@
+"""What is read from the same density as the energy: dipole and polarizability."""

@@ -1,0 +1,1 @@
+"""Compiled kernels: flat arrays in, caller-owned arrays out."""

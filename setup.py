@@ -1,0 +1,54 @@
+"""Build beadwise: the top-level folders are the rooms of the package ``beadwise``.
+
+Metadata lives in ``pyproject.toml``.  This file maps folders to packages and compiles the kernels.
+Set ``BEADWISE_DEBUG=1`` while building to compile with bounds checks and without optimisation.
+"""
+
+import os
+import sys
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+ROOMS = ["pyx", "model", "potentials", "properties", "learning", "driver", "inputs"]
+DEBUG = os.environ.get("BEADWISE_DEBUG") == "1"
+CAN_USE_OPENMP = sys.platform.startswith("linux")
+
+
+def extension(name: str, depends: list[str]) -> Extension:
+    """One compiled kernel: ``pyx/<name>.pyx`` with the C++ headers it is built from."""
+    openmp = ["-fopenmp"] if CAN_USE_OPENMP else []
+    optimise = ["-O0", "-g"] if DEBUG else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+    return Extension(
+        f"beadwise.pyx.{name}",
+        [f"pyx/{name}.pyx"],
+        depends=[f"pyx/{header}" for header in depends],
+        include_dirs=[numpy.get_include(), "pyx"],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        extra_compile_args=["-std=c++17", *optimise, *openmp],
+        extra_link_args=openmp,
+        language="c++",
+    )
+
+
+setup(
+    packages=[f"beadwise.{room}" for room in ROOMS],
+    package_dir={f"beadwise.{room}": room for room in ROOMS},
+    package_data={
+        "beadwise.inputs": ["*.xml", "*.xyz", "*.safetensors", "*.dat", "*.toml"],
+        "beadwise.pyx": ["*.hpp"],
+    },
+    ext_modules=cythonize(
+        [
+            extension("kernel", ["neighbours.hpp", "harmonics.hpp", "radial.hpp"]),
+        ],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": DEBUG,
+            "wraparound": False,
+            "initializedcheck": DEBUG,
+            "cdivision": True,
+        },
+    ),
+)
