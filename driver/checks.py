@@ -1,0 +1,87 @@
+"""Guards of the serving loop: what must hold before anything is evaluated, and before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from ..model import PROPERTIES, Evaluator, PropertyError, Response, StructureError
+
+ALWAYS_SENT = ("energy", "forces", "virial")
+SMALLEST_VOLUME = 1e-3
+
+
+def wanted_properties(evaluator: Evaluator, want: Sequence[str]) -> tuple[str, ...]:
+    """Properties to evaluate, in the order of ``PROPERTIES``: the wanted ones and those that i-PI always reads.
+
+    Raises
+    ------
+    PropertyError
+        If one is unknown, or the evaluator does not provide it.
+    """
+    unknown = [name for name in want if name not in PROPERTIES]
+    if unknown:
+        raise PropertyError(f"unknown property '{unknown[0]}'; allowed are {', '.join(PROPERTIES)}")
+    wanted = tuple(name for name in PROPERTIES if name in want or name in ALWAYS_SENT)
+    missing = [name for name in wanted if name not in evaluator.properties]
+    if missing:
+        raise PropertyError(f"this model does not provide {missing[0]}; it provides {', '.join(evaluator.properties)}")
+    return wanted
+
+
+def check_species(evaluator: Evaluator, numbers: np.ndarray) -> np.ndarray:
+    """Return the atomic numbers as an int32 array of shape (atoms,) if the evaluator knows all of them.
+
+    Raises
+    ------
+    StructureError
+        If the evaluator does not know one, or there is none.
+    """
+    numbers = np.asarray(numbers, dtype=np.int32).reshape(-1)
+    if len(numbers) == 0:
+        raise StructureError("the structure has no atom; at least one is needed")
+    known = np.asarray(evaluator.species, dtype=np.int32)
+    unknown = np.flatnonzero(~np.isin(numbers, known)) if len(known) else []
+    if len(unknown):
+        raise StructureError(
+            f"atom {unknown[0]} is {_symbol(numbers[unknown[0]])}, which this model does not know; "
+            f"it knows {', '.join(map(_symbol, known))}"
+        )
+    return numbers
+
+
+def check_atoms(received: int, expected: int) -> None:
+    """Raise StructureError if i-PI does not send as many atoms as there are species."""
+    if received != expected:
+        raise StructureError(f"i-PI sent {received} atoms; the structure that gives their species has {expected}")
+
+
+def check_cells(cells: np.ndarray) -> None:
+    """Raise StructureError if a cell, shape (beads, 3, 3) in Å, is not finite or spans no volume."""
+    volumes = np.abs(np.linalg.det(cells))
+    # written so that a volume that is not a number fails, too
+    unusable = np.flatnonzero(~(volumes > SMALLEST_VOLUME))
+    if len(unusable):
+        bead = unusable[0]
+        raise StructureError(
+            f"cell of bead {bead} is {cells[bead].tolist()} Å with volume {volumes[bead]:.3g} Å³; "
+            "must be finite and span a volume, as every direction is periodic"
+        )
+
+
+def check_finite(response: Response) -> None:
+    """Raise StructureError if anything that was evaluated is not finite: i-PI would carry it into every bead."""
+    for name in response.names:
+        finite = np.isfinite(response[name])
+        if not finite.all():
+            bead = np.argwhere(~finite)[0][0]
+            raise StructureError(
+                f"{name} of bead {bead} is not finite; the structure is outside what the model can answer"
+            )
+
+
+def _symbol(number: int) -> str:
+    """Chemical symbol, or the number itself if there is none."""
+    return chemical_symbols[number] if 0 < number < len(chemical_symbols) else f"element {number}"

@@ -1,0 +1,48 @@
+"""What i-PI gets beyond energy, forces and virial: a JSON dictionary for every bead, in atomic units.
+
+i-PI writes any key to its trajectories (``extra_type``) and reads ``dipole`` and ``BEC`` itself when the dynamics is
+driven by a field.  It accepts neither a list nor the key ``raw``, and wants the same keys for every bead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..model import Response
+from .units import to_atomic
+
+KEYS = {"dipole": "dipole", "polarizability": "polarizability", "born_charges": "BEC"}
+
+
+def encode_extras(response: Response, want: Iterable[str]) -> list[bytes]:
+    """Encode the wanted properties beyond energy, forces and virial.
+
+    Parameters
+    ----------
+    response : Response
+        Holds every wanted property.
+    want : iterable of str
+        Names of properties; those that are not extras are passed over.
+
+    Returns
+    -------
+    list of bytes, one per bead
+        JSON dictionaries with the keys ``dipole``, 3 numbers in e·bohr; ``polarizability``, 9 numbers in bohr³,
+        row major; ``BEC``, (3 atoms, 3) numbers in e, row atom coordinate, column dipole component.
+        Floats are written so that reading them gives the same float.
+    """
+    columns = {KEYS[name]: _column(response, name) for name in want if name in KEYS}
+    beads = len(response.energy)
+    return [json.dumps({key: values[bead] for key, values in columns.items()}).encode() for bead in range(beads)]
+
+
+def _column(response: Response, name: str) -> list:
+    """One property of every bead, as nested lists in the shape that i-PI expects."""
+    values = to_atomic(name, response[name])
+    beads = len(values)
+    # i-PI's writer crashes on a matrix next to a vector, but wants the Born charges as a matrix
+    shape = {"dipole": (beads, 3), "polarizability": (beads, 9), "born_charges": (beads, -1, 3)}[name]
+    return np.reshape(values, shape).tolist()

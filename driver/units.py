@@ -1,0 +1,47 @@
+"""Between beadwise (eV, Å, e) and i-PI (atomic units), with i-PI's own constants.
+
+i-PI's constants carry eight or nine digits and are not mutually consistent beyond that: its ``ev/ang`` differs from
+``electronvolt`` / ``angstrom`` by 1e-7.  Only the length and the energy are taken from i-PI and everything else is
+derived from them, so that forces stay the exact derivative of the energy in atomic units and a structure file in Å
+gives the model the very numbers in the file.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from ipi.utils.units import unit_to_internal
+
+BOHR_PER_ANGSTROM = float(unit_to_internal("length", "angstrom", 1.0))
+HARTREE_PER_ELECTRONVOLT = float(unit_to_internal("energy", "electronvolt", 1.0))
+
+_TO_ATOMIC = {
+    "energy": HARTREE_PER_ELECTRONVOLT,
+    "forces": HARTREE_PER_ELECTRONVOLT / BOHR_PER_ANGSTROM,
+    "virial": HARTREE_PER_ELECTRONVOLT,
+    "dipole": BOHR_PER_ANGSTROM,
+    "polarizability": BOHR_PER_ANGSTROM**3,
+    "born_charges": 1.0,
+}
+
+
+def to_atomic(name: str, values: np.ndarray) -> np.ndarray:
+    """Convert a property to atomic units.
+
+    Parameters
+    ----------
+    name : str
+        One of ``beadwise.model.PROPERTIES``.
+    values : ndarray of float64
+        In the units of :class:`beadwise.model.Response`.
+
+    Returns
+    -------
+    ndarray of float64, same shape
+        In hartree, hartree/bohr, e·bohr, bohr³ or e.
+    """
+    return values * _TO_ATOMIC[name]
+
+
+def lengths_from_atomic(lengths: np.ndarray) -> np.ndarray:
+    """Convert positions or cells from bohr to Å; any shape."""
+    return lengths / BOHR_PER_ANGSTROM
