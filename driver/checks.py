@@ -43,8 +43,8 @@ def check_species(evaluator: Evaluator, numbers: np.ndarray) -> np.ndarray:
     if len(numbers) == 0:
         raise StructureError("the structure has no atom; at least one is needed")
     known = np.asarray(evaluator.species, dtype=np.int32)
-    unknown = np.flatnonzero(~np.isin(numbers, known)) if len(known) else []
-    if len(unknown):
+    unknown = np.flatnonzero(~np.isin(numbers, known))
+    if len(known) and len(unknown):
         raise StructureError(
             f"atom {unknown[0]} is {_symbol(numbers[unknown[0]])}, which this model does not know; "
             f"it knows {', '.join(map(_symbol, known))}"

@@ -34,7 +34,8 @@ def serve(
 ) -> None:
     """Answer i-PI's requests until it says EXIT.
 
-    If i-PI closes the connection without EXIT, as when it is killed, the server waits for it to come back.
+    If i-PI closes the connection without EXIT, as when it is killed, the server waits for it to come back.  ASE's
+    ``SocketIOCalculator`` can take i-PI's place; it never says EXIT.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers
-from ase.io import read
+from ase.io import iread
 from ase.symbols import string2symbols
 
 from ..model import StructureError
@@ -42,10 +42,7 @@ def read_species(path: str | Path) -> np.ndarray:
     if not path.is_file():
         raise StructureError(f"structure file '{path}' does not exist (looked for it in {Path.cwd()})")
     labels = _xyz_labels(path) if path.suffix == ".xyz" else None
-    if labels is None:
-        numbers = _numbers_from_ase(path)
-    else:
-        numbers = [_atomic_number(label, path) for label in labels]
+    numbers = _numbers_from_ase(path) if labels is None else [_atomic_number(label, path) for label in labels]
     if len(numbers) == 0:
         raise StructureError(f"structure file '{path}' holds no atom; at least one is needed")
     return np.array(numbers, dtype=np.int32)
@@ -105,9 +102,9 @@ def _atomic_number(label: str, path: Path) -> int:
     return atomic_numbers[symbol]
 
 
-def _numbers_from_ase(path: Path) -> np.ndarray:
+def _numbers_from_ase(path: Path) -> list[int]:
     try:
-        return read(path, index=0).numbers
+        return next(iread(path)).numbers.tolist()
     except Exception as error:  # ASE's readers raise whatever their parsing stumbles over
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise StructureError(f"structure file '{path}' cannot be read: {reason}") from error

@@ -13,6 +13,8 @@ from ..model import BeadwiseError
 UNIX_PREFIX = "/tmp/ipi_"
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
+SHORTEST_ATTEMPT = 1.0
+CLOSING_PATIENCE = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,18 @@ class Connection:
             logger.debug("the connection was closed before %d bytes were sent", len(message))
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection so that the other end sees it end, not break.
+
+        Closing with unread bytes resets the connection, and a reset kills the thread in which i-PI polls its drivers:
+        it would then wait forever instead of handing the request to another driver.
+        """
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(CLOSING_PATIENCE)
+            while self._socket.recv(1 << 16):
+                pass
+        except OSError:
+            logger.debug("the other end did not close the connection in turn")
         self._reader.close()
         self._socket.close()
 
@@ -107,11 +120,11 @@ class Transport:
         pause = FIRST_PAUSE
         while True:
             try:
-                return self._connect_once()
+                return self._connect_once(max(deadline - time.monotonic(), SHORTEST_ATTEMPT))
             except (FileNotFoundError, ConnectionError, BlockingIOError, TimeoutError) as error:
                 if time.monotonic() >= deadline:
                     raise TransportError(
-                        f"no i-PI is listening at {self.name} after waiting {wait:g} s ({error.strerror}); "
+                        f"no i-PI is listening at {self.name} after waiting {wait:g} s ({error.strerror or error}); "
                         "start i-PI with this address in its <ffsocket>, or wait longer"
                     ) from error
             except OSError as error:
@@ -119,13 +132,15 @@ class Transport:
             time.sleep(min(pause, max(deadline - time.monotonic(), 0.0)))
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _connect_once(self) -> Connection:
+    def _connect_once(self, patience: float) -> Connection:
         connecting = socket.socket(self.family, socket.SOCK_STREAM)
         try:
+            connecting.settimeout(patience)
             if self.family == socket.AF_INET:
                 # headers and replies are small and waited for: do not let them queue up
                 connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connecting.connect(self.address)
+            connecting.settimeout(None)
         except BaseException:
             connecting.close()
             raise

@@ -3,7 +3,7 @@
 i-PI's constants carry eight or nine digits and are not mutually consistent beyond that: its ``ev/ang`` differs from
 ``electronvolt`` / ``angstrom`` by 1e-7.  Only the length and the energy are taken from i-PI and everything else is
 derived from them, so that forces stay the exact derivative of the energy in atomic units and a structure file in Å
-gives the model the very numbers in the file.
+reaches the model as written.
 """
 
 from __future__ import annotations
