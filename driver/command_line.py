@@ -1,8 +1,205 @@
 """The ``beadwise`` command."""
 
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import click
 
+from ..model import PROPERTIES, BeadwiseError
 
-@click.group()
+MODULE = "beadwise.driver.command_line"
+SHIPPED_INPUT = "water"
+
+
+class OneLineErrors(click.Group):
+    """A group whose errors are one line on standard error, and whose exit status tells their kind.
+
+    Status 2 is bad usage or bad input, status 1 anything else that went wrong.
+    """
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command and exit."""
+        try:
+            result = super().main(*args, **{**options, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(2)
+        except click.ClickException as error:
+            fail(error.format_message(), 2)
+        except click.exceptions.Exit as error:
+            sys.exit(error.exit_code)
+        except BeadwiseError as error:
+            fail(str(error), 2)
+        except (click.Abort, KeyboardInterrupt):
+            fail("interrupted", 1)
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+def fail(message: str, status: int) -> None:
+    """Print an error in one line and exit."""
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    sys.exit(status)
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="beadwise", message="%(version)s")
 def main() -> None:
-    """Beadwise: energies, forces, dipoles and polarizabilities for every bead, served to i-PI."""
+    """Energies, forces, dipoles and polarizabilities for every bead, served to i-PI."""
+
+
+def parse_want(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Split ``energy,forces`` and refuse unknown names."""
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    unknown = [name for name in names if name not in PROPERTIES]
+    if unknown or not names:
+        raise click.BadParameter(f"'{''.join(unknown[:1])}' is no property; allowed are {','.join(PROPERTIES)}")
+    return names
+
+
+def parse_tcp(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    """Split ``HOST:PORT``."""
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal():
+        raise click.BadParameter(f"'{value}' is no TCP address; allowed is HOST:PORT")
+    return host, int(port)
+
+
+want_option = click.option(
+    "--want", callback=parse_want, metavar="NAMES", help=f"Properties, comma separated, of {', '.join(PROPERTIES)}."
+)
+threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads of each server.")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--unix", metavar="NAME", help="i-PI's unix socket: the <address> of its <ffsocket>, or a path.")
+@click.option("--tcp", callback=parse_tcp, metavar="HOST:PORT", help="i-PI's TCP socket.")
+@click.option("--structure", type=click.Path(path_type=Path), help="File that names the atoms, as i-PI does not.")
+@click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for i-PI.")
+@want_option
+@threads_option
+def serve(
+    model: str,
+    unix: str | None,
+    tcp: tuple[str, int] | None,
+    structure: Path | None,
+    wait: float,
+    want: tuple[str, ...] | None,
+    threads: int | None,
+) -> None:
+    """Answer an i-PI that was started by hand.
+
+    MODEL is a model file, the name of a shipped model such as `water`, or MODULE:ATTRIBUTE, an evaluator of your own.
+    The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.
+    """
+    from .checks import ALWAYS_SENT, check_species, wanted_properties
+    from .evaluators import load_evaluator
+    from .ipi_input import read_species
+    from .server import serve as answer
+    from .transport import tcp_socket, unix_socket
+
+    if (unix is None) == (tcp is None):
+        raise click.UsageError("i-PI's address is needed: give either --unix NAME or --tcp HOST:PORT")
+    if threads is not None:
+        limit_threads(threads)
+    if tcp is not None:
+        transport = tcp_socket(*tcp)
+    else:
+        assert unix is not None
+        transport = unix_socket(unix, prefix="") if "/" in unix else unix_socket(unix)
+    species = None if structure is None else read_species(structure)
+    evaluator = load_evaluator(model)
+    wanted = wanted_properties(evaluator, want or ALWAYS_SENT)
+    if species is not None:
+        check_species(evaluator, species)
+    click.echo(f"{model} serves {', '.join(wanted)} to i-PI at {transport.name}")
+    sys.stdout.flush()
+    answer(evaluator, transport, species, wanted, wait=wait)
+
+
+def limit_threads(threads: int) -> None:
+    """Start over with another number of OpenMP threads: it is read once, when the library is loaded."""
+    if os.environ.get("OMP_NUM_THREADS") != str(threads):
+        command = [sys.executable, "-m", MODULE, *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, "OMP_NUM_THREADS": str(threads)})
+
+
+@main.command()
+@click.argument("source", metavar="[INPUT]", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Model file, name of a shipped model, or MODULE:ATTRIBUTE  [default: water].  "
+    "FORCEFIELD=MODEL serves one <ffsocket> of several; may be repeated.",
+)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Servers per <ffsocket>.")
+@threads_option
+@want_option
+def run(
+    source: Path | None,
+    models: tuple[str, ...],
+    workers: int,
+    threads: int | None,
+    want: tuple[str, ...] | None,
+) -> None:
+    """Run i-PI and its servers together.
+
+    INPUT is an i-PI input, a RESTART, or the name of a shipped input, which is copied into a new folder first:
+    by default `water`, path-integral liquid water.  i-PI runs in the folder of a copy, otherwise in the current
+    one.
+    """
+    from rich.console import Console
+
+    from .examples import copy_shipped_input, is_shipped_input
+    from .launch import Plan, RunError, say
+    from .launch import run as launch
+
+    console = Console()
+    folder = Path()
+    source = source or Path(SHIPPED_INPUT)
+    if is_shipped_input(source):
+        source = copy_shipped_input(source.name, folder)
+        say(console, f"copied the shipped input to {source}")
+        folder, source = source.parent, Path(source.name)
+    plan = Plan(
+        source=source,
+        folder=folder,
+        models=parse_models(models),
+        workers=workers,
+        threads=threads or max(1, usable_cores() // workers),
+        want=want,
+    )
+    try:
+        launch(plan, console)
+    except RunError as failure:
+        click.echo(f"Error: {failure}", err=True)
+        sys.exit(1)
+
+
+def parse_models(values: Sequence[str]) -> dict[str, str]:
+    """Split ``FORCEFIELD=MODEL``; a MODEL alone goes under the empty name."""
+    models = {"": "water"}
+    for value in values:
+        name, _, model = value.rpartition("=")
+        models[name] = str(Path(model).resolve()) if Path(model).exists() else model
+    return models
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    main(prog_name="beadwise")

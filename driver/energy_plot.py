@@ -1,0 +1,149 @@
+"""A picture of i-PI's property output: energies, temperature, pressure and volume against time."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+HEADER = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:-\d+)?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?")
+PANELS = {
+    "conserved": "conserved quantity\n(change)",
+    "potential": "potential energy",
+    "kinetic_cv": "quantum kinetic\nenergy",
+    "kinetic_md": "kinetic energy\n(ring polymer)",
+    "temperature": "temperature",
+    "pressure_cv": "pressure\n(quantum)",
+    "pressure_md": "pressure\n(ring polymer)",
+    "volume": "volume",
+    "density": "density",
+}
+UNITS = {
+    "electronvolt": "eV",
+    "kelvin": "K",
+    "picosecond": "ps",
+    "femtosecond": "fs",
+    "angstrom3": "Å³",
+    "megapascal": "MPa",
+    "gigapascal": "GPa",
+    "g/cm3": "g/cm³",
+    "kilocal/mol": "kcal/mol",
+    "kilojoule/mol": "kJ/mol",
+}
+MOST_POINTS = 2000
+COLOUR = "#1f5a92"
+MEAN_COLOUR = "#c8641e"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a property output.
+
+    Parameters
+    ----------
+    name, argument, unit : str
+        As in i-PI's ``name(argument){unit}``; the last two may be empty.
+    values : ndarray of float64, shape (rows,)
+    """
+
+    name: str
+    argument: str
+    unit: str
+    values: np.ndarray
+
+    @property
+    def unit_label(self) -> str:
+        """The unit as it is written beside an axis; i-PI's default are atomic units."""
+        return UNITS.get(self.unit, self.unit) or "atomic units"
+
+
+def read_properties(path: Path) -> list[Column]:
+    """Read an i-PI property output, finished or still growing.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a last line that is not complete is left out.
+
+    Returns
+    -------
+    list of Column
+        Its scalar properties and the first component of others; empty if there is no row yet.
+    """
+    text = path.read_text(errors="replace") if path.exists() else ""
+    complete = text[: text.rfind("\n") + 1]
+    header = [line for line in complete.splitlines() if line.startswith("#")]
+    rows = "".join(line for line in complete.splitlines(keepends=True) if not line.startswith("#"))
+    if not rows.strip():
+        return []
+    values = np.loadtxt(io.StringIO(rows), ndmin=2)
+    found = [match for line in header if (match := HEADER.match(line))]
+    return [
+        Column(name, (argument or "").strip("()"), unit or "", values[:, int(position) - 1])
+        for position, name, argument, unit in (match.groups() for match in found)
+        if int(position) <= values.shape[1]
+    ]
+
+
+def plot_energies(source: Path, image: Path) -> bool:
+    """Draw each known property of an i-PI output in a panel of its own, as their scales differ by far.
+
+    Parameters
+    ----------
+    source : Path
+        i-PI's property output.
+    image : Path
+        The PNG to write; it is replaced at once, so that a viewer never sees half of it.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to draw.
+    """
+    columns = read_properties(source)
+    axis = _horizontal_axis(columns)
+    panels = {name: [column for column in columns if column.name == name] for name in PANELS}
+    panels = {name: members for name, members in panels.items() if members}
+    if axis is None or not panels:
+        return False
+    figure = Figure(figsize=(8.0, 0.6 + 1.55 * len(panels)), layout="constrained")
+    FigureCanvasAgg(figure)
+    all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, members) in zip(all_axes, panels.items(), strict=True):
+        _draw_panel(axes, axis.values, name, members)
+    all_axes[-1].set_xlabel("step" if axis.name == "step" else f"time / {axis.unit_label}")
+    figure.align_ylabels(all_axes)
+    temporary = image.with_name(f".{image.name}")
+    figure.savefig(temporary, format="png", dpi=130)
+    temporary.replace(image)
+    return True
+
+
+def _horizontal_axis(columns: list[Column]) -> Column | None:
+    found = {column.name: column for column in reversed(columns)}
+    return found.get("time", found.get("step"))
+
+
+def _draw_panel(axes, times: np.ndarray, name: str, members: list[Column]) -> None:  # type: ignore[no-untyped-def]
+    stride = -(-len(times) // MOST_POINTS)
+    for index, column in enumerate(members):
+        values = column.values - column.values[0] if name == "conserved" else column.values
+        colour = COLOUR if len(members) == 1 else f"C{index}"
+        marker = "." if len(times) < 2 else None
+        axes.plot(times[::stride], values[::stride], color=colour, linewidth=0.9, marker=marker, label=column.argument)
+        if len(members) == 1 and name != "conserved":
+            mean = values.mean()
+            axes.axhline(mean, color=MEAN_COLOUR, linewidth=0.9, linestyle="--", label=f"mean {mean:.6g}")
+    axes.set_ylabel(f"{PANELS[name]}\n/ {members[0].unit_label}", fontsize=9)
+    axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 6))
+    axes.tick_params(labelsize=9)
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.margins(x=0.0)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(members) > 1 or name != "conserved":
+        axes.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.85, edgecolor="none", ncols=len(members))

@@ -1,0 +1,61 @@
+"""What answers: a model file, a shipped model, or a Python evaluator of the user's own."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from ..model import BeadwiseError, Evaluator
+
+
+class EvaluatorError(BeadwiseError, ValueError):
+    """A Python evaluator that cannot be found or is none."""
+
+
+def load_evaluator(name: str) -> Evaluator:
+    """Load what a user calls MODEL.
+
+    Parameters
+    ----------
+    name : str
+        A model file, the name of a shipped model, or ``package.module:attribute``.  The attribute is an evaluator or
+        a function without arguments that makes one; modules are looked for in the current folder, too.
+
+    Raises
+    ------
+    EvaluatorError
+        If the module or its attribute does not exist, or is no evaluator.
+    ModelFileError
+        If the model file is missing or damaged.
+    """
+    if ":" in name and not Path(name).exists():
+        return _python_evaluator(*name.split(":", maxsplit=1))
+    from ..model import load  # compiled kernels are not needed for an evaluator of the user's own
+
+    return load(name)
+
+
+def _python_evaluator(module_name: str, attribute: str) -> Evaluator:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise EvaluatorError(
+            f"cannot import the evaluator '{module_name}:{attribute}' ({error}); "
+            "allowed are a model file, the name of a shipped model, and MODULE:ATTRIBUTE"
+        ) from error
+    evaluator = found if _is_evaluator(found) else found() if callable(found) else None
+    if not _is_evaluator(evaluator):
+        raise EvaluatorError(
+            f"'{module_name}:{attribute}' gives {type(evaluator or found).__name__}, which is no evaluator; "
+            "it needs the attributes species, properties and evaluate (see beadwise.model.Evaluator)"
+        )
+    return evaluator
+
+
+def _is_evaluator(candidate: object) -> bool:
+    is_instance = not isinstance(candidate, type)
+    return is_instance and all(hasattr(candidate, name) for name in ("species", "properties", "evaluate"))

@@ -1,0 +1,69 @@
+"""The inputs that are shipped with beadwise: copied into a folder of their own, then run there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from .ipi_input import InputError
+
+INPUTS = "beadwise.inputs"
+STRUCTURE = "water_64.xyz"
+
+
+def shipped_inputs() -> list[str]:
+    """Names of the shipped inputs."""
+    return sorted(Path(entry.name).stem for entry in files(INPUTS).iterdir() if entry.name.endswith(".xml"))
+
+
+def is_shipped_input(source: Path) -> bool:
+    """Whether a user means a shipped input: its bare name, and no file is called so."""
+    return source.name == str(source) and not source.exists() and source.name in shipped_inputs()
+
+
+def copy_shipped_input(name: str, parent: Path) -> Path:
+    """Copy a shipped input and its structure into a new folder ``beadwise-<name>``.
+
+    The copy gets an i-PI address of its own, so that two of them can run on one machine.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`shipped_inputs`.
+    parent : Path
+        Where to make the folder; a number is added to its name until it is new.
+
+    Returns
+    -------
+    Path
+        The copied input.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made.
+    """
+    folder = _make_new_folder(parent / f"beadwise-{name.replace('_', '-')}")
+    for file_name in (f"{name}.xml", STRUCTURE):
+        with as_file(files(INPUTS) / file_name) as source:
+            shutil.copy(source, folder / file_name)
+    copy = folder / f"{name}.xml"
+    address = f"{folder.name}-{os.getpid()}"
+    copy.write_text(re.sub(r"(<address>)[^<]*(</address>)", rf"\g<1>{address}\g<2>", copy.read_text()))
+    return copy
+
+
+def _make_new_folder(wanted: Path) -> Path:
+    number = 1
+    while True:
+        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise InputError(f"cannot make the folder '{folder}' for the shipped input: {error.strerror}") from error

@@ -1,0 +1,79 @@
+"""Child processes that end with their parent and leave nothing behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+PR_SET_PDEATHSIG = 1
+
+
+def start(
+    command: Sequence[str | Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    output: IO[bytes] | int,
+    errors: IO[bytes] | int,
+) -> subprocess.Popen[bytes]:
+    """Start a child in a session of its own, so that Ctrl-C reaches only the parent.
+
+    On Linux the child receives SIGTERM when the parent dies, however that happens.
+
+    Parameters
+    ----------
+    command : sequence of str or Path
+        Program and arguments.
+    folder : Path
+        Where it runs.
+    environment : mapping of str to str
+        Variables that are set on top of the parent's.
+    output, errors : file or int
+        Where standard output and standard error go, as for ``subprocess.Popen``.
+    """
+    return subprocess.Popen(
+        [str(word) for word in command],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
+        start_new_session=True,
+        preexec_fn=_end_with_parent(os.getpid()) if sys.platform == "linux" else None,
+    )
+
+
+def wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for a process; False if it is still running after so many seconds."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def end(processes: Sequence[subprocess.Popen[bytes]], patience: float = 3.0) -> None:
+    """End processes: SIGTERM first, SIGKILL for those that do not follow within `patience` seconds."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        if not wait(process, patience):
+            process.kill()
+            process.wait()
+
+
+def _end_with_parent(parent: int) -> Callable[[], None]:
+    """Make what a child runs before the program starts; the library is loaded here, as a child must not load any."""
+    control = ctypes.CDLL(None, use_errno=True).prctl
+
+    def ask_for_signal() -> None:
+        control(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # the parent died before the signal was asked for
+            os._exit(1)
+
+    return ask_for_signal

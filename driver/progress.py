@@ -1,0 +1,189 @@
+"""How far a run has come: read i-PI's outputs as they grow, and show step, rate and time left."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+STEP_COLUMN = re.compile(r"#\s*column\s+(\d+)\s+-->\s+step\b")
+STEP_IN_LOG = re.compile(r"Average timings at MD step\s+(\d+)")
+FAILED_THREAD = "Exception in thread"
+RATE_WINDOW = 30.0
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Tail:
+    """Complete new lines of a growing file, which may not exist yet or be replaced by a new one.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    start : int, optional
+        Position to start from; by default the end, so that what it holds already is not read.
+    """
+
+    def __init__(self, path: Path, start: int | None = None):
+        self._path = path
+        self._inode, size = (path.stat().st_ino, path.stat().st_size) if path.exists() else (0, 0)
+        self._position = size if start is None else start
+        self._rest = ""
+
+    def new_lines(self) -> list[str]:
+        """Lines that were completed since the last call."""
+        try:
+            with open(self._path, errors="replace") as file:
+                self._rewind_if_replaced()
+                file.seek(self._position)
+                text = self._rest + file.read()
+                self._position = file.tell()
+        except FileNotFoundError:
+            return []
+        *lines, self._rest = text.split("\n")
+        return lines
+
+    def _rewind_if_replaced(self) -> None:
+        status = self._path.stat()
+        if status.st_ino != self._inode or status.st_size < self._position:
+            self._inode, self._position, self._rest = status.st_ino, 0, ""
+
+
+class StepReader:
+    """The last step that i-PI reports, in the ``step`` column of its property output or in its log.
+
+    Parameters
+    ----------
+    log : Path
+        What i-PI prints.
+    log_start : int
+        Where in the log this run begins.
+    properties : sequence of Path
+        Its property outputs.
+    """
+
+    def __init__(self, log: Path, log_start: int, properties: list[Path]):
+        self.step: int | None = None
+        self.thread_failed = False
+        self._log = Tail(log, log_start)
+        self._properties = {Tail(path): _step_column(path) for path in properties}
+
+    def read(self) -> int | None:
+        """Read what is new; the last step that was completed, None before the first."""
+        for line in self._log.new_lines():
+            self.thread_failed |= line.startswith(FAILED_THREAD)
+            if found := STEP_IN_LOG.search(line):
+                self._reached(int(found.group(1)) + 1)
+        for tail, column in self._properties.items():
+            for line in tail.new_lines():
+                if found := STEP_COLUMN.match(line):
+                    self._properties[tail] = column = int(found.group(1)) - 1
+                elif column is not None and not line.startswith("#") and len(words := line.split()) > column:
+                    self._reached(int(float(words[column])))
+        return self.step
+
+    def _reached(self, step: int) -> None:
+        self.step = max(step, self.step or 0)
+
+
+def _step_column(path: Path) -> int | None:
+    """Column of the step in an output that a restart continues: its header was written by the first run."""
+    try:
+        with open(path) as file:
+            for line in file:
+                if not line.startswith("#"):
+                    return None
+                if found := STEP_COLUMN.match(line):
+                    return int(found.group(1)) - 1
+    except FileNotFoundError:
+        pass
+    return None
+
+
+class Rate:
+    """Steps per second over the last half minute."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def update(self, step: int, now: float) -> float:
+        """Add what has been reached; the rate is 0 until there are two different times."""
+        if not self._seen or step != self._seen[-1][1]:
+            self._seen.append((now, step))
+        while len(self._seen) > 2 and now - self._seen[0][0] > RATE_WINDOW:
+            self._seen.popleft()
+        (first_time, first_step), (_, last_step) = self._seen[0], self._seen[-1]
+        return (last_step - first_step) / (now - first_time) if now > first_time else 0.0
+
+
+class ProgressDisplay:
+    """A progress bar on a terminal, and a plain line every ten seconds elsewhere.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to show it.
+    first, last : int
+        Step the run starts from, and the one where it ends.
+    """
+
+    def __init__(self, console: Console, first: int, last: int):
+        self.step = first
+        self._console = console
+        self._first, self._last = first, last
+        self._rate = Rate()
+        self._line_due = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[text]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("i-PI", total=last - first, text="starting")
+
+    def update(self, step: int | None) -> None:
+        """Show the last completed step; None while there is none."""
+        if step is None:
+            return
+        now = time.monotonic()
+        self.step = max(step, self.step)
+        text = describe(self.step, self._last, self._rate.update(self.step, now))
+        self._bar.update(self._task, completed=self.step - self._first, text=text)
+        if not self._console.is_terminal and now >= self._line_due:
+            self._print(text)
+            self._line_due = now + SECONDS_BETWEEN_LINES
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> ProgressDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        self._bar.stop()
+
+
+def describe(step: int, last: int, rate: float) -> str:
+    """One line: step, rate and time left."""
+    if rate == 0.0:
+        return f"step {step}/{last}"
+    return f"step {step}/{last}  {rate:.3g} steps/s  {duration((last - step) / rate)} left"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span with the two units that matter: ``8 s``, ``2 min 05 s``, ``3 h 20 min``, ``2 d 4 h``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
