@@ -10,6 +10,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from beadwise.driver.transport import Connection, TransportError
+from beadwise.driver.units import BOHR_PER_ANGSTROM
+from beadwise.model import PROPERTIES, Batch, Response
+from toy import Toy, water
+
+PATIENCE = 60  # seconds
+SPECIES = water().numbers
+
+
+def structures(beads: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cells and positions of different beads, in bohr."""
+    frames = [water(seed) for seed in range(beads)]
+    cells = np.array([frame.cell.array * (1 + 0.01 * bead) for bead, frame in enumerate(frames)])
+    return cells * BOHR_PER_ANGSTROM, np.array([frame.positions for frame in frames]) * BOHR_PER_ANGSTROM
+
+
+def direct(cells: np.ndarray, positions: np.ndarray) -> Response:
+    """Everything of structures given in bohr, in eV, Å, e."""
+    batch = Batch(SPECIES, positions / BOHR_PER_ANGSTROM, cells / BOHR_PER_ANGSTROM, np.ones(3, bool))
+    return Toy().evaluate(batch, PROPERTIES)
 
 
 class FakeIpi:
