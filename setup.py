@@ -6,6 +6,7 @@ Set ``BEADWISE_DEBUG=1`` while building to compile with bounds checks and withou
 
 import os
 import sys
+from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
@@ -19,14 +20,14 @@ CAN_USE_OPENMP = sys.platform.startswith("linux")
 def extension(name: str, depends: list[str]) -> Extension:
     """One compiled kernel: ``pyx/<name>.pyx`` with the C++ headers it is built from."""
     openmp = ["-fopenmp"] if CAN_USE_OPENMP else []
-    optimise = ["-O0", "-g"] if DEBUG else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+    optimise = ["-O0", "-g"] if DEBUG else ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
     return Extension(
         f"beadwise.pyx.{name}",
         [f"pyx/{name}.pyx"],
         depends=[f"pyx/{header}" for header in depends],
         include_dirs=[numpy.get_include(), "pyx"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=["-std=c++17", *optimise, *openmp],
+        extra_compile_args=["-std=c++17", "-Wno-psabi", *optimise, *openmp],
         extra_link_args=openmp,
         language="c++",
     )
@@ -41,7 +42,7 @@ setup(
     },
     ext_modules=cythonize(
         [
-            extension("kernel", ["neighbours.hpp", "harmonics.hpp", "radial.hpp"]),
+            extension("kernel", sorted(path.name for path in Path("pyx").glob("*.hpp"))),
         ],
         compiler_directives={
             "language_level": 3,

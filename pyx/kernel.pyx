@@ -1,1 +1,291 @@
-"""Compiled kernel."""
+"""The compiled kernel: density, heads and gradients of a batch of beads in one call.
+
+Arrays are flat, C-contiguous and owned by the caller; the interpreter lock is released while atoms are evaluated.
+`beadwise.model` wraps this module; its docstrings there give the formulas.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int32_t
+from libcpp cimport bool as cbool
+from libcpp.vector cimport vector
+
+
+cdef extern from "kernel.hpp" namespace "beadwise" nogil:
+    int L_LIMIT
+    int RADIAL_LIMIT
+
+    cdef cppclass Basis:
+        int species, radial, l_max, intervals
+        double cutoff
+        const double* table
+        const double* pair_table
+        const double* pair_cutoff
+        int harmonics()
+        int channels()
+
+    cdef cppclass Block:
+        int l1, l2
+        cbool symmetric
+        vector[int] m1, m2, component
+        vector[double] coupling
+        const double* weights
+        const double* transposed
+
+    cdef cppclass Head:
+        int lambda_ "lambda"
+        const double* offset
+        const double* linear
+        vector[Block] blocks
+        int components()
+
+    cdef cppclass Overlap:
+        int bead, first, second
+        double distance
+
+    cdef cppclass NeighbourList:
+        vector[int32_t] counts
+
+    cdef cppclass Task:
+        const Basis* basis
+        const vector[Head]* heads
+        vector[const NeighbourList*] lists
+        const int32_t* species
+        int beads, atoms, most_neighbours, outputs
+        vector[char] want_head, differentiate_head
+        double closest_allowed
+        double* values
+        double* density
+        int gradient_channels
+        const double* combinations
+        double* gradients
+        double* strains
+        Overlap* overlap
+
+    cdef cppclass FeatureTask:
+        const Basis* basis
+        const NeighbourList* list
+        const int32_t* species
+        int atoms, most_neighbours
+        double* gradients
+        double* strains
+
+    cdef cppclass NeighbourPool:
+        NeighbourPool(double cutoff, double skin)
+        vector[const NeighbourList*] lists_for(const double* positions, const double* cells, const cbool* periodic,
+                                               const int32_t* species, int species_count, int beads, int atoms,
+                                               int threads)
+        size_t kept()
+        size_t built()
+
+    void evaluate(const Task& task, int threads)
+    void feature_gradients(const FeatureTask& task)
+    cbool use_avx2()
+
+
+def limits():
+    """Highest angular momentum and most radial functions per species that are compiled in."""
+    return {"l_max": L_LIMIT, "radial": RADIAL_LIMIT}
+
+
+def instruction_set():
+    """Name of the instruction set in use on this machine."""
+    return "avx2" if use_avx2() else "generic"
+
+
+cdef int longest(vector[const NeighbourList*]& lists, int atoms, int species):
+    """The largest number of listed neighbours of any atom."""
+    cdef int most = 0, total, atom, s
+    cdef size_t index
+    for index in range(lists.size()):
+        for atom in range(atoms):
+            total = 0
+            for s in range(species):
+                total += lists[index].counts[atom * species + s]
+            most = max(most, total)
+    return most
+
+
+cdef class Kernel:
+    """Tables and heads of one model, with the neighbour lists of the beads it has seen.
+
+    Parameters
+    ----------
+    table : ndarray of float64, shape (species, species, nodes, 2, radial)
+        Radial functions of every (centre, neighbour) pair at equally spaced nodes on [0, cutoff]: value, and
+        derivative times the spacing.  The last node is zero; ``radial`` is a multiple of 4, at most 16.
+    pair_table : ndarray of float64, shape (species, species, nodes, 2)
+        Pair potential in eV on the same nodes.
+    pair_cutoff : ndarray of float64, shape (species, species)
+        Distance in Å beyond which a pair potential is not evaluated.
+    l_max : int
+        Highest angular momentum, at most 8.
+    cutoff, skin : float
+        In Å.
+    heads : list of tuple (lambda, offset, linear, blocks)
+        ``offset`` (species,), ``linear`` (species, channels), ``blocks`` a list of (l1, l2, symmetric, coupling,
+        weights) with ``coupling`` (2 l1+1, 2 l2+1, 2 lambda+1) and ``weights`` (species, channels, channels).
+    """
+
+    cdef Basis basis
+    cdef vector[Head] heads
+    cdef NeighbourPool* pool
+    cdef list owned
+
+    def __cinit__(self, const double[:, :, :, :, ::1] table, const double[:, :, :, ::1] pair_table,
+                  const double[:, ::1] pair_cutoff, int l_max, double cutoff, double skin, list heads):
+        if not 0 <= l_max <= L_LIMIT:
+            raise ValueError(f"l_max is {l_max}; allowed are 0 to {L_LIMIT}")
+        if table.shape[4] % 4 or not 4 <= table.shape[4] <= RADIAL_LIMIT:
+            raise ValueError(f"{table.shape[4]} radial functions; allowed are multiples of 4 up to {RADIAL_LIMIT}")
+        self.owned = [table, pair_table, pair_cutoff]
+        self.basis.species = table.shape[0]
+        self.basis.radial = table.shape[4]
+        self.basis.l_max = l_max
+        self.basis.cutoff = cutoff
+        self.basis.intervals = table.shape[2] - 1
+        self.basis.table = &table[0, 0, 0, 0, 0]
+        self.basis.pair_table = &pair_table[0, 0, 0, 0]
+        self.basis.pair_cutoff = &pair_cutoff[0, 0]
+        self.pool = new NeighbourPool(cutoff, skin)
+        for order, offset, linear, blocks in heads:
+            self.add_head(order, offset, linear, blocks)
+
+    def __dealloc__(self):
+        del self.pool
+
+    cdef add_head(self, int order, const double[::1] offset, const double[:, ::1] linear, list blocks):
+        cdef Head head
+        head.lambda_ = order
+        head.offset = &offset[0]
+        head.linear = &linear[0, 0]
+        self.owned += [offset, linear]
+        for l1, l2, symmetric, coupling, weights in blocks:
+            head.blocks.push_back(self.make_block(l1, l2, symmetric, coupling, weights))
+        self.heads.push_back(head)
+
+    cdef Block make_block(self, int l1, int l2, cbool symmetric, coupling, weights):
+        cdef Block block
+        cdef const double[:, :, ::1] by_right = np.ascontiguousarray(np.swapaxes(weights, 1, 2))
+        cdef const double[:, :, ::1] by_left = np.ascontiguousarray(weights)
+        block.l1 = l1
+        block.l2 = l2
+        block.symmetric = symmetric
+        for m1, m2, component in np.argwhere(np.abs(coupling) > 1e-12).tolist():
+            block.m1.push_back(m1)
+            block.m2.push_back(m2)
+            block.component.push_back(component)
+            block.coupling.push_back(coupling[m1, m2, component])
+        block.weights = &by_right[0, 0, 0]
+        block.transposed = &by_left[0, 0, 0]
+        self.owned += [by_right, by_left]
+        return block
+
+    @property
+    def neighbour_lists_kept(self):
+        """How many neighbour lists are in memory."""
+        return self.pool.kept()
+
+    @property
+    def neighbour_lists_built(self):
+        """How many neighbour lists have been built since this kernel was made."""
+        return self.pool.built()
+
+    def evaluate(self, const int32_t[::1] species, const double[:, :, ::1] positions, const double[:, :, ::1] cells,
+                 periodic, want_head, const double[:, :, ::1] combinations, double[:, :, ::1] values,
+                 double[:, :, :, ::1] gradients, double[:, :, :, ::1] strains, double closest_allowed, int threads,
+                 double[:, :, :, ::1] density=None):
+        """Evaluate heads and gradients of linear combinations of their components.
+
+        Parameters
+        ----------
+        species : ndarray of int32, shape (atoms,)
+            Species indices.
+        positions, cells : ndarray of float64, shapes (beads, atoms, 3), (beads, 3, 3)
+            In Å.
+        periodic : sequence of 3 bool
+        want_head : sequence of bool, one per head
+            Heads whose per-atom values are wanted.
+        combinations : ndarray of float64, shape (beads, gradient channels, outputs)
+            Linear combinations of the outputs to differentiate.
+        values : ndarray of float64, shape (beads, atoms, outputs), written
+        gradients : ndarray of float64, shape (beads, gradient channels, atoms, 3), added to
+        strains : ndarray of float64, shape (beads, gradient channels, 3, 3), added to
+        closest_allowed : float
+            In Å.
+        threads : int
+        density : ndarray of float64, shape (beads, atoms, harmonics, channels), optional, written
+
+        Returns
+        -------
+        None, or (bead, atom, atom, distance in Å) of a pair that is closer than allowed.
+        """
+        cdef Task task
+        cdef Overlap overlap
+        cdef int beads = positions.shape[0], atoms = positions.shape[1]
+        cdef cbool periodic_flags[3]
+        if atoms == 0 or beads == 0:
+            return None
+        for axis in range(3):
+            periodic_flags[axis] = periodic[axis]
+        task.basis = &self.basis
+        task.heads = &self.heads
+        task.species = &species[0]
+        task.beads = beads
+        task.atoms = atoms
+        task.outputs = values.shape[2]
+        task.closest_allowed = closest_allowed
+        task.values = &values[0, 0, 0]
+        task.density = &density[0, 0, 0, 0] if density is not None else NULL
+        task.gradient_channels = combinations.shape[1]
+        task.combinations = &combinations[0, 0, 0] if combinations.shape[1] else NULL
+        task.gradients = &gradients[0, 0, 0, 0] if combinations.shape[1] else NULL
+        task.strains = &strains[0, 0, 0, 0] if combinations.shape[1] else NULL
+        overlap.bead = -1
+        task.overlap = &overlap
+        first = 0
+        used = np.any(np.asarray(combinations) != 0.0, axis=(0, 1))
+        for index in range(self.heads.size()):
+            components = self.heads[index].components()
+            task.want_head.push_back(bool(want_head[index]))
+            task.differentiate_head.push_back(bool(used[first:first + components].any()))
+            first += components
+        with nogil:
+            task.lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
+                                             self.basis.species, beads, atoms, threads)
+        task.most_neighbours = longest(task.lists, atoms, self.basis.species)
+        with nogil:
+            evaluate(task, threads)
+        if overlap.bead >= 0:
+            return overlap.bead, overlap.first, overlap.second, overlap.distance
+        return None
+
+    def feature_gradients(self, const int32_t[::1] species, const double[:, :, ::1] positions,
+                          const double[:, :, ::1] cells, periodic, double[:, ::1] gradients, double[:, ::1] strains):
+        """Add the derivatives of the summed scalar features of one structure.
+
+        Parameters
+        ----------
+        species, positions, cells, periodic
+            As in `evaluate`, with one bead.
+        gradients : ndarray of float64, shape (atoms * 3, species * (channels + (l_max + 1) * channels**2)), added to
+            Of the two-body densities, then for every l of the half of the power spectrum's derivative in which its
+            first index is differentiated.
+        strains : ndarray of float64, shape (9, same), added to
+        """
+        cdef FeatureTask task
+        cdef vector[const NeighbourList*] lists
+        cdef cbool periodic_flags[3]
+        for axis in range(3):
+            periodic_flags[axis] = periodic[axis]
+        lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
+                                    self.basis.species, 1, positions.shape[1], 1)
+        task.basis = &self.basis
+        task.list = lists[0]
+        task.species = &species[0]
+        task.atoms = positions.shape[1]
+        task.most_neighbours = longest(lists, task.atoms, self.basis.species)
+        task.gradients = &gradients[0, 0]
+        task.strains = &strains[0, 0]
+        with nogil:
+            feature_gradients(task)

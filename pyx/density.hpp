@@ -1,0 +1,113 @@
+// The density expansion c[lm][channel] = Σ_j R_n(r_ij) Y_lm(r̂_ij), channel = (species of j, n), and its adjoint sweep.
+// (Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013), with delta functions for the neighbours.)
+// Included once per instruction set (see kernel.hpp).
+
+// Rows of a register tile: as many as leave room for the factors in 16 registers.
+template <int VECTORS>
+constexpr int DENSITY_ROWS = VECTORS == 1 ? 10 : VECTORS == 2 ? 5 : VECTORS == 3 ? 4 : 3;
+constexpr int REVERSE_ROWS = 5;
+
+template <int VECTORS>
+static void expand_density(const Environment &environment, const Basis &basis, double *density) {
+    constexpr int ROWS = DENSITY_ROWS<VECTORS>, RADIAL = VECTORS * WIDTH;
+    const int channels = basis.channels(), stride = environment.harmonics_stored * WIDTH;
+    const int last_row = std::max(0, environment.harmonics - ROWS);
+    for (int species = 0; species < basis.species; ++species) {
+        const Environment::Segment segment = environment.segments[species];
+        // The last tile overlaps the one before it rather than leaving a remainder.
+        for (int tile = 0; tile < environment.harmonics; tile += ROWS) {
+            const int row0 = std::min(tile, last_row);
+            Vector total[ROWS][VECTORS] = {};
+            for (int group = segment.first_group; group < segment.first_group + segment.groups; ++group) {
+                const double *harmonic = environment.harmonic_values.data() + size_t(group) * stride + row0 * WIDTH;
+                const double *value = environment.values.data() + size_t(group) * WIDTH * RADIAL;
+                for (int k = 0; k < WIDTH; ++k) {
+                    Vector radial[VECTORS];
+                    for (int v = 0; v < VECTORS; ++v) radial[v] = load(value + k * RADIAL + v * WIDTH);
+                    for (int row = 0; row < ROWS; ++row) {
+                        const Vector factor = broadcast(harmonic[row * WIDTH + k]);
+                        for (int v = 0; v < VECTORS; ++v) total[row][v] += factor * radial[v];
+                    }
+                }
+            }
+            const int rows = std::min(ROWS, environment.harmonics);
+            for (int row = 0; row < rows; ++row)
+                for (int v = 0; v < VECTORS; ++v)
+                    store(density + size_t(row0 + row) * channels + species * RADIAL + v * WIDTH, total[row][v]);
+        }
+    }
+}
+
+// From the adjoint b[lm][channel] of a quantity, its gradient with respect to the position of every neighbour:
+// Σ_lm,n b (R_n' Y_lm r̂ + R_n ∇Y_lm), into gradient[axis][lane].
+template <int VECTORS, int L>
+static void reverse_density(const Environment &environment, const Basis &basis, const double *adjoint,
+                            double *gradient_x, double *gradient_y, double *gradient_z) {
+    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = COUNT < 10 ? 10 : COUNT;
+    constexpr int ROWS = COUNT < REVERSE_ROWS ? COUNT : REVERSE_ROWS;
+    const int channels = basis.channels();
+    const LegendreTables &table = legendre_tables();
+    const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
+    alignas(32) double angular[STORED * WIDTH];  // Σ_n b R_n of each lm
+    for (int species = 0; species < basis.species; ++species) {
+        const Environment::Segment segment = environment.segments[species];
+        for (int group = segment.first_group; group < segment.first_group + segment.groups; ++group) {
+            const double *value = environment.values_by_lane.data() + size_t(group) * RADIAL * WIDTH;
+            const double *slope = environment.slopes_by_lane.data() + size_t(group) * RADIAL * WIDTH;
+            const double *harmonic = environment.harmonic_values.data() + size_t(group) * STORED * WIDTH;
+            Vector radial = {};
+            for (int tile = 0; tile < COUNT; tile += ROWS) {
+                const int row0 = std::min(tile, COUNT - ROWS);
+                Vector with_value[ROWS] = {}, with_slope[ROWS] = {};
+                for (int n = 0; n < RADIAL; ++n) {
+                    const Vector value_n = load(value + n * WIDTH), slope_n = load(slope + n * WIDTH);
+                    const double *b = adjoint + size_t(row0) * channels + species * RADIAL + n;
+                    for (int row = 0; row < ROWS; ++row) {
+                        const Vector factor = broadcast(b[size_t(row) * channels]);
+                        with_value[row] += factor * value_n;
+                        with_slope[row] += factor * slope_n;
+                    }
+                }
+                for (int row = 0; row < ROWS; ++row) {
+                    store(angular + (row0 + row) * WIDTH, with_value[row]);
+                    if (row0 + row >= tile) radial += with_slope[row] * load(harmonic + (row0 + row) * WIDTH);
+                }
+            }
+            const int lane = group * WIDTH;
+            const UnalignedVector direction[3] = {load(environment.x.data() + lane), load(environment.y.data() + lane),
+                                                  load(environment.z.data() + lane)};
+            UnalignedVector along[3];
+            Harmonics<L>::gradient(recursion[group], table, angular, direction, along);
+            const Vector inverse = broadcast(1.0) / load(environment.distance.data() + lane);
+            store(gradient_x + lane, along[0] * inverse + radial * direction[0]);
+            store(gradient_y + lane, along[1] * inverse + radial * direction[1]);
+            store(gradient_z + lane, along[2] * inverse + radial * direction[2]);
+        }
+    }
+}
+
+// ∂(R_n Y_lm)/∂r of one lane, into delta[axis][lm][n]; `weights` is scratch of the size of one group's harmonics, zero
+// on entry and on return.
+template <int VECTORS, int L>
+static void density_derivative(const Environment &environment, const Harmonics<L> &recursion, int group, int lane,
+                               double *weights, double *delta) {
+    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = COUNT < 10 ? 10 : COUNT;
+    const int place = group * WIDTH;
+    const UnalignedVector place_on_sphere[3] = {load(environment.x.data() + place), load(environment.y.data() + place),
+                                                load(environment.z.data() + place)};
+    const double *value = environment.values_by_lane.data() + size_t(group) * RADIAL * WIDTH;
+    const double *slope = environment.slopes_by_lane.data() + size_t(group) * RADIAL * WIDTH;
+    const double *harmonic = environment.harmonic_values.data() + size_t(group) * STORED * WIDTH;
+    const double inverse = 1.0 / environment.distance[place + lane];
+    for (int lm = 0; lm < COUNT; ++lm) {
+        weights[lm * WIDTH + lane] = 1.0;
+        UnalignedVector along[3];
+        Harmonics<L>::gradient(recursion, legendre_tables(), weights, place_on_sphere, along);
+        weights[lm * WIDTH + lane] = 0.0;
+        for (int axis = 0; axis < 3; ++axis)
+            for (int n = 0; n < RADIAL; ++n)
+                delta[(size_t(axis) * COUNT + lm) * RADIAL + n] =
+                    value[n * WIDTH + lane] * along[axis][lane] * inverse +
+                    slope[n * WIDTH + lane] * harmonic[lm * WIDTH + lane] * place_on_sphere[axis][lane];
+    }
+}

@@ -1,0 +1,61 @@
+// Derivatives of the scalar features of one structure, for least squares: the two-body densities c_{00,k} and the
+// power spectrum p^l_{kq} = Σ_m c_{lm,k} c_{lm,q}, summed over the centres of each species.
+// Included once per instruction set (see kernel.hpp).
+
+// gradients [atoms·3][species][channels + (l_max+1)·channels²]: ∂/∂r of Σ c_{00,k} and half of ∂p^l_{kq}/∂r, the half in
+// which k is differentiated; strains [9][…] likewise.  The caller adds the transposed half.
+template <int VECTORS, int L>
+static void feature_gradients(const FeatureTask &task) {
+    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = COUNT < 10 ? 10 : COUNT;
+    const Basis &basis = *task.basis;
+    const int channels = basis.channels();
+    const size_t per_species = channels + size_t(L + 1) * channels * channels, features = per_species * basis.species;
+    Workspace workspace;
+    workspace.size_for(basis, {}, task.most_neighbours, 1, sizeof(Harmonics<L>));
+    Environment &environment = workspace.environment;
+    std::vector<double> block(3 * size_t(channels)), delta(3 * COUNT * RADIAL), angular(size_t(STORED) * WIDTH, 0.0);
+    for (int centre = 0; centre < task.atoms; ++centre) {
+        gather(*task.list, basis, centre, environment);
+        radial_functions<VECTORS>(basis, task.species[centre], true, environment);
+        angular_functions<L>(environment);
+        expand_density<VECTORS>(environment, basis, workspace.density.data());
+        const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
+        for (int species = 0; species < basis.species; ++species) {
+            const Environment::Segment segment = environment.segments[species];
+            for (int lane = segment.first_group * WIDTH; lane < (segment.first_group + segment.groups) * WIDTH; ++lane) {
+                const int atom = environment.atoms[lane], group = lane / WIDTH, k = lane % WIDTH;
+                if (atom < 0) continue;
+                density_derivative<VECTORS, L>(environment, recursion[group], group, k, angular.data(), delta.data());
+                const double arm[3] = {environment.x[lane] * environment.distance[lane],
+                                       environment.y[lane] * environment.distance[lane],
+                                       environment.z[lane] * environment.distance[lane]};
+                const size_t column = task.species[centre] * per_species;
+                for (int axis = 0; axis < 3; ++axis) {
+                    double *rows[2] = {task.gradients + (3 * size_t(atom) + axis) * features + column,
+                                       task.gradients + (3 * size_t(centre) + axis) * features + column};
+                    const double *derivative = delta.data() + size_t(axis) * COUNT * RADIAL;
+                    const auto scatter = [&](size_t place, const double *values, int count) {
+                        add_scaled(rows[0] + place, 1.0, values, count);
+                        add_scaled(rows[1] + place, -1.0, values, count);
+                        for (int q = 0; q < 3; ++q)
+                            add_scaled(task.strains + (3 * size_t(axis) + q) * features + column + place, arm[q], values, count);
+                    };
+                    scatter(size_t(species) * RADIAL, derivative, RADIAL);
+                    for (int l = 0; l <= L; ++l)
+                        for (int n = 0; n < RADIAL; ++n) {
+                            std::fill_n(block.data(), channels, 0.0);
+                            for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm)
+                                add_scaled(block.data(), derivative[lm * RADIAL + n],
+                                           workspace.density.data() + size_t(lm) * channels, channels);
+                            scatter(channels + (size_t(l) * channels + species * RADIAL + n) * channels, block.data(), channels);
+                        }
+                }
+            }
+        }
+    }
+}
+
+static void feature_gradients_of(const FeatureTask &task) {
+    const int l_max = task.basis->l_max, vectors = task.basis->radial / WIDTH;
+    BEADWISE_FOR_SIZES(feature_gradients, task)
+}

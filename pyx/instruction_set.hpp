@@ -1,0 +1,26 @@
+// Everything that is compiled once per instruction set, in the namespace named by BEADWISE_INSTRUCTION_SET.
+// No include guard: kernel.hpp includes it several times.
+
+namespace beadwise {
+namespace BEADWISE_INSTRUCTION_SET {
+
+#include "simd.hpp"
+
+#include "harmonics.hpp"
+
+#include "environment.hpp"
+
+#include "density.hpp"
+
+#include "products.hpp"
+
+#include "evaluate.hpp"
+
+#include "features.hpp"
+
+#undef ALWAYS_INLINE
+#undef BEADWISE_FOR_L
+#undef BEADWISE_FOR_SIZES
+
+}  // namespace BEADWISE_INSTRUCTION_SET
+}  // namespace beadwise

@@ -1,0 +1,201 @@
+// The kernel as the Cython layer sees it, compiled for each instruction set and chosen at run time.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "neighbours.hpp"
+#include "tables.hpp"
+
+namespace beadwise {
+
+// Where two atoms are closer than allowed.
+struct Overlap {
+    int bead = -1, first = -1, second = -1;
+    double distance = 0.0;
+};
+
+// What is asked of one evaluation; arrays belong to the caller.
+struct Task {
+    const Basis *basis;
+    const std::vector<Head> *heads;
+    std::vector<const NeighbourList *> lists;  // per bead
+    const int32_t *species;                    // [atoms], indices
+    int beads, atoms, most_neighbours;
+    int outputs;                     // components of all heads together
+    std::vector<char> want_head;          // whether its values are wanted
+    std::vector<char> differentiate_head; // whether any combination contains it
+    double closest_allowed;          // Å
+    double *values;                  // [beads][atoms][outputs]
+    double *density;                 // [beads][atoms][harmonics][channels], or null
+    int gradient_channels;           // linear combinations of outputs that are differentiated
+    const double *combinations;      // [beads][gradient_channels][outputs]
+    double *gradients;               // [beads][gradient_channels][atoms][3], ∂/∂r
+    double *strains;                 // [beads][gradient_channels][3][3], ∂/∂ε
+    Overlap *overlap;
+
+    void report_overlap(int bead, int first, int second, double distance) const {
+#pragma omp critical(beadwise_overlap)
+        *overlap = {bead, first, second, distance};
+    }
+
+    void add_gradients(int bead, const double *local_gradients, const double *local_strains) const {
+        const size_t size = size_t(gradient_channels) * atoms * 3, strain_size = size_t(gradient_channels) * 9;
+        double *gradient = gradients + bead * size, *strain = strains + bead * strain_size;
+#pragma omp critical(beadwise_gradients)
+        {
+            for (size_t k = 0; k < size; ++k) gradient[k] += local_gradients[k];
+            for (size_t k = 0; k < strain_size; ++k) strain[k] += local_strains[k];
+        }
+    }
+};
+
+struct FeatureTask {
+    const Basis *basis;
+    const NeighbourList *list;
+    const int32_t *species;
+    int atoms, most_neighbours;
+    double *gradients, *strains;
+};
+
+}  // namespace beadwise
+
+#define BEADWISE_INSTRUCTION_SET generic
+#include "instruction_set.hpp"
+#undef BEADWISE_INSTRUCTION_SET
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define BEADWISE_HAS_AVX2 1
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define BEADWISE_INSTRUCTION_SET avx2
+#include "instruction_set.hpp"
+#undef BEADWISE_INSTRUCTION_SET
+#pragma GCC pop_options
+#endif
+
+namespace beadwise {
+
+inline bool use_avx2() {
+#ifdef BEADWISE_HAS_AVX2
+    static const bool available = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return available;
+#else
+    return false;
+#endif
+}
+
+inline void evaluate_part(const Task &task, size_t begin, size_t end) {
+#ifdef BEADWISE_HAS_AVX2
+    if (use_avx2()) return avx2::evaluate_part(task, begin, end);
+#endif
+    generic::evaluate_part(task, begin, end);
+}
+
+inline void evaluate(const Task &task, int threads) {
+    const size_t total = size_t(task.beads) * task.atoms;
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int part = 0; part < threads; ++part)
+        evaluate_part(task, total * part / threads, total * (part + 1) / threads);
+}
+
+inline void feature_gradients(const FeatureTask &task) {
+#ifdef BEADWISE_HAS_AVX2
+    if (use_avx2()) return avx2::feature_gradients_of(task);
+#endif
+    generic::feature_gradients_of(task);
+}
+
+// Neighbour lists kept between evaluations.  i-PI does not say which bead it sends, so any kept list that covers a
+// structure serves it; the least recently used makes room for a new one.
+class NeighbourPool {
+public:
+    explicit NeighbourPool(double cutoff_in, double skin_in) : cutoff(cutoff_in), skin(skin_in) {}
+
+    // Lists for every bead, valid until the next call.
+    std::vector<const NeighbourList *> lists_for(const double *positions, const double *cells, const bool *periodic,
+                                                 const int32_t *species, int species_count, int beads, int atoms,
+                                                 int threads) {
+        ++clock;
+        if (std::vector<int32_t>(species, species + atoms) != known_species) {
+            pool.clear();
+            known_species.assign(species, species + atoms);
+        }
+        std::vector<int> chosen(beads, -1);
+        const int kept = int(pool.size());
+#pragma omp parallel for num_threads(threads)
+        for (int bead = 0; bead < beads; ++bead)
+            for (int trial = 0; trial < kept && chosen[bead] < 0; ++trial) {
+                const int slot = (bead + trial) % kept;
+                if (pool[slot].list.covers(positions + size_t(bead) * atoms * 3, atoms, cells + 9 * bead, periodic, skin))
+                    chosen[bead] = slot;
+            }
+        // A list that serves two beads cannot follow both; the second one gets its own.
+        std::vector<int> build;
+        for (int bead = 0; bead < beads; ++bead)
+            if (chosen[bead] >= 0 && pool[chosen[bead]].last_use != clock)
+                pool[chosen[bead]].last_use = clock;
+            else
+                build.push_back(bead);
+        for (int bead : build) chosen[bead] = free_slot(beads);
+        std::vector<char> is_new(beads, 0);
+        for (int bead : build) is_new[bead] = 1;
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+        for (int bead = 0; bead < beads; ++bead) {
+            NeighbourList &list = pool[chosen[bead]].list;
+            const double *own = positions + size_t(bead) * atoms * 3;
+            if (is_new[bead])
+                list.prepare(own, atoms, cells + 9 * bead, periodic, cutoff + skin);
+            else
+                list.follow(own, atoms, cells + 9 * bead);
+        }
+        for (int bead : build) fill(pool[chosen[bead]].list, species, species_count, atoms, threads);
+        std::vector<const NeighbourList *> lists(beads);
+        for (int bead = 0; bead < beads; ++bead) lists[bead] = &pool[chosen[bead]].list;
+        return lists;
+    }
+
+    size_t kept() const { return pool.size(); }
+    size_t built() const { return builds; }
+
+private:
+    struct Slot {
+        NeighbourList list;
+        size_t last_use = 0;
+    };
+    double cutoff, skin;
+    std::vector<Slot> pool;
+    std::vector<int32_t> known_species;
+    size_t clock = 0, builds = 0;
+
+    int free_slot(int beads) {
+        const size_t most = std::max<size_t>(64, 2 * size_t(beads));
+        size_t oldest = pool.size();
+        if (pool.size() < most)
+            pool.emplace_back();
+        else {
+            oldest = 0;
+            for (size_t slot = 1; slot < pool.size(); ++slot)
+                if (pool[slot].last_use < pool[oldest].last_use) oldest = slot;
+        }
+        pool[oldest].last_use = clock;
+        return int(oldest);
+    }
+
+    void fill(NeighbourList &list, const int32_t *species, int species_count, int atoms, int threads) {
+        ++builds;
+        list.reserve(atoms, species_count, list.capacity);
+        for (;;) {
+            int most = 0;
+#pragma omp parallel for num_threads(threads) reduction(max : most)
+            for (int atom = 0; atom < atoms; ++atom) most = std::max(most, list.search(atom, species, species_count));
+            if (most <= list.capacity) return;
+            list.reserve(atoms, species_count, most + most / 8 + 8);
+        }
+    }
+};
+
+}  // namespace beadwise

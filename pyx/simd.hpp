@@ -1,0 +1,78 @@
+// Four doubles at a time, in the compiler's own vector extension: the same source serves SSE2, AVX2 and NEON.
+// This file is included once per instruction set, inside that set's namespace (see kernel.hpp).
+
+typedef double Vector __attribute__((vector_size(32), may_alias));
+typedef double UnalignedVector __attribute__((vector_size(32), aligned(8), may_alias));
+typedef long long Mask __attribute__((vector_size(32)));
+
+constexpr int WIDTH = 4;
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+ALWAYS_INLINE Vector load(const double *address) { return *reinterpret_cast<const UnalignedVector *>(address); }
+
+ALWAYS_INLINE void store(double *address, Vector value) { *reinterpret_cast<UnalignedVector *>(address) = value; }
+
+ALWAYS_INLINE Vector broadcast(double value) { return Vector{value, value, value, value}; }
+
+ALWAYS_INLINE double sum(Vector value) { return (value[0] + value[1]) + (value[2] + value[3]); }
+
+// Rows of a 4 × 4 block become its columns.
+ALWAYS_INLINE void transpose(Vector &a, Vector &b, Vector &c, Vector &d) {
+    const Vector ab_even = __builtin_shuffle(a, b, Mask{0, 4, 2, 6});
+    const Vector ab_odd = __builtin_shuffle(a, b, Mask{1, 5, 3, 7});
+    const Vector cd_even = __builtin_shuffle(c, d, Mask{0, 4, 2, 6});
+    const Vector cd_odd = __builtin_shuffle(c, d, Mask{1, 5, 3, 7});
+    a = __builtin_shuffle(ab_even, cd_even, Mask{0, 1, 4, 5});
+    b = __builtin_shuffle(ab_odd, cd_odd, Mask{0, 1, 4, 5});
+    c = __builtin_shuffle(ab_even, cd_even, Mask{2, 3, 6, 7});
+    d = __builtin_shuffle(ab_odd, cd_odd, Mask{2, 3, 6, 7});
+}
+
+// out[row][k] = Σ_q left[row][q] · matrix[q][k] for ROWS rows and VECTORS·4 columns held in registers.
+template <int ROWS, int VECTORS>
+ALWAYS_INLINE void multiply_tile(const double *left, int width, const double *matrix, double *out) {
+    Vector total[ROWS][VECTORS] = {};
+    for (int q = 0; q < width; ++q) {
+        Vector right[VECTORS];
+        for (int v = 0; v < VECTORS; ++v) right[v] = load(matrix + q * width + v * WIDTH);
+        for (int row = 0; row < ROWS; ++row) {
+            const Vector factor = broadcast(left[row * width + q]);
+            for (int v = 0; v < VECTORS; ++v) total[row][v] += factor * right[v];
+        }
+    }
+    for (int row = 0; row < ROWS; ++row)
+        for (int v = 0; v < VECTORS; ++v) store(out + row * width + v * WIDTH, total[row][v]);
+}
+
+template <int VECTORS>
+ALWAYS_INLINE void multiply_columns(const double *left, int rows, int width, const double *matrix, double *out) {
+    int row = 0;
+    for (; row + 3 <= rows; row += 3)
+        multiply_tile<3, VECTORS>(left + row * width, width, matrix, out + row * width);
+    if (rows - row == 2) multiply_tile<2, VECTORS>(left + row * width, width, matrix, out + row * width);
+    if (rows - row == 1) multiply_tile<1, VECTORS>(left + row * width, width, matrix, out + row * width);
+}
+
+// out = left · matrix with left [rows, width] and a square matrix [width, width]; width is a multiple of 4.
+static void multiply(const double *left, int rows, int width, const double *matrix, double *out) {
+    int column = 0;
+    for (; column + 16 <= width; column += 16)
+        multiply_columns<4>(left, rows, width, matrix + column, out + column);
+    for (; column + 8 <= width; column += 8)
+        multiply_columns<2>(left, rows, width, matrix + column, out + column);
+    for (; column < width; column += 4)
+        multiply_columns<1>(left, rows, width, matrix + column, out + column);
+}
+
+ALWAYS_INLINE double dot(const double *a, const double *b, int width) {
+    Vector total = {};
+    for (int k = 0; k < width; k += WIDTH) total += load(a + k) * load(b + k);
+    return sum(total);
+}
+
+// out += factor · a
+ALWAYS_INLINE void add_scaled(double *out, double factor, const double *a, int width) {
+    const Vector scale = broadcast(factor);
+    for (int k = 0; k < width; k += WIDTH) store(out + k, load(out + k) + scale * load(a + k));
+}

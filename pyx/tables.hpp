@@ -1,0 +1,83 @@
+// What describes a model to the kernel: flat arrays owned by the caller, and tables derived from them once.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+namespace beadwise {
+
+constexpr int L_LIMIT = 8;        // highest angular momentum with a compiled instance
+constexpr int RADIAL_LIMIT = 16;  // most radial functions per neighbour species
+
+// Radial functions R_n(r) of each (centre species, neighbour species) as cubic Hermite splines on a uniform grid.
+struct Basis {
+    int species;               // number of chemical species
+    int radial;                // radial functions per neighbour species, padded to a multiple of 4
+    int l_max;
+    double cutoff;             // Å
+    int intervals;             // of the grid on [0, cutoff]
+    const double *table;       // [species centre][species neighbour][intervals + 1][value, derivative · step][radial]
+    const double *pair_table;  // [species centre][species neighbour][intervals + 1][value, derivative · step], eV
+    const double *pair_cutoff; // [species centre][species neighbour], Å; 0 where there is no pair potential
+
+    int harmonics() const { return (l_max + 1) * (l_max + 1); }
+    int channels() const { return species * radial; }
+};
+
+// One coupling Σ_{m1 m2} G(m1, m2, M) c_{l1 m1}ᵀ V c_{l2 m2} of a head.
+struct Block {
+    int l1, l2;
+    bool symmetric;                // l1 = l2 and V = Vᵀ, so that both adjoints are one product
+    std::vector<int> m1, m2, component;
+    std::vector<double> coupling;  // the non-zero G(m1, m2, M)
+    const double *weights;         // [species][q of l2][k of l1]: Vᵀ, so that V c_{l2} runs along contiguous k
+    const double *transposed;      // [species][k of l1][q of l2]
+};
+
+// A quantity of angular momentum λ read from the density: 2λ+1 components per atom.
+struct Head {
+    int lambda;
+    const double *offset;  // [species], only for λ = 0
+    const double *linear;  // [species][channels], multiplies c_{λ M}
+    std::vector<Block> blocks;
+
+    int components() const { return 2 * lambda + 1; }
+};
+
+// Recursion constants of the normalised associated Legendre polynomials
+// q_l^m(z) = N_lm d^m P_l/dz^m with N_lm = sqrt((2 - δ_m0) (2l+1)/(4π) (l-m)!/(l+m)!), without Condon-Shortley phase:
+// q_l^m = rise·z·q_{l-1}^m - fall·q_{l-2}^m and dq_l^m/dz = slope·q_l^{m+1} (DLMF 14.10.3, 14.7.10).
+struct LegendreTables {
+    double diagonal[L_LIMIT + 1];
+    double rise[L_LIMIT + 1][L_LIMIT + 1];
+    double fall[L_LIMIT + 1][L_LIMIT + 1];
+    double slope[L_LIMIT + 1][L_LIMIT + 1];
+
+    LegendreTables() {
+        for (int m = 0; m <= L_LIMIT; ++m) {
+            double double_factorial = 1.0;
+            for (int k = 1; k <= m; ++k) double_factorial *= 2 * k - 1;
+            diagonal[m] = double_factorial * norm(m, m);
+        }
+        for (int l = 0; l <= L_LIMIT; ++l)
+            for (int m = 0; m <= L_LIMIT; ++m) {
+                rise[l][m] = l > m ? (2.0 * l - 1.0) / (l - m) * norm(l, m) / norm(l - 1, m) : 0.0;
+                fall[l][m] = l > m + 1 ? (l + m - 1.0) / (l - m) * norm(l, m) / norm(l - 2, m) : 0.0;
+                slope[l][m] = l > m ? norm(l, m) / norm(l, m + 1) : 0.0;
+            }
+    }
+
+    static double norm(int l, int m) {
+        const double pi = 3.14159265358979323846;
+        double ratio = 1.0;
+        for (int k = l - m + 1; k <= l + m; ++k) ratio /= k;
+        return std::sqrt((m == 0 ? 1.0 : 2.0) * (2.0 * l + 1.0) / (4.0 * pi) * ratio);
+    }
+};
+
+inline const LegendreTables &legendre_tables() {
+    static const LegendreTables tables;
+    return tables;
+}
+
+}  // namespace beadwise
