@@ -103,7 +103,7 @@ def serve(
     """
     from .checks import ALWAYS_SENT, check_species, wanted_properties
     from .evaluators import load_evaluator
-    from .ipi_input import read_species
+    from .input_species import species_of_run
     from .server import serve as answer
     from .transport import tcp_socket, unix_socket
 
@@ -116,7 +116,7 @@ def serve(
     else:
         assert unix is not None
         transport = unix_socket(unix, prefix="") if "/" in unix else unix_socket(unix)
-    species = None if structure is None else read_species(structure)
+    species = None if structure is None else species_of_run(structure)
     evaluator = load_evaluator(model)
     wanted = wanted_properties(evaluator, want or ALWAYS_SENT)
     if species is not None:

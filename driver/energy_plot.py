@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -129,7 +130,7 @@ def _horizontal_axis(columns: list[Column]) -> Column | None:
     return found.get("time", found.get("step"))
 
 
-def _draw_panel(axes, times: np.ndarray, name: str, members: list[Column]) -> None:  # type: ignore[no-untyped-def]
+def _draw_panel(axes: Axes, times: np.ndarray, name: str, members: list[Column]) -> None:
     stride = -(-len(times) // MOST_POINTS)
     for index, column in enumerate(members):
         values = column.values - column.values[0] if name == "conserved" else column.values

@@ -21,7 +21,6 @@ from rich.console import Console
 from ..model import BeadwiseError
 from . import processes
 from .addresses import make_free, remove_leftover
-from .energy_plot import plot_energies
 from .ipi_input import ForceSocket, InputError, IpiInput, read_ipi_input
 from .progress import ProgressDisplay, StepReader, duration
 
@@ -234,6 +233,8 @@ class _Supervision:
         self._image = plan.folder / f"{simulation.prefix or 'i-pi'}.energies.png"
         self._log_start = self._log.stat().st_size if self._continues and self._log.exists() else 0
         self._reader = StepReader(self._log, self._log_start, self._properties)
+        restart = plan.folder / RESTART
+        self._older_restart = restart.stat().st_mtime_ns if restart.exists() else None
         self._plot_due = time.monotonic() + PLOT_INTERVAL
         self._abandoned_since: float | None = None
 
@@ -286,9 +287,11 @@ class _Supervision:
         raise RunError(f"i-PI sent its servers away without ending; {self._whats_left(step)}")
 
     def _whats_left(self, step: int) -> str:
-        if (self._plan.folder / RESTART).exists():
-            return f"i-PI was stopped at step {step}, continue with `beadwise run {RESTART}`"
-        return f"i-PI was stopped at step {step} and had nothing to write a {RESTART} from"
+        """Say where a stopped run can be taken up again; an older RESTART does not count."""
+        restart = self._plan.folder / RESTART
+        if restart.exists() and restart.stat().st_mtime_ns != self._older_restart:
+            return f"i-PI was stopped at step {read_ipi_input(restart).step}, continue with `beadwise run {RESTART}`"
+        return f"i-PI was stopped at step {step} before it could write a {RESTART}"
 
     def _stop_softly(self, ipi: subprocess.Popen[bytes]) -> None:
         """Let i-PI write RESTART.
@@ -333,6 +336,8 @@ class _Supervision:
             self._plot_due = time.monotonic() + max(PLOT_INTERVAL, 30 * (time.monotonic() - started))
 
     def _plot(self) -> bool:
+        from .energy_plot import plot_energies  # takes a second to import, while i-PI is running already
+
         return any(plot_energies(source, self._image) for source in self._properties[:1])
 
     def _report_end(self, step: int, seconds: float) -> None:

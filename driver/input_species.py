@@ -1,0 +1,108 @@
+"""The atoms of an i-PI input or RESTART: i-PI itself never names them to a driver."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from .ipi_input import InputError, parse, words
+from .species import HYDROGEN_LABELS, read_species
+
+
+def species_of_run(path: Path, folder: Path | None = None) -> np.ndarray:
+    """Atomic numbers in i-PI's order, from an i-PI input, a RESTART, or a structure file.
+
+    Parameters
+    ----------
+    path : Path
+        An input, a RESTART, or any structure file that :func:`beadwise.driver.species.read_species` reads.
+    folder : Path, optional
+        Where i-PI runs, which is what the file names in its input are relative to; by default the current folder.
+
+    Returns
+    -------
+    ndarray of int32, shape (atoms,)
+
+    Raises
+    ------
+    InputError
+        If an input names no atoms or an unknown element, or holds systems of different atoms.
+    StructureError
+        If a structure file cannot be read.
+    """
+    if not _is_xml(path):
+        return read_species(path)
+    found = [_species_of_system(system, path, folder or Path()) for system in _systems(parse(path))]
+    if not found:
+        raise InputError(f"'{path}' holds no <system>; an i-PI input needs one")
+    if any(not np.array_equal(species, found[0]) for species in found):
+        raise InputError(
+            f"the systems in '{path}' have different atoms; i-PI never tells a driver which system it asks for, "
+            "so all systems must have the same atoms in the same order"
+        )
+    return found[0]
+
+
+def _is_xml(path: Path) -> bool:
+    """Whether the file looks like XML: a RESTART has no suffix to tell."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(256).lstrip().startswith(b"<")
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+
+
+def _systems(root: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    yield from root.iterfind("system")
+    for template in root.iterfind("system_template"):
+        body = template.find("template/system")
+        if body is None:
+            continue
+        labels = words(template.findtext("labels"))
+        for instance in template.iterfind("instance"):
+            yield _fill_template(body, labels, words(instance.text))
+
+
+def _fill_template(body: ElementTree.Element, labels: list[str], values: list[str]) -> ElementTree.Element:
+    text = ElementTree.tostring(body, encoding="unicode")
+    for label, value in sorted(zip(labels, values, strict=False), reverse=True):  # "string1" before "string"
+        text = text.replace(label, value)
+    return ElementTree.fromstring(text)
+
+
+def _species_of_system(system: ElementTree.Element, path: Path, folder: Path) -> np.ndarray:
+    """Atomic numbers of one system; as in i-PI, what ``<initialize>`` reads last wins."""
+    species = _atomic_numbers(words(system.findtext("beads/names")), path)
+    for element in system.iterfind("initialize/*"):
+        if element.tag == "labels" and element.get("mode") == "manual":
+            species = _atomic_numbers(words(element.text), path)
+        elif element.tag in ("file", "labels"):
+            species = _species_of_file(folder / (element.text or "").strip(), element.get("mode", "chk"))
+    if not len(species):
+        raise InputError(
+            f"a <system> in '{path}' names no atoms; i-PI never sends them to a driver, so they are read from "
+            "<initialize><file mode='xyz'> (or pdb, ase, chk), from <labels>, or from <beads> of a RESTART"
+        )
+    return species
+
+
+def _species_of_file(path: Path, mode: str) -> np.ndarray:
+    if mode != "chk":
+        return read_species(path)
+    return _atomic_numbers(words(parse(path).findtext("system/beads/names")), path)
+
+
+def _atomic_numbers(labels: list[str], path: Path) -> np.ndarray:
+    """Atomic numbers of i-PI's labels, which may be isotopes (``D``, ``O18``)."""
+    numbers = []
+    for index, label in enumerate(labels):
+        symbol = "H" if label in HYDROGEN_LABELS else re.sub(r"\d+$", "", label)
+        if not atomic_numbers.get(symbol):
+            raise InputError(f"atom {index} in '{path}' is labelled '{label}'; allowed are chemical symbols")
+        numbers.append(atomic_numbers[symbol])
+    return np.array(numbers, dtype=np.int32)

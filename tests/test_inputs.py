@@ -1,0 +1,223 @@
+"""What is read from i-PI's inputs, and that the shipped ones run."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from beadwise.driver.energy_plot import plot_energies, read_properties
+from beadwise.driver.examples import copy_shipped_input, is_shipped_input, shipped_inputs
+from beadwise.driver.input_species import species_of_run
+from beadwise.driver.ipi_input import ForceSocket, InputError, read_ipi_input
+from beadwise.driver.progress import Rate, Tail, describe, duration
+from beadwise.model import StructureError
+from test_run import Folder, one_line
+
+INPUTS = Path(str(files("beadwise.inputs")))
+NAMES = ["classical_nvt", "pimd_npt", "pimd_nvt", "trpmd", "water"]
+ALWAYS = ("energy", "forces", "virial")
+
+
+def write(path: Path, text: str, root: str = "simulation") -> Path:
+    path.write_text(f"<{root}>{text}</{root}>")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+def test_all_shipped_inputs_are_known():
+    assert shipped_inputs() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_input_runs(folder, name):
+    copy = copy_shipped_input(name, folder.path)
+    text = re.sub("<total_steps>[^<]*", "<total_steps> 2 ", copy.read_text())
+    folder.path, folder.socket = copy.parent, Path(f"/tmp/ipi_{read_ipi_input(copy).sockets[0].address}")
+    copy.write_text(re.sub(r"stride='\d+'", "stride='1'", text))
+    status, _, errors = folder.run(copy.name)
+    assert (status, errors) == (0, "")
+    folder.assert_clean()
+    columns = {column.name: column.values for column in read_properties(folder.path / f"{name}.out")}
+    assert columns["step"].tolist() == [0, 1, 2]
+    assert all(np.isfinite(values).all() for values in columns.values())
+    assert (folder.path / f"{name}.energies.png").exists()
+    if "polarizability" in read_ipi_input(copy).want:
+        rows = np.loadtxt(next(folder.path.glob(f"{name}.moments_*0")))
+        assert rows.shape == (3, 3 + 9)
+
+
+def test_shipped_structure():
+    species = species_of_run(INPUTS / "water_64.xyz")
+    assert species.dtype == np.int32
+    assert species.tolist() == [8, 1, 1] * 64
+    assert species_of_run(INPUTS / "water.xml", INPUTS).tolist() == species.tolist()
+
+
+def test_copies_do_not_collide(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert is_shipped_input(Path("water")) and not is_shipped_input(Path("./folder/water"))
+    copies = [copy_shipped_input("water", Path()) for _ in range(2)]
+    assert [copy.parent.name for copy in copies] == ["beadwise-water", "beadwise-water-2"]
+    assert len({read_ipi_input(copy).sockets[0].address for copy in copies}) == 2
+    Path("water").write_text("an input of the user's")
+    assert not is_shipped_input(Path("water"))
+
+
+def test_shipped_example_asks_for_dipole_and_polarizability():
+    simulation = read_ipi_input(INPUTS / "water.xml")
+    assert simulation.want == (*ALWAYS, "dipole", "polarizability")
+    assert (simulation.step, simulation.prefix, simulation.property_files) == (0, "water", ("water.out",))
+    assert simulation.sockets == (ForceSocket("beadwise", "unix", "beadwise-water", 65535),)
+
+
+@pytest.mark.parametrize(
+    ("text", "extra"),
+    [
+        ("<output><trajectory> positions </trajectory></output>", ()),
+        (
+            "<output><trajectory extra_type='polarizability'> extras_component_raw(1) </trajectory></output>",
+            ("polarizability",),
+        ),
+        ("<output><trajectory extra_type='dipole,metad.bias'> extras_bias </trajectory></output>", ()),
+        ("<force><interpolate_extras> [ dipole, other ] </interpolate_extras></force>", ("dipole",)),
+        (
+            "<system><motion><driven_dynamics><bec mode='driver'/></driven_dynamics></motion></system>",
+            ("dipole", "born_charges"),
+        ),
+    ],
+)
+def test_properties_follow_from_the_input(tmp_path, text, extra):
+    assert read_ipi_input(write(tmp_path / "in.xml", text)).want == (*ALWAYS, *extra)
+
+
+def test_sockets(tmp_path):
+    simulation = read_ipi_input(
+        write(
+            tmp_path / "in.xml",
+            "<ffcommittee><ffsocket name='a' mode='unix'><address> one </address></ffsocket></ffcommittee>"
+            "<ffsocket name='b'><address>here</address><port> 31415 </port></ffsocket><step>4</step>",
+        )
+    )
+    assert [str(address) for address in simulation.sockets] == ["/tmp/ipi_one", "here:31415"]
+    assert (simulation.step, simulation.total_steps, simulation.prefix) == (4, 1000, "i-pi")
+
+
+def test_species_of_restart_labels_and_templates(tmp_path):
+    restart = "<system><beads natoms='3'><names shape='(3)'> [ O, D, H2 ] </names></beads></system>"
+    write(tmp_path / "RESTART", restart)
+    assert species_of_run(tmp_path / "RESTART").tolist() == [8, 1, 1]
+    chk = "<system><initialize nbeads='2'><file mode='chk'> RESTART </file></initialize></system>"
+    assert species_of_run(write(tmp_path / "in.xml", chk), tmp_path).tolist() == [8, 1, 1]
+    labels = "<system><initialize nbeads='2'><labels mode='manual'> [O18, H] </labels></initialize></system>"
+    assert species_of_run(write(tmp_path / "in.xml", labels)).tolist() == [8, 1]
+    template = (
+        "<system_template><labels>[ FILE, TEMP ]</labels><instance>[ RESTART, 300 ]</instance>"
+        "<instance>[ RESTART, 400 ]</instance><template><system><initialize nbeads='2'>"
+        "<file mode='chk'> FILE </file></initialize></system></template></system_template>"
+    )
+    assert species_of_run(write(tmp_path / "in.xml", template), tmp_path).tolist() == [8, 1, 1]
+    with pytest.raises(InputError, match=r"the systems in .* have different atoms"):
+        species_of_run(write(tmp_path / "in.xml", restart + restart.replace("D,", "O,")))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<system><initialize nbeads='1'/></system>", "names no atoms; i-PI never sends them"),
+        ("<system><beads><names>[ O, Xx ]</names></beads></system>", "atom 1 in .* is labelled 'Xx'; allowed are"),
+        ("<prng/>", "holds no <system>"),
+    ],
+)
+def test_species_that_cannot_be_known(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        species_of_run(write(tmp_path / "in.xml", text))
+
+
+def test_missing_structure(tmp_path):
+    text = "<system><initialize nbeads='1'><file mode='xyz'> none.xyz </file></initialize></system>"
+    with pytest.raises(StructureError, match="does not exist"):
+        species_of_run(write(tmp_path / "in.xml", text), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<simulation>", "is not well-formed XML"),
+        ("<system/>", "starts with <system>; an i-PI input starts with <simulation>"),
+        ("<simulation><total_steps> many </total_steps></simulation>", "<total_steps> of <simulation> is 'many'"),
+    ],
+)
+def test_inputs_that_are_none(tmp_path, text, message):
+    (tmp_path / "in.xml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_ipi_input(tmp_path / "in.xml")
+
+
+def test_input_without_ffsocket(folder):
+    write(folder.path / "in.xml", "<ffdirect name='a'/>")
+    status, _, errors = folder.run("in.xml")
+    assert status == 2 and "holds no <ffsocket>" in one_line(errors)
+
+
+def test_plot_of_an_output_that_still_grows(tmp_path):
+    output = tmp_path / "a.out"
+    assert not plot_energies(output, tmp_path / "a.png")
+    output.write_text(
+        "# column   1     --> step : The current simulation time step.\n"
+        "# column   2     --> potential{electronvolt} : The physical system potential energy.\n"
+        "# column   3     --> temperature(H){kelvin} : The current temperature.\n"
+        "# cols.    4-6   --> dipole : The dipole.\n"
+        "  0 -1.0 300 1 2 3\n  1 -1.5 310 4 5 6\n  2 -1"
+    )
+    columns = read_properties(output)
+    assert [(c.name, c.argument, c.unit) for c in columns] == [
+        ("step", "", ""),
+        ("potential", "", "electronvolt"),
+        ("temperature", "H", "kelvin"),
+        ("dipole", "", ""),
+    ]
+    assert columns[1].values.tolist() == [-1.0, -1.5]
+    assert columns[3].values.tolist() == [1, 4]
+    assert plot_energies(output, tmp_path / "a.png")
+    assert [path.name for path in tmp_path.glob("*a.png")] == ["a.png"]
+
+
+def test_tail_follows_a_file_that_is_replaced(tmp_path):
+    path = tmp_path / "log"
+    path.write_text("old\n")
+    tail = Tail(path)
+    assert tail.new_lines() == []
+    path.rename(tmp_path / "backup")
+    assert tail.new_lines() == []
+    with open(path, "w") as file:
+        file.write("one\ntw")
+        file.flush()
+        assert tail.new_lines() == ["one"]
+        file.write("o\n")
+    assert tail.new_lines() == ["two"]
+
+
+def test_rate_forgets_the_start():
+    rate = Rate()
+    assert rate.update(0, 0.0) == 0.0
+    assert rate.update(10, 1.0) == 10.0
+    for second in range(2, 100):
+        latest = rate.update(10 + 20 * second, float(second))
+    assert latest == pytest.approx(20.0)
+    assert describe(50, 100, 10.0) == "step 50/100  10 steps/s  5 s left"
+    assert describe(0, 100, 0.0) == "step 0/100"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(7.6, "8 s"), (125, "2 min 05 s"), (12000, "3 h 20 min"), (187200, "2 d 4 h")],
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
