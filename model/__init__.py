@@ -1,6 +1,10 @@
 """The integrated model: structures, the shared descriptor, the file format and the evaluation of a batch of beads."""
 
+from collections.abc import Sequence
+
 from .errors import BeadwiseError, ModelFileError, PropertyError, StructureError
+from .files import load, save, shipped_models
+from .model import Model
 from .response import PROPERTIES, Evaluator, Response
 from .structures import Batch
 
@@ -9,8 +13,27 @@ __all__ = [
     "Batch",
     "BeadwiseError",
     "Evaluator",
+    "Model",
     "ModelFileError",
     "PropertyError",
     "Response",
     "StructureError",
+    "evaluate",
+    "load",
+    "save",
+    "shipped_models",
 ]
+
+
+def evaluate(model: Evaluator, batch: Batch, want: Sequence[str] = ("energy", "forces", "virial")) -> Response:
+    """Evaluate a batch of beads; the same as ``model.evaluate(batch, want)``.
+
+    Parameters
+    ----------
+    model : Evaluator
+        What `load` returns, or anything with the same interface.
+    batch : Batch
+    want : sequence of str
+        Names out of `PROPERTIES`.
+    """
+    return model.evaluate(batch, want)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import twin
-from beadwise.model.coupling import pairs
+from beadwise.pyx.coupling import pairs
 from beadwise.pyx.kernel import Kernel
 from scipy.spatial.transform import Rotation
 
@@ -142,7 +142,7 @@ def test_strain_derivatives_agree_with_finite_differences(name):
 
 def wigner(order, rotation):
     """D with Y(R r̂) = D Y(r̂), found by least squares over directions."""
-    from beadwise.model.coupling import real_harmonics
+    from beadwise.pyx.coupling import real_harmonics
 
     points = np.random.default_rng(0).normal(size=(60, 3))
     points /= np.linalg.norm(points, axis=1)[:, None]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from beadwise.model.coupling import coupling, real_harmonics
+from beadwise.pyx.coupling import coupling, real_harmonics
 
 
 def neighbour_vectors(positions, cell, periodic, cutoff):

@@ -1,0 +1,136 @@
+"""The model file: arrays and JSON metadata in one ``.safetensors`` file."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ..pyx.tensor_head import DensityShape, TensorHead
+from .errors import ModelFileError
+from .model import HEADS, ORDERS, Model, Repulsion
+from .radial import RadialBasis
+
+FORMAT = "beadwise model"
+FORMAT_VERSION = 1
+UNITS = {"energy": "eV", "length": "Å", "dipole": "e·Å", "polarizability": "Å³"}
+
+
+def save(model: Model, path: str | Path) -> None:
+    """Write a model.
+
+    Parameters
+    ----------
+    model : Model
+    path : str or Path
+        Should end in ``.safetensors``.
+    """
+    arrays = {"radial.coefficients": model.radial.coefficients, "repulsion.onset": model.repulsion.onset}
+    for name, head in model.heads.items():
+        arrays |= {f"{name}.offset": head.offset, f"{name}.linear": head.linear, f"{name}.weights": head.weights}
+    description = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "units": UNITS,
+        "numbers": list(model.numbers),
+        "l_max": model.l_max,
+        "cutoff": model.radial.cutoff,
+        "warp": model.radial.warp,
+        "decay_length": model.radial.decay_length,
+        "decay_power": model.radial.decay_power,
+        "heads": [name for name in HEADS if name in model.heads],
+        "repulsion_strength": model.repulsion.strength,
+        "local_field": model.local_field,
+        "metadata": model.metadata,
+    }
+    contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
+    save_file(contiguous, str(path), metadata={"beadwise": json.dumps(description, ensure_ascii=False)})
+
+
+def load(name: str | Path, threads: int = 1) -> Model:
+    """Read a model file, or a shipped model by its name.
+
+    Parameters
+    ----------
+    name : str or Path
+        A path, or a name out of `shipped_models`.
+    threads : int
+        Threads for an evaluation.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such file or model, or it is damaged or of an unknown version.
+    """
+    path = find(name)
+    description, arrays = read(path)
+    try:
+        return assemble(description, arrays, threads)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"model file {path} is incomplete: {error}") from error
+
+
+def shipped_models() -> list[str]:
+    """Names of the models that come with the package."""
+    folder = resources.files("beadwise.inputs")
+    return sorted(entry.name.removesuffix(".safetensors") for entry in folder.iterdir() if entry.name.endswith(".safetensors"))
+
+
+def find(name: str | Path) -> Path:
+    """Path of a model file given its path or a shipped name."""
+    if Path(name).is_file():
+        return Path(name)
+    if str(name) in shipped_models():
+        return Path(str(resources.files("beadwise.inputs") / f"{name}.safetensors"))
+    raise ModelFileError(f"no model '{name}': give a file, or one of the shipped models {shipped_models()}")
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Description and arrays of a model file, checked for format and version."""
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            description = json.loads((file.metadata() or {}).get("beadwise", "null"))
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118: not a mapping
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise ModelFileError(f"{path} is not a readable model file: {error}") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is a safetensors file without a '{FORMAT}' description")
+    version = description.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ModelFileError(f"{path} has format version {version}; this release reads version {FORMAT_VERSION}")
+    return description, arrays
+
+
+def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads: int) -> Model:
+    """Make a model from the contents of its file."""
+    coefficients = arrays["radial.coefficients"]
+    numbers = tuple(int(number) for number in description["numbers"])
+    shape = DensityShape(len(numbers), coefficients.shape[3], int(description["l_max"]))
+    radial = RadialBasis(
+        float(description["cutoff"]),
+        float(description["warp"]),
+        float(description["decay_length"]),
+        float(description["decay_power"]),
+        coefficients,
+    )
+    heads = {
+        name: TensorHead(
+            ORDERS[name], shape, arrays[f"{name}.offset"], arrays[f"{name}.linear"], arrays[f"{name}.weights"]
+        )
+        for name in description["heads"]
+    }
+    return Model(
+        numbers,
+        shape.l_max,
+        radial,
+        heads,
+        Repulsion(arrays["repulsion.onset"], float(description["repulsion_strength"])),
+        bool(description["local_field"]),
+        description["metadata"],
+        threads,
+    )

@@ -1,0 +1,283 @@
+"""The integrated model: one density expansion, read by the energy, dipole and polarizability heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from ..potentials.repulsion import repulsion_table
+from ..properties.dipole import CARTESIAN_FROM_HARMONICS, cartesian_vector
+from ..properties.polarizability import cartesian_tensor, with_local_field
+from ..pyx.kernel import Kernel
+from ..pyx.tensor_head import DensityShape, TensorHead
+from .errors import PropertyError, StructureError
+from .radial import INTERVALS, RadialBasis
+from .response import PROPERTIES, Response
+from .structures import Batch
+
+SKIN = 0.5  # Å: a list then lasts some tens of steps in liquid water
+CLOSEST_ALLOWED = 0.4  # Å: nearer than any bond, and than any path-integral excursion of one
+SHORTEST_HEIGHT = 1.0  # Å, of a cell between its faces
+HEADS = ("energy", "dipole", "polarizability_isotropic", "polarizability_anisotropic")
+ORDERS = {"energy": 0, "dipole": 1, "polarizability_isotropic": 0, "polarizability_anisotropic": 2}
+
+
+@dataclass(frozen=True)
+class Repulsion:
+    """Where the short-range guard acts: ``onset`` (species, species) in Å, and its strength."""
+
+    onset: np.ndarray
+    strength: float
+
+
+@dataclass
+class Model:
+    """A fitted model; `evaluate` answers a batch of beads.
+
+    Parameters
+    ----------
+    numbers : tuple of int
+        Atomic numbers of the species, ascending.
+    l_max : int
+        Highest angular momentum of the density.
+    radial : RadialBasis
+    heads : mapping of str to TensorHead
+        Any of ``energy``, ``dipole``, ``polarizability_isotropic`` and ``polarizability_anisotropic``.
+    repulsion : Repulsion
+        Added to the energy.
+    local_field : bool
+        Whether the polarizability heads are additive local polarizabilities, to be mapped by Clausius–Mossotti.
+    metadata : dict
+        Provenance, licence, validation errors: whatever the file says beyond what is evaluated.
+    threads : int
+        Threads for an evaluation.
+    """
+
+    numbers: tuple[int, ...]
+    l_max: int
+    radial: RadialBasis
+    heads: Mapping[str, TensorHead]
+    repulsion: Repulsion
+    local_field: bool = True
+    metadata: dict[str, Any] = field(default_factory=dict)
+    threads: int = 1
+
+    @property
+    def species(self) -> tuple[int, ...]:
+        """Atomic numbers that can be evaluated."""
+        return self.numbers
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Properties that can be asked for."""
+        available = {
+            "energy": "energy" in self.heads,
+            "forces": "energy" in self.heads,
+            "virial": "energy" in self.heads,
+            "dipole": "dipole" in self.heads,
+            "polarizability": "polarizability_isotropic" in self.heads,
+            "born_charges": "dipole" in self.heads,
+        }
+        return tuple(name for name in PROPERTIES if available[name])
+
+    @property
+    def shape(self) -> DensityShape:
+        """Sizes of the density."""
+        return DensityShape(len(self.numbers), self.radial.radial, self.l_max)
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """The compiled kernel with this model's tables, and the neighbour lists of the beads it has seen."""
+        padded = self.shape.padded_radial
+        pair_table = repulsion_table(
+            self.numbers, self.repulsion.onset, self.repulsion.strength, self.radial.cutoff, INTERVALS
+        )
+        return Kernel(
+            self.radial.spline_table(padded),
+            pair_table,
+            np.ascontiguousarray(self.repulsion.onset, dtype=np.float64),
+            self.l_max,
+            self.radial.cutoff,
+            SKIN,
+            [self.head(name).kernel_form() for name in HEADS],
+        )
+
+    def head(self, name: str) -> TensorHead:
+        """A head by name; one without weights where the model has none."""
+        if name in self.heads:
+            return self.heads[name]
+        return empty_head(ORDERS[name], self.shape)
+
+    def species_indices(self, numbers: np.ndarray) -> np.ndarray:
+        """Species indices of atomic numbers.
+
+        Raises
+        ------
+        StructureError
+            If a species is unknown to the model.
+        """
+        places = np.searchsorted(self.numbers, numbers)
+        known = np.take(self.numbers, np.minimum(places, len(self.numbers) - 1)) == numbers
+        if not known.all():
+            atom = int(np.argmin(known))
+            allowed = ", ".join(chemical_symbols[number] for number in self.numbers)
+            raise StructureError(
+                f"atom {atom} is {chemical_symbols[numbers[atom]]}, a species unknown to the model; allowed are {allowed}"
+            )
+        return places.astype(np.int32)
+
+    def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
+        """Answer the wanted properties for every bead.
+
+        Parameters
+        ----------
+        batch : Batch
+        want : sequence of str
+            Names out of `properties`.
+
+        Raises
+        ------
+        PropertyError
+            If a wanted property is not available.
+        StructureError
+            If a species is unknown, a cell is too flat, or two atoms overlap.
+        """
+        for name in want:
+            if name not in self.properties:
+                raise PropertyError(f"property '{name}' is not available; this model has {list(self.properties)}")
+        species = self.species_indices(batch.numbers)
+        volume = checked_volume(batch)
+        rows = gradient_rows(want)
+        beads, atoms = batch.beads, batch.atoms
+        values = np.zeros((beads, atoms, rows.shape[1]))
+        gradients = np.zeros((beads, len(rows), atoms, 3))
+        strains = np.zeros((beads, len(rows), 3, 3))
+        overlap = self.kernel.evaluate(
+            species,
+            batch.positions,
+            batch.cells,
+            batch.periodic,
+            wanted_heads(want),
+            np.repeat(rows[None], beads, axis=0),
+            values,
+            gradients,
+            strains,
+            CLOSEST_ALLOWED,
+            self.threads,
+        )
+        if overlap is not None:
+            bead, first, second, distance = overlap
+            raise StructureError(
+                f"atoms {first} and {second} of bead {bead} are {distance:.3f} Å apart; at least {CLOSEST_ALLOWED} Å is needed"
+            )
+        return self.response(want, values.sum(axis=1), gradients, strains, volume)
+
+    def density(self, batch: Batch) -> np.ndarray:
+        """Density coefficients, shape (beads, atoms, harmonics, channels); channel = (neighbour species, n)."""
+        species = self.species_indices(batch.numbers)
+        beads, atoms = batch.beads, batch.atoms
+        shape = self.shape
+        padded = np.zeros((beads, atoms, shape.harmonics, shape.species * shape.padded_radial))
+        self.kernel.evaluate(
+            species,
+            batch.positions,
+            batch.cells,
+            batch.periodic,
+            [False] * len(HEADS),
+            np.zeros((beads, 0, 10)),
+            np.zeros((beads, atoms, 10)),
+            np.zeros((beads, 0, atoms, 3)),
+            np.zeros((beads, 0, 3, 3)),
+            0.0,
+            self.threads,
+            padded,
+        )
+        return padded[..., shape.padded_places]
+
+    def response(
+        self, want: Sequence[str], totals: np.ndarray, gradients: np.ndarray, strains: np.ndarray, volume: np.ndarray
+    ) -> Response:
+        """Put the kernel's outputs (beads, 10) and derivatives into the form of a `Response`."""
+        arrays: dict[str, np.ndarray] = {}
+        with_energy = int("forces" in want or "virial" in want)
+        if "energy" in want:
+            arrays["energy"] = totals[:, 0].copy()
+        if "forces" in want:
+            arrays["forces"] = -gradients[:, 0]
+        if "virial" in want:
+            arrays["virial"] = -0.5 * (strains[:, 0] + np.swapaxes(strains[:, 0], 1, 2))
+        if "dipole" in want:
+            arrays["dipole"] = cartesian_vector(totals[:, 1:4])
+        if "polarizability" in want:
+            additive = cartesian_tensor(totals[:, 4:10])
+            arrays["polarizability"] = with_local_field(additive, volume) if self.local_field else additive
+        if "born_charges" in want:
+            arrays["born_charges"] = np.moveaxis(gradients[:, with_energy:], 1, 3).copy()
+        return Response(**arrays)
+
+
+def gradient_rows(want: Sequence[str]) -> np.ndarray:
+    """Combinations of the ten outputs (energy, dipole, polarizability) whose gradients are wanted, one per row."""
+    rows = []
+    if "forces" in want or "virial" in want:
+        rows.append(np.eye(10)[0])
+    if "born_charges" in want:
+        for axis in range(3):
+            row = np.zeros(10)
+            row[1:4] = CARTESIAN_FROM_HARMONICS[axis]
+            rows.append(row)
+    return np.array(rows).reshape(-1, 10)
+
+
+def wanted_heads(want: Sequence[str]) -> list[bool]:
+    """Which heads' values are wanted, in the order of `HEADS`."""
+    return ["energy" in want, "dipole" in want, "polarizability" in want, "polarizability" in want]
+
+
+def empty_head(order: int, shape: DensityShape) -> TensorHead:
+    """A head without blocks' weights: everything zero."""
+    from ..pyx.coupling import pairs
+
+    channels = shape.channels
+    return TensorHead(
+        order,
+        shape,
+        np.zeros(shape.species),
+        np.zeros((shape.species, channels)),
+        np.zeros((len(pairs(order, shape.l_max)), shape.species, channels, channels)),
+    )
+
+
+def checked_volume(batch: Batch) -> np.ndarray:
+    """Volume of every bead's cell in Å³, infinite where a direction is not periodic.
+
+    Raises
+    ------
+    StructureError
+        If a periodic cell is flatter than can be served.
+    """
+    if not batch.periodic.any():
+        return np.full(batch.beads, np.inf)
+    for bead, cell in enumerate(batch.cells):
+        heights = cell_heights(cell, batch.periodic)
+        if not (heights >= SHORTEST_HEIGHT).all():
+            raise StructureError(
+                f"cell {cell.tolist()} Å of bead {bead} is only {np.nanmin(heights):.3g} Å high between two of its "
+                f"faces; at least {SHORTEST_HEIGHT} Å is needed"
+            )
+    if not batch.periodic.all():
+        return np.full(batch.beads, np.inf)
+    return np.abs(np.linalg.det(batch.cells))
+
+
+def cell_heights(cell: np.ndarray, periodic: np.ndarray) -> np.ndarray:
+    """Distances in Å between lattice planes along each periodic direction; 0 where the vectors are dependent."""
+    own = cell[periodic]
+    if np.linalg.matrix_rank(own) < len(own):
+        return np.zeros(len(own))
+    return 1 / np.linalg.norm(np.linalg.pinv(own), axis=0)
