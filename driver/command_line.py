@@ -162,8 +162,9 @@ def run(
     from rich.console import Console
 
     from .examples import copy_shipped_input, is_shipped_input
-    from .launch import Plan, RunError, say
     from .launch import run as launch
+    from .plan import Plan, RunError
+    from .progress import say
 
     console = Console()
     folder = Path()
@@ -183,8 +184,7 @@ def run(
     try:
         launch(plan, console)
     except RunError as failure:
-        click.echo(f"Error: {failure}", err=True)
-        sys.exit(1)
+        fail(str(failure), 1)
 
 
 def parse_models(values: Sequence[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 HEADER = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:-\d+)?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?")
 PANELS = {
-    "conserved": "conserved quantity\n(change)",
+    "conserved": "change of the\nconserved quantity",
     "potential": "potential energy",
     "kinetic_cv": "quantum kinetic\nenergy",
     "kinetic_md": "kinetic energy\n(ring polymer)",
@@ -131,20 +131,31 @@ def _horizontal_axis(columns: list[Column]) -> Column | None:
 
 
 def _draw_panel(axes: Axes, times: np.ndarray, name: str, members: list[Column]) -> None:
-    stride = -(-len(times) // MOST_POINTS)
     for index, column in enumerate(members):
         values = column.values - column.values[0] if name == "conserved" else column.values
-        colour = COLOUR if len(members) == 1 else f"C{index}"
-        marker = "." if len(times) < 2 else None
-        axes.plot(times[::stride], values[::stride], color=colour, linewidth=0.9, marker=marker, label=column.argument)
-        if len(members) == 1 and name != "conserved":
-            mean = values.mean()
-            axes.axhline(mean, color=MEAN_COLOUR, linewidth=0.9, linestyle="--", label=f"mean {mean:.6g}")
-    axes.set_ylabel(f"{PANELS[name]}\n/ {members[0].unit_label}", fontsize=9)
+        _draw_column(axes, times, values, COLOUR if len(members) == 1 else f"C{index}", column.argument)
+    label, unit = PANELS[name], members[0].unit_label
+    axes.set_ylabel(f"{label} / {unit}" if "\n" in label else f"{label}\n/ {unit}", fontsize=9)
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 6))
     axes.tick_params(labelsize=9)
     axes.grid(color="0.9", linewidth=0.6)
     axes.margins(x=0.0)
     axes.spines[["top", "right"]].set_visible(False)
-    if len(members) > 1 or name != "conserved":
-        axes.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.85, edgecolor="none", ncols=len(members))
+    if len(members) > 1:
+        axes.legend(loc="upper right", fontsize=8, framealpha=0.85, edgecolor="none", ncols=len(members))
+    elif name != "conserved":
+        _draw_mean(axes, times, members[0].values)
+
+
+def _draw_column(axes: Axes, times: np.ndarray, values: np.ndarray, colour: str, label: str) -> None:
+    stride = -(-len(times) // MOST_POINTS)
+    marker = "." if len(times) == 1 else None
+    axes.plot(times[::stride], values[::stride], color=colour, linewidth=0.9, marker=marker, label=label)
+
+
+def _draw_mean(axes: Axes, times: np.ndarray, values: np.ndarray) -> None:
+    """Mean of the second half, as the first is often spent on reaching equilibrium."""
+    half = len(values) // 2
+    mean = values[half:].mean()
+    axes.hlines(mean, times[half], times[-1], color=MEAN_COLOUR, linewidth=1.2, linestyle="--", zorder=3)
+    axes.set_title(f"mean of the second half {mean:.6g}", loc="right", fontsize=8, color=MEAN_COLOUR, pad=2)

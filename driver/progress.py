@@ -18,6 +18,11 @@ RATE_WINDOW = 30.0
 SECONDS_BETWEEN_LINES = 10.0
 
 
+def say(console: Console, line: str) -> None:
+    """Print one line as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 class Tail:
     """Complete new lines of a growing file, which may not exist yet or be replaced by a new one.
 
@@ -156,11 +161,8 @@ class ProgressDisplay:
         text = describe(self.step, self._last, self._rate.update(self.step, now))
         self._bar.update(self._task, completed=self.step - self._first, text=text)
         if not self._console.is_terminal and now >= self._line_due:
-            self._print(text)
+            say(self._console, text)
             self._line_due = now + SECONDS_BETWEEN_LINES
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> ProgressDisplay:
         self._bar.start()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from beadwise.driver.command_line import main, parse_models
-from beadwise.driver.launch import ipi_command
+from beadwise.driver.supervision import ipi_command
 from click.testing import CliRunner
 from test_run import Folder, one_line
 

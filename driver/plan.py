@@ -1,0 +1,45 @@
+"""What to run, and what is raised if it does not reach its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .ipi_input import ForceSocket
+
+
+class RunError(Exception):
+    """A run that did not reach its end, for a reason other than bad input."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run.
+
+    Parameters
+    ----------
+    source : Path
+        i-PI input or RESTART.
+    folder : Path
+        Where i-PI runs and writes.
+    models : mapping of str to str
+        MODEL for each force field by name; the entry under the empty name serves those that are not named.
+    workers : int
+        Servers for each ffsocket.
+    threads : int
+        Threads of each server.
+    want : tuple of str or None
+        Properties to serve; None to serve those that the input asks for.
+    """
+
+    source: Path
+    folder: Path
+    models: Mapping[str, str]
+    workers: int = 1
+    threads: int = 1
+    want: tuple[str, ...] | None = None
+
+    def model_of(self, address: ForceSocket) -> str:
+        """MODEL that serves one ffsocket."""
+        return self.models.get(address.name, self.models[""])

@@ -1,0 +1,117 @@
+"""The servers of a run: ``beadwise serve`` in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO
+
+from ..model import BeadwiseError
+from . import processes
+from .ipi_input import ForceSocket, IpiInput
+from .plan import Plan, RunError
+
+POLL_INTERVAL = 0.1
+SERVER_WAIT = 60.0
+SERVE_COMMAND = (sys.executable, "-m", "beadwise.driver.command_line", "serve")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running ``beadwise serve``."""
+
+    process: subprocess.Popen[bytes]
+    errors: IO[bytes]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has said that it waits for i-PI."""
+        assert self.process.stdout is not None
+        return bool(self.process.stdout.readline())
+
+    @property
+    def message(self) -> str:
+        """The last line that it wrote to standard error."""
+        self.errors.seek(0)
+        lines = self.errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].removeprefix("Error: ") if lines else f"it ended with status {self.process.returncode}"
+
+
+def start_servers(simulation: IpiInput, plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) -> list[Server]:
+    """Start all servers and wait until they are ready, so that i-PI is not started in vain.
+
+    Parameters
+    ----------
+    simulation : IpiInput
+        Where they connect to, and what they serve.
+    plan : Plan
+        How many there are, and what answers.
+    stack : contextlib.ExitStack
+        Ends them.
+    stop_requests : sequence of int
+        Signals received so far; waiting ends with the first.
+
+    Raises
+    ------
+    BeadwiseError
+        If a server refuses the model, the atoms or the properties.
+    RunError
+        If a server fails otherwise, or there was a signal.
+    """
+    servers: list[Server] = []
+    stack.callback(lambda: processes.end([server.process for server in servers]))
+    for address in simulation.sockets:
+        for _ in range(plan.workers):
+            errors = stack.enter_context(tempfile.TemporaryFile())
+            process = processes.start(
+                _serve_command(simulation, plan, address),
+                plan.folder,
+                _server_environment(plan.threads),
+                output=subprocess.PIPE,
+                errors=errors,
+            )
+            assert process.stdout is not None
+            os.set_blocking(process.stdout.fileno(), False)
+            stack.callback(process.stdout.close)
+            servers.append(Server(process, errors))
+    waiting = list(servers)
+    while waiting and not stop_requests:
+        time.sleep(POLL_INTERVAL)
+        waiting = [server for server in waiting if not server.is_ready]
+        raise_failure(find_failed(servers))
+    if stop_requests:
+        raise RunError("interrupted before i-PI was started")
+    return servers
+
+
+def _serve_command(simulation: IpiInput, plan: Plan, address: ForceSocket) -> list[str]:
+    where = ["--unix", str(address.path)] if address.is_file else ["--tcp", f"{address.address}:{address.port}"]
+    options = ["--structure", str(plan.source), "--want", ",".join(plan.want or simulation.want)]
+    limits = ["--threads", str(plan.threads), "--wait", str(SERVER_WAIT)]
+    return [*SERVE_COMMAND, plan.model_of(address), *where, *options, *limits]
+
+
+def _server_environment(threads: int) -> dict[str, str]:
+    """Thread count for OpenMP, and the user's folder for evaluators of their own."""
+    paths = [os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def find_failed(servers: Sequence[Server]) -> Server | None:
+    """Find a server that has ended other than by i-PI's word."""
+    return next((server for server in servers if server.process.poll() not in (None, 0)), None)
+
+
+def raise_failure(server: Server | None, consequence: str = "") -> None:
+    """Raise what made a server end: bad input if it ended with status 2."""
+    if server is None:
+        return
+    if server.process.returncode == 2:
+        raise BeadwiseError(f"{server.message}{consequence}")
+    raise RunError(f"a server failed: {server.message}{consequence}")

@@ -1,0 +1,203 @@
+"""Watch over i-PI while it runs: show progress, draw the energies, and stop it so that nothing is lost."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from . import processes
+from .ipi_input import InputError, IpiInput, read_ipi_input
+from .plan import Plan, RunError
+from .progress import ProgressDisplay, StepReader, duration, say
+from .server_processes import Server, find_failed, raise_failure
+
+RESTART = "RESTART"
+POLL_INTERVAL = 0.1
+PLOT_INTERVAL = 30.0
+SERVER_PATIENCE = 3.0
+IPI_PATIENCE = 30.0
+ABANDONED_PATIENCE = 30.0
+IPI_REPORTS_PROBLEM = "I-PI reports a problem"
+
+
+class Supervision:
+    """i-PI from its start to its end.
+
+    Parameters
+    ----------
+    simulation : IpiInput
+        What i-PI is going to do.
+    plan : Plan
+        What to run, and where.
+    console : rich.console.Console
+        Where progress is shown.
+    servers : list of Server
+        They are ready and wait for i-PI.
+    stop_requests : list of int
+        Signals received so far; the first stops i-PI softly, a second one skips the patience.
+    """
+
+    def __init__(
+        self, simulation: IpiInput, plan: Plan, console: Console, servers: list[Server], stop_requests: list[int]
+    ):
+        self._simulation = simulation
+        self._plan = plan
+        self._console = console
+        self._servers = servers
+        self._stop_requests = stop_requests
+        self._continues = simulation.step > 0
+        self._log_name = f"{simulation.prefix or 'i-pi'}.log"
+        self._log = plan.folder / self._log_name
+        self._properties = [plan.folder / name for name in simulation.property_files]
+        self._image = plan.folder / f"{simulation.prefix or 'i-pi'}.energies.png"
+        self._log_start = self._log.stat().st_size if self._continues and self._log.exists() else 0
+        self._reader = StepReader(self._log, self._log_start, self._properties)
+        restart = plan.folder / RESTART
+        self._older_restart = restart.stat().st_mtime_ns if restart.exists() else None
+        self._plot_due = time.monotonic() + PLOT_INTERVAL
+        self._abandoned_since: float | None = None
+
+    def run(self, stack: ExitStack) -> None:
+        """Start i-PI and wait for its end; `stack` ends it if anything goes wrong here.
+
+        Raises
+        ------
+        BeadwiseError
+            If i-PI refuses its input, or a server meets a structure that it cannot answer for.
+        RunError
+            If i-PI or a server fails otherwise, or there was a signal.
+        """
+        started = time.monotonic()
+        log = stack.enter_context(open(self._log, "ab" if self._continues else "wb"))
+        ipi = processes.start(
+            [*ipi_command(), self._plan.source], self._plan.folder, {"PYTHONUNBUFFERED": "1"}, log, subprocess.STDOUT
+        )
+        stack.callback(processes.end, [ipi])
+        with ProgressDisplay(self._console, self._simulation.step, self._simulation.total_steps) as display:
+            while ipi.poll() is None:
+                time.sleep(POLL_INTERVAL)
+                display.update(self._reader.read())
+                self._refresh_plot()
+                if reason := self._reason_to_stop():
+                    self._stop_softly(ipi)
+                    display.update(self._reader.read())
+                    reason(display.step)
+            display.update(self._reader.read())
+        self._check_outcome(ipi.returncode)
+        self._report_end(display.step, time.monotonic() - started)
+
+    def _reason_to_stop(self) -> Callable[[int], None] | None:
+        """Find what to raise once i-PI has stopped, given the step it reached; None to go on."""
+        if self._stop_requests:
+            return self._raise_interrupted
+        if failed := find_failed(self._servers):
+            return lambda step: raise_failure(failed, f"; {self._whats_left(step)}")
+        if self._reader.thread_failed:
+            return self._raise_broken
+        if self._is_abandoned():
+            return self._raise_abandoned
+        return None
+
+    def _is_abandoned(self) -> bool:
+        """Whether all servers have been sent away, while i-PI has not ended for a while."""
+        if any(server.process.poll() is None for server in self._servers):
+            return False
+        self._abandoned_since = self._abandoned_since or time.monotonic()
+        return time.monotonic() - self._abandoned_since > ABANDONED_PATIENCE
+
+    def _raise_interrupted(self, step: int) -> None:
+        raise RunError(f"interrupted; {self._whats_left(step)}")
+
+    def _raise_broken(self, step: int) -> None:
+        raise RunError(f"i-PI failed: {self._last_words()}; {self._whats_left(step)}; its log is {self._log_name}")
+
+    def _raise_abandoned(self, step: int) -> None:
+        raise RunError(f"i-PI sent its servers away without ending; {self._whats_left(step)}")
+
+    def _whats_left(self, step: int) -> str:
+        """Say where a stopped run can be taken up again; an older RESTART does not count."""
+        restart = self._plan.folder / RESTART
+        if restart.exists() and restart.stat().st_mtime_ns != self._older_restart:
+            return f"i-PI was stopped at step {read_ipi_input(restart).step}, continue with `beadwise run {RESTART}`"
+        return f"i-PI was stopped at step {step} before it could write a {RESTART}"
+
+    def _stop_softly(self, ipi: subprocess.Popen[bytes]) -> None:
+        """Let i-PI write RESTART.
+
+        i-PI answers SIGTERM within a second unless it waits for forces that a server is still computing; ending the
+        servers frees it, and loses nothing: RESTART holds the step before.
+        """
+        ipi.terminate()
+        patience = time.monotonic() + SERVER_PATIENCE
+        while not processes.wait(ipi, POLL_INTERVAL):
+            if time.monotonic() > patience or len(self._stop_requests) > 1:
+                break
+        processes.end([server.process for server in self._servers])
+        if not processes.wait(ipi, IPI_PATIENCE):
+            ipi.kill()
+            ipi.wait()
+
+    def _check_outcome(self, status: int) -> None:
+        """Raise unless i-PI ended well."""
+        if status == 0 and IPI_REPORTS_PROBLEM not in self._log_text():
+            return
+        has_begun = self._reader.step is not None and self._reader.step > self._simulation.step
+        if status > 0 and not has_begun:
+            raise InputError(f"i-PI refused '{self._plan.source}': {self._last_words()}; its log is {self._log_name}")
+        raise RunError(f"i-PI failed with status {status}: {self._last_words()}; its log is {self._log_name}")
+
+    def _log_text(self) -> str:
+        """Read what this i-PI has printed; a restart adds to the log of the run before."""
+        with open(self._log, "rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def _last_words(self) -> str:
+        lines = self._log_text().strip().splitlines()
+        return lines[-1].strip() if lines else "without a word"
+
+    def _refresh_plot(self) -> None:
+        if time.monotonic() >= self._plot_due:
+            started = time.monotonic()
+            self._plot()
+            # long outputs take long to draw: never spend more than a few percent of the time on it
+            self._plot_due = time.monotonic() + max(PLOT_INTERVAL, 30 * (time.monotonic() - started))
+
+    def _plot(self) -> str:
+        """Draw the energies and say where; a picture that fails is no reason to end a run."""
+        from .energy_plot import plot_energies  # takes a second to import, while i-PI is running already
+
+        try:
+            drawn = any(plot_energies(source, self._image) for source in self._properties[:1])
+        except (OSError, ValueError) as error:
+            return f"; no picture of the energies, as {self._properties[0].name} cannot be drawn: {error}"
+        return f", energies in {self._image.name}" if drawn else ""
+
+    def _report_end(self, step: int, seconds: float) -> None:
+        end = f"finished at step {step} after {duration(seconds)}"
+        say(self._console, f"{end}; log in {self._log_name}{self._plot()}")
+
+
+def ipi_command() -> list[str]:
+    """How to start the i-PI that is installed beside beadwise, or the first on the search path.
+
+    Raises
+    ------
+    RunError
+        If there is none.
+    """
+    beside = Path(sysconfig.get_path("scripts")) / "i-pi"
+    if beside.exists():
+        return [sys.executable, str(beside)]
+    found = shutil.which("i-pi")
+    if found is None:
+        raise RunError(f"no i-PI beside {sys.executable} or on the search path; install it with pip install ipi")
+    return [found]
