@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ..model import PROPERTIES, BeadwiseError
+from .learning_commands import evaluate, inspect
 
 MODULE = "beadwise.driver.command_line"
 SHIPPED_INPUT = "water"
@@ -50,6 +51,10 @@ def fail(message: str, status: int) -> None:
 @click.version_option(package_name="beadwise", message="%(version)s")
 def main() -> None:
     """Energies, forces, dipoles and polarizabilities for every bead, served to i-PI."""
+
+
+main.add_command(evaluate)
+main.add_command(inspect)
 
 
 def parse_want(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:

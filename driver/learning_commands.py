@@ -1,0 +1,121 @@
+"""Commands about models and data: ``beadwise evaluate`` and ``beadwise inspect``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ..learning.data import Frame
+
+
+def output_path(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a file whose folder does not exist, before the work is done rather than after."""
+    if value is not None and (value.is_dir() or not value.parent.is_dir()):
+        raise click.BadParameter(f"cannot write '{value}'; allowed is a file in a folder that exists")
+    return value
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DATA.xyz...")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    callback=output_path,
+    metavar="FILE",
+    help="Write the numbers as JSON.",
+)
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(path_type=Path),
+    callback=output_path,
+    metavar="FILE.png",
+    help="Draw prediction against reference.",
+)
+def evaluate(model: str, data: tuple[Path, ...], json_file: Path | None, plot_file: Path | None) -> None:
+    """Compare a model with labelled structures.
+
+    DATA are extended xyz files with any of energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e·Å) and
+    polarizability (Å³).  The last column of the table is the root mean square error in percent of the standard
+    deviation of the reference.
+    """
+    from rich.console import Console
+
+    from ..learning.data import iterate_frames
+    from ..learning.errors import evaluate_errors
+    from .evaluators import load_evaluator
+
+    evaluator = load_evaluator(model)
+    with progress_bar() as progress:
+        frames = list(counted(progress, "reading", iterate_frames(data)))
+        task = progress.add_task("evaluating", total=len(frames))
+        report = evaluate_errors(evaluator, frames, lambda: progress.advance(task))
+    files = ", ".join(map(str, data))
+    Console().print(report.table(f"{model} on {files}, {report.frames} frames"))
+    if json_file is not None:
+        write_json(json_file, {"model": model, "data": [str(path) for path in data], **report.as_dict()})
+    if plot_file is not None:
+        from ..learning.report import plot_parity
+
+        plot_parity({files: report}, plot_file)
+
+
+def progress_bar() -> Progress:
+    """Make a bar on standard error that vanishes at the end; nothing is shown where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def counted(progress: Progress, description: str, frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Pass frames on and show how many there were."""
+    task = progress.add_task(description, total=None)
+    for frame in frames:
+        yield frame
+        progress.advance(task)
+    progress.remove_task(task)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON for people and programs.
+
+    Raises
+    ------
+    click.BadParameter
+        If the file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"cannot write '{path}': {error.strerror}") from error
+
+
+@click.command()
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a listing.")
+def inspect(model: str, as_json: bool) -> None:
+    """Say what a model file says of itself.
+
+    MODEL is a model file or the name of a shipped model.
+    """
+    from rich.console import Console
+
+    from ..learning.inspect import describe_model, listing
+
+    description = describe_model(model)
+    if as_json:
+        click.echo(json.dumps(description, indent=2, ensure_ascii=False))
+    else:
+        Console().print(listing(description))

@@ -1,0 +1,201 @@
+"""Labelled structures: read frame by frame from files, checked, and split into sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from ase.io import iread
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from ..model import BeadwiseError
+
+Item = TypeVar("Item")
+
+LABELS = ("energy", "forces", "stress", "dipole", "polarizability")
+ALLOWED_SHAPES = {
+    "energy": "one number in eV",
+    "forces": "three numbers per atom in eV/Å",
+    "stress": "9 or 6 (xx yy zz yz xz xy) numbers in eV/Å³",
+    "dipole": "3 numbers in e·Å",
+    "polarizability": "9 numbers in Å³",
+}
+
+
+class DataError(BeadwiseError, ValueError):
+    """A data file that is missing or unreadable, or a label that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One structure with what is known about it.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Positions and cell in Å, without a calculator.
+    labels : dict of str to ndarray of float64
+        Any of ``energy`` () in eV; ``forces`` (atoms, 3) in eV/Å; ``stress`` (3, 3) in eV/Å³ with ASE's sign, the
+        derivative of the energy with respect to strain per volume; ``dipole`` (3,) in e·Å; ``polarizability`` (3, 3)
+        in Å³.
+    source : str
+        File it came from.
+    index : int
+        Its place in that file, from 0.
+    """
+
+    atoms: Atoms
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    source: str = ""
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"frame {self.index} of '{self.source}'" if self.source else f"frame {self.index}"
+
+
+def read_frames(paths: str | Path | Iterable[str | Path]) -> list[Frame]:
+    """Read all frames of one file or several; see `iterate_frames`."""
+    return list(iterate_frames(paths))
+
+
+def iterate_frames(paths: str | Path | Iterable[str | Path]) -> Iterator[Frame]:
+    """Read files frame by frame: no more than one frame is held at a time.
+
+    Parameters
+    ----------
+    paths : str, Path, or iterable of them
+        Extended xyz, or any other format that ASE reads.  Labels are looked for among ASE's results, then in
+        ``atoms.info`` and ``atoms.arrays``, under the names of `LABELS`.
+
+    Yields
+    ------
+    Frame
+
+    Raises
+    ------
+    DataError
+        If a file is missing, cannot be read or holds no frame, or a label has a wrong shape or is not finite.
+    """
+    files = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    for path in files:  # before anything is read: a misspelt last name should not cost the time to read the first
+        if not Path(path).is_file():
+            raise DataError(f"data file '{path}' does not exist")
+    for path in files:
+        index = -1
+        for index, atoms in enumerate(_iterate_atoms(Path(path))):
+            yield frame_from_ase(atoms, str(path), index)
+        if index < 0:
+            raise DataError(f"data file '{path}' holds no frame; at least one is needed")
+
+
+def _iterate_atoms(path: Path) -> Iterator[Atoms]:
+    try:
+        yield from iread(path, do_not_split_by_at_sign=True)
+    except Exception as error:  # ASE's readers raise whatever their parsing stumbles over
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(f"data file '{path}' cannot be read: {reason}") from error
+
+
+def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0) -> Frame:
+    """Separate a structure from its labels.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        With labels among the results of its calculator, in ``info`` or in ``arrays``.
+    source, index : str, int
+        Where it comes from, for messages.
+
+    Raises
+    ------
+    DataError
+        If there is no atom, or a label has a wrong shape or is not finite.
+    """
+    known = {**atoms.arrays, **atoms.info, **(atoms.calc.results if atoms.calc else {})}
+    bare = atoms.copy()
+    frame = Frame(bare, {}, source, index)
+    if len(atoms) == 0:
+        raise DataError(f"{frame.name} holds no atom; at least one is needed")
+    for name in LABELS:
+        if known.get(name) is not None:
+            frame.labels[name] = _checked_label(frame, name, known[name])
+        bare.info.pop(name, None)
+        bare.arrays.pop(name, None)
+    return frame
+
+
+def _checked_label(frame: Frame, name: str, value: object) -> np.ndarray:
+    """Bring a label into its shape, as float64."""
+    try:
+        label = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} of {frame.name} is {value!r}; allowed is {ALLOWED_SHAPES[name]}") from error
+    label = _shaped(name, label, len(frame.atoms))
+    if label is None:
+        raise DataError(f"{name} of {frame.name} has shape {np.shape(value)}; allowed is {ALLOWED_SHAPES[name]}")
+    if not np.isfinite(label).all():
+        place = np.argwhere(~np.isfinite(label))[0]
+        where = f" at {place.tolist()}" if len(place) else ""
+        raise DataError(f"{name} of {frame.name} is {label[tuple(place)]}{where}; all labels must be finite")
+    return label
+
+
+def _shaped(name: str, label: np.ndarray, atoms: int) -> np.ndarray | None:
+    """Reshape a label as `Frame.labels` has it; None if it does not fit."""
+    if name == "stress" and label.shape == (6,):
+        return voigt_6_to_full_3x3_stress(label)
+    if name in ("stress", "polarizability") and label.shape == (9,):
+        return label.reshape(3, 3)
+    if name == "energy" and label.size == 1:
+        return label.reshape(())
+    expected = {"forces": (atoms, 3), "dipole": (3,), "stress": (3, 3), "polarizability": (3, 3)}
+    return label if label.shape == expected.get(name) else None
+
+
+def species_of(frames: Iterable[Frame]) -> tuple[int, ...]:
+    """Atomic numbers that occur in any of the frames, ascending."""
+    return tuple(sorted({int(number) for frame in frames for number in frame.atoms.numbers}))
+
+
+def species_names(numbers: Iterable[int]) -> list[str]:
+    """Chemical symbols of atomic numbers."""
+    return [chemical_symbols[number] for number in numbers]
+
+
+def split(items: Sequence[Item], fraction: float, seed: int = 0) -> tuple[list[Item], list[Item]]:
+    """Set aside a random part, the same for the same seed.
+
+    Parameters
+    ----------
+    items : sequence
+        Frames, or anything else.
+    fraction : float
+        Of the items to set aside, from 0 to less than 1; rounded to a whole number of them.
+    seed : int
+        Of the random choice.
+
+    Returns
+    -------
+    remaining, aside : list
+        Each in the order of ``items``.
+
+    Raises
+    ------
+    DataError
+        If the fraction is not allowed, or would leave nothing.
+    """
+    if not 0 <= fraction < 1:
+        raise DataError(f"fraction to set aside is {fraction}; allowed is 0 to less than 1")
+    count = round(fraction * len(items))
+    if count == len(items):
+        raise DataError(f"setting aside {fraction} of {len(items)} frames leaves none")
+    chosen = set(np.random.default_rng(seed).permutation(len(items))[:count].tolist())
+    remaining = [item for place, item in enumerate(items) if place not in chosen]
+    return remaining, [item for place, item in enumerate(items) if place in chosen]

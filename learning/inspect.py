@@ -1,0 +1,200 @@
+"""What a model file says of itself, for a reader and for a program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..model import Model, load
+from ..model.files import find, read
+from ..pyx.tensor_head import TensorHead, feature_sizes
+from .data import species_names
+
+LONGEST_LIST = 12  # numbers; of longer lists the listing gives count and range
+INDENT = "  "
+
+
+def describe_model(name: str | Path) -> dict[str, Any]:
+    """Everything that a model file says of itself, except its weights.
+
+    Parameters
+    ----------
+    name : str or Path
+        A model file, or the name of a shipped model.
+
+    Returns
+    -------
+    dict
+        Fit for JSON: numbers that are not finite are None.  The file's own metadata are under ``metadata``, whatever
+        they hold.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such file or model, or it is damaged or of an unknown version.
+    """
+    path = find(name)
+    header, _ = read(path)
+    model = load(path)
+    return plain(
+        {
+            "file": path.name,
+            "bytes": path.stat().st_size,
+            "format": header["format"],
+            "format_version": header["format_version"],
+            "units": header.get("units"),
+            "species": species_names(model.numbers),
+            "properties": model.properties,
+            "density": _density(model),
+            "heads": {head: _head(own) for head, own in model.heads.items()},
+            "local_field": model.local_field,
+            "repulsion": _repulsion(model),
+            "metadata": model.metadata,
+        }
+    )
+
+
+def _density(model: Model) -> dict[str, Any]:
+    radial = model.radial
+    return {
+        "cutoff": radial.cutoff,
+        "radial_functions": radial.radial,
+        "radial_primitives": radial.coefficients.shape[2],
+        "radial_warp": radial.warp,
+        "radial_decay_length": radial.decay_length,
+        "radial_decay_power": radial.decay_power,
+        "l_max": model.l_max,
+    }
+
+
+def _head(head: TensorHead) -> dict[str, int]:
+    """Angular momentum of a head and its number of independent weights."""
+    return {"angular_momentum": head.order, "weights": head.shape.species * sum(feature_sizes(head.order, head.shape))}
+
+
+def _repulsion(model: Model) -> dict[str, Any]:
+    symbols = species_names(model.numbers)
+    onset = {
+        f"{symbols[a]}-{symbols[b]}": model.repulsion.onset[a, b]
+        for a in range(len(symbols))
+        for b in range(a, len(symbols))
+    }
+    return {"strength": model.repulsion.strength, "onset": onset}
+
+
+def plain(value: Any) -> Any:
+    """Express a value in what JSON knows: lists, numbers without NumPy, None for what is not finite."""
+    if isinstance(value, dict):
+        return {str(key): plain(own) for key, own in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(own) for own in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def listing(description: dict[str, Any]) -> RenderableType:
+    """Lay out the result of `describe_model`: the model first, then its metadata in the order of the file."""
+    metadata = description["metadata"]
+    parts: list[RenderableType] = [_section("Model", _model_entries(description))]
+    if metadata:
+        parts += [Text(), _section("What the file says about it", metadata)]
+    return Group(*parts)
+
+
+def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
+    """Put the model's part of the description into words, with units."""
+    density, repulsion = description["density"], description["repulsion"]
+    return {
+        "file": f"{description['file']}, {description['bytes'] / 1024:.0f} KiB",
+        "format": f"{description['format']}, version {description['format_version']}",
+        "units": description["units"],
+        "species": description["species"],
+        "properties": description["properties"],
+        "cutoff": f"{density['cutoff']:g} Å",
+        "radial functions": _radial_functions(density),
+        "highest angular momentum": density["l_max"],
+        "heads": {
+            name: f"{own['weights']} weights, angular momentum {own['angular_momentum']}"
+            for name, own in description["heads"].items()
+        },
+        "local field": "Clausius–Mossotti" if description["local_field"] else "none",
+        "repulsion": {
+            "strength": repulsion["strength"],
+            "onset": {
+                pair: f"{distance:.3g} Å" if distance else "none" for pair, distance in repulsion["onset"].items()
+            },
+        },
+    }
+
+
+def _radial_functions(density: dict[str, Any]) -> str:
+    text = f"{density['radial_functions']} per neighbour species from {density['radial_primitives']} polynomials"
+    text += f", warp {density['radial_warp']:g}"
+    if density["radial_decay_power"]:
+        text += f", decay length {density['radial_decay_length']:g} Å with power {density['radial_decay_power']:g}"
+    return text
+
+
+def _section(title: str, content: Any) -> RenderableType:
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True, style="cyan")
+    table.add_column(overflow="fold")
+    # Text, not strings: square brackets in what a file says are no markup
+    for name, value in _rows(content if isinstance(content, dict) else {"metadata": content}):
+        table.add_row(Text(name), Text(value))
+    return table
+
+
+def _rows(content: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Rows (indented name, value) of a nested mapping."""
+    for key, value in content.items():
+        name = INDENT * depth + key.replace("_", " ")
+        if isinstance(value, dict) and value:
+            yield name, ""
+            yield from _rows(value, depth + 1)
+        elif isinstance(value, list) and any(isinstance(own, (dict, list)) for own in value) and not _numbers(value):
+            yield name, ""
+            yield from _rows({str(place + 1): own for place, own in enumerate(value)}, depth + 1)
+        else:
+            yield name, _value_text(value)
+
+
+def _value_text(value: Any) -> str:
+    if value is None or value in ({}, []):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        numbers = _numbers(value)
+        if len(numbers) > LONGEST_LIST:
+            return f"{len(numbers)} numbers from {min(numbers):.6g} to {max(numbers):.6g}"
+        return ", ".join(map(_value_text, value))
+    return str(value)
+
+
+def _numbers(value: Any) -> list[float]:
+    """All numbers of a nested list; empty if it holds anything else."""
+    flat: list[float] = []
+    for own in value:
+        if isinstance(own, list):
+            inner = _numbers(own)
+            if own and not inner:
+                return []
+            flat += inner
+        elif isinstance(own, (int, float)) and not isinstance(own, bool):
+            flat.append(own)
+        else:
+            return []
+    return flat
