@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 HEADER = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:-\d+)?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?")
 PANELS = {
-    "conserved": "change of the\nconserved quantity",
+    "conserved": "conserved quantity,\nchange",
     "potential": "potential energy",
     "kinetic_cv": "quantum kinetic\nenergy",
     "kinetic_md": "kinetic energy\n(ring polymer)",

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from ..model import BeadwiseError, Evaluator
+from ..model import BeadwiseError, Evaluator, load
 
 
 class EvaluatorError(BeadwiseError, ValueError):
@@ -32,8 +32,6 @@ def load_evaluator(name: str) -> Evaluator:
     """
     if ":" in name and not Path(name).exists():
         return _python_evaluator(*name.split(":", maxsplit=1))
-    from ..model import load  # compiled kernels are not needed for an evaluator of the user's own
-
     return load(name)
 
 

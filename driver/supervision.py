@@ -123,11 +123,18 @@ class Supervision:
         raise RunError(f"i-PI sent its servers away without ending; {self._whats_left(step)}")
 
     def _whats_left(self, step: int) -> str:
-        """Say where a stopped run can be taken up again; an older RESTART does not count."""
+        """Say where a stopped run can be taken up again."""
+        saved = self._step_of_restart()
+        if saved is None:
+            return f"i-PI was stopped at step {step} before it could write a {RESTART}"
+        return f"i-PI was stopped at step {saved}, continue with `beadwise run {RESTART}`"
+
+    def _step_of_restart(self) -> int | None:
+        """Step that RESTART holds; None if i-PI has not written it, as an older one does not count."""
         restart = self._plan.folder / RESTART
-        if restart.exists() and restart.stat().st_mtime_ns != self._older_restart:
-            return f"i-PI was stopped at step {read_ipi_input(restart).step}, continue with `beadwise run {RESTART}`"
-        return f"i-PI was stopped at step {step} before it could write a {RESTART}"
+        if not restart.exists() or restart.stat().st_mtime_ns == self._older_restart:
+            return None
+        return read_ipi_input(restart).step
 
     def _stop_softly(self, ipi: subprocess.Popen[bytes]) -> None:
         """Let i-PI write RESTART.
@@ -182,7 +189,9 @@ class Supervision:
         return f", energies in {self._image.name}" if drawn else ""
 
     def _report_end(self, step: int, seconds: float) -> None:
-        end = f"finished at step {step} after {duration(seconds)}"
+        reached, last = self._step_of_restart() or step, self._simulation.total_steps
+        early = "" if reached >= last else f" of {last}, as i-PI was told by a file EXIT, <total_time> or its motion"
+        end = f"finished at step {reached}{early} after {duration(seconds)}"
         say(self._console, f"{end}; log in {self._log_name}{self._plot()}")
 
 

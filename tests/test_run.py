@@ -220,6 +220,16 @@ def test_interrupted_while_a_server_computes(folder, monkeypatch):
     folder.assert_clean()
 
 
+def test_ipi_told_to_stop(folder):
+    folder.write_input(steps=100000)
+    process = folder.start("input.xml")
+    folder.wait_for_steps(2)
+    (folder.path / "EXIT").touch()
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert f"finished at step {folder.step_of_restart()} of 100000, as i-PI was told" in output
+
+
 def test_server_killed(folder):
     folder.write_input(steps=100000)
     process = folder.start("input.xml")
