@@ -134,12 +134,12 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0) -> Frame:
 def _checked_label(frame: Frame, name: str, value: object) -> np.ndarray:
     """Bring a label into its shape, as float64."""
     try:
-        label = np.array(value, dtype=np.float64)
+        received = np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} of {frame.name} is {value!r}; allowed is {ALLOWED_SHAPES[name]}") from error
-    label = _shaped(name, label, len(frame.atoms))
+    label = _shaped(name, received, len(frame.atoms))
     if label is None:
-        raise DataError(f"{name} of {frame.name} has shape {np.shape(value)}; allowed is {ALLOWED_SHAPES[name]}")
+        raise DataError(f"{name} of {frame.name} has shape {received.shape}; allowed is {ALLOWED_SHAPES[name]}")
     if not np.isfinite(label).all():
         place = np.argwhere(~np.isfinite(label))[0]
         where = f" at {place.tolist()}" if len(place) else ""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.units import GPa
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..model import Batch, Evaluator, StructureError
@@ -20,8 +21,8 @@ NUMBER_HEADINGS = (
     "values",
     "mean absolute error",
     "root mean square error",
-    "standard deviation of reference",
-    "error / deviation / %",
+    "deviation of reference",
+    "error / deviation",
 )
 PROPERTY_OF_LABEL = {name: name for name in LABELS} | {"stress": "virial"}
 
@@ -124,24 +125,41 @@ class ErrorReport:
         return {"frames": self.frames, "properties": errors}
 
     def table(self, title: str = "") -> Table:
-        """Lay the errors out as a rich table."""
-        table = Table(title=title or None, title_justify="left", header_style="bold")
+        """Lay the errors out as a rich table.
+
+        Its last column is the root mean square error in percent of the standard deviation of the reference.
+        """
+        table = Table(
+            title=title or None,
+            caption=self._caption(),
+            title_justify="left",
+            caption_justify="left",
+            header_style="bold",
+            box=SIMPLE_HEAD,
+            show_edge=False,
+            padding=(0, 1, 0, 0),
+        )
         for heading in ("property", "unit"):
-            table.add_column(heading)
+            table.add_column(heading, no_wrap=True)
         for heading in NUMBER_HEADINGS:
             table.add_column(heading, justify="right")
         for name, own in self._rows():
-            percent = "–" if own.percent_error is None else f"{own.percent_error:.2f}"
+            percent = "–" if own.percent_error is None else f"{own.percent_error:.2f} %"
             numbers = (own.mean_absolute_error, own.root_mean_square_error, own.standard_deviation)
             table.add_row(name, own.unit, str(own.count), *map(_four_digits, numbers), percent)
         return table
+
+    def _caption(self) -> str | None:
+        if "energy" not in self.properties:
+            return None
+        return f"shifted: without the mean error of the energy, {self.properties['energy'].mean_error[0]:.4g} meV/atom"
 
     def _rows(self) -> list[tuple[str, PropertyErrors]]:
         rows = []
         for name, own in self.properties.items():
             rows.append((name, own))
             if name == "energy":
-                rows.append((f"  less its mean error, {own.mean_error[0]:.4g}", own.without_mean_error()))
+                rows.append(("  shifted", own.without_mean_error()))
             if name == "stress":
                 rows.append(("", _in_gigapascal(own)))
         return rows

@@ -18,6 +18,7 @@ from ..pyx.tensor_head import TensorHead, feature_sizes
 from .data import species_names
 
 LONGEST_LIST = 12  # numbers; of longer lists the listing gives count and range
+LONGEST_WORD = 24  # characters; longer items of a list stand on lines of their own
 INDENT = "  "
 
 
@@ -146,13 +147,13 @@ def _radial_functions(density: dict[str, Any]) -> str:
 
 
 def _section(title: str, content: Any) -> RenderableType:
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="cyan")
     table.add_column(overflow="fold")
     # Text, not strings: square brackets in what a file says are no markup
     for name, value in _rows(content if isinstance(content, dict) else {"metadata": content}):
         table.add_row(Text(name), Text(value))
-    return table
+    return Group(Text(title, style="bold"), table)
 
 
 def _rows(content: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
@@ -180,7 +181,8 @@ def _value_text(value: Any) -> str:
         numbers = _numbers(value)
         if len(numbers) > LONGEST_LIST:
             return f"{len(numbers)} numbers from {min(numbers):.6g} to {max(numbers):.6g}"
-        return ", ".join(map(_value_text, value))
+        texts = [_value_text(own) for own in value]
+        return ("\n" if any(len(text) > LONGEST_WORD for text in texts) else ", ").join(texts)
     return str(value)
 
 

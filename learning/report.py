@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from .data import DataError
@@ -50,7 +51,9 @@ def plot_parity(reports: Mapping[str, ErrorReport], image: str | Path) -> None:
     panels = [(title, name) for title in reports for name in names]
     columns = len(names) if len(reports) > 1 else min(len(names), COLUMNS_OF_ONE_SET)
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(PANEL_SIZE * columns, PANEL_SIZE * rows), layout="constrained")
+    figure = Figure(
+        figsize=(PANEL_SIZE * columns, PANEL_SIZE * rows), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    )
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (title, name) in zip(all_axes, panels, strict=False):
@@ -62,6 +65,7 @@ def plot_parity(reports: Mapping[str, ErrorReport], image: str | Path) -> None:
         axes.set_title(f"{title}: {name}" if len(reports) > 1 else name, fontsize=10)
     for axes in all_axes[len(panels) :]:
         axes.set_visible(False)
+    figure.align_ylabels()
     _write(figure, Path(image))
 
 
@@ -80,10 +84,10 @@ def _draw_panel(axes: Axes, name: str, own: PropertyErrors) -> None:
     lowest, highest = _limits(reference, predicted)
     if len(reference) > MOST_POINTS:
         box = [[lowest, highest], [lowest, highest]]
-        axes.hist2d(reference, predicted, bins=BINS, range=box, cmap=DENSITY_COLOURS, norm=LogNorm(), rasterized=True)
+        axes.hist2d(reference, predicted, bins=BINS, range=box, cmap=DENSITY_COLOURS, norm=LogNorm(), zorder=2)
     else:
-        axes.plot(reference, predicted, ".", color=COLOUR, markersize=4, alpha=0.5, markeredgewidth=0)
-    axes.plot([lowest, highest], [lowest, highest], color=LINE_COLOUR, linewidth=0.8, zorder=3)
+        axes.plot(reference, predicted, ".", color=COLOUR, markersize=4, alpha=0.5, markeredgewidth=0, zorder=2)
+    axes.plot([lowest, highest], [lowest, highest], color=LINE_COLOUR, linewidth=0.8, zorder=1)
     axes.set(xlim=(lowest, highest), ylim=(lowest, highest), aspect="equal")
     about = " − mean" if name in ABOUT_MEAN else ""
     axes.set_xlabel(f"reference{about} / {own.unit}", fontsize=9)

@@ -1,0 +1,66 @@
+"""Small models with random weights, and random structures for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from beadwise.model import Batch, Model
+from beadwise.model.model import HEADS, ORDERS, Repulsion
+from beadwise.model.radial import RadialBasis, orthonormal_coefficients
+from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
+
+CUTOFF, WARP, DECAY_LENGTH, DECAY_POWER = 3.0, 2.0, 2.0, 4.0
+
+
+def random_model(
+    seed: int = 0,
+    numbers: tuple[int, ...] = (1, 8),
+    radial: int = 3,
+    l_max: int = 2,
+    heads: Sequence[str] = HEADS,
+    metadata: dict | None = None,
+) -> Model:
+    """A model of small random weights, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    shape = DensityShape(len(numbers), radial, l_max)
+    own = orthonormal_coefficients(CUTOFF, WARP, DECAY_LENGTH, DECAY_POWER, radial, 0.7)
+    basis = RadialBasis(CUTOFF, WARP, DECAY_LENGTH, DECAY_POWER, np.tile(own, (len(numbers), len(numbers), 1, 1)))
+    weights = {name: rng.normal(0, 0.02, len(numbers) * sum(feature_sizes(ORDERS[name], shape))) for name in HEADS}
+    return Model(
+        numbers,
+        l_max,
+        basis,
+        {name: head_from_features(ORDERS[name], shape, weights[name]) for name in heads},
+        Repulsion(np.full((len(numbers), len(numbers)), 0.7), 0.5),
+        metadata=metadata or {},
+    )
+
+
+def random_structure(seed: int = 0, molecules: int = 3) -> Atoms:
+    """Water molecules side by side in a skewed periodic box, each distorted and turned its own way."""
+    rng = np.random.default_rng(seed)
+    water = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
+    rotations = [np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(molecules)]
+    positions = [water @ rotation + [3.0 * place, 0, 0] for place, rotation in enumerate(rotations)]
+    cell = [[3.0 * molecules, 0, 0], [0.3, 4.5, 0], [-0.2, 0.4, 4.8]]
+    atoms = Atoms("OHH" * molecules, positions=np.concatenate(positions), cell=cell, pbc=True)
+    atoms.positions += rng.normal(0, 0.04, atoms.positions.shape)
+    return atoms
+
+
+def labelled(model: Model, atoms: Atoms) -> Atoms:
+    """A copy of the structure with all that the model says as labels, where ASE's extended xyz puts them."""
+    want = [name for name in model.properties if name != "born_charges"]
+    response = model.evaluate(Batch.from_ase(atoms), want)
+    results = {name: response[name][0] for name in want if name in ("energy", "forces", "dipole")}
+    if "virial" in want:
+        stress = -response.virial[0] / atoms.get_volume()
+        results["stress"] = stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    copy = atoms.copy()
+    copy.calc = SinglePointCalculator(copy, **results)
+    if "polarizability" in want:
+        copy.info["polarizability"] = response.polarizability[0].ravel()
+    return copy
