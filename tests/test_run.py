@@ -102,6 +102,11 @@ class Folder:
         except OSError:
             return False
 
+    def kill_all(self) -> None:
+        for process in self.processes():
+            os.kill(process, signal.SIGKILL)
+        self.socket.unlink(missing_ok=True)
+
     def assert_clean(self) -> None:
         assert self.processes() == []
         assert not self.socket.exists()
@@ -112,9 +117,7 @@ def folder(tmp_path):
     folder = Folder(tmp_path)
     folder.write_input()
     yield folder
-    for process in folder.processes():
-        os.kill(process, signal.SIGKILL)
-    folder.socket.unlink(missing_ok=True)
+    folder.kill_all()
 
 
 def one_line(errors: str) -> str:
