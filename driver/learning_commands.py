@@ -22,6 +22,13 @@ def output_path(context: click.Context, parameter: click.Parameter, value: Path 
     return value
 
 
+def image_path(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse what is no PNG file, and a folder that does not exist."""
+    if value is not None and value.suffix.lower() != ".png":
+        raise click.BadParameter(f"'{value}' is no PNG file; allowed is a name that ends in .png")
+    return output_path(context, parameter, value)
+
+
 @click.command()
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DATA.xyz...")
@@ -37,7 +44,7 @@ def output_path(context: click.Context, parameter: click.Parameter, value: Path 
     "--plot",
     "plot_file",
     type=click.Path(path_type=Path),
-    callback=output_path,
+    callback=image_path,
     metavar="FILE.png",
     help="Draw prediction against reference.",
 )
