@@ -144,7 +144,7 @@ class ErrorReport:
         for heading in NUMBER_HEADINGS:
             table.add_column(heading, justify="right")
         for name, own in self._rows():
-            percent = "–" if own.percent_error is None else f"{own.percent_error:.2f} %"
+            percent = "–" if own.percent_error is None else f"{_four_digits(own.percent_error)} %"
             numbers = (own.mean_absolute_error, own.root_mean_square_error, own.standard_deviation)
             table.add_row(name, own.unit, str(own.count), *map(_four_digits, numbers), percent)
         return table
