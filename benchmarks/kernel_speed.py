@@ -52,7 +52,7 @@ def measure(
 
 
 def seconds_to_build(contender: Beadwise, structure: Atoms) -> float:
-    """What one neighbour list takes: evaluating a box moved out of its reach, less evaluating it again; least of ten."""
+    """What one neighbour list takes: evaluating a box moved out of its reach, less evaluating it again."""
     first, second = [], []
     for place in range(1, 11):
         batch = contender.batch(structure.positions[None] + float(place))
