@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -110,10 +111,11 @@ def main() -> None:
     description, rows, skipped = machine(), [], []
     for threads in options.threads:
         limit_threads(threads)  # read by the libraries of the process that is started next
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             for beads in options.beads:
                 repetitions = options.repetitions * min(max(32 // beads, 1), 20)
-                more, skipped = pool.apply(measure, (options.model, options.peers, threads, beads, repetitions))
+                answer = process.submit(measure, options.model, options.peers, threads, beads, repetitions)
+                more, skipped = answer.result()
                 rows += more
     description["load average at the end"] = machine()["load average"]
     show(rows, description, skipped, options.model)
