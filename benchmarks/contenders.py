@@ -10,9 +10,8 @@ import numpy as np
 from ase import Atoms
 from beadwise.model import Batch, Model, load, shipped_models
 from beadwise.model.model import HEADS, ORDERS, Repulsion
-from beadwise.model.radial import RadialBasis, orthonormal_coefficients
-from beadwise.pyx.coupling import pairs
-from beadwise.pyx.tensor_head import DensityShape, TensorHead
+from beadwise.model.radial import RadialBasis, RadialForm
+from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
 
 CUTOFF, RADIAL, L_MAX = 4.5, 8, 6  # of the random model and of featomic
 WANTS = {
@@ -110,17 +109,11 @@ def random_model() -> Model:
     """A model of random weights and the usual size: what a model answers does not change how long it takes."""
     rng = np.random.default_rng(0)
     shape = DensityShape(2, RADIAL, L_MAX)
-    channels = shape.channels
-    own = orthonormal_coefficients(CUTOFF, 2.0, 2.5, 4.0, RADIAL, 0.8)
-    radial = RadialBasis(CUTOFF, 2.0, 2.5, 4.0, np.broadcast_to(own, (2, 2, *own.shape)).copy())
+    radial = RadialBasis.of_primitives(RadialForm(CUTOFF, 0.3, 0.7, 2.0, 3.0), 2, RADIAL)
     heads = {}
     for name in HEADS:
-        blocks = []
-        for l1, l2 in pairs(ORDERS[name], L_MAX):
-            weights = 1e-3 * rng.normal(size=(2, channels, channels))
-            blocks.append(weights + np.swapaxes(weights, 1, 2) if l1 == l2 else weights)
-        linear = 1e-3 * rng.normal(size=(2, channels))
-        heads[name] = TensorHead(ORDERS[name], shape, np.zeros(2), linear, np.array(blocks))
+        weights = 1e-3 * rng.normal(size=2 * sum(feature_sizes(ORDERS[name], shape)))
+        heads[name] = head_from_features(ORDERS[name], shape, weights)
     return Model((1, 8), L_MAX, radial, heads, Repulsion(np.full((2, 2), 0.8), 1.0))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..model import PROPERTIES, BeadwiseError
-from .learning_commands import evaluate, inspect
+from .learning_commands import evaluate, fit, inspect
 
 MODULE = "beadwise.driver.command_line"
 SHIPPED_INPUT = "water"
@@ -53,6 +53,7 @@ def main() -> None:
     """Energies, forces, dipoles and polarizabilities for every bead, served to i-PI."""
 
 
+main.add_command(fit)
 main.add_command(evaluate)
 main.add_command(inspect)
 

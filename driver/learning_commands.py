@@ -1,4 +1,4 @@
-"""Commands about models and data: ``beadwise evaluate`` and ``beadwise inspect``."""
+"""Commands about models and data: ``beadwise fit``, ``beadwise evaluate`` and ``beadwise inspect``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from ..learning.data import Frame
 
@@ -74,6 +74,43 @@ def evaluate(model: str, data: tuple[Path, ...], json_file: Path | None, plot_fi
         from ..learning.report import plot_parity
 
         plot_parity({files: report}, plot_file)
+
+
+@click.command()
+@click.argument("configuration", type=click.Path(path_type=Path), metavar="CONFIG.toml")
+def fit(configuration: Path) -> None:
+    """Fit a model to labelled structures.
+
+    CONFIG.toml names the data, the density, what to fit and where to put the model and its error report; paths in it
+    are relative to it.
+    """
+    from rich.console import Console
+
+    from ..learning.configuration import read_configuration
+    from ..learning.fit import error_reports, model_path, with_errors, write_report
+    from ..learning.fit import fit as fit_model
+    from ..model import save
+
+    settings = read_configuration(configuration)
+    path = model_path(settings)
+    output_path(click.get_current_context(), click.Argument(["model"]), path)
+    with progress_bar() as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = progress.add_task(label.replace("_", " "), total=total)
+            progress.update(tasks[label], completed=done)
+
+        model = fit_model(settings, advance)
+        save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
+        reports = error_reports(model, settings, advance)
+    save(with_errors(model, settings, reports), path)
+    console = Console()
+    for name, report in reports.items():
+        console.print(report.table(f"{name}, {report.frames} frames"))
+    folder = write_report(settings, reports)
+    console.print(f"model in {path}, errors and parity plots in {folder}", soft_wrap=True)
 
 
 def progress_bar() -> Progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,7 @@ def _density(model: Model) -> dict[str, Any]:
         "cutoff": radial.cutoff,
         "radial_functions": radial.radial,
         "radial_primitives": radial.coefficients.shape[2],
-        "radial_warp": radial.warp,
-        "radial_decay_length": radial.decay_length,
-        "radial_decay_power": radial.decay_power,
+        "radial_form": asdict(radial.form),
         "l_max": model.l_max,
     }
 
@@ -139,10 +138,11 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def _radial_functions(density: dict[str, Any]) -> str:
-    text = f"{density['radial_functions']} per neighbour species from {density['radial_primitives']} polynomials"
-    text += f", warp {density['radial_warp']:g}"
-    if density["radial_decay_power"]:
-        text += f", decay length {density['radial_decay_length']:g} Å with power {density['radial_decay_power']:g}"
+    form = density["radial_form"]
+    text = f"{density['radial_functions']} per neighbour species from {density['radial_primitives']} cosines of a "
+    text += f"logarithmic distance (warp length {form['warp_length']:g} Å, innermost {form['innermost']:g} Å)"
+    if form["decay_power"]:
+        text += f", decay length {form['decay_length']:g} Å with power {form['decay_power']:g}"
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from safetensors.numpy import save_file
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .errors import ModelFileError
 from .model import HEADS, ORDERS, Model, Repulsion
-from .radial import RadialBasis
+from .radial import RadialBasis, RadialForm
 
 FORMAT = "beadwise model"
 FORMAT_VERSION = 1
@@ -39,11 +40,8 @@ def save(model: Model, path: str | Path) -> None:
         "units": UNITS,
         "numbers": list(model.numbers),
         "l_max": model.l_max,
-        "cutoff": model.radial.cutoff,
-        "warp": model.radial.warp,
-        "decay_length": model.radial.decay_length,
-        "decay_power": model.radial.decay_power,
-        "heads": [name for name in HEADS if name in model.heads],
+        "radial_form": asdict(model.radial.form),
+        "heads": {name: {"l_max": model.heads[name].l_max} for name in HEADS if name in model.heads},
         "repulsion_strength": model.repulsion.strength,
         "local_field": model.local_field,
         "metadata": model.metadata,
@@ -78,7 +76,9 @@ def load(name: str | Path, threads: int = 1) -> Model:
 def shipped_models() -> list[str]:
     """Names of the models that come with the package."""
     folder = resources.files("beadwise.inputs")
-    return sorted(entry.name.removesuffix(".safetensors") for entry in folder.iterdir() if entry.name.endswith(".safetensors"))
+    return sorted(
+        entry.name.removesuffix(".safetensors") for entry in folder.iterdir() if entry.name.endswith(".safetensors")
+    )
 
 
 def find(name: str | Path) -> Path:
@@ -111,18 +111,16 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
     coefficients = arrays["radial.coefficients"]
     numbers = tuple(int(number) for number in description["numbers"])
     shape = DensityShape(len(numbers), coefficients.shape[3], int(description["l_max"]))
-    radial = RadialBasis(
-        float(description["cutoff"]),
-        float(description["warp"]),
-        float(description["decay_length"]),
-        float(description["decay_power"]),
-        coefficients,
-    )
+    radial = RadialBasis(RadialForm(**description["radial_form"]), coefficients)
     heads = {
         name: TensorHead(
-            ORDERS[name], shape, arrays[f"{name}.offset"], arrays[f"{name}.linear"], arrays[f"{name}.weights"]
+            ORDERS[name],
+            replace(shape, l_max=int(own["l_max"])),
+            arrays[f"{name}.offset"],
+            arrays[f"{name}.linear"],
+            arrays[f"{name}.weights"],
         )
-        for name in description["heads"]
+        for name, own in description["heads"].items()
     }
     return Model(
         numbers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 from ..potentials.repulsion import repulsion_table
 from ..properties.dipole import CARTESIAN_FROM_HARMONICS, cartesian_vector
 from ..properties.polarizability import cartesian_tensor, with_local_field
+from ..pyx.coupling import pairs
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .errors import PropertyError, StructureError
@@ -240,16 +241,14 @@ def wanted_heads(want: Sequence[str]) -> list[bool]:
 
 
 def empty_head(order: int, shape: DensityShape) -> TensorHead:
-    """A head without blocks' weights: everything zero."""
-    from ..pyx.coupling import pairs
-
-    channels = shape.channels
+    """A head that gives zero."""
+    weights = np.zeros((len(pairs(order, order)), shape.species, shape.channels, shape.channels))
     return TensorHead(
         order,
-        shape,
+        replace(shape, l_max=order),
         np.zeros(shape.species),
-        np.zeros((shape.species, channels)),
-        np.zeros((len(pairs(order, shape.l_max)), shape.species, channels, channels)),
+        np.zeros((shape.species, shape.channels)),
+        weights,
     )
 
 

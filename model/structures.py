@@ -61,7 +61,9 @@ class Batch:
         if not np.isfinite(self.positions).all():
             bead, atom, axis = np.argwhere(~np.isfinite(self.positions))[0]
             value = self.positions[bead, atom, axis]
-            raise StructureError(f"position of atom {atom} in bead {bead} is {value} along {'xyz'[axis]}; must be finite")
+            raise StructureError(
+                f"position of atom {atom} in bead {bead} is {value} along {'xyz'[axis]}; must be finite"
+            )
         if not np.isfinite(self.cells).all():
             bead = np.argwhere(~np.isfinite(self.cells))[0][0]
             raise StructureError(f"cell of bead {bead} is {self.cells[bead].tolist()} Å; all entries must be finite")

@@ -51,6 +51,7 @@ class TensorHead:
     order : int
         λ.
     shape : DensityShape
+        With the head's own l_max, which may be lower than that of the density it reads.
     offset : ndarray of float64, shape (species,)
         Only used for λ = 0.
     linear : ndarray of float64, shape (species, channels)
@@ -75,6 +76,11 @@ class TensorHead:
             received = getattr(self, name).shape
             if received != shape:
                 raise ValueError(f"{name} of the λ = {self.order} head has shape {received}; expected {shape}")
+
+    @property
+    def l_max(self) -> int:
+        """Highest angular momentum that the head reads."""
+        return self.shape.l_max
 
     @property
     def pairs(self) -> list[tuple[int, int]]:

@@ -9,10 +9,10 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from beadwise.model import Batch, Model
 from beadwise.model.model import HEADS, ORDERS, Repulsion
-from beadwise.model.radial import RadialBasis, orthonormal_coefficients
+from beadwise.model.radial import RadialBasis, RadialForm
 from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
 
-CUTOFF, WARP, DECAY_LENGTH, DECAY_POWER = 3.0, 2.0, 2.0, 4.0
+FORM = RadialForm(cutoff=3.0, warp_length=0.3, innermost=0.7, decay_length=2.0, decay_power=3.0)
 
 
 def random_model(
@@ -22,12 +22,12 @@ def random_model(
     l_max: int = 2,
     heads: Sequence[str] = HEADS,
     metadata: dict | None = None,
+    form: RadialForm = FORM,
 ) -> Model:
     """A model of small random weights, the same for the same seed."""
     rng = np.random.default_rng(seed)
     shape = DensityShape(len(numbers), radial, l_max)
-    own = orthonormal_coefficients(CUTOFF, WARP, DECAY_LENGTH, DECAY_POWER, radial, 0.7)
-    basis = RadialBasis(CUTOFF, WARP, DECAY_LENGTH, DECAY_POWER, np.tile(own, (len(numbers), len(numbers), 1, 1)))
+    basis = RadialBasis.of_primitives(form, len(numbers), radial)
     weights = {name: rng.normal(0, 0.02, len(numbers) * sum(feature_sizes(ORDERS[name], shape))) for name in HEADS}
     return Model(
         numbers,

@@ -1,0 +1,189 @@
+"""What a fit is told: the TOML file of ``beadwise fit``, checked key by key."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..model.errors import BeadwiseError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class ConfigurationError(BeadwiseError, ValueError):
+    """A configuration file that is missing, is not TOML, or has a key or value that is not allowed."""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Files of frames, relative to the configuration file.
+
+    ``validation`` frames are never fitted; ``independent`` ones are only reported, under their own name.
+    """
+
+    train: list[str]
+    validation: list[str] = field(default_factory=list)
+    independent: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class DensitySettings:
+    """The shared density: see `beadwise.model.radial.RadialForm`; lengths in Å."""
+
+    cutoff: float = 6.0
+    radial: int = 8
+    l_max: int = 4
+    warp_length: float = 0.3
+    innermost: float = 0.7
+    decay_length: float = 2.0
+    decay_power: float = 3.0
+
+
+@dataclass(frozen=True)
+class EnergySettings:
+    """Expected errors that weigh the rows, and the ridge: energy in eV per √atom, forces in eV/Å, stress in eV/Å³."""
+
+    energy_error: float = 0.01
+    force_error: float = 0.05
+    stress_error: float = 0.0005
+    ridge: float = 1e-8
+
+
+@dataclass(frozen=True)
+class DipoleSettings:
+    """Highest angular momentum, ridge, and how the weights' expected variance falls.
+
+    It falls as exp(−angular_decay (l1 + l2)) and as ((1 + n)(1 + n'))^−radial_decay.
+    """
+
+    l_max: int = 3
+    ridge: float = 1e-4
+    angular_decay: float = 0.5
+    radial_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class PolarizabilitySettings:
+    """As `DipoleSettings`, with radial decays of the isotropic and the anisotropic part.
+
+    ``local_field`` fits additive Clausius–Mossotti polarizabilities where the cell is periodic.
+    """
+
+    l_max: int = 3
+    ridge: float = 1e-4
+    angular_decay: float = 1.0
+    isotropic_radial_decay: float = 2.0
+    anisotropic_radial_decay: float = 1.0
+    local_field: bool = True
+
+
+@dataclass(frozen=True)
+class RepulsionSettings:
+    """The guard inside the shortest distance of the training data: fraction of that distance, and strength."""
+
+    onset_fraction: float = 0.97
+    strength: float = 100.0
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """Where the model and the error report go, relative to the configuration file."""
+
+    model: str
+    report: str = "report"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All of a configuration file; a property without its table is not fitted."""
+
+    folder: Path
+    data: DataSettings
+    density: DensitySettings
+    output: OutputSettings
+    repulsion: RepulsionSettings
+    energy: EnergySettings | None
+    dipole: DipoleSettings | None
+    polarizability: PolarizabilitySettings | None
+    metadata: dict[str, Any]
+
+
+SECTIONS: dict[str, type] = {
+    "data": DataSettings,
+    "density": DensitySettings,
+    "energy": EnergySettings,
+    "dipole": DipoleSettings,
+    "polarizability": PolarizabilitySettings,
+    "repulsion": RepulsionSettings,
+    "output": OutputSettings,
+}
+OPTIONAL = ("energy", "dipole", "polarizability")
+
+
+def read_configuration(path: str | Path) -> Configuration:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the section, the key and what is allowed there.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read the configuration {path}: {error}") from error
+    unknown = sorted(set(content) - set(SECTIONS) - {"metadata"})
+    if unknown:
+        raise ConfigurationError(f"{path}: unknown section {unknown}; allowed are {[*SECTIONS, 'metadata']}")
+    sections = {
+        name: section(path, name, kind, content.get(name, {}))
+        for name, kind in SECTIONS.items()
+        if name in content or name not in OPTIONAL
+    }
+    if not any(name in sections for name in OPTIONAL):
+        raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {list(OPTIONAL)}")
+    return Configuration(
+        folder=path.resolve().parent,
+        metadata=content.get("metadata", {}),
+        **{name: sections.get(name) for name in SECTIONS},  # type: ignore[arg-type]
+    )
+
+
+Section = TypeVar("Section")
+
+
+def section(path: Path, name: str, kind: type[Section], values: Any) -> Section:
+    """Make one section's settings, or say which key or value is wrong."""
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path}: '{name}' is {values!r}; it must be a section [{name}]")
+    allowed = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
+    for key, value in values.items():
+        if key not in allowed:
+            raise ConfigurationError(f"{path}: unknown key '{key}' in [{name}]; allowed are {list(allowed)}")
+        check_value(path, name, key, value, str(allowed[key].type))
+    try:
+        return kind(**values)
+    except TypeError as error:
+        missing = [key for key in ("train", "model") if key in allowed and key not in values]
+        raise ConfigurationError(f"{path}: [{name}] needs {missing}") from error
+
+
+def check_value(path: Path, name: str, key: str, value: Any, kind: str) -> None:
+    """Check one value against the type its setting is declared with."""
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = {
+        "float": numeric and value >= 0,
+        "int": isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+        "bool": isinstance(value, bool),
+        "str": isinstance(value, str),
+        "list[str]": isinstance(value, list) and all(isinstance(entry, str) for entry in value),
+    }[kind]
+    wanted = {"float": "a number that is not negative", "int": "a whole number that is not negative"}.get(kind, kind)
+    if not fits:
+        raise ConfigurationError(f"{path}: {key} = {value!r} in [{name}]; it must be {wanted}")

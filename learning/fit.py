@@ -1,0 +1,227 @@
+"""From a configuration to a fitted model: one pass over the frames for every head, then one solution each."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from ase.neighborlist import neighbor_list
+
+from ..model import Batch, Model
+from ..model.model import ORDERS, Repulsion, empty_head
+from ..model.radial import RadialBasis, RadialForm
+from ..pyx.tensor_head import DensityShape, TensorHead, feature_sizes, head_from_features
+from .configuration import Configuration, ConfigurationError, DensitySettings
+from .data import Frame, read_frames, species_of
+from .energy_fit import add_energy_frame, energy_head, species_energies
+from .errors import ErrorReport, evaluate_errors
+from .least_squares import NormalEquations
+from .property_fit import add_property_frame, prior_variances
+from .report import plot_parity
+
+Progress = Callable[[str, int, int], None]
+
+
+def fit(configuration: Configuration, progress: Progress | None = None) -> Model:
+    """Fit every head that the configuration names.
+
+    Memory is bounded by the frames and one matrix of normal equations at a time.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    progress : callable, optional
+        Called with the head's name, frames done, and frames in all.
+
+    Returns
+    -------
+    Model
+        Without validation errors; `describe` adds them.
+
+    Raises
+    ------
+    ConfigurationError
+        If no frame has the labels of a head that should be fitted.
+    """
+    frames = read_frames([configuration.folder / name for name in configuration.data.train])
+    model = bare_model(configuration, frames)
+    heads: dict[str, TensorHead] = {}
+    for name in wanted_heads(configuration):
+        counted = with_progress(frames, name, progress)
+        heads[name] = fit_head(name, model, counted, frames, configuration)
+    return replace(model, heads=heads, metadata={**configuration.metadata, "envelope": envelope(model, frames)})
+
+
+def wanted_heads(configuration: Configuration) -> list[str]:
+    """Heads that the configuration's sections ask for."""
+    names = ["energy"] if configuration.energy else []
+    names += ["dipole"] if configuration.dipole else []
+    names += ["polarizability_isotropic", "polarizability_anisotropic"] if configuration.polarizability else []
+    return names
+
+
+def with_progress(frames: list[Frame], name: str, progress: Progress | None) -> Iterable[Frame]:
+    """Yield the frames and report after each."""
+    for index, frame in enumerate(frames):
+        yield frame
+        if progress:
+            progress(name, index + 1, len(frames))
+
+
+def fit_head(
+    name: str, model: Model, counted: Iterable[Frame], frames: list[Frame], configuration: Configuration
+) -> TensorHead:
+    """Add all frames to one head's normal equations, and solve."""
+    order, shape = ORDERS[name], head_shape(name, model, configuration)
+    equations = NormalEquations(shape.species * sum(feature_sizes(order, shape)))
+    if name == "energy":
+        assert configuration.energy is not None
+        offsets = species_energies(model.numbers, frames)
+        for frame in counted:
+            add_energy_frame(equations, model, frame, offsets, configuration.energy)
+        require_rows(equations, name)
+        return energy_head(equations, model, offsets, configuration.energy.ridge)
+    for frame in counted:
+        add_property_frame(equations, name, shape, model, frame)
+    require_rows(equations, name)
+    ridge, angular_decay, radial_decay = regularisation(name, configuration)
+    prior = prior_variances(order, shape, angular_decay, radial_decay)
+    return head_from_features(order, shape, equations.solve(ridge, prior))
+
+
+def head_shape(name: str, model: Model, configuration: Configuration) -> DensityShape:
+    """Sizes of the part of the density that a head reads."""
+    settings = configuration.dipole if name == "dipole" else configuration.polarizability
+    if name == "energy" or settings is None:
+        return model.shape
+    if settings.l_max > model.l_max:
+        raise ConfigurationError(
+            f"l_max = {settings.l_max} of the {name} head is larger than l_max = {model.l_max} of the density"
+        )
+    return replace(model.shape, l_max=settings.l_max)
+
+
+def regularisation(name: str, configuration: Configuration) -> tuple[float, float, float]:
+    """Ridge, angular decay and radial decay of a property's head."""
+    if name == "dipole":
+        assert configuration.dipole is not None
+        own = configuration.dipole
+        return own.ridge, own.angular_decay, own.radial_decay
+    assert configuration.polarizability is not None
+    both = configuration.polarizability
+    isotropic = name == "polarizability_isotropic"
+    return (
+        both.ridge,
+        both.angular_decay,
+        both.isotropic_radial_decay if isotropic else both.anisotropic_radial_decay,
+    )
+
+
+def require_rows(equations: NormalEquations, name: str) -> None:
+    """Refuse a head that no frame says anything about."""
+    if equations.rows == 0:
+        raise ConfigurationError(f"no training frame has labels for the {name} head; remove its section or add data")
+
+
+def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
+    """The model before its heads: species, density and repulsion, with an energy that is the repulsion's alone."""
+    numbers = species_of(frames)
+    onset = configuration.repulsion.onset_fraction * shortest_distances(numbers, frames)
+    polarizability, density = configuration.polarizability, configuration.density
+    shape = DensityShape(len(numbers), density.radial, density.l_max)
+    return Model(
+        numbers,
+        density.l_max,
+        radial_basis(density, len(numbers)),
+        {"energy": empty_head(0, shape)},
+        Repulsion(onset, configuration.repulsion.strength),
+        polarizability.local_field if polarizability else True,
+    )
+
+
+def radial_basis(settings: DensitySettings, species: int) -> RadialBasis:
+    """Radial functions, the same for every pair of species."""
+    form = RadialForm(
+        settings.cutoff, settings.warp_length, settings.innermost, settings.decay_length, settings.decay_power
+    )
+    return RadialBasis.of_primitives(form, species, settings.radial)
+
+
+def shortest_distances(numbers: tuple[int, ...], frames: Iterable[Frame]) -> np.ndarray:
+    """Shortest distance in Å of every pair of species in the frames; 0 for a pair that does not occur."""
+    shortest = np.full((len(numbers), len(numbers)), np.inf)
+    for frame in frames:
+        first, second, distance = neighbor_list("ijd", frame.atoms, 3.0)
+        species = np.searchsorted(numbers, frame.atoms.numbers)
+        np.minimum.at(shortest, (species[first], species[second]), distance)
+    return np.where(np.isfinite(shortest), shortest, 0.0)
+
+
+def envelope(model: Model, frames: Iterable[Frame]) -> dict[str, list]:
+    """Range of every two-body density seen in training, per species: outside it the model extrapolates."""
+    shape = model.shape
+    low = np.full((shape.species, shape.channels), np.inf)
+    high = -low
+    for frame in frames:
+        batch = Batch.from_ase(frame.atoms)
+        scalars, species = model.density(batch)[0][:, 0], model.species_indices(batch.numbers)
+        np.minimum.at(low, species, scalars)
+        np.maximum.at(high, species, scalars)
+    return {"two_body_low": low.tolist(), "two_body_high": high.tolist()}
+
+
+def error_reports(
+    model: Model, configuration: Configuration, progress: Progress | None = None
+) -> dict[str, ErrorReport]:
+    """Errors on every file of the configuration, by the file's name."""
+    data = configuration.data
+    reports = {}
+    for name in [*data.validation, *data.independent, *data.train]:
+        frames = read_frames(configuration.folder / name)
+        count = itertools.count(1)
+
+        def advance(label: str = Path(name).name, total: int = len(frames), count: Iterator[int] = count) -> None:
+            if progress:
+                progress(f"errors on {label}", next(count), total)
+
+        reports[Path(name).name] = evaluate_errors(model, frames, advance)
+    return reports
+
+
+def with_errors(model: Model, configuration: Configuration, reports: Mapping[str, ErrorReport]) -> Model:
+    """The model with its sources and errors among its metadata."""
+    data = configuration.data
+    sets = {"training": data.train, "validation": data.validation, "independent": data.independent}
+    errors = {
+        label: {Path(name).name: reports[Path(name).name].as_dict() for name in names} for label, names in sets.items()
+    }
+    return replace(model, metadata={**model.metadata, "errors": errors})
+
+
+def write_report(configuration: Configuration, reports: Mapping[str, ErrorReport]) -> Path:
+    """Write the errors of every file as JSON, and parity plots; the folder that holds them.
+
+    Raises
+    ------
+    ConfigurationError
+        If the folder cannot be made.
+    """
+    folder = configuration.folder / configuration.output.report
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the report folder '{folder}': {error.strerror}") from error
+    content = {name: report.as_dict() for name, report in reports.items()}
+    (folder / "errors.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name, report in reports.items():
+        plot_parity({name: report}, folder / f"{Path(name).stem}.png")
+    return folder
+
+
+def model_path(configuration: Configuration) -> Path:
+    """Where the fitted model goes."""
+    return configuration.folder / configuration.output.model

@@ -1,0 +1,66 @@
+"""Regularised linear least squares in bounded memory: rows are added in blocks, only their normal equations are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+SMALLEST_PENALTY = 1e-13  # of a scaled column, so that collinear columns share a weight instead of failing
+
+
+class NormalEquations:
+    """XᵀX and Xᵀy of all rows seen so far.
+
+    Parameters
+    ----------
+    features : int
+        Number of columns of X.
+    """
+
+    def __init__(self, features: int):
+        self.matrix = np.zeros((features, features))
+        self.right = np.zeros(features)
+        self.rows = 0
+
+    def add(self, rows: np.ndarray, targets: np.ndarray) -> None:
+        """Add rows, already multiplied by the square roots of their weights.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (rows, features)
+        targets : ndarray of float64, shape (rows,)
+        """
+        self.matrix += rows.T @ rows
+        self.right += rows.T @ targets
+        self.rows += len(targets)
+
+    def solve(self, ridge: float, prior: np.ndarray | None = None) -> np.ndarray:
+        """Weights that minimise ‖Xw − y‖² + ridge · t · Σ_f w_f²/prior_f, t the mean over rows of Σ_f prior_f X_f².
+
+        This is the mean of a Gaussian process whose weights have the variances ``prior`` (Rasmussen and Williams,
+        Gaussian Processes for Machine Learning, 2006, ch. 2).  Columns are scaled before the factorisation, so that
+        its accuracy does not depend on their units.
+
+        Parameters
+        ----------
+        ridge : float
+            Variance of the noise over that of the prior's predictions; larger than 0.
+        prior : ndarray of float64, shape (features,), optional
+            Expected variances of the weights; infinite for weights that are not penalised.  By default the inverse
+            of each feature's mean square.
+
+        Returns
+        -------
+        ndarray of float64, shape (features,)
+        """
+        squares = np.diag(self.matrix)
+        used = squares > 0
+        if prior is None:
+            prior = self.rows / np.where(used, squares, 1.0)
+        finite = np.isfinite(prior)
+        total = float(prior[finite] @ squares[finite]) / self.rows
+        diagonal = squares + np.maximum(ridge * total / prior, SMALLEST_PENALTY * squares)
+        scale = 1 / np.sqrt(np.where(used, diagonal, 1.0))
+        scaled = self.matrix * scale[:, None] * scale
+        scaled[np.diag_indices_from(scaled)] = 1.0
+        return linalg.solve(scaled, self.right * scale, assume_a="pos") * scale
