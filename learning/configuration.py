@@ -141,18 +141,15 @@ def read_configuration(path: str | Path) -> Configuration:
     unknown = sorted(set(content) - set(SECTIONS) - {"metadata"})
     if unknown:
         raise ConfigurationError(f"{path}: unknown section {unknown}; allowed are {[*SECTIONS, 'metadata']}")
-    sections = {
+    sections: dict[str, Any] = {
         name: section(path, name, kind, content.get(name, {}))
         for name, kind in SECTIONS.items()
         if name in content or name not in OPTIONAL
     }
     if not any(name in sections for name in OPTIONAL):
         raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {list(OPTIONAL)}")
-    return Configuration(
-        folder=path.resolve().parent,
-        metadata=content.get("metadata", {}),
-        **{name: sections.get(name) for name in SECTIONS},  # type: ignore[arg-type]
-    )
+    complete: dict[str, Any] = {**dict.fromkeys(SECTIONS), **sections}
+    return Configuration(folder=path.resolve().parent, metadata=content.get("metadata", {}), **complete)
 
 
 Section = TypeVar("Section")

@@ -1,4 +1,4 @@
-"""Regularised linear least squares in bounded memory: rows are added in blocks, only their normal equations are kept."""
+"""Regularised linear least squares in bounded memory: rows come in blocks, only their normal equations are kept."""
 
 from __future__ import annotations
 

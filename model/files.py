@@ -95,7 +95,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             description = json.loads((file.metadata() or {}).get("beadwise", "null"))
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118: not a mapping
+            arrays = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise ModelFileError(f"{path} is not a readable model file: {error}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:

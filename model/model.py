@@ -128,7 +128,8 @@ class Model:
             atom = int(np.argmin(known))
             allowed = ", ".join(chemical_symbols[number] for number in self.numbers)
             raise StructureError(
-                f"atom {atom} is {chemical_symbols[numbers[atom]]}, a species unknown to the model; allowed are {allowed}"
+                f"atom {atom} is {chemical_symbols[numbers[atom]]}, a species unknown to the model; "
+                f"allowed are {allowed}"
             )
         return places.astype(np.int32)
 
@@ -174,7 +175,8 @@ class Model:
         if overlap is not None:
             bead, first, second, distance = overlap
             raise StructureError(
-                f"atoms {first} and {second} of bead {bead} are {distance:.3f} Å apart; at least {CLOSEST_ALLOWED} Å is needed"
+                f"atoms {first} and {second} of bead {bead} are {distance:.3f} Å apart; "
+                f"at least {CLOSEST_ALLOWED} Å is needed"
             )
         return self.response(want, values.sum(axis=1), gradients, strains, volume)
 

@@ -100,8 +100,8 @@ class Batch:
             same = np.array_equal(frame.numbers, first.numbers) and np.array_equal(frame.pbc, first.pbc)
             if not same:
                 raise StructureError(
-                    f"structure {index} ({frame.get_chemical_formula()}, periodic {frame.pbc.tolist()}) differs from the "
-                    f"first ({first.get_chemical_formula()}, periodic {first.pbc.tolist()}); "
+                    f"structure {index} ({frame.get_chemical_formula()}, periodic {frame.pbc.tolist()}) differs "
+                    f"from the first ({first.get_chemical_formula()}, periodic {first.pbc.tolist()}); "
                     "a batch holds the same atoms in the same order"
                 )
         return cls(

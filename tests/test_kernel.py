@@ -30,12 +30,8 @@ class Setup:
         self.pair_table = np.ascontiguousarray(twin.random_table(rng, kinds, 300, 4, cutoff)[..., 0])
         self.pair_table = (self.pair_table + np.swapaxes(self.pair_table, 0, 1)) / 2
         self.pair_cutoff = np.full((kinds, kinds), cutoff)
-        self.heads = [
-            twin.random_head(rng, order, kinds, self.channels, pairs(order, l_max)) for order in (0, 1, 0, 2)
-        ]
-        self.kernel = Kernel(
-            self.table, self.pair_table, self.pair_cutoff, l_max, cutoff, skin, self.heads
-        )
+        self.heads = [twin.random_head(rng, order, kinds, self.channels, pairs(order, l_max)) for order in (0, 1, 0, 2)]
+        self.kernel = Kernel(self.table, self.pair_table, self.pair_cutoff, l_max, cutoff, skin, self.heads)
         self.outputs = sum(2 * head[0] + 1 for head in self.heads)
 
     def evaluate(self, species, positions, cell, periodic, combinations=None, threads=1, closest=0.0):
@@ -73,7 +69,12 @@ def structure(name, atoms=7, seed=1, kinds=2):
         if not vectors:
             break
     shifts = rng.integers(-2, 3, size=(atoms, 3)) * np.array(periodic)
-    return np.arange(atoms, dtype=np.int32) % kinds, positions + shifts @ np.where(np.isfinite(cell), cell, 0), cell, periodic
+    return (
+        np.arange(atoms, dtype=np.int32) % kinds,
+        positions + shifts @ np.where(np.isfinite(cell), cell, 0),
+        cell,
+        periodic,
+    )
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -1,7 +1,6 @@
 """Slow NumPy twins of the compiled kernel, written from the formulas."""
 
 import numpy as np
-
 from beadwise.pyx.coupling import coupling, real_harmonics
 
 
