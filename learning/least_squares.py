@@ -37,6 +37,8 @@ class NormalEquations:
     def solve(self, ridge: float, prior: np.ndarray | None = None) -> np.ndarray:
         """Weights that minimise ‖Xw − y‖² + ridge · t · Σ_f w_f²/prior_f, t the mean over rows of Σ_f prior_f X_f².
 
+        For t, what the features with infinite prior (an offset) explain of the others is taken away first.
+
         This is the mean of a Gaussian process whose weights have the variances ``prior`` (Rasmussen and Williams,
         Gaussian Processes for Machine Learning, 2006, ch. 2).  Columns are scaled before the factorisation, so that
         its accuracy does not depend on their units.
@@ -58,9 +60,18 @@ class NormalEquations:
         if prior is None:
             prior = self.rows / np.where(used, squares, 1.0)
         finite = np.isfinite(prior)
-        total = float(prior[finite] @ squares[finite]) / self.rows
+        total = float(prior[finite] @ self.remaining_squares(~finite)[finite]) / self.rows
         diagonal = squares + np.maximum(ridge * total / prior, SMALLEST_PENALTY * squares)
         scale = 1 / np.sqrt(np.where(used, diagonal, 1.0))
         scaled = self.matrix * scale[:, None] * scale
         scaled[np.diag_indices_from(scaled)] = 1.0
         return linalg.solve(scaled, self.right * scale, assume_a="pos") * scale
+
+    def remaining_squares(self, explaining: np.ndarray) -> np.ndarray:
+        """Sum of squares of each feature after a least-squares fit by the ``explaining`` ones, shape (features,)."""
+        squares = np.diag(self.matrix).copy()
+        if explaining.any():
+            inner = np.linalg.pinv(self.matrix[np.ix_(explaining, explaining)], hermitian=True)
+            across = self.matrix[explaining]
+            squares -= np.einsum("af,ab,bf->f", across, inner, across)
+        return np.maximum(squares, 0.0)
