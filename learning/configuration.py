@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..model.errors import BeadwiseError
+from ..pyx.kernel import limits
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -148,8 +149,23 @@ def read_configuration(path: str | Path) -> Configuration:
     }
     if not any(name in sections for name in OPTIONAL):
         raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {list(OPTIONAL)}")
+    check_density(path, sections["density"])
     complete: dict[str, Any] = {**dict.fromkeys(SECTIONS), **sections}
     return Configuration(folder=path.resolve().parent, metadata=content.get("metadata", {}), **complete)
+
+
+def check_density(path: Path, density: DensitySettings) -> None:
+    """Refuse sizes that the kernel is not compiled for, and lengths that leave no density."""
+    allowed = limits()
+    if not 2 <= density.l_max <= allowed["l_max"]:
+        raise ConfigurationError(f"{path}: l_max = {density.l_max} in [density]; allowed are 2 to {allowed['l_max']}")
+    if not 1 <= density.radial <= allowed["radial"]:
+        raise ConfigurationError(f"{path}: radial = {density.radial} in [density]; allowed are 1 to {allowed['radial']}")
+    if not density.innermost < density.cutoff or not density.warp_length > 0 or not density.decay_length > 0:
+        raise ConfigurationError(
+            f"{path}: cutoff = {density.cutoff}, innermost = {density.innermost}, warp_length = {density.warp_length}, "
+            f"decay_length = {density.decay_length} in [density]; the cutoff must exceed innermost, the others 0"
+        )
 
 
 Section = TypeVar("Section")

@@ -264,21 +264,41 @@ def checked_volume(batch: Batch) -> np.ndarray:
     """
     if not batch.periodic.any():
         return np.full(batch.beads, np.inf)
-    for bead, cell in enumerate(batch.cells):
-        heights = cell_heights(cell, batch.periodic)
-        if not (heights >= SHORTEST_HEIGHT).all():
-            raise StructureError(
-                f"cell {cell.tolist()} Å of bead {bead} is only {np.nanmin(heights):.3g} Å high between two of its "
-                f"faces; at least {SHORTEST_HEIGHT} Å is needed"
-            )
+    heights = lattice_heights(batch.cells, batch.periodic)
+    if not (heights >= SHORTEST_HEIGHT).all():
+        bead = int(np.argmin(heights.min(axis=1)))
+        raise StructureError(
+            f"cell {batch.cells[bead].tolist()} Å of bead {bead} is only {heights[bead].min():.3g} Å high between two "
+            f"of its faces; at least {SHORTEST_HEIGHT} Å is needed"
+        )
     if not batch.periodic.all():
         return np.full(batch.beads, np.inf)
     return np.abs(np.linalg.det(batch.cells))
 
 
-def cell_heights(cell: np.ndarray, periodic: np.ndarray) -> np.ndarray:
-    """Distances in Å between lattice planes along each periodic direction; 0 where the vectors are dependent."""
-    own = cell[periodic]
-    if np.linalg.matrix_rank(own) < len(own):
-        return np.zeros(len(own))
-    return 1 / np.linalg.norm(np.linalg.pinv(own), axis=0)
+def lattice_heights(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
+    """Distance in Å of each periodic lattice vector's end from the plane or line of the others.
+
+    Parameters
+    ----------
+    cells : ndarray of float64, shape (beads, 3, 3)
+    periodic : ndarray of bool, shape (3,)
+
+    Returns
+    -------
+    ndarray of float64, shape (beads, periodic directions)
+        0 where the vectors are linearly dependent.
+    """
+    vectors = cells[:, periodic]
+    lengths = np.linalg.norm(vectors, axis=2)
+    if vectors.shape[1] == 1:
+        return lengths
+    first, second = np.roll(vectors, -1, axis=1), np.roll(vectors, -2, axis=1)
+    if vectors.shape[1] == 2:
+        area = np.linalg.norm(np.cross(vectors[:, 0], vectors[:, 1]), axis=1)[:, None]
+        faces = lengths[:, ::-1]
+    else:
+        normals = np.cross(first, second)
+        area = np.abs(np.einsum("bi,bi->b", vectors[:, 0], normals[:, 0]))[:, None]
+        faces = np.linalg.norm(normals, axis=2)
+    return np.divide(area, faces, out=np.zeros_like(lengths), where=faces > 0)

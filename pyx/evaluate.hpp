@@ -115,8 +115,6 @@ static void evaluate_range(const Task &task, size_t begin, size_t end) {
         case 4: FUNCTION<VECTORS, 4>(__VA_ARGS__); break;                   \
         case 5: FUNCTION<VECTORS, 5>(__VA_ARGS__); break;                   \
         case 6: FUNCTION<VECTORS, 6>(__VA_ARGS__); break;                   \
-        case 7: FUNCTION<VECTORS, 7>(__VA_ARGS__); break;                   \
-        case 8: FUNCTION<VECTORS, 8>(__VA_ARGS__); break;                   \
     }
 #define BEADWISE_FOR_SIZES(FUNCTION, ...)                                   \
     switch (vectors) {                                                      \

@@ -13,6 +13,7 @@ from libcpp.vector cimport vector
 
 cdef extern from "kernel.hpp" namespace "beadwise" nogil:
     int L_LIMIT
+    int LAMBDA_LIMIT
     int RADIAL_LIMIT
 
     cdef cppclass Basis:
@@ -119,7 +120,7 @@ cdef class Kernel:
     pair_cutoff : ndarray of float64, shape (species, species)
         Distance in Å beyond which a pair potential is not evaluated.
     l_max : int
-        Highest angular momentum, at most 8.
+        Highest angular momentum, at most 6.
     cutoff, skin : float
         In Å.
     heads : list of tuple (lambda, offset, linear, blocks)
@@ -138,6 +139,8 @@ cdef class Kernel:
             raise ValueError(f"l_max is {l_max}; allowed are 0 to {L_LIMIT}")
         if table.shape[4] % 4 or not 4 <= table.shape[4] <= RADIAL_LIMIT:
             raise ValueError(f"{table.shape[4]} radial functions; allowed are multiples of 4 up to {RADIAL_LIMIT}")
+        if not heads:
+            raise ValueError("no heads; a kernel needs at least one, whose first component takes the pair potential")
         self.owned = [table, pair_table, pair_cutoff]
         self.basis.species = table.shape[0]
         self.basis.radial = table.shape[4]
@@ -156,6 +159,9 @@ cdef class Kernel:
 
     cdef add_head(self, int order, const double[::1] offset, const double[:, ::1] linear, list blocks):
         cdef Head head
+        highest = min(LAMBDA_LIMIT, self.basis.l_max)
+        if not 0 <= order <= highest:
+            raise ValueError(f"a head of angular momentum {order}; allowed are 0 to {highest}")
         head.lambda_ = order
         head.offset = &offset[0]
         head.linear = &linear[0, 0]
@@ -171,6 +177,8 @@ cdef class Kernel:
         block.l1 = l1
         block.l2 = l2
         block.symmetric = symmetric
+        if symmetric:  # (m1, m2) and (m2, m1) give the same product
+            coupling = coupling * (2 * np.triu(np.ones(coupling.shape[:2])) - np.eye(len(coupling)))[:, :, None]
         for m1, m2, component in np.argwhere(np.abs(coupling) > 1e-12).tolist():
             block.m1.push_back(m1)
             block.m2.push_back(m2)

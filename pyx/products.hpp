@@ -32,16 +32,16 @@ static void head_value(const Head &head, const Basis &basis, int species, const 
         multiply(second, 2 * block.l2 + 1, channels, block.weights + matrix, right);
         if (for_adjoint && !block.symmetric)
             multiply(first, 2 * block.l1 + 1, channels, block.transposed + matrix, workspace.left.data() + index * stride);
-        int m1 = -1, m2 = -1;
-        double product = 0.0;
-        for (size_t term = 0; term < block.coupling.size(); ++term) {
-            if (block.m1[term] != m1 || block.m2[term] != m2) {
-                m1 = block.m1[term];
-                m2 = block.m2[term];
-                product = dot(first + size_t(m1) * channels, right + size_t(m2) * channels, channels);
-            }
-            value[block.component[term]] += block.coupling[term] * product;
+        // Summed horizontally only once per component: lanes of the products stay apart until then.
+        Vector total[2 * LAMBDA_LIMIT + 1] = {};
+        for (size_t term = 0; term < block.coupling.size();) {
+            const int m1 = block.m1[term], m2 = block.m2[term];
+            const Vector product =
+                lane_products(first + size_t(m1) * channels, right + size_t(m2) * channels, channels);
+            for (; term < block.coupling.size() && block.m1[term] == m1 && block.m2[term] == m2; ++term)
+                total[block.component[term]] += broadcast(block.coupling[term]) * product;
         }
+        for (int component = 0; component < head.components(); ++component) value[component] += sum(total[component]);
     }
 }
 

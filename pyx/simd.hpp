@@ -65,11 +65,14 @@ static void multiply(const double *left, int rows, int width, const double *matr
         multiply_columns<1>(left, rows, width, matrix + column, out + column);
 }
 
-ALWAYS_INLINE double dot(const double *a, const double *b, int width) {
+// Sums over every fourth product; their sum is the inner product.
+ALWAYS_INLINE Vector lane_products(const double *a, const double *b, int width) {
     Vector total = {};
     for (int k = 0; k < width; k += WIDTH) total += load(a + k) * load(b + k);
-    return sum(total);
+    return total;
 }
+
+ALWAYS_INLINE double dot(const double *a, const double *b, int width) { return sum(lane_products(a, b, width)); }
 
 // out += factor · a
 ALWAYS_INLINE void add_scaled(double *out, double factor, const double *a, int width) {
