@@ -160,7 +160,8 @@ def check_density(path: Path, density: DensitySettings) -> None:
     if not 2 <= density.l_max <= allowed["l_max"]:
         raise ConfigurationError(f"{path}: l_max = {density.l_max} in [density]; allowed are 2 to {allowed['l_max']}")
     if not 1 <= density.radial <= allowed["radial"]:
-        raise ConfigurationError(f"{path}: radial = {density.radial} in [density]; allowed are 1 to {allowed['radial']}")
+        most = allowed["radial"]
+        raise ConfigurationError(f"{path}: radial = {density.radial} in [density]; allowed are 1 to {most}")
     if not density.innermost < density.cutoff or not density.warp_length > 0 or not density.decay_length > 0:
         raise ConfigurationError(
             f"{path}: cutoff = {density.cutoff}, innermost = {density.innermost}, warp_length = {density.warp_length}, "

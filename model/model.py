@@ -61,11 +61,11 @@ class Model:
 
     numbers: tuple[int, ...]
     l_max: int
-    radial: RadialBasis
-    heads: Mapping[str, TensorHead]
-    repulsion: Repulsion
+    radial: RadialBasis = field(repr=False)
+    heads: Mapping[str, TensorHead] = field(repr=False)
+    repulsion: Repulsion = field(repr=False)
     local_field: bool = True
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     threads: int = 1
 
     @property

@@ -62,7 +62,7 @@ class Batch:
             bead, atom, axis = np.argwhere(~np.isfinite(self.positions))[0]
             value = self.positions[bead, atom, axis]
             raise StructureError(
-                f"position of atom {atom} in bead {bead} is {value} along {'xyz'[axis]}; must be finite"
+                f"position of atom {atom} in bead {bead} is {value} Å along {'xyz'[axis]}; it must be finite"
             )
         if not np.isfinite(self.cells).all():
             bead = np.argwhere(~np.isfinite(self.cells))[0][0]
