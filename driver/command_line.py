@@ -13,7 +13,6 @@ import click
 from ..model import PROPERTIES, BeadwiseError
 from .learning_commands import evaluate, fit, inspect
 
-MODULE = "beadwise.driver.command_line"
 SHIPPED_INPUT = "water"
 
 
@@ -82,7 +81,11 @@ def parse_tcp(context: click.Context, parameter: click.Parameter, value: str | N
 want_option = click.option(
     "--want", callback=parse_want, metavar="NAMES", help=f"Properties, comma separated, of {', '.join(PROPERTIES)}."
 )
-threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads of each server.")
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads of each server; by default 1 for serve, and all cores for run.",
+)
 
 
 @main.command()
@@ -115,28 +118,19 @@ def serve(
 
     if (unix is None) == (tcp is None):
         raise click.UsageError("i-PI's address is needed: give either --unix NAME or --tcp HOST:PORT")
-    if threads is not None:
-        limit_threads(threads)
     if tcp is not None:
         transport = tcp_socket(*tcp)
     else:
         assert unix is not None
         transport = unix_socket(unix, prefix="") if "/" in unix else unix_socket(unix)
     species = None if structure is None else species_of_run(structure)
-    evaluator = load_evaluator(model)
+    evaluator = load_evaluator(model, threads or 1)
     wanted = wanted_properties(evaluator, want or ALWAYS_SENT)
     if species is not None:
         check_species(evaluator, species)
     click.echo(f"{model} serves {', '.join(wanted)} to i-PI at {transport.name}")
     sys.stdout.flush()
     answer(evaluator, transport, species, wanted, wait=wait)
-
-
-def limit_threads(threads: int) -> None:
-    """Start over with another number of OpenMP threads: it is read once, when the library is loaded."""
-    if os.environ.get("OMP_NUM_THREADS") != str(threads):
-        command = [sys.executable, "-m", MODULE, *sys.argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, "OMP_NUM_THREADS": str(threads)})
 
 
 @main.command()
@@ -205,7 +199,3 @@ def parse_models(values: Sequence[str]) -> dict[str, str]:
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-if __name__ == "__main__":
-    main(prog_name="beadwise")

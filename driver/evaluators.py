@@ -14,7 +14,7 @@ class EvaluatorError(BeadwiseError, ValueError):
     """A Python evaluator that cannot be found or is none."""
 
 
-def load_evaluator(name: str) -> Evaluator:
+def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     """Load what a user calls MODEL.
 
     Parameters
@@ -22,6 +22,8 @@ def load_evaluator(name: str) -> Evaluator:
     name : str
         A model file, the name of a shipped model, or ``package.module:attribute``.  The attribute is an evaluator or
         a function without arguments that makes one; modules are looked for in the current folder, too.
+    threads : int
+        Threads for an evaluation by a model; an evaluator of the user's own sees to its threads itself.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def load_evaluator(name: str) -> Evaluator:
     """
     if ":" in name and not Path(name).exists():
         return _python_evaluator(*name.split(":", maxsplit=1))
-    return load(name)
+    return load(name, threads)
 
 
 def _python_evaluator(module_name: str, attribute: str) -> Evaluator:

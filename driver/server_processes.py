@@ -19,7 +19,7 @@ from .plan import Plan, RunError
 
 POLL_INTERVAL = 0.1
 SERVER_WAIT = 60.0
-SERVE_COMMAND = (sys.executable, "-m", "beadwise.driver.command_line", "serve")
+SERVE_COMMAND = (sys.executable, "-m", "beadwise.driver", "serve")
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,16 @@ def _serve_command(simulation: IpiInput, plan: Plan, address: ForceSocket) -> li
 
 
 def _server_environment(threads: int) -> dict[str, str]:
-    """Thread count for OpenMP, and the user's folder for evaluators of their own."""
+    """Threads, and the user's folder for evaluators of their own.
+
+    Idle threads sleep: i-PI needs their cores while it moves the beads.
+    """
     paths = [os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join(paths)}
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "passive",
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
 
 
 def find_failed(servers: Sequence[Server]) -> Server | None:

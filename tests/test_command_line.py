@@ -81,7 +81,7 @@ def test_serve_an_ipi_started_by_hand(folder):
     where = ["--unix", folder.address, "--structure", "input.xml"]
     options = ["--want", "dipole,polarizability", "--threads", "1"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "BEADWISE_TEST": folder.mark}
-    serve = [sys.executable, "-m", "beadwise.driver.command_line", "serve", "springs:springs", *where, *options]
+    serve = [sys.executable, "-m", "beadwise.driver", "serve", "springs:springs", *where, *options]
     settings = {"cwd": folder.path, "env": environment, "text": True, "stdout": subprocess.PIPE}
     with (
         subprocess.Popen([*ipi_command(), "input.xml"], **settings) as ipi,

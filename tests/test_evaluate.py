@@ -205,7 +205,7 @@ def test_evaluate_command(files, tmp_path):
 
 
 def test_evaluate_as_a_process(files):
-    command = [sys.executable, "-m", "beadwise.driver.command_line", "evaluate"]
+    command = [sys.executable, "-m", "beadwise.driver", "evaluate"]
     result = subprocess.run([*command, *files], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0 and "polarizability" in result.stdout and not result.stderr
     result = subprocess.run([*command, files[0], "none.xyz"], capture_output=True, text=True, timeout=120)

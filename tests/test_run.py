@@ -63,7 +63,7 @@ class Folder:
 
     def start(self, *arguments: str, model: str = "springs:springs") -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "beadwise.driver.command_line", "run", *arguments, "--model", model],
+            [sys.executable, "-m", "beadwise.driver", "run", *arguments, "--model", model],
             cwd=self.path,
             env={**os.environ, "PYTHONPATH": str(HERE), "BEADWISE_TEST": self.mark},
             stdout=subprocess.PIPE,

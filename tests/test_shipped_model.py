@@ -11,6 +11,7 @@ import pytest
 from ase import Atoms, units
 from ase.calculators.socketio import SocketIOCalculator
 from ase.md.verlet import VelocityVerlet
+from beadwise.driver.evaluators import load_evaluator
 from beadwise.driver.species import read_species
 from beadwise.driver.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from beadwise.learning.data import iterate_frames
@@ -162,3 +163,8 @@ def test_ipi_gets_what_evaluate_gives(water, liquid, tmp_path):
     upper = np.triu(np.ones((3, 3), bool))  # i-PI keeps this half
     virial = expected.virial * HARTREE_PER_ELECTRONVOLT
     np.testing.assert_allclose(seen["virial"][:, upper], virial[:, upper], **close)
+
+
+def test_the_threads_that_are_asked_for_reach_the_model():
+    assert load_evaluator("water", 3).threads == 3
+    assert load_evaluator("water").threads == 1
