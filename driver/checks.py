@@ -52,9 +52,11 @@ def check_species(evaluator: Evaluator, numbers: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def check_atoms(received: int, expected: int) -> None:
-    """Raise StructureError if i-PI does not send as many atoms as there are species."""
-    if received != expected:
+def check_atoms(received: int, expected: int | None) -> None:
+    """Raise StructureError if i-PI does not send as many atoms as there are species, or none at all."""
+    if expected is None and received < 1:
+        raise StructureError(f"i-PI sent {received} atoms; at least one is needed")
+    if expected is not None and received != expected:
         raise StructureError(f"i-PI sent {received} atoms; the structure that gives their species has {expected}")
 
 

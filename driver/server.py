@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from ase.symbols import string2symbols
 
-from ..model import Batch, Evaluator, Response
+from ..model import Batch, Evaluator, Response, StructureError
 from . import protocol
 from .checks import ALWAYS_SENT, check_atoms, check_cells, check_finite, check_species, wanted_properties
 from .extras import encode_extras
-from .species import species_from_parameters
+from .molecular_order import species_from_distances
+from .species import NO_SPECIES, species_from_parameters
 from .transport import Connection, ConnectionClosed, Transport, TransportError
 from .units import lengths_from_atomic, to_atomic
 
@@ -45,7 +48,8 @@ def serve(
         Where i-PI listens: ``unix_socket(name)`` or ``tcp_socket(host, port)``.
     species : ndarray of int, shape (atoms,), or None
         Atomic numbers in i-PI's order; None to take them from i-PI's ``<parameters>`` (``structure``, ``template`` or
-        ``species``), since i-PI does not send them with the positions.
+        ``species``), since i-PI does not send them with the positions, or, for a model of one kind of molecule, from
+        the distances of the first structure.
     want : sequence of str
         Properties to evaluate.  Energy, forces and virial are always sent; the others go into the extras.
     wait : float
@@ -158,30 +162,44 @@ class Conversation:
 
     def _initialize(self) -> None:
         initialization = protocol.read_initialization(self._connection.read)
-        if self._numbers is None:
-            self._numbers = check_species(self._evaluator, species_from_parameters(initialization.parameters))
         self._batch_size = initialization.batch_size
+        if self._numbers is None:
+            given = species_from_parameters(initialization.parameters)
+            if given is not None:
+                self._numbers = check_species(self._evaluator, given)
+            elif repeating_unit(self._evaluator) is None:
+                raise StructureError(NO_SPECIES)
         self.initialized = True
-        logger.info("serving %d atoms, %d structures at a time", len(self._numbers), self._batch_size)
+        logger.info("serving %d structures at a time", self._batch_size)
 
     def _evaluate(self) -> None:
         """Evaluate at once, before i-PI asks for the forces, so that the whole reply lies ready."""
-        if self._numbers is None:
+        if not self.initialized:
             raise protocol.ProtocolError("received POSDATA before INIT; the species of the atoms are not known yet")
-        check = partial(check_atoms, expected=len(self._numbers))
+        check = partial(check_atoms, expected=None if self._numbers is None else len(self._numbers))
         cells, positions = protocol.read_structures(self._connection.read, self._batch_size, check)
         distinct = count_distinct(cells, positions)
-        batch = Batch(
-            numbers=self._numbers,
-            positions=lengths_from_atomic(positions[:distinct]),
-            cells=lengths_from_atomic(cells[:distinct]),
-            periodic=np.ones(3, dtype=bool),
-        )
-        check_cells(batch.cells)
+        cells, positions = lengths_from_atomic(cells[:distinct]), lengths_from_atomic(positions[:distinct])
+        check_cells(cells)
+        if self._numbers is None:
+            self._numbers = self._species_from_first(cells[0], positions[0])
+        batch = Batch(numbers=self._numbers, positions=positions, cells=cells, periodic=np.ones(3, dtype=bool))
         response = self._evaluator.evaluate(batch, self._wanted)
         check_finite(response)
         self._reply = encode_reply(response, self._wanted, padding=self._batch_size - distinct)
         self._evaluated = batch, response
+
+    def _species_from_first(self, cell: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Tell the species of a liquid of one molecule from its first structure."""
+        unit = repeating_unit(self._evaluator)
+        assert unit is not None
+        try:
+            numbers = species_from_distances(unit, cell, positions)
+        except StructureError as error:
+            raise StructureError(f"{NO_SPECIES}; {error}") from error
+        order = " ".join(chemical_symbols[number] for number in numbers[: len(unit)])
+        logger.warning("no structure was given; from their distances the %d atoms are %s ...", len(numbers), order)
+        return numbers
 
     def _send_forces(self) -> None:
         if self._reply is None or self._evaluated is None:
@@ -190,6 +208,12 @@ class Conversation:
         if self._on_evaluation is not None:
             self._on_evaluation(*self._evaluated)
         self._reply = self._evaluated = None
+
+
+def repeating_unit(evaluator: Evaluator) -> list[int] | None:
+    """Atomic numbers of the molecule that a model was made for; None if it does not name one."""
+    formula = getattr(evaluator, "metadata", {}).get("repeating_unit")
+    return None if formula is None else [atomic_numbers[symbol] for symbol in string2symbols(formula)]
 
 
 def count_distinct(cells: np.ndarray, positions: np.ndarray) -> int:

@@ -19,6 +19,7 @@ HOW_TO_GIVE = (
     "give a structure file with the atoms in i-PI's order: `--structure FILE`, or in i-PI's input "
     "`<parameters> {structure: FILE} </parameters>` or `<parameters> {species: (OH2)64} </parameters>` in <ffsocket>"
 )
+NO_SPECIES = f"i-PI does not send the species of the atoms, and no structure was given; {HOW_TO_GIVE}"
 
 
 def read_species(path: str | Path) -> np.ndarray:
@@ -48,8 +49,8 @@ def read_species(path: str | Path) -> np.ndarray:
     return np.array(numbers, dtype=np.int32)
 
 
-def species_from_parameters(parameters: Mapping[str, str]) -> np.ndarray:
-    """Atomic numbers from i-PI's ``<parameters>``.
+def species_from_parameters(parameters: Mapping[str, str]) -> np.ndarray | None:
+    """Atomic numbers from i-PI's ``<parameters>``, or None if they do not name any.
 
     Parameters
     ----------
@@ -59,19 +60,19 @@ def species_from_parameters(parameters: Mapping[str, str]) -> np.ndarray:
 
     Returns
     -------
-    ndarray of int32, shape (atoms,)
+    ndarray of int32, shape (atoms,), or None
 
     Raises
     ------
     StructureError
-        If none of them is given, or the one that is cannot be used.
+        If what is given cannot be used.
     """
     for name in FILE_PARAMETERS:
         if name in parameters:
             return read_species(parameters[name])
     if "species" in parameters:
         return _species_from_formula(parameters["species"])
-    raise StructureError(f"i-PI does not send the species of the atoms, and no structure was given; {HOW_TO_GIVE}")
+    return None
 
 
 def _species_from_formula(formula: str) -> np.ndarray:

@@ -124,7 +124,7 @@ def spoil_cell_value(cells, positions):
     ("spoil", "message"),
     [
         (spoil_overlap, r"atoms 0 and 1 are 0\.009 Å apart"),
-        (spoil_position, "position of atom 2 in bead 0 is nan along y"),
+        (spoil_position, "position of atom 2 in bead 0 is nan Å along y"),
         (spoil_cell, "cell of bead 0 is .* volume 0 Å³"),
         (spoil_cell_value, "cell of bead 0 is .*inf"),
     ],

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms, units
+from ase import units
 from ase.calculators.socketio import SocketIOCalculator
 from ase.md.verlet import VelocityVerlet
 from beadwise.driver.evaluators import load_evaluator
-from beadwise.driver.species import read_species
 from beadwise.driver.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from beadwise.learning.data import iterate_frames
 from beadwise.learning.errors import evaluate_errors
 from beadwise.model import Batch, evaluate, load
 from beadwise.model.calculator import Calculator
-from ipi.utils.io import read_file
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = REPOSITORY.parent / "shared" / "data" / "water"
@@ -29,15 +27,6 @@ WANT = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges"
 @pytest.fixture(scope="module")
 def water():
     return load("water")
-
-
-@pytest.fixture
-def liquid() -> Atoms:
-    path = REPOSITORY / "inputs" / "water_64.xyz"
-    with open(path) as file:
-        frame = read_file("xyz", file)
-    positions = frame["atoms"].q.reshape(-1, 3) / BOHR_PER_ANGSTROM
-    return Atoms(read_species(path), positions, cell=frame["cell"].h.T / BOHR_PER_ANGSTROM, pbc=True)
 
 
 @needs_data
@@ -92,7 +81,8 @@ def serve(*arguments: str) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "beadwise.driver", "serve", "water", *arguments])
 
 
-def test_ase_socket_server_gets_what_evaluate_gives(water, liquid):
+@pytest.mark.parametrize("structure", ["named", "told from its distances"])
+def test_ase_socket_server_gets_what_evaluate_gives(water, liquid, structure):
     name = f"beadwise_{os.getpid()}_{time.monotonic_ns() % 10**9}"
     # ASE's and i-PI's constants differ in the eighth digit: the model sees a structure scaled by their ratio
     length, energy = BOHR_PER_ANGSTROM * units.Bohr, HARTREE_PER_ELECTRONVOLT * units.Hartree
@@ -100,7 +90,8 @@ def test_ase_socket_server_gets_what_evaluate_gives(water, liquid):
     seen.set_cell(liquid.cell / length, scale_atoms=True)
     expected = evaluate(water, Batch.from_ase(seen), WANT)
     with SocketIOCalculator(unixsocket=name, timeout=60) as calculator:
-        server = serve("--unix", name, "--structure", str(REPOSITORY / "inputs" / "water_64.xyz"))
+        named = ["--structure", str(REPOSITORY / "inputs" / "water_64.xyz")] if structure == "named" else []
+        server = serve("--unix", name, *named)
         liquid.calc = calculator
         close = {"rtol": 1e-9, "atol": 1e-9}
         np.testing.assert_allclose(liquid.get_potential_energy(), expected.energy[0] * energy, **close)
