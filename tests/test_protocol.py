@@ -156,12 +156,12 @@ def test_species_from_files(tmp_path):
     extended = tmp_path / "extended.xyz"
     extended.write_text("1\nProperties=pos:R:3:species:S:1\n0 0 0 He\n")
     assert species_from_parameters({"template": str(extended)}).tolist() == [2]
+    assert species_from_parameters({"batch_size": "8"}) is None
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({}, "--structure FILE"),
         ({"species": "Wat3"}, "'Wat3' is not a chemical formula"),
         ({"structure": "nowhere.xyz"}, "'nowhere.xyz' does not exist"),
     ],
