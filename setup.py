@@ -20,7 +20,7 @@ CAN_USE_OPENMP = sys.platform.startswith("linux")
 def extension(name: str, depends: list[str]) -> Extension:
     """One compiled kernel: ``pyx/<name>.pyx`` with the C++ headers it is built from."""
     openmp = ["-fopenmp"] if CAN_USE_OPENMP else []
-    optimise = ["-O0", "-g"] if DEBUG else ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+    optimise = ["-O0", "-g"] if DEBUG else ["-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
     return Extension(
         f"beadwise.pyx.{name}",
         [f"pyx/{name}.pyx"],

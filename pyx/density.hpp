@@ -21,17 +21,23 @@ static void expand_density(const Environment &environment, const Basis &basis, d
             for (int group = segment.first_group; group < segment.first_group + segment.groups; ++group) {
                 const double *harmonic = environment.harmonic_values.data() + size_t(group) * stride + row0 * WIDTH;
                 const double *value = environment.values.data() + size_t(group) * WIDTH * RADIAL;
+                UNROLL
                 for (int k = 0; k < WIDTH; ++k) {
                     Vector radial[VECTORS];
+                    UNROLL
                     for (int v = 0; v < VECTORS; ++v) radial[v] = load(value + k * RADIAL + v * WIDTH);
+                    UNROLL
                     for (int row = 0; row < ROWS; ++row) {
                         const Vector factor = broadcast(harmonic[row * WIDTH + k]);
+                        UNROLL
                         for (int v = 0; v < VECTORS; ++v) total[row][v] += factor * radial[v];
                     }
                 }
             }
             const int rows = std::min(ROWS, environment.harmonics);
+            UNROLL
             for (int row = 0; row < rows; ++row)
+                UNROLL
                 for (int v = 0; v < VECTORS; ++v)
                     store(density + size_t(row0 + row) * channels + species * RADIAL + v * WIDTH, total[row][v]);
         }
@@ -62,12 +68,14 @@ static void reverse_density(const Environment &environment, const Basis &basis, 
                 for (int n = 0; n < RADIAL; ++n) {
                     const Vector value_n = load(value + n * WIDTH), slope_n = load(slope + n * WIDTH);
                     const double *b = adjoint + size_t(row0) * channels + species * RADIAL + n;
+                    UNROLL
                     for (int row = 0; row < ROWS; ++row) {
                         const Vector factor = broadcast(b[size_t(row) * channels]);
                         with_value[row] += factor * value_n;
                         with_slope[row] += factor * slope_n;
                     }
                 }
+                UNROLL
                 for (int row = 0; row < ROWS; ++row) {
                     store(angular + (row0 + row) * WIDTH, with_value[row]);
                     if (row0 + row >= tile) radial += with_slope[row] * load(harmonic + (row0 + row) * WIDTH);

@@ -77,6 +77,7 @@ static void gather(const NeighbourList &list, const Basis &basis, int centre, En
     for (int group = 0; group < environment.group_count; ++group) {
         double *distance = environment.distance.data() + group * WIDTH;
         Vector squared = load(distance), inverse;
+        UNROLL
         for (int k = 0; k < WIDTH; ++k) squared[k] = std::sqrt(squared[k]);
         store(distance, squared);
         inverse = broadcast(1.0) / squared;
@@ -119,12 +120,15 @@ static void radial_functions(const Basis &basis, int centre_species, bool slopes
         const Environment::Segment segment = environment.segments[species];
         for (int group = segment.first_group; group < segment.first_group + segment.groups; ++group) {
             Vector value[WIDTH][VECTORS], slope[WIDTH][VECTORS];
+            UNROLL
             for (int k = 0; k < WIDTH; ++k) {
                 const double distance = environment.distance[group * WIDTH + k];
                 const SplinePoint point = SplinePoint::at(distance, basis.cutoff, basis.intervals);
                 const double *node = table + size_t(point.interval) * 2 * RADIAL;
+                UNROLL
                 for (int v = 0; v < VECTORS; ++v) {
                     value[k][v] = slope[k][v] = broadcast(0.0);
+                    UNROLL
                     for (int part = 0; part < 4; ++part) {
                         const Vector coefficient = load(node + part * RADIAL + v * WIDTH);
                         value[k][v] += broadcast(point.value[part]) * coefficient;
@@ -134,9 +138,11 @@ static void radial_functions(const Basis &basis, int centre_species, bool slopes
                 }
             }
             if (!slopes) continue;
+            UNROLL
             for (int v = 0; v < VECTORS; ++v) {
                 transpose(value[0][v], value[1][v], value[2][v], value[3][v]);
                 transpose(slope[0][v], slope[1][v], slope[2][v], slope[3][v]);
+                UNROLL
                 for (int k = 0; k < WIDTH; ++k) {
                     const size_t place = (size_t(group) * RADIAL + v * WIDTH + k) * WIDTH;
                     store(environment.values_by_lane.data() + place, value[k][v]);
@@ -171,6 +177,7 @@ static void pair_potential(const Basis &basis, int centre_species, Environment &
             if (environment.distance[lane] >= basis.pair_cutoff[pair] || environment.atoms[lane] < 0) continue;
             const SplinePoint point = SplinePoint::at(environment.distance[lane], basis.cutoff, basis.intervals);
             const double *node = basis.pair_table + (pair * (basis.intervals + 1) + point.interval) * 2;
+            UNROLL
             for (int part = 0; part < 4; ++part) {
                 environment.pair_energy += 0.5 * point.value[part] * node[part];
                 environment.pair_slope[lane] += 0.5 * point.slope[part] * node[part];

@@ -11,19 +11,23 @@ struct Harmonics {
     static void evaluate(Harmonics &self, const LegendreTables &table, Vector x, Vector y, Vector z, double *values) {
         self.cosine[0] = broadcast(1.0);
         self.sine[0] = broadcast(0.0);
+        UNROLL
         for (int m = 1; m <= L; ++m) {
             self.cosine[m] = x * self.cosine[m - 1] - y * self.sine[m - 1];
             self.sine[m] = x * self.sine[m - 1] + y * self.cosine[m - 1];
         }
+        UNROLL
         for (int l = 0; l <= L; ++l) {
             UnalignedVector *row = self.legendre + l * (l + 1) / 2;
             const UnalignedVector *one_below = row - l, *two_below = row - 2 * l + 1;
             row[l] = broadcast(table.diagonal[l]);
             if (l > 0) row[l - 1] = broadcast(table.rise[l][l - 1]) * z * one_below[l - 1];
+            UNROLL
             for (int m = 0; m <= l - 2; ++m)
                 row[m] = broadcast(table.rise[l][m]) * z * one_below[m] - broadcast(table.fall[l][m]) * two_below[m];
             double *centre = values + (l * (l + 1)) * WIDTH;
             store(centre, row[0]);
+            UNROLL
             for (int m = 1; m <= l; ++m) {
                 store(centre + m * WIDTH, row[m] * self.cosine[m]);
                 store(centre - m * WIDTH, row[m] * self.sine[m]);
@@ -39,8 +43,10 @@ struct Harmonics {
                                                    UnalignedVector *along) {
         const Vector x = direction[0], y = direction[1], z = direction[2];
         Vector total_x = {}, total_y = {}, total_z = {};
+        UNROLL
         for (int m = 0; m <= L; ++m) {
             Vector even = {}, odd = {}, even_slope = {}, odd_slope = {};
+            UNROLL
             for (int l = m; l <= L; ++l) {
                 const UnalignedVector *row = self.legendre + l * (l + 1) / 2;
                 const Vector weight_even = load(weights + (l * (l + 1) + m) * WIDTH);

@@ -19,6 +19,7 @@ namespace BEADWISE_INSTRUCTION_SET {
 #include "features.hpp"
 
 #undef ALWAYS_INLINE
+#undef UNROLL
 #undef BEADWISE_FOR_L
 #undef BEADWISE_FOR_SIZES
 

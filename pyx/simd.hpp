@@ -7,6 +7,10 @@ typedef long long Mask __attribute__((vector_size(32)));
 
 constexpr int WIDTH = 4;
 
+// Loops over the registers of a tile must be unrolled for the tile to stay in registers; saying where, rather than
+// asking for it everywhere with -O3, halves the time to compile.
+#define UNROLL _Pragma("GCC unroll 16")
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 ALWAYS_INLINE Vector load(const double *address) { return *reinterpret_cast<const UnalignedVector *>(address); }
@@ -35,13 +39,18 @@ ALWAYS_INLINE void multiply_tile(const double *left, int width, const double *ma
     Vector total[ROWS][VECTORS] = {};
     for (int q = 0; q < width; ++q) {
         Vector right[VECTORS];
+        UNROLL
         for (int v = 0; v < VECTORS; ++v) right[v] = load(matrix + q * width + v * WIDTH);
+        UNROLL
         for (int row = 0; row < ROWS; ++row) {
             const Vector factor = broadcast(left[row * width + q]);
+            UNROLL
             for (int v = 0; v < VECTORS; ++v) total[row][v] += factor * right[v];
         }
     }
+    UNROLL
     for (int row = 0; row < ROWS; ++row)
+        UNROLL
         for (int v = 0; v < VECTORS; ++v) store(out + row * width + v * WIDTH, total[row][v]);
 }
 
