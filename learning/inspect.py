@@ -21,6 +21,7 @@ from .data import species_names
 LONGEST_LIST = 12  # numbers; of longer lists the listing gives count and range
 LONGEST_WORD = 24  # characters; longer items of a list stand on lines of their own
 INDENT = "  "
+ERROR = "root_mean_square_error"
 
 
 def describe_model(name: str | Path) -> dict[str, Any]:
@@ -159,8 +160,10 @@ def _section(title: str, content: Any) -> RenderableType:
 def _rows(content: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
     """Rows (indented name, value) of a nested mapping."""
     for key, value in content.items():
-        name = INDENT * depth + key.replace("_", " ")
-        if isinstance(value, dict) and value:
+        name = INDENT * depth + (key if "." in key else key.replace("_", " "))  # a file keeps its name
+        if isinstance(value, dict) and ERROR in value:
+            yield name, _error_text(value)
+        elif isinstance(value, dict) and value:
             yield name, ""
             yield from _rows(value, depth + 1)
         elif isinstance(value, list) and any(isinstance(own, (dict, list)) for own in value) and not _numbers(value):
@@ -168,6 +171,14 @@ def _rows(content: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
             yield from _rows({str(place + 1): own for place, own in enumerate(value)}, depth + 1)
         else:
             yield name, _value_text(value)
+
+
+def _error_text(errors: dict[str, Any]) -> str:
+    """One line for the record of `beadwise.learning.errors` about one property."""
+    text = f"{errors[ERROR]:.4g} {errors.get('unit', '')} root mean square"
+    if errors.get("percent_error") is not None:
+        text += f", {errors['percent_error']:.3g} % of the standard deviation"
+    return text
 
 
 def _value_text(value: Any) -> str:
