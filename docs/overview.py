@@ -32,48 +32,40 @@ def draw_ring_polymers(axes, beads):
         for oxygen, *hydrogens in bead:
             for hydrogen in hydrogens:
                 axes.plot(*zip(oxygen[:2], hydrogen[:2], strict=True), color=INK, lw=0.5, alpha=0.18, zorder=1)
-            axes.scatter(*oxygen[:2], s=26, color=COLOURS[8], alpha=0.55, lw=0, zorder=2)
-            axes.scatter(*np.array(hydrogens)[:, :2].T, s=12, color=COLOURS[1], alpha=0.55, lw=0, zorder=2)
-    axes.set_aspect("equal")
+            axes.scatter(*oxygen[:2], s=30, color=COLOURS[8], alpha=0.55, lw=0, zorder=2)
+            axes.scatter(*np.array(hydrogens)[:, :2].T, s=14, color=COLOURS[1], alpha=0.55, lw=0, zorder=2)
+    axes.set_aspect("equal", adjustable="datalim")
     axes.axis("off")
-    axes.set_title("i-PI: the beads of a ring polymer", fontsize=11, color=INK, y=1.0)
+    axes.set_title("i-PI: the beads of ring polymers", fontsize=11, color=INK)
 
 
 def draw_flow(axes):
     """From the density to every property."""
 
-    def box(x, y, width, text, colour=BOX, size=10):
-        axes.text(
-            x, y, text, ha="center", va="center", fontsize=size, color=INK,
-            bbox={"boxstyle": "round,pad=0.5,rounding_size=0.3", "fc": colour, "ec": INK, "lw": 0.9},
-        )  # fmt: skip
+    def box(x, y, text, colour=BOX, size=10):
+        style = {"boxstyle": "round,pad=0.5,rounding_size=0.3", "fc": colour, "ec": INK, "lw": 0.9}
+        return axes.text(x, y, text, ha="center", va="center", fontsize=size, color=INK, bbox=style)
 
-    def arrow(start, end):
-        style = {"arrowstyle": "-|>", "color": INK, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", end, start, arrowprops=style)
+    def arrow(source, target):
+        style = {"arrowstyle": "-|>", "color": INK, "lw": 1.2, "shrinkA": 1, "shrinkB": 1}
+        style |= {"patchA": source.get_bbox_patch(), "patchB": target.get_bbox_patch()}
+        axes.annotate("", target.get_position(), source.get_position(), arrowprops=style)
 
-    box(
-        1.6,
-        3,
-        2,
-        "one density\nper atom and bead\n" + r"$c_{lm,k}=\sum_j R_n(r_{ij})\,Y_{lm}(\hat r_{ij})$",
-        "#dbe9f4",
-        11,
-    )
+    expansion = r"$c_{lm,k}=\sum_j R_n(r_{ij})\,Y_{lm}(\hat r_{ij})$"
+    density = box(1.3, 3, f"one density\nper atom and bead\n{expansion}", "#dbe9f4", 11)
     heads = [
-        (5.0, 0.75, "energy", 1.0, "forces, virial"),
-        (3.0, 1.2, "dipole  (λ = 1)", 1.7, "Born effective charges"),
-        (1.0, 1.95, "polarizability  (λ = 0 ⊕ 2)", 0, ""),
+        (5.0, "energy", "forces, virial"),
+        (3.0, "dipole  (λ = 1)", "Born effective charges"),
+        (1.0, "polarizability  (λ = 0 ⊕ 2)", ""),
     ]
-    for y, half, head, half_derived, derived in heads:
-        arrow((3.3, 3 + (y - 3) * 0.25), (5.6 - half, y))
-        box(5.6, y, 2, head)
+    for y, name, derived in heads:
+        head = box(5.3, y, name)
+        arrow(density, head)
         if derived:
-            arrow((5.6 + half, y), (9.3 - half_derived, y))
-            box(9.3, y, 2, derived, "#f6ece6")
+            arrow(head, box(9.0, y, derived, "#f6ece6"))
     note = "and back to i-PI in one message, for the whole batch of beads"
-    axes.text(5.9, -0.25, note, ha="center", fontsize=9.5, color=INK)
-    axes.set_xlim(-0.6, 11.2)
+    axes.text(5.3, -0.25, note, ha="center", fontsize=9.5, color=INK)
+    axes.set_xlim(-0.6, 10.6)
     axes.set_ylim(-0.5, 6)
     axes.axis("off")
     axes.set_title("beadwise: one pass, every property", fontsize=11, color=INK)

@@ -167,7 +167,13 @@ def _wanted_properties(root: ElementTree.Element) -> tuple[str, ...]:
     extras: set[str] = set()
     for trajectory in root.iter("trajectory"):
         if re.match(r"extras(?!_bias)", (trajectory.text or "").strip()):
-            extras.update(words(trajectory.get("extra_type")))
+            own = words(trajectory.get("extra_type"))
+            if "BEC" in own and len(own) > 1:
+                raise InputError(
+                    f"extra_type='{', '.join(own)}' in one <trajectory>, but i-PI writes rows of one kind into a file; "
+                    "give BEC a <trajectory> of its own"
+                )
+            extras.update(own)
     for element in root.iter("interpolate_extras"):
         extras.update(words(element.text))
     if any(element.get("mode") == "driver" for element in root.iter("bec")):

@@ -54,8 +54,7 @@ class Supervision:
         self._servers = servers
         self._stop_requests = stop_requests
         self._continues = simulation.step > 0
-        self._log_name = f"{simulation.prefix or 'i-pi'}.log"
-        self._log = plan.folder / self._log_name
+        self._log = plan.folder / f"{simulation.prefix or 'i-pi'}.log"
         self._properties = [plan.folder / name for name in simulation.property_files]
         self._image = plan.folder / f"{simulation.prefix or 'i-pi'}.energies.png"
         self._log_start = self._log.stat().st_size if self._continues and self._log.exists() else 0
@@ -76,7 +75,10 @@ class Supervision:
             If i-PI or a server fails otherwise, or there was a signal.
         """
         started = time.monotonic()
-        log = stack.enter_context(open(self._log, "ab" if self._continues else "wb"))
+        try:
+            log = stack.enter_context(open(self._log, "ab" if self._continues else "wb"))
+        except OSError as error:
+            raise InputError(f"cannot write '{self._log}': {error.strerror}; i-PI needs to write there") from error
         ipi = processes.start(
             [*ipi_command(), self._plan.source], self._plan.folder, {"PYTHONUNBUFFERED": "1"}, log, subprocess.STDOUT
         )
@@ -117,7 +119,7 @@ class Supervision:
         raise RunError(f"interrupted; {self._whats_left(step)}")
 
     def _raise_broken(self, step: int) -> None:
-        raise RunError(f"i-PI failed: {self._last_words()}; {self._whats_left(step)}; its log is {self._log_name}")
+        raise RunError(f"i-PI failed: {self._last_words()}; {self._whats_left(step)}; its log is {self._log}")
 
     def _raise_abandoned(self, step: int) -> None:
         raise RunError(f"i-PI sent its servers away without ending; {self._whats_left(step)}")
@@ -127,7 +129,8 @@ class Supervision:
         saved = self._step_of_restart()
         if saved is None:
             return f"i-PI was stopped at step {step} before it could write a {RESTART}"
-        return f"i-PI was stopped at step {saved}, continue with `beadwise run {RESTART}`"
+        there = "" if self._plan.folder == Path() else f"cd {self._plan.folder} && "
+        return f"i-PI was stopped at step {saved}, continue with `{there}beadwise run {RESTART}`"
 
     def _step_of_restart(self) -> int | None:
         """Step that RESTART holds; None if i-PI has not written it, as an older one does not count."""
@@ -158,8 +161,8 @@ class Supervision:
             return
         has_begun = self._reader.step is not None and self._reader.step > self._simulation.step
         if status > 0 and not has_begun:
-            raise InputError(f"i-PI refused '{self._plan.source}': {self._last_words()}; its log is {self._log_name}")
-        raise RunError(f"i-PI failed with status {status}: {self._last_words()}; its log is {self._log_name}")
+            raise InputError(f"i-PI refused '{self._plan.source}': {self._last_words()}; its log is {self._log}")
+        raise RunError(f"i-PI failed with status {status}: {self._last_words()}; its log is {self._log}")
 
     def _log_text(self) -> str:
         """Read what this i-PI has printed; a restart adds to the log of the run before."""
@@ -186,13 +189,13 @@ class Supervision:
             drawn = any(plot_energies(source, self._image) for source in self._properties[:1])
         except (OSError, ValueError) as error:
             return f"; no picture of the energies, as {self._properties[0].name} cannot be drawn: {error}"
-        return f", energies in {self._image.name}" if drawn else ""
+        return f", energies in {self._image}" if drawn else ""
 
     def _report_end(self, step: int, seconds: float) -> None:
         reached, last = self._step_of_restart() or step, self._simulation.total_steps
         early = "" if reached >= last else f" of {last}, as i-PI was told by a file EXIT, <total_time> or its motion"
         end = f"finished at step {reached}{early} after {duration(seconds)}"
-        say(self._console, f"{end}; log in {self._log_name}{self._plot()}")
+        say(self._console, f"{end}; log in {self._log}{self._plot()}")
 
 
 def ipi_command() -> list[str]:

@@ -69,8 +69,8 @@ def load(name: str | Path, threads: int = 1) -> Model:
     description, arrays = read(path)
     try:
         return assemble(description, arrays, threads)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"model file {path} is incomplete: {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ModelFileError(f"model file {path} cannot be used: {error}") from error
 
 
 def shipped_models() -> list[str]:

@@ -14,9 +14,9 @@ from ..potentials.repulsion import repulsion_table
 from ..properties.dipole import CARTESIAN_FROM_HARMONICS, cartesian_vector
 from ..properties.polarizability import cartesian_tensor, with_local_field
 from ..pyx.coupling import pairs
-from ..pyx.kernel import Kernel
+from ..pyx.kernel import Kernel, limits
 from ..pyx.tensor_head import DensityShape, TensorHead
-from .errors import PropertyError, StructureError
+from .errors import ModelFileError, PropertyError, StructureError
 from .radial import INTERVALS, RadialBasis
 from .response import PROPERTIES, Response
 from .structures import Batch
@@ -67,6 +67,9 @@ class Model:
     local_field: bool = True
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        check_model(self)
 
     @property
     def species(self) -> tuple[int, ...]:
@@ -172,12 +175,7 @@ class Model:
             CLOSEST_ALLOWED,
             self.threads,
         )
-        if overlap is not None:
-            bead, first, second, distance = overlap
-            raise StructureError(
-                f"atoms {first} and {second} of bead {bead} are {distance:.3f} Å apart; "
-                f"at least {CLOSEST_ALLOWED} Å is needed"
-            )
+        refuse_overlap(overlap)
         return self.response(want, values.sum(axis=1), gradients, strains, volume)
 
     def density(self, batch: Batch) -> np.ndarray:
@@ -186,7 +184,7 @@ class Model:
         beads, atoms = batch.beads, batch.atoms
         shape = self.shape
         padded = np.zeros((beads, atoms, shape.harmonics, shape.species * shape.padded_radial))
-        self.kernel.evaluate(
+        overlap = self.kernel.evaluate(
             species,
             batch.positions,
             batch.cells,
@@ -196,10 +194,11 @@ class Model:
             np.zeros((beads, atoms, 10)),
             np.zeros((beads, 0, atoms, 3)),
             np.zeros((beads, 0, 3, 3)),
-            0.0,
+            CLOSEST_ALLOWED,
             self.threads,
             padded,
         )
+        refuse_overlap(overlap)
         return padded[..., shape.padded_places]
 
     def response(
@@ -218,10 +217,86 @@ class Model:
             arrays["dipole"] = cartesian_vector(totals[:, 1:4])
         if "polarizability" in want:
             additive = cartesian_tensor(totals[:, 4:10])
-            arrays["polarizability"] = with_local_field(additive, volume) if self.local_field else additive
+            arrays["polarizability"] = self.with_local_field(additive, volume)
         if "born_charges" in want:
             arrays["born_charges"] = np.moveaxis(gradients[:, with_energy:], 1, 3).copy()
         return Response(**arrays)
+
+    def with_local_field(self, additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
+        """Map additive polarizabilities (beads, 3, 3) to those of the cells, if the model is one that asks for it.
+
+        Raises
+        ------
+        StructureError
+            If a cell is so dense that the map diverges.
+        """
+        if not self.local_field:
+            return additive
+        ratio = 4 * np.pi / (3 * volume) * np.linalg.eigvalsh(additive)[:, -1]
+        if not (ratio < 1).all():
+            bead = int(np.argmax(ratio))
+            raise StructureError(
+                f"local polarizabilities of bead {bead} are too large for its volume of {volume[bead]:.4g} Å³: "
+                f"4π a/3V is {ratio[bead]:.3g}, and must be below 1"
+            )
+        return with_local_field(additive, volume)
+
+
+def refuse_overlap(overlap: tuple[int, int, int, float] | None) -> None:
+    """Raise StructureError for what the kernel reports as too close: (bead, atom, atom, distance in Å)."""
+    if overlap is not None:
+        bead, first, second, distance = overlap
+        raise StructureError(
+            f"atoms {first} and {second} of bead {bead} are {distance:.3f} Å apart; "
+            f"at least {CLOSEST_ALLOWED} Å is needed"
+        )
+
+
+def check_model(model: Model) -> None:
+    """Refuse parts that do not belong together, before they reach the kernel.
+
+    Raises
+    ------
+    ModelFileError
+        Naming what was found and what is allowed.
+    """
+    kinds, largest = len(model.numbers), limits()
+    if list(model.numbers) != sorted(set(model.numbers)) or not kinds or min(model.numbers) < 1:
+        raise ModelFileError(
+            f"species {list(model.numbers)} of a model; they must be atomic numbers in ascending order"
+        )
+    if not 2 <= model.l_max <= largest["l_max"]:
+        raise ModelFileError(f"l_max of a model is {model.l_max}; allowed are 2 to {largest['l_max']}")
+    if not 1 <= model.radial.radial <= largest["radial"]:
+        raise ModelFileError(
+            f"a model has {model.radial.radial} radial functions; allowed are 1 to {largest['radial']}"
+        )
+    for name, received in (("radial", model.radial.coefficients.shape[:2]), ("repulsion", model.repulsion.onset.shape)):
+        if received != (kinds, kinds):
+            raise ModelFileError(f"{name} of a model is for {received} species; it must be for {(kinds, kinds)}")
+    if model.threads < 1:
+        raise ModelFileError(f"{model.threads} threads for a model; at least 1 is needed")
+    for name, head in model.heads.items():
+        check_head(name, head, model.shape)
+
+
+def check_head(name: str, head: TensorHead, shape: DensityShape) -> None:
+    """Refuse a head that reads another density, or whose weights cannot be what was fitted.
+
+    Raises
+    ------
+    ModelFileError
+        Naming the head.
+    """
+    if name not in ORDERS or head.order != ORDERS[name] or replace(head.shape, l_max=shape.l_max) != shape:
+        raise ModelFileError(f"head '{name}' of order {head.order} reads {head.shape}; the model has {shape}, {ORDERS}")
+    if head.l_max > shape.l_max:
+        raise ModelFileError(f"head '{name}' reads l ≤ {head.l_max}; the density has l ≤ {shape.l_max}")
+    if not all(np.isfinite(array).all() for array in (head.offset, head.linear, head.weights)):
+        raise ModelFileError(f"head '{name}' has weights that are not finite")
+    for (l1, l2), weights in zip(head.pairs, head.weights, strict=True):
+        if l1 == l2 and not np.allclose(weights, np.swapaxes(weights, 1, 2), rtol=1e-10, atol=0):
+            raise ModelFileError(f"weights of head '{name}' for l1 = l2 = {l1} are not symmetric")
 
 
 def gradient_rows(want: Sequence[str]) -> np.ndarray:

@@ -36,6 +36,14 @@ class RadialForm:
     decay_length: float
     decay_power: float
 
+    def __post_init__(self) -> None:
+        lengths = (self.cutoff, self.warp_length, self.decay_length)
+        if not all(0 < length < np.inf for length in lengths) or not 0 <= self.innermost < self.cutoff:
+            raise ValueError(
+                f"cutoff {self.cutoff}, warp length {self.warp_length}, decay length {self.decay_length} and innermost "
+                f"{self.innermost} Å; lengths must be positive and innermost below the cutoff"
+            )
+
     def primitives(self, distance: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Values and derivatives of the first ``count`` primitive functions, each of shape (distances, count).
 

@@ -76,25 +76,6 @@ def coupling(l1: int, l2: int, order: int) -> np.ndarray:
     return integral * np.sqrt(2 * order + 1) / np.linalg.norm(integral)
 
 
-# Column l=1: (y, z, x) in units of the unit vector; a vector (x, y, z) is vector_from_harmonics @ y_1.
-VECTOR_FROM_HARMONICS = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-
-
-def tensor_from_harmonics() -> np.ndarray:
-    """Symmetric traceless Cartesian tensor of each λ = 2 component, shape (3, 3, 5), orthonormal as matrices.
-
-    Component order is that of the real harmonics: xy, yz, 3z²−r², xz, x²−y².
-    """
-    half, third = np.sqrt(0.5), np.sqrt(1.0 / 6.0)
-    tensor = np.zeros((3, 3, 5))
-    tensor[0, 1, 0] = tensor[1, 0, 0] = half
-    tensor[1, 2, 1] = tensor[2, 1, 1] = half
-    tensor[:, :, 2] = np.diag([-third, -third, 2 * third])
-    tensor[0, 2, 3] = tensor[2, 0, 3] = half
-    tensor[:, :, 4] = np.diag([half, -half, 0.0])
-    return tensor
-
-
 def pairs(order: int, l_max: int) -> list[tuple[int, int]]:
     """Pairs l1 ≤ l2 ≤ l_max that couple to ``order`` with the parity of a true tensor."""
     return [

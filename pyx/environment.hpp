@@ -7,7 +7,7 @@ struct Environment {
     };
 
     int radial, harmonics, harmonics_stored;  // harmonics_stored leaves room for whole register tiles
-    int group_count = 0, neighbours = 0;
+    int group_count = 0;
     std::vector<Segment> segments;            // per neighbour species
     std::vector<int32_t> atoms;               // per lane; -1 in padding
     std::vector<double> x, y, z, distance;    // per lane; unit vectors once finished
@@ -44,7 +44,6 @@ static void gather(const NeighbourList &list, const Basis &basis, int centre, En
     double closest_squared = 1e300;
     int lane = 0;
     environment.closest_atom = -1;
-    environment.neighbours = 0;
     for (int species = 0; species < basis.species; ++species) {
         const int first = lane;
         for (int count = list.counts[size_t(centre) * basis.species + species]; count > 0; --count, ++entry) {
@@ -63,7 +62,6 @@ static void gather(const NeighbourList &list, const Basis &basis, int centre, En
             }
             lane += squared < cutoff_squared;
         }
-        environment.neighbours += lane - first;
         while (lane % WIDTH) {  // padding sits on the cutoff, where every radial function vanishes
             environment.x[lane] = environment.y[lane] = 0.0;
             environment.z[lane] = basis.cutoff;

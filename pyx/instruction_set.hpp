@@ -20,6 +20,7 @@ namespace BEADWISE_INSTRUCTION_SET {
 
 #undef ALWAYS_INLINE
 #undef UNROLL
+#undef SHUFFLE
 #undef BEADWISE_FOR_L
 #undef BEADWISE_FOR_SIZES
 

@@ -4,6 +4,8 @@ Arrays are flat, C-contiguous and owned by the caller; the interpreter lock is r
 `beadwise.model` wraps this module; its docstrings there give the formulas.
 """
 
+import threading
+
 import numpy as np
 
 from libc.stdint cimport int32_t
@@ -132,6 +134,7 @@ cdef class Kernel:
     cdef vector[Head] heads
     cdef NeighbourPool* pool
     cdef list owned
+    cdef object lock  # the neighbour lists change during an evaluation, and must outlive it
 
     def __cinit__(self, const double[:, :, :, :, ::1] table, const double[:, :, :, ::1] pair_table,
                   const double[:, ::1] pair_cutoff, int l_max, double cutoff, double skin, list heads):
@@ -139,6 +142,12 @@ cdef class Kernel:
             raise ValueError(f"l_max is {l_max}; allowed are 0 to {L_LIMIT}")
         if table.shape[4] % 4 or not 4 <= table.shape[4] <= RADIAL_LIMIT:
             raise ValueError(f"{table.shape[4]} radial functions; allowed are multiples of 4 up to {RADIAL_LIMIT}")
+        kinds, nodes = table.shape[0], table.shape[2]
+        received = (table.shape[1], pair_table.shape[0], pair_table.shape[1], pair_table.shape[2], pair_table.shape[3],
+                    pair_cutoff.shape[0], pair_cutoff.shape[1])
+        if received != (kinds, kinds, kinds, nodes, 2, kinds, kinds) or table.shape[3] != 2 or nodes < 2:
+            raise ValueError("tables for different numbers of species or nodes")
+        self.lock = threading.Lock()
         if not heads:
             raise ValueError("no heads; a kernel needs at least one, whose first component takes the pair potential")
         self.owned = [table, pair_table, pair_cutoff]
@@ -258,12 +267,13 @@ cdef class Kernel:
             task.want_head.push_back(bool(want_head[index]))
             task.differentiate_head.push_back(bool(used[first:first + components].any()))
             first += components
-        with nogil:
-            task.lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
-                                             self.basis.species, beads, atoms, threads)
-        task.most_neighbours = longest(task.lists, atoms, self.basis.species)
-        with nogil:
-            evaluate(task, threads)
+        with self.lock:
+            with nogil:
+                task.lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
+                                                 self.basis.species, beads, atoms, threads)
+            task.most_neighbours = longest(task.lists, atoms, self.basis.species)
+            with nogil:
+                evaluate(task, threads)
         if overlap.bead >= 0:
             return overlap.bead, overlap.first, overlap.second, overlap.distance
         return None
@@ -286,14 +296,15 @@ cdef class Kernel:
         cdef cbool periodic_flags[3]
         for axis in range(3):
             periodic_flags[axis] = periodic[axis]
-        lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
-                                    self.basis.species, 1, positions.shape[1], 1)
-        task.basis = &self.basis
-        task.list = lists[0]
-        task.species = &species[0]
-        task.atoms = positions.shape[1]
-        task.most_neighbours = longest(lists, task.atoms, self.basis.species)
-        task.gradients = &gradients[0, 0]
-        task.strains = &strains[0, 0]
-        with nogil:
-            feature_gradients(task)
+        with self.lock:
+            lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
+                                        self.basis.species, 1, positions.shape[1], 1)
+            task.basis = &self.basis
+            task.list = lists[0]
+            task.species = &species[0]
+            task.atoms = positions.shape[1]
+            task.most_neighbours = longest(lists, task.atoms, self.basis.species)
+            task.gradients = &gradients[0, 0]
+            task.strains = &strains[0, 0]
+            with nogil:
+                feature_gradients(task)

@@ -21,16 +21,22 @@ ALWAYS_INLINE Vector broadcast(double value) { return Vector{value, value, value
 
 ALWAYS_INLINE double sum(Vector value) { return (value[0] + value[1]) + (value[2] + value[3]); }
 
+#ifdef __clang__
+#define SHUFFLE(A, B, I, J, K, L) __builtin_shufflevector(A, B, I, J, K, L)
+#else
+#define SHUFFLE(A, B, I, J, K, L) __builtin_shuffle(A, B, Mask{I, J, K, L})
+#endif
+
 // Rows of a 4 × 4 block become its columns.
 ALWAYS_INLINE void transpose(Vector &a, Vector &b, Vector &c, Vector &d) {
-    const Vector ab_even = __builtin_shuffle(a, b, Mask{0, 4, 2, 6});
-    const Vector ab_odd = __builtin_shuffle(a, b, Mask{1, 5, 3, 7});
-    const Vector cd_even = __builtin_shuffle(c, d, Mask{0, 4, 2, 6});
-    const Vector cd_odd = __builtin_shuffle(c, d, Mask{1, 5, 3, 7});
-    a = __builtin_shuffle(ab_even, cd_even, Mask{0, 1, 4, 5});
-    b = __builtin_shuffle(ab_odd, cd_odd, Mask{0, 1, 4, 5});
-    c = __builtin_shuffle(ab_even, cd_even, Mask{2, 3, 6, 7});
-    d = __builtin_shuffle(ab_odd, cd_odd, Mask{2, 3, 6, 7});
+    const Vector ab_even = SHUFFLE(a, b, 0, 4, 2, 6);
+    const Vector ab_odd = SHUFFLE(a, b, 1, 5, 3, 7);
+    const Vector cd_even = SHUFFLE(c, d, 0, 4, 2, 6);
+    const Vector cd_odd = SHUFFLE(c, d, 1, 5, 3, 7);
+    a = SHUFFLE(ab_even, cd_even, 0, 1, 4, 5);
+    b = SHUFFLE(ab_odd, cd_odd, 0, 1, 4, 5);
+    c = SHUFFLE(ab_even, cd_even, 2, 3, 6, 7);
+    d = SHUFFLE(ab_odd, cd_odd, 2, 3, 6, 7);
 }
 
 // out[row][k] = Σ_q left[row][q] · matrix[q][k] for ROWS rows and VECTORS·4 columns held in registers.

@@ -165,6 +165,10 @@ def test_missing_structure(tmp_path):
         ("<simulation>", "is not well-formed XML"),
         ("<system/>", "starts with <system>; an i-PI input starts with <simulation>"),
         ("<simulation><total_steps> many </total_steps></simulation>", "<total_steps> of <simulation> is 'many'"),
+        (
+            "<simulation><output><trajectory extra_type='dipole,BEC'> extras </trajectory></output></simulation>",
+            "give BEC a <trajectory> of its own",
+        ),
     ],
 )
 def test_inputs_that_are_none(tmp_path, text, message):

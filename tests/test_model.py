@@ -1,5 +1,6 @@
 """The integrated model: derivatives, symmetries, its file, and what it refuses."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -244,7 +245,7 @@ def test_files_that_are_no_models_are_refused(tmp_path):
     save_file(
         {"a": np.zeros(1)}, str(broken), metadata={"beadwise": '{"format": "beadwise model", "format_version": 1}'}
     )
-    with pytest.raises(ModelFileError, match="incomplete"):
+    with pytest.raises(ModelFileError, match="cannot be used"):
         load(broken)
 
 
@@ -258,3 +259,49 @@ def test_repulsion_alone_is_pairwise():
     )
     expected = 3 * screened_repulsion(8, 1, np.array([0.8])) * (1 - 0.8 / 1.2) ** 3
     np.testing.assert_allclose(difference, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"numbers": (8, 1)}, "ascending order"),
+        ({"numbers": (1, 6, 8)}, r"radial of a model is for \(2, 2\) species; it must be for \(3, 3\)"),
+        ({"l_max": 9}, "l_max of a model is 9; allowed are 2 to 6"),
+        ({"repulsion": Repulsion(np.zeros((1, 1)), 1.0)}, "repulsion of a model"),
+        ({"threads": 0}, "0 threads"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_refused(change, complaint):
+    with pytest.raises(ModelFileError, match=complaint):
+        replace(random_model(), **change)
+
+
+def test_weights_that_cannot_have_been_fitted_are_refused():
+    model = random_model()
+    head = model.heads["energy"]
+    for weights, complaint in [
+        (head.weights + np.triu(np.ones(head.weights.shape[-2:])), "not symmetric"),
+        (head.weights * np.nan, "not finite"),
+    ]:
+        with pytest.raises(ModelFileError, match=complaint):
+            replace(model, heads={"energy": replace(head, weights=weights)})
+
+
+def test_a_cell_too_dense_for_its_polarizability_is_refused(water):
+    crowded = Atoms("OH2" * 8, cell=np.eye(3) * 3.0, pbc=True)
+    crowded.positions = 1.5 * np.array(list(np.ndindex(2, 2, 2))).repeat(3, axis=0) + np.tile(
+        [[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0.5]], (8, 1)
+    )
+    with pytest.raises(StructureError, match="must be below 1"):
+        heavy = replace(water.heads["polarizability_isotropic"], offset=np.array([100.0, 100.0]))
+        answer(replace(water, heads={**water.heads, "polarizability_isotropic": heavy}), crowded, ("polarizability",))
+
+
+def test_one_model_serves_several_threads_of_python():
+    model = random_model()
+    frames = [random_structure(seed) for seed in range(24)]
+    expected = [answer(model, frame, ("forces",)).forces for frame in frames]
+    with ThreadPoolExecutor(4) as pool:
+        received = list(pool.map(lambda frame: answer(model, frame, ("forces",)).forces, frames * 5))
+    for index, forces in enumerate(received):
+        np.testing.assert_allclose(forces, expected[index % 24], atol=1e-12)
