@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from ase.data import atomic_numbers
 
 from .ipi_input import InputError, parse, words
-from .species import HYDROGEN_LABELS, read_species
+from .species import element_of_label, read_species
 
 
 def species_of_run(path: Path, folder: Path | None = None) -> np.ndarray:
@@ -98,11 +96,9 @@ def _species_of_file(path: Path, mode: str) -> np.ndarray:
 
 
 def _atomic_numbers(labels: list[str], path: Path) -> np.ndarray:
-    """Atomic numbers of i-PI's labels, which may be isotopes (``D``, ``O18``)."""
-    numbers = []
-    for index, label in enumerate(labels):
-        symbol = "H" if label in HYDROGEN_LABELS else re.sub(r"\d+$", "", label)
-        if not atomic_numbers.get(symbol):
-            raise InputError(f"atom {index} in '{path}' is labelled '{label}'; allowed are chemical symbols")
-        numbers.append(atomic_numbers[symbol])
+    """Atomic numbers of i-PI's labels."""
+    numbers = [element_of_label(label) for label in labels]
+    if None in numbers:
+        index = numbers.index(None)
+        raise InputError(f"atom {index} in '{path}' is labelled '{labels[index]}'; allowed are chemical symbols")
     return np.array(numbers, dtype=np.int32)

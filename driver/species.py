@@ -95,12 +95,17 @@ def _xyz_labels(path: Path) -> list[str] | None:
     return [line[0] for line in lines]
 
 
-def _atomic_number(label: str, path: Path) -> int:
-    """Atomic number of a label, which may be an isotope such as ``D`` or ``C13``."""
+def element_of_label(label: str) -> int | None:
+    """Atomic number of one of i-PI's labels, which may be an isotope (``D``, ``O18``); None if it is no element."""
     symbol = "H" if label in HYDROGEN_LABELS else re.sub(r"\d+$", "", label)
-    if symbol not in atomic_numbers:
+    return atomic_numbers.get(symbol) or None  # ASE's X, of number 0, is no element
+
+
+def _atomic_number(label: str, path: Path) -> int:
+    number = element_of_label(label)
+    if number is None:
         raise StructureError(f"structure file '{path}' holds the atom '{label}'; allowed are chemical symbols")
-    return atomic_numbers[symbol]
+    return number
 
 
 def _numbers_from_ase(path: Path) -> list[int]:

@@ -40,7 +40,7 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     Returns
     -------
     Model
-        Without validation errors; `describe` adds them.
+        Without validation errors; `with_errors` adds them.
 
     Raises
     ------
