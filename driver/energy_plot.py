@@ -140,11 +140,22 @@ def _draw_panel(axes: Axes, times: np.ndarray, name: str, members: list[Column])
     axes.tick_params(labelsize=9)
     axes.grid(color="0.9", linewidth=0.6)
     axes.margins(x=0.0)
+    _limit(axes, np.concatenate([line.get_ydata() for line in axes.get_lines()[: len(members)]]), len(members))
     axes.spines[["top", "right"]].set_visible(False)
     if len(members) > 1:
         axes.legend(loc="upper right", fontsize=8, framealpha=0.85, edgecolor="none", ncols=len(members))
     elif name != "conserved":
         _draw_mean(axes, times, members[0].values)
+
+
+def _limit(axes: Axes, drawn: np.ndarray, members: int) -> None:
+    """Leave the first twentieth out of the scale: collapsed ring polymers spread at once, and would dwarf the rest."""
+    columns = np.asarray(drawn, dtype=float).reshape(members, -1)
+    settled = columns[:, columns.shape[1] // 20 :]
+    low, high = settled.min(), settled.max()
+    if columns.shape[1] >= 20 and high > low:
+        margin = 0.15 * (high - low)
+        axes.set_ylim(low - margin, high + margin)
 
 
 def _draw_column(axes: Axes, times: np.ndarray, values: np.ndarray, colour: str, label: str) -> None:
