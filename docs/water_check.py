@@ -4,7 +4,7 @@
 
 Reads the bead positions that i-PI wrote (xyz in Å, cubic cell in the comment line, atoms as O H H) and prints,
 over all beads and times: the longest distance between an O and its own H, how often it exceeded 1.4, 1.6 and 1.8 Å, the
-shortest distance of every pair of species, and whether any H was nearer to another O at the end of the run.
+shortest distance of every pair of species, and how often an H was nearer to another O, in all and at the end.
 """
 
 import glob
@@ -62,17 +62,18 @@ def distances(first, second, box):
 
 
 def main(pattern, image):
-    events, transferred = Events(), {}
+    events, crossed, at_the_end = Events(), 0, {}
     for path in sorted(glob.glob(pattern)):
         box = box_of(path)
         for frame in iread(path):
-            transferred[path] = events.add(frame.positions, box)
-    print(f"{len(transferred)} beads, {events.frames} frames of them, {events.bonds} O-H bonds")
+            at_the_end[path] = events.add(frame.positions, box)
+            crossed += at_the_end[path]
+    print(f"{len(at_the_end)} beads, {events.frames} frames of them, {events.bonds} O-H bonds")
     print(f"longest bond {events.longest:.3f} Å")
     for threshold, count in events.exceeded.items():
         print(f"bonds longer than {threshold} Å: {count} ({100 * count / events.bonds:.2e} %)")
     print("shortest distances / Å: " + ", ".join(f"{name} {value:.3f}" for name, value in events.shortest.items()))
-    print(f"H nearer to another O in the last frames: {sum(transferred.values())}")
+    print(f"H nearer to another O: {crossed} in all frames, {sum(at_the_end.values())} in the last ones")
     plot(events, image)
 
 

@@ -84,15 +84,20 @@ def iterate_frames(paths: str | Path | Iterable[str | Path]) -> Iterator[Frame]:
         If a file is missing, cannot be read or holds no frame, or a label has a wrong shape or is not finite.
     """
     files = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    for path in files:  # before anything is read: a misspelt last name should not cost the time to read the first
-        if not Path(path).is_file():
-            raise DataError(f"data file '{path}' does not exist")
+    require_files(files)  # a misspelt last name should not cost the time to read the first
     for path in files:
         index = -1
         for index, atoms in enumerate(_iterate_atoms(Path(path))):
             yield frame_from_ase(atoms, str(path), index)
         if index < 0:
             raise DataError(f"data file '{path}' holds no frame; at least one is needed")
+
+
+def require_files(paths: Iterable[str | Path]) -> None:
+    """Raise DataError if one of the files does not exist."""
+    for path in paths:
+        if not Path(path).is_file():
+            raise DataError(f"data file '{path}' does not exist")
 
 
 def _iterate_atoms(path: Path) -> Iterator[Atoms]:

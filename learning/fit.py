@@ -16,7 +16,7 @@ from ..model.model import ORDERS, Repulsion, empty_head
 from ..model.radial import RadialBasis, RadialForm
 from ..pyx.tensor_head import DensityShape, TensorHead, feature_sizes, head_from_features
 from .configuration import Configuration, ConfigurationError, DensitySettings
-from .data import Frame, read_frames, species_of
+from .data import Frame, read_frames, require_files, species_of
 from .energy_fit import add_energy_frame, energy_head, species_energies
 from .errors import ErrorReport, evaluate_errors
 from .least_squares import NormalEquations
@@ -46,7 +46,10 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     ------
     ConfigurationError
         If no frame has the labels of a head that should be fitted.
+    DataError
+        If a data file is missing, validation included, or cannot be used.
     """
+    require_files([configuration.folder / name for name in file_labels(configuration)])
     frames = read_frames([configuration.folder / name for name in configuration.data.train])
     model = bare_model(configuration, frames)
     heads: dict[str, TensorHead] = {}
@@ -98,9 +101,10 @@ def head_shape(name: str, model: Model, configuration: Configuration) -> Density
     settings = configuration.dipole if name == "dipole" else configuration.polarizability
     if name == "energy" or settings is None:
         return model.shape
-    if settings.l_max > model.l_max:
+    if not ORDERS[name] <= settings.l_max <= model.l_max:
         raise ConfigurationError(
-            f"l_max = {settings.l_max} of the {name} head is larger than l_max = {model.l_max} of the density"
+            f"l_max = {settings.l_max} of the {name} head; allowed are {ORDERS[name]}, its own angular momentum, "
+            f"to {model.l_max}, that of the density"
         )
     return replace(model.shape, l_max=settings.l_max)
 
@@ -177,28 +181,34 @@ def envelope(model: Model, frames: Iterable[Frame]) -> dict[str, list]:
 def error_reports(
     model: Model, configuration: Configuration, progress: Progress | None = None
 ) -> dict[str, ErrorReport]:
-    """Errors on every file of the configuration, by the file's name."""
-    data = configuration.data
+    """Errors on every file of the configuration, by its label (see `file_labels`)."""
     reports = {}
-    for name in [*data.validation, *data.independent, *data.train]:
+    for name, label in file_labels(configuration).items():
         frames = read_frames(configuration.folder / name)
         count = itertools.count(1)
 
-        def advance(label: str = Path(name).name, total: int = len(frames), count: Iterator[int] = count) -> None:
+        def advance(label: str = label, total: int = len(frames), count: Iterator[int] = count) -> None:
             if progress:
                 progress(f"errors on {label}", next(count), total)
 
-        reports[Path(name).name] = evaluate_errors(model, frames, advance)
+        reports[label] = evaluate_errors(model, frames, advance)
     return reports
+
+
+def file_labels(configuration: Configuration) -> dict[str, str]:
+    """Label of every data file in reports: its name without folders, or all of it where two files share the name."""
+    data = configuration.data
+    names = list(dict.fromkeys([*data.validation, *data.independent, *data.train]))
+    short = [Path(name).name for name in names]
+    return {name: own if short.count(own) == 1 else name for name, own in zip(names, short, strict=True)}
 
 
 def with_errors(model: Model, configuration: Configuration, reports: Mapping[str, ErrorReport]) -> Model:
     """The model with its sources and errors among its metadata."""
     data = configuration.data
     sets = {"training": data.train, "validation": data.validation, "independent": data.independent}
-    errors = {
-        label: {Path(name).name: reports[Path(name).name].as_dict() for name in names} for label, names in sets.items()
-    }
+    labels = file_labels(configuration)
+    errors = {kind: {labels[name]: reports[labels[name]].as_dict() for name in names} for kind, names in sets.items()}
     return replace(model, metadata={**model.metadata, "errors": errors})
 
 
@@ -218,7 +228,7 @@ def write_report(configuration: Configuration, reports: Mapping[str, ErrorReport
     content = {name: report.as_dict() for name, report in reports.items()}
     (folder / "errors.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for name, report in reports.items():
-        plot_parity({name: report}, folder / f"{Path(name).stem}.png")
+        plot_parity({name: report}, folder / f"{'_'.join(Path(name).with_suffix('').parts).replace('.', '')}.png")
     return folder
 
 

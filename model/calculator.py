@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from .files import load
 from .response import Evaluator, Response
 from .structures import Batch
 
@@ -47,7 +48,7 @@ class Calculator(AseCalculator):
     """
 
     def __init__(self, model: Evaluator | str | Path, **parameters: Any):
-        self.evaluator = _load(model) if isinstance(model, (str, Path)) else model
+        self.evaluator = load(model) if isinstance(model, (str, Path)) else model
         self.implemented_properties = [
             name for own, names in ASE_NAMES.items() if own in self.evaluator.properties for name in names
         ]
@@ -83,13 +84,6 @@ class Calculator(AseCalculator):
         ]
         response = self.evaluator.evaluate(Batch.from_ase(self.atoms), want)
         self.results = _to_ase(response, self.atoms)
-
-
-def _load(model: str | Path) -> Evaluator:
-    # imported here: the model file format is of no concern to those who bring their own evaluator
-    from . import load
-
-    return load(model)
 
 
 def _to_ase(response: Response, atoms: Atoms) -> dict[str, Any]:

@@ -26,6 +26,7 @@ CLOSEST_ALLOWED = 0.4  # Å: nearer than any bond, and than any path-integral ex
 SHORTEST_HEIGHT = 1.0  # Å, of a cell between its faces
 HEADS = ("energy", "dipole", "polarizability_isotropic", "polarizability_anisotropic")
 ORDERS = {"energy": 0, "dipole": 1, "polarizability_isotropic": 0, "polarizability_anisotropic": 2}
+OUTPUTS = sum(2 * order + 1 for order in ORDERS.values())  # components of all heads, in their order
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,8 @@ class Model:
             batch.cells,
             batch.periodic,
             [False] * len(HEADS),
-            np.zeros((beads, 0, 10)),
-            np.zeros((beads, atoms, 10)),
+            np.zeros((beads, 0, OUTPUTS)),
+            np.zeros((beads, atoms, OUTPUTS)),
             np.zeros((beads, 0, atoms, 3)),
             np.zeros((beads, 0, 3, 3)),
             CLOSEST_ALLOWED,
@@ -204,7 +205,7 @@ class Model:
     def response(
         self, want: Sequence[str], totals: np.ndarray, gradients: np.ndarray, strains: np.ndarray, volume: np.ndarray
     ) -> Response:
-        """Put the kernel's outputs (beads, 10) and derivatives into the form of a `Response`."""
+        """Put the kernel's summed outputs (beads, OUTPUTS) and derivatives into the form of a `Response`."""
         arrays: dict[str, np.ndarray] = {}
         with_energy = int("forces" in want or "virial" in want)
         if "energy" in want:
@@ -216,7 +217,7 @@ class Model:
         if "dipole" in want:
             arrays["dipole"] = cartesian_vector(totals[:, 1:4])
         if "polarizability" in want:
-            additive = cartesian_tensor(totals[:, 4:10])
+            additive = cartesian_tensor(totals[:, 4:])
             arrays["polarizability"] = self.with_local_field(additive, volume)
         if "born_charges" in want:
             arrays["born_charges"] = np.moveaxis(gradients[:, with_energy:], 1, 3).copy()
@@ -290,8 +291,8 @@ def check_head(name: str, head: TensorHead, shape: DensityShape) -> None:
     """
     if name not in ORDERS or head.order != ORDERS[name] or replace(head.shape, l_max=shape.l_max) != shape:
         raise ModelFileError(f"head '{name}' of order {head.order} reads {head.shape}; the model has {shape}, {ORDERS}")
-    if head.l_max > shape.l_max:
-        raise ModelFileError(f"head '{name}' reads l ≤ {head.l_max}; the density has l ≤ {shape.l_max}")
+    if not head.order <= head.l_max <= shape.l_max:
+        raise ModelFileError(f"head '{name}' reads l ≤ {head.l_max}; allowed are {head.order} to {shape.l_max}")
     if not all(np.isfinite(array).all() for array in (head.offset, head.linear, head.weights)):
         raise ModelFileError(f"head '{name}' has weights that are not finite")
     for (l1, l2), weights in zip(head.pairs, head.weights, strict=True):
@@ -300,16 +301,16 @@ def check_head(name: str, head: TensorHead, shape: DensityShape) -> None:
 
 
 def gradient_rows(want: Sequence[str]) -> np.ndarray:
-    """Combinations of the ten outputs (energy, dipole, polarizability) whose gradients are wanted, one per row."""
+    """Combinations of the outputs (energy, dipole, polarizability) whose gradients are wanted, one per row."""
     rows = []
     if "forces" in want or "virial" in want:
-        rows.append(np.eye(10)[0])
+        rows.append(np.eye(OUTPUTS)[0])
     if "born_charges" in want:
         for axis in range(3):
-            row = np.zeros(10)
+            row = np.zeros(OUTPUTS)
             row[1:4] = CARTESIAN_FROM_HARMONICS[axis]
             rows.append(row)
-    return np.array(rows).reshape(-1, 10)
+    return np.array(rows).reshape(-1, OUTPUTS)
 
 
 def wanted_heads(want: Sequence[str]) -> list[bool]:

@@ -10,9 +10,9 @@ from beadwise.driver.command_line import main
 from beadwise.learning.configuration import ConfigurationError, read_configuration
 from beadwise.learning.data import Frame
 from beadwise.learning.energy_fit import energy_rows
+from beadwise.learning.fit import file_labels
 from beadwise.learning.least_squares import NormalEquations
 from beadwise.model import Batch, load
-from beadwise.model.model import ORDERS
 from beadwise.pyx.tensor_head import feature_sizes, features, head_from_features
 from click.testing import CliRunner
 from models import random_model
@@ -171,5 +171,29 @@ def test_a_wrong_configuration_is_refused(tmp_path, change, complaint):
     assert result.exit_code == 2
 
 
-def test_orders_of_heads():
-    assert ORDERS["polarizability_anisotropic"] == 2
+def test_a_head_cannot_stop_below_its_own_angular_momentum(tmp_path):
+    write_labelled(tmp_path / "train.xyz", random_model(), range(2))
+    write_labelled(tmp_path / "valid.xyz", random_model(), range(2))
+    (tmp_path / "fit.toml").write_text(
+        CONFIGURATION.replace("[polarizability]\nl_max = 2", "[polarizability]\nl_max = 1")
+    )
+    result = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
+    assert result.exit_code == 2
+    assert "l_max = 1 of the polarizability_anisotropic head; allowed are 2" in result.stderr
+
+
+def test_files_of_the_same_name_keep_their_own_label(tmp_path):
+    text = CONFIGURATION.replace('["train.xyz"]', '["a/water.xyz", "b.xyz"]').replace(
+        '["valid.xyz"]', '["c/water.xyz"]'
+    )
+    (tmp_path / "fit.toml").write_text(text)
+    labels = file_labels(read_configuration(tmp_path / "fit.toml"))
+    assert labels == {"c/water.xyz": "c/water.xyz", "a/water.xyz": "a/water.xyz", "b.xyz": "b.xyz"}
+
+
+def test_a_missing_validation_file_is_found_before_the_fit(tmp_path):
+    write_labelled(tmp_path / "train.xyz", random_model(), range(2))
+    (tmp_path / "fit.toml").write_text(CONFIGURATION)
+    result = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
+    assert result.exit_code == 2 and "valid.xyz' does not exist" in result.stderr
+    assert not (tmp_path / "fitted.safetensors").exists()
