@@ -56,6 +56,21 @@ class EnergySettings:
 
 
 @dataclass(frozen=True)
+class NetworkSettings:
+    """The nonlinear part of the energy: widths of its layers, and how they are optimised.
+
+    ``epochs`` passes over all frames, ``batch`` frames to a step, the highest ``learning_rate``, and the ``seed`` of
+    the initial weights and of the order of the frames.
+    """
+
+    hidden: list[int]
+    epochs: int = 100
+    batch: int = 4
+    learning_rate: float = 0.002
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class DipoleSettings:
     """Highest angular momentum, ridge, and how the weights' expected variance falls.
 
@@ -109,6 +124,7 @@ class Configuration:
     output: OutputSettings
     repulsion: RepulsionSettings
     energy: EnergySettings | None
+    network: NetworkSettings | None
     dipole: DipoleSettings | None
     polarizability: PolarizabilitySettings | None
     metadata: dict[str, Any]
@@ -118,12 +134,14 @@ SECTIONS: dict[str, type] = {
     "data": DataSettings,
     "density": DensitySettings,
     "energy": EnergySettings,
+    "network": NetworkSettings,
     "dipole": DipoleSettings,
     "polarizability": PolarizabilitySettings,
     "repulsion": RepulsionSettings,
     "output": OutputSettings,
 }
-OPTIONAL = ("energy", "dipole", "polarizability")
+PROPERTIES = ("energy", "dipole", "polarizability")
+OPTIONAL = (*PROPERTIES, "network")
 
 
 def read_configuration(path: str | Path) -> Configuration:
@@ -147,11 +165,26 @@ def read_configuration(path: str | Path) -> Configuration:
         for name, kind in SECTIONS.items()
         if name in content or name not in OPTIONAL
     }
-    if not any(name in sections for name in OPTIONAL):
-        raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {list(OPTIONAL)}")
+    if not any(name in sections for name in PROPERTIES):
+        raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {list(PROPERTIES)}")
+    if "network" in sections:
+        if "energy" not in sections:
+            raise ConfigurationError(f"{path}: [network] corrects the linear energy; it needs a section [energy]")
+        check_network(path, sections["network"])
     check_density(path, sections["density"])
     complete: dict[str, Any] = {**dict.fromkeys(SECTIONS), **sections}
     return Configuration(folder=path.resolve().parent, metadata=content.get("metadata", {}), **complete)
+
+
+def check_network(path: Path, network: NetworkSettings) -> None:
+    """Refuse a network without layers, and an optimisation without steps."""
+    if not network.hidden or min(network.hidden) < 1:
+        raise ConfigurationError(f"{path}: hidden = {network.hidden} in [network]; one or more widths are needed")
+    if min(network.epochs, network.batch, network.learning_rate) <= 0:
+        raise ConfigurationError(
+            f"{path}: epochs = {network.epochs}, batch = {network.batch}, learning_rate = {network.learning_rate} in "
+            "[network]; each must be larger than 0"
+        )
 
 
 def check_density(path: Path, density: DensitySettings) -> None:
@@ -184,7 +217,7 @@ def section(path: Path, name: str, kind: type[Section], values: Any) -> Section:
     try:
         return kind(**values)
     except TypeError as error:
-        missing = [key for key in ("train", "model") if key in allowed and key not in values]
+        missing = [key for key in ("train", "model", "hidden") if key in allowed and key not in values]
         raise ConfigurationError(f"{path}: [{name}] needs {missing}") from error
 
 
@@ -197,6 +230,7 @@ def check_value(path: Path, name: str, key: str, value: Any, kind: str) -> None:
         "bool": isinstance(value, bool),
         "str": isinstance(value, str),
         "list[str]": isinstance(value, list) and all(isinstance(entry, str) for entry in value),
+        "list[int]": isinstance(value, list) and all(type(entry) is int for entry in value),
     }[kind]
     wanted = {"float": "a number that is not negative", "int": "a whole number that is not negative"}.get(kind, kind)
     if not fits:

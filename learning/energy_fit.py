@@ -51,7 +51,7 @@ def energy_rows(model: Model, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.
     species = model.species_indices(batch.numbers)
     shape = model.shape
     value = features(0, shape, model.density(batch)[0], species)[0]
-    width = shape.species * shape.padded_radial
+    width = shape.groups * shape.padded_radial
     columns = shape.species * (width + (shape.l_max + 1) * width**2)
     gradient, strain = np.zeros((3 * batch.atoms, columns)), np.zeros((9, columns))
     model.kernel.feature_gradients(species, batch.positions, batch.cells, batch.periodic, gradient, strain)
@@ -69,7 +69,7 @@ def scalar_columns(shape: DensityShape, raw: np.ndarray) -> np.ndarray:
     -------
     ndarray of float64, shape (rows, species * sum(feature_sizes(0)))
     """
-    rows, width, places = len(raw), shape.species * shape.padded_radial, shape.padded_places
+    rows, width, places = len(raw), shape.groups * shape.padded_radial, shape.padded_places
     upper = places[np.array(np.triu_indices(shape.channels))]
     out = np.zeros((rows, shape.species, sum(feature_sizes(0, shape))))
     by_species = raw.reshape(rows, shape.species, -1)

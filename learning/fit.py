@@ -56,7 +56,33 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     for name in wanted_heads(configuration):
         counted = with_progress(frames, name, progress)
         heads[name] = fit_head(name, model, counted, frames, configuration)
-    return replace(model, heads=heads, metadata={**configuration.metadata, "envelope": envelope(model, frames)})
+    model = replace(model, heads=heads)
+    if configuration.network:
+        model = with_network(model, frames, configuration, progress)
+    return replace(model, metadata={**configuration.metadata, "envelope": envelope(model, frames)})
+
+
+def with_network(model: Model, frames: list[Frame], configuration: Configuration, progress: Progress | None) -> Model:
+    """The model with the nonlinear part of its energy.
+
+    Raises
+    ------
+    ConfigurationError
+        If torch is not installed: only this part of a fit needs it.
+    """
+    try:
+        from .network_fit import fit_network
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"[network] needs {error.name}, which is not installed: pip install 'beadwise[fit]'"
+        ) from error
+    assert configuration.energy is not None and configuration.network is not None
+
+    def advance(done: int, steps: int) -> None:
+        if progress:
+            progress("energy network", done, steps)
+
+    return fit_network(model, frames, configuration.energy, configuration.network, advance)
 
 
 def wanted_heads(configuration: Configuration) -> list[str]:

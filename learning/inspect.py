@@ -57,6 +57,7 @@ def describe_model(name: str | Path) -> dict[str, Any]:
             "properties": model.properties,
             "density": _density(model),
             "heads": {head: _head(own) for head, own in model.heads.items()},
+            "network": _network(model),
             "local_field": model.local_field,
             "repulsion": _repulsion(model),
             "metadata": model.metadata,
@@ -72,12 +73,21 @@ def _density(model: Model) -> dict[str, Any]:
         "radial_primitives": radial.coefficients.shape[2],
         "radial_form": asdict(radial.form),
         "l_max": model.l_max,
+        "groups": model.groups,
     }
 
 
 def _head(head: TensorHead) -> dict[str, int]:
     """Angular momentum of a head and its number of independent weights."""
     return {"angular_momentum": head.order, "weights": head.shape.species * sum(feature_sizes(head.order, head.shape))}
+
+
+def _network(model: Model) -> dict[str, Any] | None:
+    """Widths of the layers of the energy's network and its number of weights; None where there is none."""
+    if model.network is None:
+        return None
+    arrays = [array for layer in model.network.layers for array in layer]
+    return {"hidden": model.network.widths, "weights": sum(array.size for array in arrays) + model.network.final.size}
 
 
 def _repulsion(model: Model) -> dict[str, Any]:
@@ -128,6 +138,7 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
             name: f"{own['weights']} weights, angular momentum {own['angular_momentum']}"
             for name, own in description["heads"].items()
         },
+        "network of the energy": _network_text(description["network"]),
         "local field": "Clausius–Mossotti" if description["local_field"] else "none",
         "repulsion": {
             "strength": repulsion["strength"],
@@ -145,6 +156,12 @@ def _radial_functions(density: dict[str, Any]) -> str:
     if form["decay_power"]:
         text += f", decay length {form['decay_length']:g} Å with power {form['decay_power']:g}"
     return text
+
+
+def _network_text(network: dict[str, Any] | None) -> str:
+    if network is None:
+        return "none"
+    return f"{network['weights']} weights, hidden layers of {', '.join(str(width) for width in network['hidden'])}"
 
 
 def _section(title: str, content: Any) -> RenderableType:

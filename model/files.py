@@ -12,13 +12,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ..potentials.invariant_network import InvariantNetwork
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .errors import ModelFileError
 from .model import HEADS, ORDERS, Model, Repulsion
 from .radial import RadialBasis, RadialForm
 
 FORMAT = "beadwise model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # version 1 had neither groups of neighbours nor a network
 UNITS = {"energy": "eV", "length": "Å", "dipole": "e·Å", "polarizability": "Å³"}
 
 
@@ -34,6 +36,7 @@ def save(model: Model, path: str | Path) -> None:
     arrays = {"radial.coefficients": model.radial.coefficients, "repulsion.onset": model.repulsion.onset}
     for name, head in model.heads.items():
         arrays |= {f"{name}.offset": head.offset, f"{name}.linear": head.linear, f"{name}.weights": head.weights}
+    arrays |= network_arrays(model.network)
     description = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -43,6 +46,8 @@ def save(model: Model, path: str | Path) -> None:
         "radial_form": asdict(model.radial.form),
         "heads": {name: {"l_max": model.heads[name].l_max} for name in HEADS if name in model.heads},
         "repulsion_strength": model.repulsion.strength,
+        "groups": list(model.groups),
+        "network": list(model.network.widths) if model.network else [],
         "local_field": model.local_field,
         "metadata": model.metadata,
     }
@@ -101,8 +106,9 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ModelFileError(f"{path} is a safetensors file without a '{FORMAT}' description")
     version = description.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ModelFileError(f"{path} has format version {version}; this release reads version {FORMAT_VERSION}")
+    if version not in READABLE_VERSIONS:
+        readable = " and ".join(str(known) for known in READABLE_VERSIONS)
+        raise ModelFileError(f"{path} has format version {version}; this release reads versions {readable}")
     return description, arrays
 
 
@@ -110,7 +116,8 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
     """Make a model from the contents of its file."""
     coefficients = arrays["radial.coefficients"]
     numbers = tuple(int(number) for number in description["numbers"])
-    shape = DensityShape(len(numbers), coefficients.shape[3], int(description["l_max"]))
+    groups = tuple(int(group) for group in description.get("groups", range(len(numbers))))
+    shape = DensityShape(len(numbers), coefficients.shape[3], int(description["l_max"]), max(groups) + 1)
     radial = RadialBasis(RadialForm(**description["radial_form"]), coefficients)
     heads = {
         name: TensorHead(
@@ -129,6 +136,26 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         heads,
         Repulsion(arrays["repulsion.onset"], float(description["repulsion_strength"])),
         bool(description["local_field"]),
+        network_from(arrays, shape, len(description.get("network", []))),
+        groups,
         description["metadata"],
         threads,
     )
+
+
+def network_arrays(network: InvariantNetwork | None) -> dict[str, np.ndarray]:
+    """Arrays of a network by their names in the file."""
+    if network is None:
+        return {}
+    arrays = {"network.final": network.final}
+    for index, (weights, bias) in enumerate(network.layers):
+        arrays |= {f"network.{index}.weights": weights, f"network.{index}.bias": bias}
+    return arrays
+
+
+def network_from(arrays: dict[str, np.ndarray], shape: DensityShape, layers: int) -> InvariantNetwork | None:
+    """The network of a file, None where it has no layers."""
+    if layers == 0:
+        return None
+    pairs = [(arrays[f"network.{index}.weights"], arrays[f"network.{index}.bias"]) for index in range(layers)]
+    return InvariantNetwork(shape, pairs, arrays["network.final"])

@@ -10,22 +10,21 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
+from ..potentials.invariant_network import InvariantNetwork
 from ..potentials.repulsion import repulsion_table
 from ..properties.dipole import CARTESIAN_FROM_HARMONICS, cartesian_vector
 from ..properties.polarizability import cartesian_tensor, with_local_field
 from ..pyx.coupling import pairs
-from ..pyx.kernel import Kernel, limits
+from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
-from .errors import ModelFileError, PropertyError, StructureError
+from .checks import CLOSEST_ALLOWED, ORDERS, check_model, checked_volume, refuse_overlap
+from .errors import PropertyError, StructureError
 from .radial import INTERVALS, RadialBasis
 from .response import PROPERTIES, Response
 from .structures import Batch
 
 SKIN = 0.5  # Å: a list then lasts some tens of steps in liquid water
-CLOSEST_ALLOWED = 0.4  # Å: nearer than any bond, and than any path-integral excursion of one
-SHORTEST_HEIGHT = 1.0  # Å, of a cell between its faces
-HEADS = ("energy", "dipole", "polarizability_isotropic", "polarizability_anisotropic")
-ORDERS = {"energy": 0, "dipole": 1, "polarizability_isotropic": 0, "polarizability_anisotropic": 2}
+HEADS = tuple(ORDERS)
 OUTPUTS = sum(2 * order + 1 for order in ORDERS.values())  # components of all heads, in their order
 
 
@@ -54,6 +53,10 @@ class Model:
         Added to the energy.
     local_field : bool
         Whether the polarizability heads are additive local polarizabilities, to be mapped by Clausius–Mossotti.
+    network : InvariantNetwork, optional
+        Nonlinear part of the energy, added to that of the energy head.
+    groups : tuple of int, optional
+        Group of neighbours to whose channels of the density each species adds; by default each its own.
     metadata : dict
         Provenance, licence, validation errors: whatever the file says beyond what is evaluated.
     threads : int
@@ -66,10 +69,13 @@ class Model:
     heads: Mapping[str, TensorHead] = field(repr=False)
     repulsion: Repulsion = field(repr=False)
     local_field: bool = True
+    network: InvariantNetwork | None = None
+    groups: tuple[int, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     threads: int = 1
 
     def __post_init__(self) -> None:
+        self.groups = tuple(self.groups) or tuple(range(len(self.numbers)))
         check_model(self)
 
     @property
@@ -93,12 +99,17 @@ class Model:
     @property
     def shape(self) -> DensityShape:
         """Sizes of the density."""
-        return DensityShape(len(self.numbers), self.radial.radial, self.l_max)
+        return DensityShape(len(self.numbers), self.radial.radial, self.l_max, max(self.groups) + 1)
 
     @cached_property
     def kernel(self) -> Kernel:
         """The compiled kernel with this model's tables, and the neighbour lists of the beads it has seen."""
         padded = self.shape.padded_radial
+        heads = [self.head(name).kernel_form() for name in HEADS]
+        network = None
+        if self.network is not None:  # evaluates the energy head as well
+            network = self.network.kernel_form(self.head("energy"))
+            heads[0] = replace(empty_head(0, self.shape), offset=self.head("energy").offset).kernel_form()
         pair_table = repulsion_table(
             self.numbers, self.repulsion.onset, self.repulsion.strength, self.radial.cutoff, INTERVALS
         )
@@ -109,7 +120,9 @@ class Model:
             self.l_max,
             self.radial.cutoff,
             SKIN,
-            [self.head(name).kernel_form() for name in HEADS],
+            np.array(self.groups, dtype=np.int32),
+            heads,
+            network,
         )
 
     def head(self, name: str) -> TensorHead:
@@ -184,7 +197,7 @@ class Model:
         species = self.species_indices(batch.numbers)
         beads, atoms = batch.beads, batch.atoms
         shape = self.shape
-        padded = np.zeros((beads, atoms, shape.harmonics, shape.species * shape.padded_radial))
+        padded = np.zeros((beads, atoms, shape.harmonics, shape.groups * shape.padded_radial))
         overlap = self.kernel.evaluate(
             species,
             batch.positions,
@@ -243,63 +256,6 @@ class Model:
         return with_local_field(additive, volume)
 
 
-def refuse_overlap(overlap: tuple[int, int, int, float] | None) -> None:
-    """Raise StructureError for what the kernel reports as too close: (bead, atom, atom, distance in Å)."""
-    if overlap is not None:
-        bead, first, second, distance = overlap
-        raise StructureError(
-            f"atoms {first} and {second} of bead {bead} are {distance:.3f} Å apart; "
-            f"at least {CLOSEST_ALLOWED} Å is needed"
-        )
-
-
-def check_model(model: Model) -> None:
-    """Refuse parts that do not belong together, before they reach the kernel.
-
-    Raises
-    ------
-    ModelFileError
-        Naming what was found and what is allowed.
-    """
-    kinds, largest = len(model.numbers), limits()
-    if list(model.numbers) != sorted(set(model.numbers)) or not kinds or min(model.numbers) < 1:
-        raise ModelFileError(
-            f"species {list(model.numbers)} of a model; they must be atomic numbers in ascending order"
-        )
-    if not 2 <= model.l_max <= largest["l_max"]:
-        raise ModelFileError(f"l_max of a model is {model.l_max}; allowed are 2 to {largest['l_max']}")
-    if not 1 <= model.radial.radial <= largest["radial"]:
-        raise ModelFileError(
-            f"a model has {model.radial.radial} radial functions; allowed are 1 to {largest['radial']}"
-        )
-    for name, received in (("radial", model.radial.coefficients.shape[:2]), ("repulsion", model.repulsion.onset.shape)):
-        if received != (kinds, kinds):
-            raise ModelFileError(f"{name} of a model is for {received} species; it must be for {(kinds, kinds)}")
-    if model.threads < 1:
-        raise ModelFileError(f"{model.threads} threads for a model; at least 1 is needed")
-    for name, head in model.heads.items():
-        check_head(name, head, model.shape)
-
-
-def check_head(name: str, head: TensorHead, shape: DensityShape) -> None:
-    """Refuse a head that reads another density, or whose weights cannot be what was fitted.
-
-    Raises
-    ------
-    ModelFileError
-        Naming the head.
-    """
-    if name not in ORDERS or head.order != ORDERS[name] or replace(head.shape, l_max=shape.l_max) != shape:
-        raise ModelFileError(f"head '{name}' of order {head.order} reads {head.shape}; the model has {shape}, {ORDERS}")
-    if not head.order <= head.l_max <= shape.l_max:
-        raise ModelFileError(f"head '{name}' reads l ≤ {head.l_max}; allowed are {head.order} to {shape.l_max}")
-    if not all(np.isfinite(array).all() for array in (head.offset, head.linear, head.weights)):
-        raise ModelFileError(f"head '{name}' has weights that are not finite")
-    for (l1, l2), weights in zip(head.pairs, head.weights, strict=True):
-        if l1 == l2 and not np.allclose(weights, np.swapaxes(weights, 1, 2), rtol=1e-10, atol=0):
-            raise ModelFileError(f"weights of head '{name}' for l1 = l2 = {l1} are not symmetric")
-
-
 def gradient_rows(want: Sequence[str]) -> np.ndarray:
     """Combinations of the outputs (energy, dipole, polarizability) whose gradients are wanted, one per row."""
     rows = []
@@ -328,53 +284,3 @@ def empty_head(order: int, shape: DensityShape) -> TensorHead:
         np.zeros((shape.species, shape.channels)),
         weights,
     )
-
-
-def checked_volume(batch: Batch) -> np.ndarray:
-    """Volume of every bead's cell in Å³, infinite where a direction is not periodic.
-
-    Raises
-    ------
-    StructureError
-        If a periodic cell is flatter than can be served.
-    """
-    if not batch.periodic.any():
-        return np.full(batch.beads, np.inf)
-    heights = lattice_heights(batch.cells, batch.periodic)
-    if not (heights >= SHORTEST_HEIGHT).all():
-        bead = int(np.argmin(heights.min(axis=1)))
-        raise StructureError(
-            f"cell {batch.cells[bead].tolist()} Å of bead {bead} is only {heights[bead].min():.3g} Å high between two "
-            f"of its faces; at least {SHORTEST_HEIGHT} Å is needed"
-        )
-    if not batch.periodic.all():
-        return np.full(batch.beads, np.inf)
-    return np.abs(np.linalg.det(batch.cells))
-
-
-def lattice_heights(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
-    """Distance in Å of each periodic lattice vector's end from the plane or line of the others.
-
-    Parameters
-    ----------
-    cells : ndarray of float64, shape (beads, 3, 3)
-    periodic : ndarray of bool, shape (3,)
-
-    Returns
-    -------
-    ndarray of float64, shape (beads, periodic directions)
-        0 where the vectors are linearly dependent.
-    """
-    vectors = cells[:, periodic]
-    lengths = np.linalg.norm(vectors, axis=2)
-    if vectors.shape[1] == 1:
-        return lengths
-    first, second = np.roll(vectors, -1, axis=1), np.roll(vectors, -2, axis=1)
-    if vectors.shape[1] == 2:
-        area = np.linalg.norm(np.cross(vectors[:, 0], vectors[:, 1]), axis=1)[:, None]
-        faces = lengths[:, ::-1]
-    else:
-        normals = np.cross(first, second)
-        area = np.abs(np.einsum("bi,bi->b", vectors[:, 0], normals[:, 0]))[:, None]
-        faces = np.linalg.norm(normals, axis=2)
-    return np.divide(area, faces, out=np.zeros_like(lengths), where=faces > 0)

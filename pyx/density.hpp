@@ -1,4 +1,4 @@
-// The density expansion c[lm][channel] = Σ_j R_n(r_ij) Y_lm(r̂_ij), channel = (species of j, n), and its adjoint sweep.
+// The density expansion c[lm][channel] = Σ_j R_n(r_ij) Y_lm(r̂_ij), channel = (group of j's species, n), and its adjoint sweep.
 // (Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013), with delta functions for the neighbours.)
 // Included once per instruction set (see kernel.hpp).
 
@@ -7,20 +7,25 @@ template <int VECTORS>
 constexpr int DENSITY_ROWS = VECTORS == 1 ? 10 : VECTORS == 2 ? 5 : VECTORS == 3 ? 4 : 3;
 constexpr int REVERSE_ROWS = 5;
 
+// Σ_j values_n(j) harmonics_lm(j) for values [group][lane][radial] and harmonics [group][harmonics_stored][lane].
 template <int VECTORS>
-static void expand_density(const Environment &environment, const Basis &basis, double *density) {
+static void expand(const Environment &environment, const Basis &basis, const double *values, const double *harmonics,
+                   double *density) {
     constexpr int ROWS = DENSITY_ROWS<VECTORS>, RADIAL = VECTORS * WIDTH;
     const int channels = basis.channels(), stride = environment.harmonics_stored * WIDTH;
     const int last_row = std::max(0, environment.harmonics - ROWS);
+    std::fill_n(density, size_t(environment.harmonics) * channels, 0.0);
     for (int species = 0; species < basis.species; ++species) {
         const Environment::Segment segment = environment.segments[species];
+        if (segment.groups == 0) continue;
+        double *own = density + basis.group[species] * RADIAL;
         // The last tile overlaps the one before it rather than leaving a remainder.
         for (int tile = 0; tile < environment.harmonics; tile += ROWS) {
             const int row0 = std::min(tile, last_row);
             Vector total[ROWS][VECTORS] = {};
             for (int group = segment.first_group; group < segment.first_group + segment.groups; ++group) {
-                const double *harmonic = environment.harmonic_values.data() + size_t(group) * stride + row0 * WIDTH;
-                const double *value = environment.values.data() + size_t(group) * WIDTH * RADIAL;
+                const double *harmonic = harmonics + size_t(group) * stride + row0 * WIDTH;
+                const double *value = values + size_t(group) * WIDTH * RADIAL;
                 UNROLL
                 for (int k = 0; k < WIDTH; ++k) {
                     Vector radial[VECTORS];
@@ -36,12 +41,21 @@ static void expand_density(const Environment &environment, const Basis &basis, d
             }
             const int rows = std::min(ROWS, environment.harmonics);
             UNROLL
-            for (int row = 0; row < rows; ++row)
+            for (int row = 0; row < ROWS; ++row) {
+                if (row < tile - row0 || row >= rows) continue;
                 UNROLL
-                for (int v = 0; v < VECTORS; ++v)
-                    store(density + size_t(row0 + row) * channels + species * RADIAL + v * WIDTH, total[row][v]);
+                for (int v = 0; v < VECTORS; ++v) {
+                    double *place = own + size_t(row0 + row) * channels + v * WIDTH;
+                    store(place, load(place) + total[row][v]);
+                }
+            }
         }
     }
+}
+
+template <int VECTORS>
+static void expand_density(const Environment &environment, const Basis &basis, double *density) {
+    expand<VECTORS>(environment, basis, environment.values.data(), environment.harmonic_values.data(), density);
 }
 
 // From the adjoint b[lm][channel] of a quantity, its gradient with respect to the position of every neighbour:
@@ -67,7 +81,7 @@ static void reverse_density(const Environment &environment, const Basis &basis, 
                 Vector with_value[ROWS] = {}, with_slope[ROWS] = {};
                 for (int n = 0; n < RADIAL; ++n) {
                     const Vector value_n = load(value + n * WIDTH), slope_n = load(slope + n * WIDTH);
-                    const double *b = adjoint + size_t(row0) * channels + species * RADIAL + n;
+                    const double *b = adjoint + size_t(row0) * channels + basis.group[species] * RADIAL + n;
                     UNROLL
                     for (int row = 0; row < ROWS; ++row) {
                         const Vector factor = broadcast(b[size_t(row) * channels]);

@@ -4,7 +4,7 @@
 struct Workspace {
     Environment environment;
     std::vector<HeadWorkspace> heads;
-    std::vector<double> density, adjoint, values, gradient_x, gradient_y, gradient_z;
+    std::vector<double> density, adjoint, network_adjoint, values, gradient_x, gradient_y, gradient_z;
 
     void size_for(const Basis &basis, const std::vector<Head> &all, int most_neighbours, int outputs, size_t recursion) {
         environment.size_for(basis, most_neighbours, recursion);
@@ -13,43 +13,75 @@ struct Workspace {
         const size_t size = size_t(std::max(basis.harmonics(), 10)) * basis.channels();
         density.resize(size);
         adjoint.resize(size);
+        network_adjoint.resize(size);
         values.resize(outputs);
         for (auto *array : {&gradient_x, &gradient_y, &gradient_z}) array->resize(environment.x.size());
+    }
+};
+
+// Atoms that are evaluated together: as many as stand in the lanes of a network, else one.
+struct Group {
+    std::vector<Workspace> workspaces;
+    NetworkWorkspace network;
+
+    Group(const Task &task, size_t recursion) : workspaces(task.network ? WIDTH : 1) {
+        for (Workspace &workspace : workspaces)
+            workspace.size_for(*task.basis, *task.heads, task.most_neighbours, task.outputs, recursion);
+        if (task.network) network.size_for(*task.network, *task.basis);
     }
 };
 
 // Add ∂Q/∂r of one centre's contribution to its neighbours, itself and the strain derivative ∂Q/∂ε = Σ ∂Q/∂r_ij ⊗ r_ij.
 static void scatter_gradient(const Environment &environment, int centre, const Workspace &workspace, double pair_factor,
                              double *gradient, double *strain) {
-    double own[3] = {}, strained[9] = {};
     const bool pairs = pair_factor != 0.0 && environment.pair_energy != 0.0;
-    for (int lane = 0; lane < environment.group_count * WIDTH; ++lane) {
-        const int atom = environment.atoms[lane];
-        if (atom < 0) continue;
-        const double direction[3] = {environment.x[lane], environment.y[lane], environment.z[lane]};
-        double force[3] = {workspace.gradient_x[lane], workspace.gradient_y[lane], workspace.gradient_z[lane]};
-        if (pairs)
-            for (int k = 0; k < 3; ++k) force[k] += pair_factor * environment.pair_slope[lane] * direction[k];
+    Vector own[3] = {}, strained[9] = {};
+    for (int group = 0; group < environment.group_count; ++group) {
+        const int lane = group * WIDTH;
+        const Vector direction[3] = {load(environment.x.data() + lane), load(environment.y.data() + lane),
+                                     load(environment.z.data() + lane)};
+        Vector force[3] = {load(workspace.gradient_x.data() + lane), load(workspace.gradient_y.data() + lane),
+                           load(workspace.gradient_z.data() + lane)};
+        if (pairs) {
+            const Vector slope = broadcast(pair_factor) * load(environment.pair_slope.data() + lane);
+            UNROLL
+            for (int k = 0; k < 3; ++k) force[k] += slope * direction[k];
+        }
+        const Vector distance = load(environment.distance.data() + lane);
+        UNROLL
         for (int k = 0; k < 3; ++k) {
-            gradient[3 * size_t(atom) + k] += force[k];
-            own[k] += force[k];
-            for (int q = 0; q < 3; ++q) strained[3 * k + q] += force[k] * direction[q] * environment.distance[lane];
+            own[k] += force[k];  // zero in padding, where every radial function and its slope vanish
+            const Vector moment = force[k] * distance;
+            UNROLL
+            for (int q = 0; q < 3; ++q) strained[3 * k + q] += moment * direction[q];
+        }
+        UNROLL
+        for (int k = 0; k < WIDTH; ++k) {
+            const int atom = environment.atoms[lane + k];
+            if (atom < 0) continue;
+            double *place = gradient + 3 * size_t(atom);
+            place[0] += force[0][k];
+            place[1] += force[1][k];
+            place[2] += force[2][k];
         }
     }
-    for (int k = 0; k < 3; ++k) gradient[3 * size_t(centre) + k] -= own[k];
-    for (int k = 0; k < 9; ++k) strain[k] += strained[k];
+    for (int k = 0; k < 3; ++k) gradient[3 * size_t(centre) + k] -= sum(own[k]);
+    for (int k = 0; k < 9; ++k) strain[k] += sum(strained[k]);
 }
 
+// Neighbours, density and values of all heads of one atom; false if a neighbour is too close.
 template <int VECTORS, int L>
-static bool evaluate_atom(const Task &task, int bead, int atom, Workspace &workspace, double *gradients, double *strains) {
+static bool prepare_atom(const Task &task, int bead, int atom, Workspace &workspace) {
     const Basis &basis = *task.basis;
     const std::vector<Head> &heads = *task.heads;
     const int species = task.species[atom], size = basis.harmonics() * basis.channels();
-    const bool derivatives = task.gradient_channels > 0;
     Environment &environment = workspace.environment;
     gather(*task.lists[bead], basis, atom, environment);
-    if (environment.closest_atom >= 0 && environment.closest < task.closest_allowed) return false;
-    radial_functions<VECTORS>(basis, species, derivatives, environment);
+    if (environment.closest_atom >= 0 && environment.closest < task.closest_allowed) {
+        task.report_overlap(bead, atom, environment.closest_atom, environment.closest);
+        return false;
+    }
+    radial_functions<VECTORS>(basis, species, task.gradient_channels > 0, environment);
     angular_functions<L>(environment);
     expand_density<VECTORS>(environment, basis, workspace.density.data());
     pair_potential(basis, species, environment);
@@ -65,19 +97,72 @@ static bool evaluate_atom(const Task &task, int bead, int atom, Workspace &works
             std::copy_n(value + first, heads[index].components(), task.values + place * task.outputs + first);
     }
     if (task.want_head[0]) task.values[place * task.outputs] += environment.pair_energy;
+    return true;
+}
 
+// The network's energies of a group of atoms of one species, and the adjoints of their densities.
+static void add_network(const Task &task, int bead, const int *atoms, int count, Group &group) {
+    const double *densities[WIDTH];
+    double *adjoints[WIDTH], energies[WIDTH];
+    for (int k = 0; k < count; ++k) {
+        densities[k] = group.workspaces[k].density.data();
+        adjoints[k] = group.workspaces[k].network_adjoint.data();
+    }
+    network_energy(*task.network, *task.basis, task.species[atoms[0]], densities, count, group.network, energies,
+                   task.differentiate_head[0] ? adjoints : nullptr);
+    if (!task.want_head[0]) return;
+    for (int k = 0; k < count; ++k) task.values[(size_t(bead) * task.atoms + atoms[k]) * task.outputs] += energies[k];
+}
+
+// The reverse sweeps of one atom, one for each combination of outputs.
+template <int VECTORS, int L>
+static void differentiate_atom(const Task &task, int bead, int atom, Workspace &workspace, double *gradients,
+                               double *strains) {
+    const Basis &basis = *task.basis;
+    const std::vector<Head> &heads = *task.heads;
+    const int species = task.species[atom], size = basis.harmonics() * basis.channels();
     const double *combination = task.combinations + size_t(bead) * task.gradient_channels * task.outputs;
     for (int channel = 0; channel < task.gradient_channels; ++channel) {
         const double *factor = combination + size_t(channel) * task.outputs;
         std::fill_n(workspace.adjoint.data(), size, 0.0);
+        if (task.network && factor[0] != 0.0)
+            add_scaled(workspace.adjoint.data(), factor[0], workspace.network_adjoint.data(), size);
         for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components())
             if (task.differentiate_head[index])
                 head_adjoint(heads[index], basis, species, factor + first, workspace.heads[index],
                              workspace.adjoint.data());
-        reverse_density<VECTORS, L>(environment, basis, workspace.adjoint.data(), workspace.gradient_x.data(),
+        reverse_density<VECTORS, L>(workspace.environment, basis, workspace.adjoint.data(), workspace.gradient_x.data(),
                                     workspace.gradient_y.data(), workspace.gradient_z.data());
-        scatter_gradient(environment, atom, workspace, factor[0], gradients + size_t(channel) * task.atoms * 3,
+        scatter_gradient(workspace.environment, atom, workspace, factor[0], gradients + size_t(channel) * task.atoms * 3,
                          strains + size_t(channel) * 9);
+    }
+}
+
+template <int VECTORS, int L>
+static bool evaluate_group(const Task &task, int bead, const int *atoms, int count, Group &group, double *gradients,
+                           double *strains) {
+    for (int k = 0; k < count; ++k)
+        if (!prepare_atom<VECTORS, L>(task, bead, atoms[k], group.workspaces[k])) return false;
+    if (task.network && (task.want_head[0] || task.differentiate_head[0])) add_network(task, bead, atoms, count, group);
+    for (int k = 0; k < count; ++k)
+        differentiate_atom<VECTORS, L>(task, bead, atoms[k], group.workspaces[k], gradients, strains);
+    return true;
+}
+
+// Atoms first ≤ atom < last of one bead, species by species in groups as large as the heads can use.
+template <int VECTORS, int L>
+static bool evaluate_atoms(const Task &task, int bead, int first, int last, Group &group, double *gradients,
+                           double *strains) {
+    const int most = int(group.workspaces.size());
+    for (int species = 0; species < task.basis->species; ++species) {
+        int atoms[WIDTH], count = 0;
+        for (int atom = first; atom < last; ++atom) {
+            if (task.species[atom] == species) atoms[count++] = atom;
+            if (count == most || (count > 0 && atom + 1 == last)) {
+                if (!evaluate_group<VECTORS, L>(task, bead, atoms, count, group, gradients, strains)) return false;
+                count = 0;
+            }
+        }
     }
     return true;
 }
@@ -85,23 +170,19 @@ static bool evaluate_atom(const Task &task, int bead, int atom, Workspace &works
 // A contiguous range of the flattened (bead, atom) index, with gradients summed locally and handed over bead by bead.
 template <int VECTORS, int L>
 static void evaluate_range(const Task &task, size_t begin, size_t end) {
-    Workspace workspace;
-    workspace.size_for(*task.basis, *task.heads, task.most_neighbours, task.outputs, sizeof(Harmonics<L>));
+    Group group(task, sizeof(Harmonics<L>));
     const size_t channels = task.gradient_channels, gradient_size = channels * task.atoms * 3;
     std::vector<double> gradients(gradient_size), strains(channels * 9);
     for (size_t index = begin; index < end;) {
         const int bead = int(index / task.atoms);
-        const size_t bead_end = std::min(end, size_t(bead + 1) * task.atoms);
+        const size_t bead_begin = size_t(bead) * task.atoms, bead_end = std::min(end, bead_begin + task.atoms);
         std::fill(gradients.begin(), gradients.end(), 0.0);
         std::fill(strains.begin(), strains.end(), 0.0);
-        for (; index < bead_end; ++index) {
-            const int atom = int(index - size_t(bead) * task.atoms);
-            if (!evaluate_atom<VECTORS, L>(task, bead, atom, workspace, gradients.data(), strains.data())) {
-                task.report_overlap(bead, atom, workspace.environment.closest_atom, workspace.environment.closest);
-                return;
-            }
-        }
+        if (!evaluate_atoms<VECTORS, L>(task, bead, int(index - bead_begin), int(bead_end - bead_begin), group,
+                                        gradients.data(), strains.data()))
+            return;
         task.add_gradients(bead, gradients.data(), strains.data());
+        index = bead_end;
     }
 }
 

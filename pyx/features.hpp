@@ -22,6 +22,7 @@ static void feature_gradients(const FeatureTask &task) {
         const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
         for (int species = 0; species < basis.species; ++species) {
             const Environment::Segment segment = environment.segments[species];
+            const int first_channel = basis.group[species] * RADIAL;
             for (int lane = segment.first_group * WIDTH; lane < (segment.first_group + segment.groups) * WIDTH; ++lane) {
                 const int atom = environment.atoms[lane], group = lane / WIDTH, k = lane % WIDTH;
                 if (atom < 0) continue;
@@ -40,14 +41,14 @@ static void feature_gradients(const FeatureTask &task) {
                         for (int q = 0; q < 3; ++q)
                             add_scaled(task.strains + (3 * size_t(axis) + q) * features + column + place, arm[q], values, count);
                     };
-                    scatter(size_t(species) * RADIAL, derivative, RADIAL);
+                    scatter(first_channel, derivative, RADIAL);
                     for (int l = 0; l <= L; ++l)
                         for (int n = 0; n < RADIAL; ++n) {
                             std::fill_n(block.data(), channels, 0.0);
                             for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm)
                                 add_scaled(block.data(), derivative[lm * RADIAL + n],
                                            workspace.density.data() + size_t(lm) * channels, channels);
-                            scatter(channels + (size_t(l) * channels + species * RADIAL + n) * channels, block.data(), channels);
+                            scatter(channels + (size_t(l) * channels + first_channel + n) * channels, block.data(), channels);
                         }
                 }
             }

@@ -14,9 +14,15 @@ namespace BEADWISE_INSTRUCTION_SET {
 
 #include "products.hpp"
 
+#include "dense.hpp"
+
+#include "network.hpp"
+
 #include "evaluate.hpp"
 
 #include "features.hpp"
+
+#include "differential.hpp"
 
 #undef ALWAYS_INLINE
 #undef UNROLL

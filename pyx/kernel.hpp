@@ -22,6 +22,7 @@ struct Overlap {
 struct Task {
     const Basis *basis;
     const std::vector<Head> *heads;
+    const Network *network;                    // adds to the first head, or null
     std::vector<const NeighbourList *> lists;  // per bead
     const int32_t *species;                    // [atoms], indices
     int beads, atoms, most_neighbours;
@@ -59,6 +60,29 @@ struct FeatureTask {
     const int32_t *species;
     int atoms, most_neighbours;
     double *gradients, *strains;
+};
+
+// The density's derivative, times an adjoint (null if not wanted) or times displacements (tangent null if not wanted).
+struct DensityTask {
+    const Basis *basis;
+    std::vector<const NeighbourList *> lists;  // per bead
+    const int32_t *species;
+    int beads, atoms, most_neighbours;
+    const double *adjoint;               // [beads][atoms][harmonics][channels]
+    double *gradients;                   // [beads][atoms][3]
+    double *strains;                     // [beads][3][3]
+    const double *displacements;         // [beads][atoms][3]
+    const double *strain_displacements;  // [beads][3][3]
+    double *tangent;                     // [beads][atoms][harmonics][channels]
+
+    void add_gradients(int bead, const double *local_gradients, const double *local_strains) const {
+        double *gradient = gradients + size_t(bead) * atoms * 3, *strain = strains + size_t(bead) * 9;
+#pragma omp critical(beadwise_gradients)
+        {
+            for (int k = 0; k < 3 * atoms; ++k) gradient[k] += local_gradients[k];
+            for (int k = 0; k < 9; ++k) strain[k] += local_strains[k];
+        }
+    }
 };
 
 }  // namespace beadwise
@@ -107,6 +131,20 @@ inline void feature_gradients(const FeatureTask &task) {
     if (use_avx2()) return avx2::feature_gradients_of(task);
 #endif
     generic::feature_gradients_of(task);
+}
+
+inline void differentiate_density(const DensityTask &task, int threads) {
+    const size_t total = size_t(task.beads) * task.atoms;
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int part = 0; part < threads; ++part) {
+        const size_t begin = total * part / threads, end = total * (part + 1) / threads;
+#ifdef BEADWISE_HAS_AVX2
+        if (use_avx2())
+            avx2::differentiate_part(task, begin, end);
+        else
+#endif
+            generic::differentiate_part(task, begin, end);
+    }
 }
 
 // Neighbour lists kept between evaluations.  i-PI does not say which bead it sends, so any kept list that covers a

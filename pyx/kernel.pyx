@@ -19,7 +19,8 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
     int RADIAL_LIMIT
 
     cdef cppclass Basis:
-        int species, radial, l_max, intervals
+        int species, groups, radial, l_max, intervals
+        const int* group
         double cutoff
         const double* table
         const double* pair_table
@@ -42,6 +43,17 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         vector[Block] blocks
         int components()
 
+    cdef cppclass DenseLayer:
+        int inputs, outputs
+        const double* weights
+        const double* bias
+
+    cdef cppclass Network:
+        int features
+        const double* skip
+        vector[DenseLayer] layers
+        const double* final_weights
+
     cdef cppclass Overlap:
         int bead, first, second
         double distance
@@ -52,6 +64,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
     cdef cppclass Task:
         const Basis* basis
         const vector[Head]* heads
+        const Network* network
         vector[const NeighbourList*] lists
         const int32_t* species
         int beads, atoms, most_neighbours, outputs
@@ -73,6 +86,18 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         double* gradients
         double* strains
 
+    cdef cppclass DensityTask:
+        const Basis* basis
+        vector[const NeighbourList*] lists
+        const int32_t* species
+        int beads, atoms, most_neighbours
+        const double* adjoint
+        double* gradients
+        double* strains
+        const double* displacements
+        const double* strain_displacements
+        double* tangent
+
     cdef cppclass NeighbourPool:
         NeighbourPool(double cutoff, double skin)
         vector[const NeighbourList*] lists_for(const double* positions, const double* cells, const cbool* periodic,
@@ -83,6 +108,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
 
     void evaluate(const Task& task, int threads)
     void feature_gradients(const FeatureTask& task)
+    void differentiate_density(const DensityTask& task, int threads)
     cbool use_avx2()
 
 
@@ -125,19 +151,28 @@ cdef class Kernel:
         Highest angular momentum, at most 6.
     cutoff, skin : float
         In Å.
+    groups : ndarray of int32, shape (species,)
+        Group of neighbours to whose channels each species adds, 0, 1, …
     heads : list of tuple (lambda, offset, linear, blocks)
         ``offset`` (species,), ``linear`` (species, channels), ``blocks`` a list of (l1, l2, symmetric, coupling,
         weights) with ``coupling`` (2 l1+1, 2 l2+1, 2 lambda+1) and ``weights`` (species, channels, channels).
+    network : tuple (skip, layers, final), optional
+        Adds to the first head.  ``skip`` (species, features), ``layers`` a list of (weights, bias) of shapes (species,
+        inputs, outputs) and (species, outputs), ``final`` (species, outputs of the last layer); features, inputs and
+        outputs are padded with zeros to multiples of 8.
     """
 
     cdef Basis basis
     cdef vector[Head] heads
+    cdef Network network
+    cdef cbool with_network
     cdef NeighbourPool* pool
     cdef list owned
     cdef object lock  # the neighbour lists change during an evaluation, and must outlive it
 
     def __cinit__(self, const double[:, :, :, :, ::1] table, const double[:, :, :, ::1] pair_table,
-                  const double[:, ::1] pair_cutoff, int l_max, double cutoff, double skin, list heads):
+                  const double[:, ::1] pair_cutoff, int l_max, double cutoff, double skin, const int[::1] groups,
+                  list heads, network=None):
         if not 0 <= l_max <= L_LIMIT:
             raise ValueError(f"l_max is {l_max}; allowed are 0 to {L_LIMIT}")
         if table.shape[4] % 4 or not 4 <= table.shape[4] <= RADIAL_LIMIT:
@@ -151,6 +186,11 @@ cdef class Kernel:
         if not heads:
             raise ValueError("no heads; a kernel needs at least one, whose first component takes the pair potential")
         self.owned = [table, pair_table, pair_cutoff]
+        if groups.shape[0] != kinds or sorted(set(groups)) != list(range(max(groups) + 1)):
+            raise ValueError(f"groups {list(groups)} of {kinds} species; each species needs one out of 0, 1, …")
+        self.owned.append(groups)
+        self.basis.groups = max(groups) + 1
+        self.basis.group = &groups[0]
         self.basis.species = table.shape[0]
         self.basis.radial = table.shape[4]
         self.basis.l_max = l_max
@@ -162,6 +202,9 @@ cdef class Kernel:
         self.pool = new NeighbourPool(cutoff, skin)
         for order, offset, linear, blocks in heads:
             self.add_head(order, offset, linear, blocks)
+        self.with_network = network is not None
+        if network is not None:
+            self.add_network(network[0], network[1], network[2])
 
     def __dealloc__(self):
         del self.pool
@@ -178,6 +221,35 @@ cdef class Kernel:
         for l1, l2, symmetric, coupling, weights in blocks:
             head.blocks.push_back(self.make_block(l1, l2, symmetric, coupling, weights))
         self.heads.push_back(head)
+
+    cdef add_network(self, const double[:, ::1] skip, list layers, const double[:, ::1] final):
+        cdef DenseLayer layer
+        cdef const double[:, :, ::1] weights
+        cdef const double[:, :, :, ::1] tiled
+        cdef const double[:, ::1] bias
+        channels, kinds = self.basis.channels(), self.basis.species
+        features = channels + (self.basis.l_max + 1) * channels * (channels + 1) // 2
+        inputs = -(-features // 8) * 8
+        if not layers or skip.shape[0] != kinds or skip.shape[1] != inputs:
+            raise ValueError(f"a network of {len(layers)} layers for {skip.shape[1]} features; it needs {inputs}")
+        self.network.features = inputs
+        self.network.skip = &skip[0, 0]
+        self.network.final_weights = &final[0, 0]
+        self.owned += [skip, final]
+        for weights, bias in layers:
+            outputs = weights.shape[2]
+            received = (weights.shape[0], weights.shape[1], bias.shape[0], bias.shape[1])
+            if received != (kinds, inputs, kinds, outputs) or outputs % 8:
+                raise ValueError(f"a layer of shapes {received}; {(kinds, inputs, kinds)} and a multiple of 8 are needed")
+            layer.inputs, layer.outputs = inputs, outputs
+            tiles = np.asarray(weights).reshape(kinds, inputs, outputs // 8, 8)
+            tiled = np.ascontiguousarray(np.swapaxes(tiles, 1, 2))
+            layer.weights, layer.bias = &tiled[0, 0, 0, 0], &bias[0, 0]
+            self.network.layers.push_back(layer)
+            self.owned += [tiled, bias]
+            inputs = outputs
+        if final.shape[0] != kinds or final.shape[1] != inputs:
+            raise ValueError(f"{final.shape[1]} final weights; {inputs} are needed")
 
     cdef Block make_block(self, int l1, int l2, cbool symmetric, coupling, weights):
         cdef Block block
@@ -247,6 +319,7 @@ cdef class Kernel:
             periodic_flags[axis] = periodic[axis]
         task.basis = &self.basis
         task.heads = &self.heads
+        task.network = &self.network if self.with_network else NULL
         task.species = &species[0]
         task.beads = beads
         task.atoms = atoms
@@ -308,3 +381,59 @@ cdef class Kernel:
             task.strains = &strains[0, 0]
             with nogil:
                 feature_gradients(task)
+
+    def pull_back(self, const int32_t[::1] species, const double[:, :, ::1] positions, const double[:, :, ::1] cells,
+                  periodic, const double[:, :, :, ::1] adjoint, double[:, :, ::1] gradients,
+                  double[:, :, ::1] strains, int threads):
+        """Add the gradient of the inner product of the density with an adjoint.
+
+        Parameters
+        ----------
+        species, positions, cells, periodic, threads
+            As in `evaluate`.
+        adjoint : ndarray of float64, shape (beads, atoms, harmonics, channels)
+        gradients, strains : ndarray of float64, shapes (beads, atoms, 3), (beads, 3, 3), added to
+        """
+        cdef DensityTask task
+        task.adjoint = &adjoint[0, 0, 0, 0]
+        task.gradients = &gradients[0, 0, 0]
+        task.strains = &strains[0, 0, 0]
+        task.tangent = NULL
+        self.differentiate(task, species, positions, cells, periodic, threads)
+
+    def push_forward(self, const int32_t[::1] species, const double[:, :, ::1] positions, const double[:, :, ::1] cells,
+                     periodic, const double[:, :, ::1] displacements, const double[:, :, ::1] strains,
+                     double[:, :, :, ::1] tangent, int threads):
+        """Write the directional derivative of the density.
+
+        Parameters
+        ----------
+        species, positions, cells, periodic, threads
+            As in `evaluate`.
+        displacements, strains : ndarray of float64, shapes (beads, atoms, 3), (beads, 3, 3)
+            The direction: every vector r between atoms changes by that of its ends and by strain · r.
+        tangent : ndarray of float64, shape (beads, atoms, harmonics, channels), written
+        """
+        cdef DensityTask task
+        task.adjoint = NULL
+        task.displacements = &displacements[0, 0, 0]
+        task.strain_displacements = &strains[0, 0, 0]
+        task.tangent = &tangent[0, 0, 0, 0]
+        self.differentiate(task, species, positions, cells, periodic, threads)
+
+    cdef differentiate(self, DensityTask& task, const int32_t[::1] species, const double[:, :, ::1] positions,
+                       const double[:, :, ::1] cells, periodic, int threads):
+        cdef cbool periodic_flags[3]
+        for axis in range(3):
+            periodic_flags[axis] = periodic[axis]
+        task.basis = &self.basis
+        task.species = &species[0]
+        task.beads = positions.shape[0]
+        task.atoms = positions.shape[1]
+        with self.lock:
+            with nogil:
+                task.lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
+                                                 self.basis.species, task.beads, task.atoms, threads)
+            task.most_neighbours = longest(task.lists, task.atoms, self.basis.species)
+            with nogil:
+                differentiate_density(task, threads)

@@ -8,12 +8,14 @@ namespace beadwise {
 
 constexpr int L_LIMIT = 6;        // highest angular momentum with a compiled instance
 constexpr int LAMBDA_LIMIT = 4;   // highest angular momentum of a head
-constexpr int RADIAL_LIMIT = 16;  // most radial functions per neighbour species
+constexpr int RADIAL_LIMIT = 16;  // most radial functions per group of neighbour species
 
 // Radial functions R_n(r) of each (centre species, neighbour species) as cubic Hermite splines on a uniform grid.
 struct Basis {
     int species;               // number of chemical species
-    int radial;                // radial functions per neighbour species, padded to a multiple of 4
+    int groups;                // of neighbour species, each with its own channels
+    const int *group;          // [species]: to which group a neighbour adds
+    int radial;                // radial functions per group, padded to a multiple of 4
     int l_max;
     double cutoff;             // Å
     int intervals;             // of the grid on [0, cutoff]
@@ -22,7 +24,7 @@ struct Basis {
     const double *pair_cutoff; // [species centre][species neighbour], Å; 0 where there is no pair potential
 
     int harmonics() const { return (l_max + 1) * (l_max + 1); }
-    int channels() const { return species * radial; }
+    int channels() const { return groups * radial; }
 };
 
 // One coupling Σ_{m1 m2} G(m1, m2, M) c_{l1 m1}ᵀ V c_{l2 m2} of a head.
@@ -43,6 +45,21 @@ struct Head {
     std::vector<Block> blocks;
 
     int components() const { return 2 * lambda + 1; }
+};
+
+// One dense layer, with weights for every species of the centre.
+struct DenseLayer {
+    int inputs, outputs;    // padded with zeros to multiples of 8
+    const double *weights;  // [species][outputs / 8][inputs][8]
+    const double *bias;     // [species][outputs]
+};
+
+// A nonlinear contribution to the first head from the invariants of an atom's density (see network.hpp).
+struct Network {
+    int features;                 // channels, then (l, k ≤ q), padded with zeros to a multiple of 8
+    const double *skip;           // [species][features]: the part that is linear in the invariants
+    std::vector<DenseLayer> layers;
+    const double *final_weights;  // [species][outputs of the last layer]
 };
 
 // Recursion constants of the normalised associated Legendre polynomials

@@ -11,16 +11,32 @@ from .coupling import coupling, pairs
 
 @dataclass(frozen=True)
 class DensityShape:
-    """Sizes of a density expansion: species, radial functions per neighbour species, highest angular momentum."""
+    """Sizes of a density expansion.
+
+    Parameters
+    ----------
+    species : int
+    radial : int
+        Radial functions per group of neighbours.
+    l_max : int
+        Highest angular momentum.
+    groups : int, optional
+        Groups of neighbour species with channels of their own; by default each species is one.
+    """
 
     species: int
     radial: int
     l_max: int
+    groups: int = 0
+
+    def __post_init__(self) -> None:
+        if self.groups == 0:
+            object.__setattr__(self, "groups", self.species)
 
     @property
     def channels(self) -> int:
-        """Channels of one density: (neighbour species, radial function)."""
-        return self.species * self.radial
+        """Channels of one density: (group of neighbours, radial function)."""
+        return self.groups * self.radial
 
     @property
     def harmonics(self) -> int:
@@ -35,7 +51,7 @@ class DensityShape:
     @property
     def padded_places(self) -> np.ndarray:
         """Where the channels stand among the kernel's padded channels."""
-        return np.concatenate([np.arange(self.radial) + s * self.padded_radial for s in range(self.species)])
+        return np.concatenate([np.arange(self.radial) + s * self.padded_radial for s in range(self.groups)])
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,7 @@ class TensorHead:
     def kernel_form(self) -> tuple:
         """(λ, offset, linear, blocks) with padded channels, as `beadwise.pyx.kernel.Kernel` takes it."""
         shape, places = self.shape, self.shape.padded_places
-        width = shape.species * shape.padded_radial
+        width = shape.groups * shape.padded_radial
         linear = np.zeros((shape.species, width))
         linear[:, places] = self.linear
         blocks = []

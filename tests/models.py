@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from beadwise.model import Batch, Model
 from beadwise.model.model import HEADS, ORDERS, Repulsion
 from beadwise.model.radial import RadialBasis, RadialForm
+from beadwise.potentials.invariant_network import InvariantNetwork
 from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
 
 FORM = RadialForm(cutoff=3.0, warp_length=0.3, innermost=0.7, decay_length=2.0, decay_power=3.0)
@@ -23,11 +25,15 @@ def random_model(
     heads: Sequence[str] = HEADS,
     metadata: dict | None = None,
     form: RadialForm = FORM,
+    hidden: Sequence[int] = (),
+    groups: Sequence[int] = (),
 ) -> Model:
     """A model of small random weights, the same for the same seed."""
     rng = np.random.default_rng(seed)
-    shape = DensityShape(len(numbers), radial, l_max)
+    shape = DensityShape(len(numbers), radial, l_max, len(set(groups)))
     basis = RadialBasis.of_primitives(form, len(numbers), radial)
+    if groups:  # species of one group differ in their radial functions
+        basis = RadialBasis(form, basis.coefficients + 0.3 * rng.normal(size=basis.coefficients.shape))
     weights = {name: rng.normal(0, 0.02, len(numbers) * sum(feature_sizes(ORDERS[name], shape))) for name in HEADS}
     return Model(
         numbers,
@@ -35,8 +41,23 @@ def random_model(
         basis,
         {name: head_from_features(ORDERS[name], shape, weights[name]) for name in heads},
         Repulsion(np.full((len(numbers), len(numbers)), 0.7), 0.5),
+        network=random_network(rng, shape, hidden) if hidden else None,
+        groups=tuple(groups),
         metadata=metadata or {},
     )
+
+
+def random_network(rng: np.random.Generator, shape: DensityShape, hidden: Sequence[int]) -> InvariantNetwork:
+    """A network whose layers are neither linear nor saturated."""
+    widths = [sum(feature_sizes(0, shape)[1:]), *hidden]
+    layers = [
+        (
+            rng.normal(0, 1.5 / np.sqrt(inputs), (shape.species, inputs, outputs)),
+            rng.normal(size=(shape.species, outputs)),
+        )
+        for inputs, outputs in itertools.pairwise(widths)
+    ]
+    return InvariantNetwork(shape, layers, rng.normal(0, 0.2, (shape.species, widths[-1])))
 
 
 def random_structure(seed: int = 0, molecules: int = 3) -> Atoms:

@@ -241,7 +241,7 @@ def test_inspect_lists_what_the_file_says(files):
     result = CliRunner().invoke(main, ["inspect", files[0]])
     assert result.exit_code == 0
     for text in (
-        "version 1", "H, O", "3 Å", "140 weights", "156 weights", "Clausius–Mossotti", "e·Å", "MIT", "a.xyz",
+        "version 2", "H, O", "3 Å", "140 weights", "156 weights", "Clausius–Mossotti", "e·Å", "MIT", "a.xyz",
         "10.1063/5.0016004", "[bold]liquid[/nothing] only", "100 numbers from 0 to 99", "never heard of",
     ):  # fmt: skip
         assert text in result.stdout

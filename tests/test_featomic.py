@@ -73,7 +73,7 @@ def evaluate(table, head, name):
     species, positions, cell, periodic = structure(name)
     atoms = len(species)
     no_pairs = np.zeros((2, 2, INTERVALS + 1, 2)), np.zeros((2, 2))
-    kernel = Kernel(table, *no_pairs, L_MAX, CUTOFF, 0.3, [head])
+    kernel = Kernel(table, *no_pairs, L_MAX, CUTOFF, 0.3, np.arange(len(table), dtype=np.int32), [head])
     values, density = np.zeros((1, atoms, 1)), np.zeros((1, atoms, (L_MAX + 1) ** 2, CHANNELS))
     gradients, strains = np.zeros((1, 1, atoms, 3)), np.zeros((1, 1, 3, 3))
     kernel.evaluate(

@@ -31,7 +31,16 @@ class Setup:
         self.pair_table = (self.pair_table + np.swapaxes(self.pair_table, 0, 1)) / 2
         self.pair_cutoff = np.full((kinds, kinds), cutoff)
         self.heads = [twin.random_head(rng, order, kinds, self.channels, pairs(order, l_max)) for order in (0, 1, 0, 2)]
-        self.kernel = Kernel(self.table, self.pair_table, self.pair_cutoff, l_max, cutoff, skin, self.heads)
+        self.kernel = Kernel(
+            self.table,
+            self.pair_table,
+            self.pair_cutoff,
+            l_max,
+            cutoff,
+            skin,
+            np.arange(kinds, dtype=np.int32),
+            self.heads,
+        )
         self.outputs = sum(2 * head[0] + 1 for head in self.heads)
 
     def evaluate(self, species, positions, cell, periodic, combinations=None, threads=1, closest=0.0):

@@ -46,15 +46,16 @@ def hermite(table, cutoff, distance):
     return value, slope / step
 
 
-def density(species, positions, cell, periodic, table, cutoff, l_max):
+def density(species, positions, cell, periodic, table, cutoff, l_max, groups=None):
     """c[atom, lm, channel] by its definition."""
     kinds, radial = table.shape[0], table.shape[4]
-    total = np.zeros((len(species), (l_max + 1) ** 2, kinds * radial))
+    groups = range(kinds) if groups is None else groups
+    total = np.zeros((len(species), (l_max + 1) ** 2, (max(groups) + 1) * radial))
     for i, j, vector in neighbour_vectors(positions, cell, periodic, cutoff):
         distance = np.linalg.norm(vector)
         value, _ = hermite(table[species[i], species[j]], cutoff, distance)
         harmonics = real_harmonics(vector[None] / distance, l_max)[0]
-        channels = slice(species[j] * radial, (species[j] + 1) * radial)
+        channels = slice(groups[species[j]] * radial, (groups[species[j]] + 1) * radial)
         total[i, :, channels] += np.outer(harmonics, value)
     return total
 

@@ -1,0 +1,133 @@
+"""What is refused before it reaches the kernel: parts that do not belong together, overlapping atoms, flat cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..pyx.kernel import limits
+from ..pyx.tensor_head import DensityShape, TensorHead
+from .errors import ModelFileError, StructureError
+from .structures import Batch
+
+if TYPE_CHECKING:
+    from .model import Model
+
+CLOSEST_ALLOWED = 0.4  # Å: nearer than any bond, and than any path-integral excursion of one
+SHORTEST_HEIGHT = 1.0  # Å, of a cell between its faces
+ORDERS = {"energy": 0, "dipole": 1, "polarizability_isotropic": 0, "polarizability_anisotropic": 2}
+
+
+def refuse_overlap(overlap: tuple[int, int, int, float] | None) -> None:
+    """Raise StructureError for what the kernel reports as too close: (bead, atom, atom, distance in Å)."""
+    if overlap is not None:
+        bead, first, second, distance = overlap
+        raise StructureError(
+            f"atoms {first} and {second} of bead {bead} are {distance:.3f} Å apart; "
+            f"at least {CLOSEST_ALLOWED} Å is needed"
+        )
+
+
+def check_model(model: Model) -> None:
+    """Refuse parts that do not belong together, before they reach the kernel.
+
+    Raises
+    ------
+    ModelFileError
+        Naming what was found and what is allowed.
+    """
+    kinds, largest = len(model.numbers), limits()
+    if list(model.numbers) != sorted(set(model.numbers)) or not kinds or min(model.numbers) < 1:
+        raise ModelFileError(
+            f"species {list(model.numbers)} of a model; they must be atomic numbers in ascending order"
+        )
+    if not 2 <= model.l_max <= largest["l_max"]:
+        raise ModelFileError(f"l_max of a model is {model.l_max}; allowed are 2 to {largest['l_max']}")
+    if not 1 <= model.radial.radial <= largest["radial"]:
+        raise ModelFileError(
+            f"a model has {model.radial.radial} radial functions; allowed are 1 to {largest['radial']}"
+        )
+    for name, received in (("radial", model.radial.coefficients.shape[:2]), ("repulsion", model.repulsion.onset.shape)):
+        if received != (kinds, kinds):
+            raise ModelFileError(f"{name} of a model is for {received} species; it must be for {(kinds, kinds)}")
+    if model.threads < 1:
+        raise ModelFileError(f"{model.threads} threads for a model; at least 1 is needed")
+    if len(model.groups) != kinds or sorted(set(model.groups)) != list(range(max(model.groups) + 1)):
+        raise ModelFileError(f"groups {list(model.groups)} of {kinds} species; each needs one out of 0, 1, …")
+    for name, head in model.heads.items():
+        check_head(name, head, model.shape)
+    if model.network is not None and ("energy" not in model.heads or model.network.shape != model.shape):
+        raise ModelFileError(
+            f"a network for {model.network.shape}; the model has {model.shape} and {list(model.heads)}"
+        )
+
+
+def check_head(name: str, head: TensorHead, shape: DensityShape) -> None:
+    """Refuse a head that reads another density, or whose weights cannot be what was fitted.
+
+    Raises
+    ------
+    ModelFileError
+        Naming the head.
+    """
+    if name not in ORDERS or head.order != ORDERS[name] or replace(head.shape, l_max=shape.l_max) != shape:
+        raise ModelFileError(f"head '{name}' of order {head.order} reads {head.shape}; the model has {shape}, {ORDERS}")
+    if not head.order <= head.l_max <= shape.l_max:
+        raise ModelFileError(f"head '{name}' reads l ≤ {head.l_max}; allowed are {head.order} to {shape.l_max}")
+    if not all(np.isfinite(array).all() for array in (head.offset, head.linear, head.weights)):
+        raise ModelFileError(f"head '{name}' has weights that are not finite")
+    for (l1, l2), weights in zip(head.pairs, head.weights, strict=True):
+        if l1 == l2 and not np.allclose(weights, np.swapaxes(weights, 1, 2), rtol=1e-10, atol=0):
+            raise ModelFileError(f"weights of head '{name}' for l1 = l2 = {l1} are not symmetric")
+
+
+def checked_volume(batch: Batch) -> np.ndarray:
+    """Volume of every bead's cell in Å³, infinite where a direction is not periodic.
+
+    Raises
+    ------
+    StructureError
+        If a periodic cell is flatter than can be served.
+    """
+    if not batch.periodic.any():
+        return np.full(batch.beads, np.inf)
+    heights = lattice_heights(batch.cells, batch.periodic)
+    if not (heights >= SHORTEST_HEIGHT).all():
+        bead = int(np.argmin(heights.min(axis=1)))
+        raise StructureError(
+            f"cell {batch.cells[bead].tolist()} Å of bead {bead} is only {heights[bead].min():.3g} Å high between two "
+            f"of its faces; at least {SHORTEST_HEIGHT} Å is needed"
+        )
+    if not batch.periodic.all():
+        return np.full(batch.beads, np.inf)
+    return np.abs(np.linalg.det(batch.cells))
+
+
+def lattice_heights(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
+    """Distance in Å of each periodic lattice vector's end from the plane or line of the others.
+
+    Parameters
+    ----------
+    cells : ndarray of float64, shape (beads, 3, 3)
+    periodic : ndarray of bool, shape (3,)
+
+    Returns
+    -------
+    ndarray of float64, shape (beads, periodic directions)
+        0 where the vectors are linearly dependent.
+    """
+    vectors = cells[:, periodic]
+    lengths = np.linalg.norm(vectors, axis=2)
+    if vectors.shape[1] == 1:
+        return lengths
+    first, second = np.roll(vectors, -1, axis=1), np.roll(vectors, -2, axis=1)
+    if vectors.shape[1] == 2:
+        area = np.linalg.norm(np.cross(vectors[:, 0], vectors[:, 1]), axis=1)[:, None]
+        faces = lengths[:, ::-1]
+    else:
+        normals = np.cross(first, second)
+        area = np.abs(np.einsum("bi,bi->b", vectors[:, 0], normals[:, 0]))[:, None]
+        faces = np.linalg.norm(normals, axis=2)
+    return np.divide(area, faces, out=np.zeros_like(lengths), where=faces > 0)
