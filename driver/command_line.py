@@ -140,7 +140,7 @@ def serve(
     "models",
     multiple=True,
     metavar="MODEL",
-    help="Model file, name of a shipped model, or MODULE:ATTRIBUTE  [default: water].  "
+    help="Model file, name of a shipped model, or MODULE:ATTRIBUTE  [default: that of a shipped input, else water].  "
     "FORCEFIELD=MODEL serves one <ffsocket> of several; may be repeated.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Servers per <ffsocket>.")
@@ -161,7 +161,7 @@ def run(
     """
     from rich.console import Console
 
-    from .examples import copy_shipped_input, is_shipped_input
+    from .examples import copy_shipped_input, example_of, is_shipped_input
     from .launch import run as launch
     from .plan import Plan, RunError
     from .progress import say
@@ -169,6 +169,7 @@ def run(
     console = Console()
     folder = Path()
     source = source or Path(SHIPPED_INPUT)
+    default_model = example_of(source.stem).model  # also for a copy of a shipped input that is run again
     if is_shipped_input(source):
         source = copy_shipped_input(source.name, folder)
         say(console, f"copied the shipped input to {source}")
@@ -176,7 +177,7 @@ def run(
     plan = Plan(
         source=source,
         folder=folder,
-        models=parse_models(models),
+        models=parse_models(models, default_model),
         workers=workers,
         threads=threads or max(1, usable_cores() // workers),
         want=want,
@@ -187,9 +188,9 @@ def run(
         fail(str(failure), 1)
 
 
-def parse_models(values: Sequence[str]) -> dict[str, str]:
-    """Split ``FORCEFIELD=MODEL``; a MODEL alone goes under the empty name."""
-    models = {"": "water"}
+def parse_models(values: Sequence[str], default: str) -> dict[str, str]:
+    """Split ``FORCEFIELD=MODEL``; a MODEL alone, or the default, goes under the empty name."""
+    models = {"": default}
     for value in values:
         name, _, model = value.rpartition("=")
         models[name] = str(Path(model).resolve()) if Path(model).exists() else model

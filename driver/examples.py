@@ -5,18 +5,35 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from .ipi_input import InputError
 
 INPUTS = "beadwise.inputs"
-STRUCTURE = "water_64.xyz"
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a shipped input starts from, and the shipped model that answers for it."""
+
+    structure: str
+    model: str
+
+
+WATER = Example("water_64.xyz", "water")
+EXAMPLES = {"ethanol_pimd": Example("ethanol.xyz", "ethanol")}  # all others are liquid water
 
 
 def shipped_inputs() -> list[str]:
     """Names of the shipped inputs."""
     return sorted(Path(entry.name).stem for entry in files(INPUTS).iterdir() if entry.name.endswith(".xml"))
+
+
+def example_of(name: str) -> Example:
+    """Structure and model of a shipped input."""
+    return EXAMPLES.get(name, WATER)
 
 
 def is_shipped_input(source: Path) -> bool:
@@ -47,7 +64,7 @@ def copy_shipped_input(name: str, parent: Path) -> Path:
         If the folder cannot be made.
     """
     folder = _make_new_folder(parent / f"beadwise-{name.replace('_', '-')}")
-    for file_name in (f"{name}.xml", STRUCTURE):
+    for file_name in (f"{name}.xml", example_of(name).structure):
         with as_file(files(INPUTS) / file_name) as source:
             shutil.copy(source, folder / file_name)
     copy = folder / f"{name}.xml"

@@ -14,7 +14,12 @@ import numpy as np
 from ..model import Response
 from .units import to_atomic
 
-KEYS = {"dipole": "dipole", "polarizability": "polarizability", "born_charges": "BEC"}
+KEYS = {
+    "dipole": "dipole",
+    "polarizability": "polarizability",
+    "born_charges": "BEC",
+    "polarizability_derivatives": "polarizability_derivatives",
+}
 
 
 def encode_extras(response: Response, want: Iterable[str]) -> list[bytes]:
@@ -31,7 +36,8 @@ def encode_extras(response: Response, want: Iterable[str]) -> list[bytes]:
     -------
     list of bytes, one per bead
         JSON dictionaries with the keys ``dipole``, 3 numbers in e·bohr; ``polarizability``, 9 numbers in bohr³,
-        row major; ``BEC``, (3 atoms, 3) numbers in e, row atom coordinate, column dipole component.
+        row major; ``BEC``, (3 atoms, 3) numbers in e, row atom coordinate, column dipole component;
+        ``polarizability_derivatives``, (3 atoms, 9) numbers in bohr².
         Floats are written so that reading them gives the same float.
     """
     columns = {KEYS[name]: _column(response, name) for name in want if name in KEYS}
@@ -44,5 +50,10 @@ def _column(response: Response, name: str) -> list:
     values = to_atomic(name, response[name])
     beads = len(values)
     # i-PI's writer crashes on a matrix next to a vector, but wants the Born charges as a matrix
-    shape = {"dipole": (beads, 3), "polarizability": (beads, 9), "born_charges": (beads, -1, 3)}[name]
-    return np.reshape(values, shape).tolist()
+    shapes = {
+        "dipole": (beads, 3),
+        "polarizability": (beads, 9),
+        "born_charges": (beads, -1, 3),
+        "polarizability_derivatives": (beads, -1, 9),
+    }
+    return np.reshape(values, shapes[name]).tolist()

@@ -12,7 +12,12 @@ from ..model import BeadwiseError
 from .checks import ALWAYS_SENT
 from .transport import UNIX_PREFIX
 
-PROPERTY_OF_EXTRA = {"dipole": "dipole", "polarizability": "polarizability", "BEC": "born_charges"}
+PROPERTY_OF_EXTRA = {
+    "dipole": "dipole",
+    "polarizability": "polarizability",
+    "BEC": "born_charges",
+    "polarizability_derivatives": "polarizability_derivatives",
+}
 
 
 class InputError(BeadwiseError, ValueError):

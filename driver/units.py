@@ -21,6 +21,7 @@ _TO_ATOMIC = {
     "dipole": BOHR_PER_ANGSTROM,
     "polarizability": BOHR_PER_ANGSTROM**3,
     "born_charges": 1.0,
+    "polarizability_derivatives": BOHR_PER_ANGSTROM**2,
 }
 
 
@@ -37,7 +38,7 @@ def to_atomic(name: str, values: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of float64, same shape
-        In hartree, hartree/bohr, e·bohr, bohr³ or e.
+        In hartree, hartree/bohr, e·bohr, bohr³, e or bohr².
     """
     return values * _TO_ATOMIC[name]
 

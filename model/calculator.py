@@ -23,7 +23,9 @@ ASE_NAMES = {
     "dipole": ("dipole",),
     "polarizability": ("polarizability",),
     "born_charges": ("born_effective_charges",),
+    "polarizability_derivatives": ("polarizability_derivatives",),
 }
+ON_DEMAND = ("born_charges", "polarizability_derivatives")
 
 
 class Calculator(AseCalculator):
@@ -31,8 +33,8 @@ class Calculator(AseCalculator):
 
     Besides ASE's own ``energy`` (eV), ``forces`` (eV/Å), ``stress`` (eV/Å³, Voigt order) and ``dipole`` (e·Å), its
     results hold ``polarizability``, shape (3, 3) in Å³, and, once asked for, ``born_effective_charges``, shape
-    (atoms, 3, 3) in e, row displacement, column dipole component:
-    ``calculator.get_property("born_effective_charges", atoms)``.
+    (atoms, 3, 3) in e, row displacement, column dipole component, and ``polarizability_derivatives``, shape (atoms, 3,
+    3, 3) in Å², displacement first: ``calculator.get_property("born_effective_charges", atoms)``.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ class Calculator(AseCalculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Evaluate everything the model provides; the Born charges, which cost more, only when asked for.
+        """Evaluate everything the model provides; derivatives of dipole and polarizability only when asked for.
 
         Parameters
         ----------
@@ -77,11 +79,7 @@ class Calculator(AseCalculator):
             If the model cannot answer for the structure.
         """
         super().calculate(atoms, list(properties), list(system_changes))
-        want = [
-            name
-            for name in self.evaluator.properties
-            if name != "born_charges" or "born_effective_charges" in properties
-        ]
+        want = [name for name in self.evaluator.properties if name not in ON_DEMAND or ASE_NAMES[name][0] in properties]
         response = self.evaluator.evaluate(Batch.from_ase(self.atoms), want)
         self.results = _to_ase(response, self.atoms)
 

@@ -13,7 +13,7 @@ from ase.data import chemical_symbols
 from ..potentials.invariant_network import InvariantNetwork
 from ..potentials.repulsion import repulsion_table
 from ..properties.dipole import CARTESIAN_FROM_HARMONICS, cartesian_vector
-from ..properties.polarizability import cartesian_tensor, with_local_field
+from ..properties.polarizability import cartesian_tensor, derivative_with_local_field, with_local_field
 from ..pyx.coupling import pairs
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
@@ -93,6 +93,7 @@ class Model:
             "dipole": "dipole" in self.heads,
             "polarizability": "polarizability_isotropic" in self.heads,
             "born_charges": "dipole" in self.heads,
+            "polarizability_derivatives": "polarizability_isotropic" in self.heads,
         }
         return tuple(name for name in PROPERTIES if available[name])
 
@@ -220,7 +221,8 @@ class Model:
     ) -> Response:
         """Put the kernel's summed outputs (beads, OUTPUTS) and derivatives into the form of a `Response`."""
         arrays: dict[str, np.ndarray] = {}
-        with_energy = int("forces" in want or "virial" in want)
+        rows = gradient_places(want)
+        additive = cartesian_tensor(totals[:, 4:])
         if "energy" in want:
             arrays["energy"] = totals[:, 0].copy()
         if "forces" in want:
@@ -230,10 +232,16 @@ class Model:
         if "dipole" in want:
             arrays["dipole"] = cartesian_vector(totals[:, 1:4])
         if "polarizability" in want:
-            additive = cartesian_tensor(totals[:, 4:])
             arrays["polarizability"] = self.with_local_field(additive, volume)
         if "born_charges" in want:
-            arrays["born_charges"] = np.moveaxis(gradients[:, with_energy:], 1, 3).copy()
+            arrays["born_charges"] = np.moveaxis(gradients[:, rows["born_charges"]], 1, 3).copy()
+        if "polarizability_derivatives" in want:
+            components = np.moveaxis(gradients[:, rows["polarizability_derivatives"]], 1, 3)
+            derivatives = cartesian_tensor(components)
+            if self.local_field:
+                self.with_local_field(additive, volume)  # refuses what the map cannot be differentiated for
+                derivatives = derivative_with_local_field(derivatives, additive, volume)
+            arrays["polarizability_derivatives"] = derivatives
         return Response(**arrays)
 
     def with_local_field(self, additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
@@ -256,22 +264,33 @@ class Model:
         return with_local_field(additive, volume)
 
 
+def gradient_places(want: Sequence[str]) -> dict[str, slice]:
+    """Which of the kernel's gradients belong to the energy, and to the derivatives that are wanted."""
+    counts = {
+        "energy": int("forces" in want or "virial" in want),
+        "born_charges": 3 * ("born_charges" in want),
+        "polarizability_derivatives": 6 * ("polarizability_derivatives" in want),
+    }
+    ends = np.cumsum(list(counts.values())).tolist()
+    return {name: slice(end - count, end) for (name, count), end in zip(counts.items(), ends, strict=True)}
+
+
 def gradient_rows(want: Sequence[str]) -> np.ndarray:
     """Combinations of the outputs (energy, dipole, polarizability) whose gradients are wanted, one per row."""
-    rows = []
-    if "forces" in want or "virial" in want:
-        rows.append(np.eye(OUTPUTS)[0])
-    if "born_charges" in want:
-        for axis in range(3):
-            row = np.zeros(OUTPUTS)
-            row[1:4] = CARTESIAN_FROM_HARMONICS[axis]
-            rows.append(row)
-    return np.array(rows).reshape(-1, OUTPUTS)
+    outputs = np.eye(OUTPUTS)
+    rows = {
+        "energy": outputs[:1],
+        "born_charges": CARTESIAN_FROM_HARMONICS @ outputs[1:4],
+        "polarizability_derivatives": outputs[4:],
+    }
+    places = gradient_places(want)
+    return np.concatenate([rows[name] for name, place in places.items() if place.stop > place.start] or [outputs[:0]])
 
 
 def wanted_heads(want: Sequence[str]) -> list[bool]:
     """Which heads' values are wanted, in the order of `HEADS`."""
-    return ["energy" in want, "dipole" in want, "polarizability" in want, "polarizability" in want]
+    tensor = "polarizability" in want or "polarizability_derivatives" in want
+    return ["energy" in want, "dipole" in want, tensor, tensor]
 
 
 def empty_head(order: int, shape: DensityShape) -> TensorHead:

@@ -10,7 +10,7 @@ import numpy as np
 from .errors import PropertyError
 from .structures import Batch
 
-PROPERTIES = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges")
+PROPERTIES = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges", "polarizability_derivatives")
 
 
 class Response:
@@ -21,7 +21,8 @@ class Response:
     **arrays : ndarray of float64
         Any of ``energy`` (beads,) in eV; ``forces`` (beads, atoms, 3) in eV/Å; ``virial`` (beads, 3, 3) in eV, the
         negative derivative of the energy with respect to strain; ``dipole`` (beads, 3) in e·Å; ``polarizability``
-        (beads, 3, 3) in Å³; ``born_charges`` (beads, atoms, 3, 3) in e, row displacement, column dipole component.
+        (beads, 3, 3) in Å³; ``born_charges`` (beads, atoms, 3, 3) in e, row displacement, column dipole component;
+        ``polarizability_derivatives`` (beads, atoms, 3, 3, 3) in Å², the first 3 for the displacement.
     """
 
     def __init__(self, **arrays: np.ndarray):
@@ -72,6 +73,11 @@ class Response:
     def born_charges(self) -> np.ndarray:
         """Born effective charges ∂μ/∂r in e, shape (beads, atoms, 3, 3): row displacement, column dipole component."""
         return self["born_charges"]
+
+    @property
+    def polarizability_derivatives(self) -> np.ndarray:
+        """∂α/∂r at constant cell in Å², shape (beads, atoms, 3, 3, 3): displacement, then the two axes of α."""
+        return self["polarizability_derivatives"]
 
 
 class Evaluator(Protocol):

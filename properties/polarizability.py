@@ -66,6 +66,25 @@ def with_local_field(additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
     return 0.5 * (tensor + np.swapaxes(tensor, -1, -2))
 
 
+def derivative_with_local_field(derivative: np.ndarray, additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
+    """Derivatives of `with_local_field` at constant volume: dα = (1 − x)⁻¹ da (1 − x)⁻¹, x = 4π a/3V.
+
+    Parameters
+    ----------
+    derivative : ndarray of float64, shape (beads, …, 3, 3)
+        da.
+    additive, volume : ndarray of float64, shapes (beads, 3, 3), (beads,)
+        As for `with_local_field`.
+
+    Returns
+    -------
+    ndarray of float64, shape (beads, …, 3, 3)
+    """
+    ratio = 4 * np.pi / (3 * np.asarray(volume)[..., None, None])
+    inverse = np.linalg.inv(np.eye(3) - ratio * additive)
+    return np.einsum("bij,b...jk,bkl->b...il", inverse, derivative, inverse)
+
+
 def without_local_field(polarizability: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """The inverse of `with_local_field`: a = α (1 + 4π α/3V)⁻¹."""
     ratio = 4 * np.pi / (3 * np.asarray(volume)[..., None, None])

@@ -39,6 +39,7 @@ class Springs:
             "dipole": np.einsum("i,bmia->ba", CHARGES, molecules),
             "polarizability": np.tile(np.eye(3), (batch.beads, 1, 1)),
             "born_charges": np.tile(np.kron(np.ones((batch.atoms, 1, 1)), np.eye(3)), (batch.beads, 1, 1, 1)),
+            "polarizability_derivatives": np.zeros((batch.beads, batch.atoms, 3, 3, 3)),
         }
         return Response(**{name: arrays[name] for name in want})
 

@@ -69,8 +69,8 @@ def test_nobody_listens():
 def test_models_by_force_field(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.safetensors").touch()
-    assert parse_models([]) == {"": "water"}
-    assert parse_models(["cheap=mine.safetensors", "package:make"]) == {
+    assert parse_models([], "water") == {"": "water"}
+    assert parse_models(["cheap=mine.safetensors", "package:make"], "water") == {
         "": "package:make",
         "cheap": str(tmp_path / "mine.safetensors"),
     }

@@ -17,7 +17,7 @@ from beadwise.model import StructureError
 from test_run import Folder, one_line
 
 INPUTS = Path(str(files("beadwise.inputs")))
-NAMES = ["classical_nvt", "pimd_npt", "pimd_nvt", "trpmd", "water"]
+NAMES = ["classical_nvt", "ethanol_pimd", "pimd_npt", "pimd_nvt", "trpmd", "water"]
 ALWAYS = ("energy", "forces", "virial")
 
 

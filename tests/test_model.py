@@ -30,7 +30,7 @@ from models import random_model, random_structure
 from safetensors.numpy import save_file
 from scipy.spatial.transform import Rotation
 
-EVERYTHING = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges")
+EVERYTHING = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges", "polarizability_derivatives")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def compressed() -> Atoms:
 
 
 @pytest.mark.parametrize("atoms", [random_structure(1), compressed()], ids=["liquid", "compressed"])
-def test_forces_and_born_charges_are_derivatives(water, atoms):
+def test_forces_and_derivatives_of_dipole_and_polarizability(water, atoms):
     response = answer(water, atoms)
     step = 1e-5
     for atom, axis in [(0, 0), (1, 1), (4, 2), (8, 0)]:
@@ -65,6 +65,8 @@ def test_forces_and_born_charges_are_derivatives(water, atoms):
         born = (ahead.dipole - behind.dipole)[0] / (2 * step)
         assert response.forces[0, atom, axis] == pytest.approx(force, abs=3e-5)
         np.testing.assert_allclose(response.born_charges[0, atom, axis], born, atol=1e-7)
+        polarizability = (ahead.polarizability - behind.polarizability)[0] / (2 * step)
+        np.testing.assert_allclose(response.polarizability_derivatives[0, atom, axis], polarizability, atol=1e-7)
 
 
 @pytest.mark.parametrize("atoms", [random_structure(1), compressed()], ids=["liquid", "compressed"])
@@ -98,6 +100,10 @@ def test_properties_rotate_as_tensors(water, handedness):
     close(after.dipole, before.dipole @ rotation.T)
     close(after.polarizability, rotation @ before.polarizability @ rotation.T)
     close(after.born_charges, rotation @ before.born_charges @ rotation.T)
+    turned_derivatives = np.einsum(
+        "pk,...kij,ai,bj->...pab", rotation, before.polarizability_derivatives, rotation, rotation
+    )
+    close(after.polarizability_derivatives, turned_derivatives)
 
 
 def test_translation_permutation_and_image_change_nothing(water):
@@ -114,12 +120,14 @@ def test_translation_permutation_and_image_change_nothing(water):
             close(after[name], before[name])
         close(after.forces, before.forces[:, places])
         close(after.born_charges, before.born_charges[:, places])
+        close(after.polarizability_derivatives, before.polarizability_derivatives[:, places])
 
 
 def test_forces_and_born_charges_sum_to_zero(water):
     response = answer(water, random_structure(6))
     close(response.forces.sum(axis=1), np.zeros((1, 3)))
     close(response.born_charges.sum(axis=1), np.zeros((1, 3, 3)))
+    close(response.polarizability_derivatives.sum(axis=1), np.zeros((1, 3, 3, 3)))
 
 
 def test_a_supercell_is_extensive(water):

@@ -41,6 +41,10 @@ class Toy:
         pulls = -6 / CUTOFF**2 * weights * inside**2  # derivative of the energy by r², twice
         polarizability = strengths.sum() * np.eye(3)
         polarizability += np.einsum("ijs,ijsa,ijsb->ab", weights * inside**3, vectors, vectors)
+        # ∂(w u³ v_a v_b)/∂v_k of every pair, which stands twice in the sum
+        slopes = np.einsum("ijs,ijsk,ijsa,ijsb->ikab", -6 / CUTOFF**2 * weights * inside**2, vectors, vectors, vectors)
+        along = np.einsum("ijs,ijsb,ak->ikab", weights * inside**3, vectors, np.eye(3))
+        derivatives = -2 * (slopes + along + np.swapaxes(along, 2, 3))
         return {
             "energy": (weights * inside**3).sum(),
             "forces": 2 * np.einsum("ijs,ijsa->ia", pulls, vectors),
@@ -48,6 +52,7 @@ class Toy:
             "dipole": charges @ positions,
             "polarizability": polarizability,
             "born_charges": charges[:, None, None] * np.eye(3),
+            "polarizability_derivatives": derivatives,
         }
 
 
