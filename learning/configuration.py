@@ -34,7 +34,11 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class DensitySettings:
-    """The shared density: see `beadwise.model.radial.RadialForm`; lengths in Å."""
+    """The shared density: see `beadwise.model.radial.RadialForm`; lengths in Å.
+
+    With ``chemical_channels`` = 0 each neighbour species has radial functions of its own; otherwise all share this many
+    times ``radial`` functions, and the cost no longer depends on the number of species.
+    """
 
     cutoff: float = 6.0
     radial: int = 8
@@ -43,6 +47,7 @@ class DensitySettings:
     innermost: float = 0.7
     decay_length: float = 2.0
     decay_power: float = 3.0
+    chemical_channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,9 +197,12 @@ def check_density(path: Path, density: DensitySettings) -> None:
     allowed = limits()
     if not 2 <= density.l_max <= allowed["l_max"]:
         raise ConfigurationError(f"{path}: l_max = {density.l_max} in [density]; allowed are 2 to {allowed['l_max']}")
-    if not 1 <= density.radial <= allowed["radial"]:
-        most = allowed["radial"]
-        raise ConfigurationError(f"{path}: radial = {density.radial} in [density]; allowed are 1 to {most}")
+    functions = density.radial * max(density.chemical_channels, 1)
+    if not 1 <= functions <= allowed["radial"]:
+        raise ConfigurationError(
+            f"{path}: radial = {density.radial} and chemical_channels = {density.chemical_channels} in [density] make "
+            f"{functions} functions; allowed are 1 to {allowed['radial']}"
+        )
     if not density.innermost < density.cutoff or not density.warp_length > 0 or not density.decay_length > 0:
         raise ConfigurationError(
             f"{path}: cutoff = {density.cutoff}, innermost = {density.innermost}, warp_length = {density.warp_length}, "

@@ -162,22 +162,31 @@ def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
     numbers = species_of(frames)
     onset = configuration.repulsion.onset_fraction * shortest_distances(numbers, frames)
     polarizability, density = configuration.polarizability, configuration.density
-    shape = DensityShape(len(numbers), density.radial, density.l_max)
+    basis, groups = radial_basis(density, len(numbers)), neighbour_groups(density, len(numbers))
+    shape = DensityShape(len(numbers), basis.radial, density.l_max, max(groups) + 1)
     return Model(
         numbers,
         density.l_max,
-        radial_basis(density, len(numbers)),
+        basis,
         {"energy": empty_head(0, shape)},
         Repulsion(onset, configuration.repulsion.strength),
         polarizability.local_field if polarizability else True,
+        groups=groups,
     )
+
+
+def neighbour_groups(settings: DensitySettings, species: int) -> tuple[int, ...]:
+    """Group of every species: one for all if they share chemical channels, else its own."""
+    return (0,) * species if settings.chemical_channels else tuple(range(species))
 
 
 def radial_basis(settings: DensitySettings, species: int) -> RadialBasis:
-    """Radial functions, the same for every pair of species."""
+    """Radial functions, the same for every centre."""
     form = RadialForm(
         settings.cutoff, settings.warp_length, settings.innermost, settings.decay_length, settings.decay_power
     )
+    if settings.chemical_channels:
+        return RadialBasis.of_chemical_channels(form, species, settings.radial, settings.chemical_channels)
     return RadialBasis.of_primitives(form, species, settings.radial)
 
 

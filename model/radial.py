@@ -95,6 +95,26 @@ class RadialBasis:
         """The first ``radial`` primitive functions themselves, for every pair."""
         return cls(form, np.broadcast_to(np.eye(radial), (species, species, radial, radial)).copy())
 
+    @classmethod
+    def of_chemical_channels(cls, form: RadialForm, species: int, radial: int, channels: int) -> RadialBasis:
+        """Functions for a group that all species share, told apart by their weights in a few chemical channels.
+
+        The functions of channel a are w_a(s) times the first ``radial`` primitive functions, s the neighbour's species,
+        with the cosines w_a(s) = √(2 − δ_a0) cos(π a (s + ½)/species): as many channels as species span what separate
+        densities span, fewer see neighbouring species of the list as similar.  The density then costs the same for any
+        number of species (the alchemical contraction of Willatt, Musil, Ceriotti, Phys. Chem. Chem. Phys. 20, 29661
+        (2018), with fixed weights).
+
+        Parameters
+        ----------
+        form : RadialForm
+        species, radial, channels : int
+        """
+        order = np.arange(channels)[:, None]
+        weights = np.where(order > 0, np.sqrt(2.0), 1.0) * np.cos(np.pi * order * (np.arange(species) + 0.5) / species)
+        functions = np.einsum("as,pn->span", weights, np.eye(radial)).reshape(species, radial, channels * radial)
+        return cls(form, np.broadcast_to(functions, (species, *functions.shape)).copy())
+
     @property
     def cutoff(self) -> float:
         """Cutoff in Å."""
@@ -102,7 +122,7 @@ class RadialBasis:
 
     @property
     def radial(self) -> int:
-        """Number of radial functions per neighbour species."""
+        """Number of radial functions per group of neighbours."""
         return self.coefficients.shape[3]
 
     def spline_table(self, padded: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from beadwise.driver.command_line import main
 from beadwise.learning.configuration import ConfigurationError, read_configuration
 from beadwise.learning.data import Frame
 from beadwise.learning.energy_fit import energy_rows
-from beadwise.learning.fit import file_labels
+from beadwise.learning.fit import file_labels, fit
 from beadwise.learning.least_squares import NormalEquations
 from beadwise.model import Batch, load
 from beadwise.pyx.tensor_head import feature_sizes, features, head_from_features
@@ -160,6 +160,7 @@ def test_the_command_recovers_a_model_of_its_own_form(tmp_path):
         (("[repulsion]", "[repulsive]"), "unknown section"),
         (('model = "fitted.safetensors"', ""), "needs"),
         (("radial = 3", 'radial = "x"'), "whole number"),
+        (("radial = 3", "radial = 6\nchemical_channels = 3"), "make 18 functions; allowed are 1 to 16"),
     ],
 )
 def test_a_wrong_configuration_is_refused(tmp_path, change, complaint):
@@ -197,3 +198,19 @@ def test_a_missing_validation_file_is_found_before_the_fit(tmp_path):
     result = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
     assert result.exit_code == 2 and "valid.xyz' does not exist" in result.stderr
     assert not (tmp_path / "fitted.safetensors").exists()
+
+
+def test_species_can_share_chemical_channels(tmp_path):
+    write_labelled(tmp_path / "train.xyz", random_model(), range(30))
+    (tmp_path / "valid.xyz").write_bytes((tmp_path / "train.xyz").read_bytes())
+    path = tmp_path / "fit.toml"
+    path.write_text(CONFIGURATION.replace("radial = 3", "radial = 3\nchemical_channels = 2"))
+    shared = fit(read_configuration(path))
+    assert shared.groups == (0, 0)
+    assert shared.shape.channels == 6
+    # Two channels for two species span what separate densities do: another form of the same model.
+    path.write_text(CONFIGURATION)
+    separate = fit(read_configuration(path))
+    atoms = molecules(50)
+    forces = [model.evaluate(Batch.from_ase(atoms), ("forces",)).forces for model in (shared, separate)]
+    np.testing.assert_allclose(*forces, atol=1e-3 * np.abs(forces[1]).max())

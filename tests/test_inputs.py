@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from beadwise.driver.energy_plot import plot_energies, read_properties
-from beadwise.driver.examples import copy_shipped_input, is_shipped_input, shipped_inputs
+from beadwise.driver.examples import EXAMPLES, copy_shipped_input, example_of, is_shipped_input, shipped_inputs
 from beadwise.driver.input_species import species_of_run
 from beadwise.driver.ipi_input import ForceSocket, InputError, read_ipi_input
 from beadwise.driver.progress import Rate, Tail, describe, duration
@@ -45,7 +45,8 @@ def shipped_runs(tmp_path_factory):
         text = re.sub("<total_steps>[^<]*", "<total_steps> 2 ", copy.read_text())
         copy.write_text(re.sub(r"stride='\d+'", "stride='1'", text))
         folder.path, folder.socket = copy.parent, read_ipi_input(copy).sockets[0].path
-        runs[name] = folder, folder.start(copy.name)
+        model = example_of(name).model if name in EXAMPLES else "springs:springs"  # which knows water alone
+        runs[name] = folder, folder.start(copy.name, model=model)
     yield runs
     for folder, _ in runs.values():
         folder.kill_all()
