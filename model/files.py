@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialise
 
 from ..potentials.invariant_network import InvariantNetwork
 from ..pyx.tensor_head import DensityShape, TensorHead
@@ -52,7 +52,8 @@ def save(model: Model, path: str | Path) -> None:
         "metadata": model.metadata,
     }
     contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
-    save_file(contiguous, str(path), metadata={"beadwise": json.dumps(description, ensure_ascii=False)})
+    content = serialise(contiguous, metadata={"beadwise": json.dumps(description, ensure_ascii=False)})
+    Path(path).write_bytes(content)  # save_file would make a file that nobody else may read
 
 
 def load(name: str | Path, threads: int = 1) -> Model:
