@@ -2,10 +2,10 @@
 
     python sample.py MODEL BULK_TRAIN [RUN ...]
 
-32 molecules in a cubic box, 16 beads, PILE-L thermostat, one run for every density and temperature of RUNS, each in a
-folder `run_NAME` of its own.  Every run starts from the frame of BULK_TRAIN that is nearest in density and not used by a
-run before it; its molecules are moved as rigid bodies to the new box.  A run that has its trajectory already is left alone.
-Beads are picked from the trajectories by `label.py`.
+32 molecules in a cubic box, 16 beads, PILE-L thermostat, one run for every density and temperature of RUNS, each in
+a folder `run_NAME` of its own.  Every run starts from the frame of BULK_TRAIN that is nearest in density and not used
+by a run before it; its molecules are moved as rigid bodies to the new box.  A run that has its trajectory already is
+left alone.  Beads are picked from the trajectories by `label.py`.
 """
 
 import subprocess
