@@ -14,7 +14,7 @@ from ..pyx.tensor_head import DensityShape, TensorHead
 
 
 def mean_model(models: Sequence[Model]) -> Model:
-    """One model whose energy is the mean of the energies of several; all else is that of the one with the highest l_max.
+    """One model whose energy is the mean of those of several; all else is that of the one with the highest l_max.
 
     Errors that the members make independently of each other average out (Hansen, Salamon, IEEE Trans. Pattern Anal. 12,
     993 (1990)).
