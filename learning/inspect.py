@@ -151,7 +151,9 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
 
 def _radial_functions(density: dict[str, Any]) -> str:
     form = density["radial_form"]
-    text = f"{density['radial_functions']} per neighbour species from {density['radial_primitives']} cosines of a "
+    shared = len(set(density["groups"])) < len(density["groups"])
+    whose = "shared by all of a group of neighbour species" if shared else "per neighbour species"
+    text = f"{density['radial_functions']} {whose} from {density['radial_primitives']} cosines of a "
     text += f"logarithmic distance (warp length {form['warp_length']:g} Å, innermost {form['innermost']:g} Å)"
     if form["decay_power"]:
         text += f", decay length {form['decay_length']:g} Å with power {form['decay_power']:g}"

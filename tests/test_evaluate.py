@@ -251,7 +251,7 @@ def test_inspect_json(files, model):
     result = CliRunner().invoke(main, ["inspect", files[0], "--json"])
     assert result.exit_code == 0
     description = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(name))
-    assert description["species"] == ["H", "O"] and description["format_version"] == 1
+    assert description["species"] == ["H", "O"] and description["format_version"] == 2
     assert description["density"]["cutoff"] == 3.0 and description["density"]["l_max"] == 2
     assert description["density"]["radial_functions"] == 3
     assert list(description["heads"]) == list(model.heads)

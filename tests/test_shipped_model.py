@@ -40,6 +40,13 @@ def test_errors_on_frames_never_fitted(water):
 
 
 @needs_data
+def test_the_accurate_model_is_more_accurate():
+    errors = evaluate_errors(load("water_accurate"), iterate_frames(DATA / "bulk_valid.xyz")).as_dict()["properties"]
+    assert errors["energy"]["root_mean_square_error"] <= 0.4  # meV/atom
+    assert errors["forces"]["root_mean_square_error"] <= 20  # meV/Å
+
+
+@needs_data
 def test_forces_agree_with_density_functional_theory(water):
     errors = evaluate_errors(water, iterate_frames(DATA / "dft_train.xyz")).as_dict()["properties"]
     assert errors["forces"]["root_mean_square_error"] <= 50  # meV/Å
