@@ -161,7 +161,7 @@ def run(
     """
     from rich.console import Console
 
-    from .examples import copy_shipped_input, example_of, is_shipped_input
+    from .examples import copy_shipped_input, is_shipped_input, model_for
     from .launch import run as launch
     from .plan import Plan, RunError
     from .progress import say
@@ -169,11 +169,11 @@ def run(
     console = Console()
     folder = Path()
     source = source or Path(SHIPPED_INPUT)
-    default_model = example_of(source.stem).model  # also for a copy of a shipped input that is run again
     if is_shipped_input(source):
         source = copy_shipped_input(source.name, folder)
         say(console, f"copied the shipped input to {source}")
         folder, source = source.parent, Path(source.name)
+    default_model = model_for(folder / source)
     plan = Plan(
         source=source,
         folder=folder,

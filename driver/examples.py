@@ -36,6 +36,18 @@ def example_of(name: str) -> Example:
     return EXAMPLES.get(name, WATER)
 
 
+def model_for(source: Path) -> str:
+    """The shipped model for an input: that of the example it was copied from, or whose RESTART it is, else water.
+
+    Copies and RESTARTs of an example are told by the prefix of their output.
+    """
+    try:
+        prefix = re.search(r"<output[^>]*prefix\s*=\s*['\"]([^'\"]+)", source.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return WATER.model  # what is wrong with the file is said by what reads it
+    return example_of(prefix.group(1)).model if prefix else WATER.model
+
+
 def is_shipped_input(source: Path) -> bool:
     """Whether a user means a shipped input: its bare name, and no file is called so."""
     return source.name == str(source) and not source.exists() and source.name in shipped_inputs()

@@ -27,8 +27,10 @@ def mean_model(models: Sequence[Model]) -> Model:
     Raises
     ------
     ModelFileError
-        If the models read different densities.
+        If there are none, they read different densities, or their networks differ in depth.
     """
+    if not models:
+        raise ModelFileError("no models to average; at least one is needed")
     highest = max(models, key=lambda model: model.l_max)
     for model in models:
         same = (
@@ -43,7 +45,10 @@ def mean_model(models: Sequence[Model]) -> Model:
             )
     heads = {**highest.heads, "energy": mean_head([model.heads["energy"] for model in models], highest.shape)}
     networks = [model.network for model in models if model.network is not None]
-    return replace(highest, heads=heads, network=mean_network(networks, highest.shape))
+    if len({len(network.layers) for network in networks}) > 1:
+        raise ModelFileError(f"networks of {[len(n.layers) for n in networks]} layers; all need the same number")
+    metadata = {key: value for key, value in highest.metadata.items() if key != "errors"}  # those were of one member
+    return replace(highest, heads=heads, network=mean_network(networks, highest.shape), metadata=metadata)
 
 
 def mean_head(heads: Sequence[TensorHead], shape: DensityShape) -> TensorHead:

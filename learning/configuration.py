@@ -37,7 +37,7 @@ class DensitySettings:
     """The shared density: see `beadwise.model.radial.RadialForm`; lengths in Å.
 
     With ``chemical_channels`` = 0 each neighbour species has radial functions of its own; otherwise all share this many
-    times ``radial`` functions, and the cost no longer depends on the number of species.
+    times ``radial`` functions, and the size of the density no longer depends on the number of species.
     """
 
     cutoff: float = 6.0
@@ -185,6 +185,8 @@ def check_network(path: Path, network: NetworkSettings) -> None:
     """Refuse a network without layers, and an optimisation without steps."""
     if not network.hidden or min(network.hidden) < 1:
         raise ConfigurationError(f"{path}: hidden = {network.hidden} in [network]; one or more widths are needed")
+    if network.seed >= 2**63:
+        raise ConfigurationError(f"{path}: seed = {network.seed} in [network]; it must be below 2^63")
     if min(network.epochs, network.batch, network.learning_rate) <= 0:
         raise ConfigurationError(
             f"{path}: epochs = {network.epochs}, batch = {network.batch}, learning_rate = {network.learning_rate} in "
@@ -233,13 +235,15 @@ def check_value(path: Path, name: str, key: str, value: Any, kind: str) -> None:
     """Check one value against the type its setting is declared with."""
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
     fits = {
-        "float": numeric and value >= 0,
+        "float": numeric and 0 <= value < float("inf"),
         "int": isinstance(value, int) and not isinstance(value, bool) and value >= 0,
         "bool": isinstance(value, bool),
         "str": isinstance(value, str),
         "list[str]": isinstance(value, list) and all(isinstance(entry, str) for entry in value),
         "list[int]": isinstance(value, list) and all(type(entry) is int for entry in value),
     }[kind]
-    wanted = {"float": "a number that is not negative", "int": "a whole number that is not negative"}.get(kind, kind)
+    wanted = {"float": "a finite number that is not negative", "int": "a whole number that is not negative"}.get(
+        kind, kind
+    )
     if not fits:
         raise ConfigurationError(f"{path}: {key} = {value!r} in [{name}]; it must be {wanted}")

@@ -50,6 +50,8 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
         If a data file is missing, validation included, or cannot be used.
     """
     require_files([configuration.folder / name for name in file_labels(configuration)])
+    if configuration.network:
+        network_fitting()  # before anything is fitted that would be lost
     frames = read_frames([configuration.folder / name for name in configuration.data.train])
     model = bare_model(configuration, frames)
     heads: dict[str, TensorHead] = {}
@@ -62,8 +64,8 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     return replace(model, metadata={**configuration.metadata, "envelope": envelope(model, frames)})
 
 
-def with_network(model: Model, frames: list[Frame], configuration: Configuration, progress: Progress | None) -> Model:
-    """The model with the nonlinear part of its energy.
+def network_fitting() -> Callable[..., Model]:
+    """`beadwise.learning.network_fit.fit_network`.
 
     Raises
     ------
@@ -76,13 +78,18 @@ def with_network(model: Model, frames: list[Frame], configuration: Configuration
         raise ConfigurationError(
             f"[network] needs {error.name}, which is not installed: pip install 'beadwise[fit]'"
         ) from error
+    return fit_network
+
+
+def with_network(model: Model, frames: list[Frame], configuration: Configuration, progress: Progress | None) -> Model:
+    """The model with the nonlinear part of its energy."""
     assert configuration.energy is not None and configuration.network is not None
 
     def advance(done: int, steps: int) -> None:
         if progress:
             progress("energy network", done, steps)
 
-    return fit_network(model, frames, configuration.energy, configuration.network, advance)
+    return network_fitting()(model, frames, configuration.energy, configuration.network, advance)
 
 
 def wanted_heads(configuration: Configuration) -> list[str]:
@@ -118,7 +125,7 @@ def fit_head(
         add_property_frame(equations, name, shape, model, frame)
     require_rows(equations, name)
     ridge, angular_decay, radial_decay = regularisation(name, configuration)
-    prior = prior_variances(order, shape, angular_decay, radial_decay)
+    prior = prior_variances(order, shape, angular_decay, radial_decay, configuration.density.chemical_channels)
     return head_from_features(order, shape, equations.solve(ridge, prior))
 
 

@@ -14,10 +14,11 @@ from ..model import Batch, Model
 from ..potentials.invariant_network import InvariantNetwork
 from ..pyx.coupling import coupling
 from ..pyx.tensor_head import DensityShape
-from .configuration import EnergySettings, NetworkSettings
+from .configuration import ConfigurationError, EnergySettings, NetworkSettings
 from .data import Frame
 from .density_function import DensityFunction, Structure
 
+CONSTANT = 1e-6  # of the common scale: below it a feature is taken to be constant in the training data
 WARM_UP = 0.02  # fraction of the steps in which the learning rate rises
 AVERAGED_STEPS = 100  # over which the weights are averaged, or a tenth of all if these are fewer
 
@@ -30,6 +31,7 @@ class Residual:
     energy: float
     forces: np.ndarray
     stress: np.ndarray
+    volume: float
     weights: tuple[float, float, float]
 
     @classmethod
@@ -37,12 +39,13 @@ class Residual:
         """Residual labels of a frame, in eV, eV/Å and eV/Å³; weights are those of the linear fit."""
         batch = Batch.from_ase(frame.atoms)
         known, labels = model.evaluate(batch, ("energy", "forces", "virial")), frame.labels
-        volume = frame.atoms.get_volume() if frame.atoms.pbc.all() else 1.0
+        volume = frame.atoms.get_volume() if "stress" in labels else 1.0
         return cls(
             Structure.of(model, batch),
             float(labels["energy"] - known.energy[0]) if "energy" in labels else 0.0,
             labels["forces"] - known.forces[0] if "forces" in labels else np.zeros((batch.atoms, 3)),
             labels["stress"] + known.virial[0] / volume if "stress" in labels else np.zeros((3, 3)),
+            volume,
             (
                 ("energy" in labels) / (settings.energy_error**2 * batch.atoms),
                 ("forces" in labels) / settings.force_error**2,
@@ -123,8 +126,10 @@ def feature_scales(model: Model, residuals: Sequence[Residual]) -> tuple[torch.T
         kinds = np.eye(len(model.numbers))[residual.structure.species]
         count, total, square = count + kinds.sum(axis=0), total + kinds.T @ features, square + kinds.T @ features**2
     means = total / np.maximum(count, 1)[:, None]
-    own = np.sqrt(np.maximum(square / np.maximum(count, 1)[:, None] - means**2, 1e-16))
-    scales = np.sqrt(own * np.sqrt(np.mean(own**2, axis=1, keepdims=True)))
+    own = np.sqrt(np.maximum(square / np.maximum(count, 1)[:, None] - means**2, 0.0))
+    common = np.sqrt(np.mean(own**2, axis=1, keepdims=True))
+    # What never varied was never fitted either, and must not count where it does vary.
+    scales = np.where(own > CONSTANT * common, np.sqrt(own * common), np.inf)
     return torch.from_numpy(means).float(), torch.from_numpy(scales).float()
 
 
@@ -141,11 +146,10 @@ def loss_of(network: Network, residuals: Sequence[Residual]) -> torch.Tensor:
     for index, residual in enumerate(residuals):
         atoms, weights = residual.structure.atoms, residual.weights
         own = slice(first, first + atoms)
-        volume = abs(np.linalg.det(residual.structure.batch.cells[0])) or 1.0
         squares = (
             weights[0] * (energies[own].sum() - residual.energy) ** 2
             + weights[1] * (gradients[own] + torch.from_numpy(residual.forces)).square().sum()
-            + weights[2] * (strained[index] / volume - torch.from_numpy(residual.stress)).square().sum()
+            + weights[2] * (strained[index] / residual.volume - torch.from_numpy(residual.stress)).square().sum()
         )
         loss = loss + squares / (3 * atoms * len(residuals))
         first += atoms
@@ -179,6 +183,11 @@ def fit_network(
     settings : NetworkSettings
     progress : callable, optional
         Called with steps done and steps in all.
+
+    Raises
+    ------
+    ConfigurationError
+        If the fit diverges.
     """
     torch.manual_seed(settings.seed)
     order = np.random.default_rng(settings.seed)
@@ -198,6 +207,11 @@ def fit_network(
             group["lr"] = learning_rate(settings, step / steps)
         place = step % per_epoch * settings.batch
         loss = loss_of(network, [residuals[k] for k in shuffled[place : place + settings.batch]])
+        if not torch.isfinite(loss):
+            raise ConfigurationError(
+                f"the fit of the network diverged at step {step + 1} of {steps} with learning_rate = "
+                f"{settings.learning_rate} in [network]; lower it"
+            )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -31,7 +31,9 @@ def tensor_targets(name: str, model: Model, frame: Frame) -> np.ndarray | None:
     return components[:1] if name == "polarizability_isotropic" else components[1:]
 
 
-def prior_variances(order: int, shape: DensityShape, angular_decay: float, radial_decay: float) -> np.ndarray:
+def prior_variances(
+    order: int, shape: DensityShape, angular_decay: float, radial_decay: float, chemical_channels: int = 0
+) -> np.ndarray:
     """Expected variances of a head's weights, in the order of `features`: coarse features are expected to matter more.
 
     Returns
@@ -39,7 +41,7 @@ def prior_variances(order: int, shape: DensityShape, angular_decay: float, radia
     ndarray of float64, shape (species * sum(feature_sizes),)
         exp(−angular_decay (l1 + l2)) ((1 + n)(1 + n'))^−radial_decay; infinite for the offset.
     """
-    by_channel = (1.0 + np.arange(shape.channels) % shape.radial) ** -radial_decay
+    by_channel = (1.0 + np.arange(shape.channels) % (shape.radial // max(chemical_channels, 1))) ** -radial_decay
     products = np.outer(by_channel, by_channel)
     parts = [np.full(1, np.inf)] if order == 0 else []
     parts.append(by_channel)

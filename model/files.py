@@ -117,7 +117,9 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
     """Make a model from the contents of its file."""
     coefficients = arrays["radial.coefficients"]
     numbers = tuple(int(number) for number in description["numbers"])
-    groups = tuple(int(group) for group in description.get("groups", range(len(numbers))))
+    first = description["format_version"] == 1
+    groups = tuple(int(group) for group in (range(len(numbers)) if first else description["groups"]))
+    widths = [] if first else description["network"]
     shape = DensityShape(len(numbers), coefficients.shape[3], int(description["l_max"]), max(groups) + 1)
     radial = RadialBasis(RadialForm(**description["radial_form"]), coefficients)
     heads = {
@@ -137,7 +139,7 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         heads,
         Repulsion(arrays["repulsion.onset"], float(description["repulsion_strength"])),
         bool(description["local_field"]),
-        network_from(arrays, shape, len(description.get("network", []))),
+        network_from(arrays, shape, widths),
         groups,
         description["metadata"],
         threads,
@@ -154,9 +156,23 @@ def network_arrays(network: InvariantNetwork | None) -> dict[str, np.ndarray]:
     return arrays
 
 
-def network_from(arrays: dict[str, np.ndarray], shape: DensityShape, layers: int) -> InvariantNetwork | None:
-    """The network of a file, None where it has no layers."""
-    if layers == 0:
+def network_from(arrays: dict[str, np.ndarray], shape: DensityShape, widths: list[int]) -> InvariantNetwork | None:
+    """The network of a file, None where it has no layers.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not those of the widths.
+    """
+    found = sorted(name for name in arrays if name.startswith("network."))
+    parts = [f"network.{index}.{part}" for index in range(len(widths)) for part in ("weights", "bias")]
+    expected = sorted([*parts, "network.final"]) if widths else []
+    if found != expected:
+        raise ValueError(f"a network of widths {widths} has the arrays {found}")
+    if not widths:
         return None
-    pairs = [(arrays[f"network.{index}.weights"], arrays[f"network.{index}.bias"]) for index in range(layers)]
-    return InvariantNetwork(shape, pairs, arrays["network.final"])
+    pairs = [(arrays[f"network.{index}.weights"], arrays[f"network.{index}.bias"]) for index in range(len(widths))]
+    network = InvariantNetwork(shape, pairs, arrays["network.final"])
+    if list(network.widths) != list(widths):
+        raise ValueError(f"a network of widths {widths} has layers of {list(network.widths)}")
+    return network

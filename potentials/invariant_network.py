@@ -71,7 +71,9 @@ class InvariantNetwork:
         for index, (weights, bias) in enumerate(self.layers):
             rows = kernel_features(self.shape, weights) if index == 0 else padded(weights, 1)
             layers.append((np.ascontiguousarray(padded(rows, 2)), np.ascontiguousarray(padded(bias, 1))))
-        skip = kernel_features(self.shape, linear_features(linear)[:, :, None])[:, :, 0]
+        weights = linear_features(linear)
+        missing = sum(feature_sizes(0, self.shape)[1:]) - weights.shape[1]  # of higher l than the linear part reads
+        skip = kernel_features(self.shape, np.pad(weights, ((0, 0), (0, missing)))[:, :, None])[:, :, 0]
         return np.ascontiguousarray(skip), layers, np.ascontiguousarray(padded(self.final, 1))
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from beadwise.driver.energy_plot import plot_energies, read_properties
-from beadwise.driver.examples import EXAMPLES, copy_shipped_input, example_of, is_shipped_input, shipped_inputs
+from beadwise.driver.examples import (
+    EXAMPLES,
+    copy_shipped_input,
+    example_of,
+    is_shipped_input,
+    model_for,
+    shipped_inputs,
+)
 from beadwise.driver.input_species import species_of_run
 from beadwise.driver.ipi_input import ForceSocket, InputError, read_ipi_input
 from beadwise.driver.progress import Rate, Tail, describe, duration
@@ -65,6 +72,17 @@ def test_shipped_input_runs(shipped_runs, name):
     if "polarizability" in read_ipi_input(folder.path / f"{name}.xml").want:
         rows = np.loadtxt(next(folder.path.glob(f"{name}.moments_*0")))
         assert rows.shape == (3, 3 + 9)
+
+
+def test_model_of_a_copy_and_its_restart(tmp_path):
+    copy = copy_shipped_input("ethanol_pimd", tmp_path)
+    assert model_for(copy) == "ethanol"
+    restart = copy.with_name("RESTART")
+    copy.rename(restart)
+    assert model_for(restart) == "ethanol"
+    assert model_for(copy_shipped_input("water", tmp_path)) == model_for(tmp_path / "none.xml") == "water"
+    (tmp_path / "ethanol_pimd.xml").write_text("<simulation/>")
+    assert model_for(tmp_path / "ethanol_pimd.xml") == "water"
 
 
 def test_shipped_structure():

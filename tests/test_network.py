@@ -1,5 +1,8 @@
 """Networks of invariants and groups of neighbours: against NumPy, finite differences and the symmetries of physics."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import twin
@@ -9,6 +12,8 @@ from beadwise.model.files import load, save
 from beadwise.potentials.invariant_network import InvariantNetwork, mean_network
 from beadwise.pyx.coupling import coupling
 from models import random_model, random_structure
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from scipy.spatial.transform import Rotation
 
 WANT = ("energy", "forces", "virial")
@@ -171,6 +176,45 @@ def test_parts_that_do_not_fit_are_refused(tmp_path):
         type(model)(
             model.numbers, model.l_max, model.radial, model.heads, model.repulsion, network=other, groups=model.groups
         )
+
+
+def damaged(tmp_path, change):
+    """A file of a model with a network, its description and arrays changed."""
+    save(case("two layers"), tmp_path / "model.safetensors")
+    with safe_open(str(tmp_path / "model.safetensors"), framework="numpy") as file:
+        description = json.loads(file.metadata()["beadwise"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}
+    change(description, arrays)
+    save_file(arrays, str(tmp_path / "model.safetensors"), metadata={"beadwise": json.dumps(description)})
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda description, arrays: description.pop("network"),
+        lambda description, arrays: description.update(network=[]),
+        lambda description, arrays: description.update(network=[7, 9]),
+        lambda description, arrays: description.pop("groups"),
+        lambda description, arrays: arrays.pop("network.1.bias"),
+        lambda description, arrays: arrays.update({"network.final": np.full((2, 3), np.inf)}),
+        lambda description, arrays: arrays.update({"network.0.weights": np.zeros((2, 4, 5))}),
+    ],
+)
+def test_a_damaged_network_is_refused(tmp_path, change):
+    with pytest.raises(ModelFileError):
+        load(damaged(tmp_path, change))
+
+
+def test_a_linear_part_of_lower_angular_momentum_is_padded():
+    model = random_model(3, l_max=3, hidden=(4,), heads=("energy",))
+    low = random_model(4, l_max=2, heads=("energy",)).heads["energy"]
+    padded = np.concatenate([low.weights, np.zeros((1, *low.weights.shape[1:]))])
+    full = type(low)(0, model.shape, low.offset, low.linear, padded)
+    atoms, energies = Batch.from_ase(random_structure(1)), []
+    for head in (low, full):
+        energies.append(replace(model, heads={"energy": head}).evaluate(atoms, ("energy",)).energy[0])
+    assert energies[0] == energies[1]
 
 
 @pytest.mark.parametrize("groups", [(0, 0, 1), (0, 1, 0), (0, 0, 0)])

@@ -97,6 +97,27 @@ def test_a_fit_learns_what_the_linear_part_cannot():
     assert force_error(fitted) < 0.4 * force_error(model)
 
 
+def test_features_that_never_varied_do_not_count_elsewhere():
+    truth = random_model(5, hidden=(4,), heads=("energy",))
+    model, alone = replace(truth, network=None), []
+    for seed in range(6):
+        atoms = random_structure(seed, molecules=1)
+        atoms.set_cell(np.eye(3) * 30.0)  # one oxygen, so that nothing between oxygens is ever seen
+        alone.append(Frame(atoms, {"energy": np.array(labelled(truth, atoms).get_potential_energy())}))
+    settings = NetworkSettings(hidden=[6], epochs=3, batch=2)
+    network = fit_network(model, alone, SETTINGS, settings).network
+    between_oxygens = model.shape.radial  # the first channel of the neighbour species O
+    assert np.all(network.layers[0][0][1, between_oxygens] == 0)
+    assert np.isfinite(network.layers[0][0]).all() and np.any(network.layers[0][0][1, 0] != 0)
+
+
+def test_a_fit_that_diverges_is_refused():
+    model, training = random_model(5, heads=("energy",)), frames(random_model(5, hidden=(4,), heads=("energy",)), 2)
+    settings = NetworkSettings(hidden=[3], epochs=200, batch=1, learning_rate=1e30)
+    with pytest.raises(ConfigurationError, match="diverged"):
+        fit_network(model, training, SETTINGS, settings)
+
+
 def test_the_same_seed_gives_the_same_network():
     model, training = random_model(5, heads=("energy",)), frames(random_model(5, hidden=(4,), heads=("energy",)), 2)
     settings = NetworkSettings(hidden=[3], epochs=2, batch=1)

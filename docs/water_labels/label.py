@@ -135,6 +135,8 @@ def run(out, folders):
     todo = [
         a for f in folders for a in picked(Path(f)) if (a.info["kind"], a.info["snapshot"], a.info["bead"]) not in known
     ]
+    if not todo:
+        return
     committee = Committee(todo[0])
     for number, atoms in enumerate(todo):
         energy, forces, stress = committee.labels(atoms)

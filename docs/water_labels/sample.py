@@ -82,7 +82,8 @@ def rescaled(atoms, length):
 
 
 def main():
-    model, frames = Path(sys.argv[1]).resolve(), read(sys.argv[2], ":")
+    model, frames = sys.argv[1], read(sys.argv[2], ":")
+    model = str(Path(model).resolve()) if Path(model).exists() else model
     wanted, used = sys.argv[3:], set()
     for place, (density, temperature) in enumerate(RUNS):
         length = (len(frames[0]) / 3 * MOLAR_MASS / AVOGADRO / density) ** (1 / 3)
@@ -91,9 +92,9 @@ def main():
         used.add(start)
         name = run_name(density, temperature)
         folder = Path(f"run_{name}")
-        if (wanted and name not in wanted) or folder.exists():
+        if (wanted and name not in wanted) or (folder / "RESTART").exists():
             continue
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         atoms = rescaled(frames[start], length)
         atoms.arrays.pop("forces", None)
         write(folder / "start.xyz", atoms, format="extxyz")
