@@ -65,16 +65,26 @@ def plot(report: dict, path: Path) -> None:
         (report["microseconds_per_atom"][label][task], own["forces"]["root_mean_square_error"], label)
         for label, own in report["errors"].items()
     ]
-    for speed, error, label in points:
+    for place, (speed, error, label) in enumerate(sorted(points)):
+        left = place % 2 == 1  # so that neighbours do not write over each other
         network = "linear" not in label
         axes.plot(speed, error, "o" if network else "s", color="C0" if network else "C7", markersize=8)
-        axes.annotate(label, (speed, error), xytext=(8, 4), textcoords="offset points", fontsize=9)
+        axes.annotate(
+            label,
+            (speed, error),
+            xytext=(-8 if left else 8, -3),
+            textcoords="offset points",
+            fontsize=9,
+            ha="right" if left else "left",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        )
     axes.axhspan(*LABEL_SPREAD, color="C2", alpha=0.2, lw=0)
     axes.text(1.1, np.mean(LABEL_SPREAD), "spread of the committee that made the labels", va="center", fontsize=8)
     for name, speed in {"NEP": report["microseconds_per_atom"].get("NEP", {}).get(task), **OTHERS}.items():
         if speed:
             axes.axvline(speed, color="0.75", lw=0.8, zorder=0)
-            axes.text(speed, 1.5, f" {name}", rotation=90, va="bottom", ha="right", fontsize=8, color="0.4")
+            side = "left" if name == "SNAP" else "right"  # beside PACE
+            axes.text(speed, 1.0, f" {name} ", rotation=90, va="bottom", ha=side, fontsize=8, color="0.4")
     axes.set(xscale="log", xlim=(1, 60000), ylim=(0, 62))
     axes.set_xlabel("µs per atom, energy, forces and virial, one thread")
     axes.set_ylabel("root-mean-square force error, meV/Å")
