@@ -52,6 +52,8 @@ def check_model(model: Model) -> None:
     for name, received in (("radial", model.radial.coefficients.shape[:2]), ("repulsion", model.repulsion.onset.shape)):
         if received != (kinds, kinds):
             raise ModelFileError(f"{name} of a model is for {received} species; it must be for {(kinds, kinds)}")
+    if not (np.isfinite(model.radial.coefficients).all() and np.isfinite(model.repulsion.onset).all()):
+        raise ModelFileError("radial functions or repulsion of a model have numbers that are not finite")
     if model.threads < 1:
         raise ModelFileError(f"{model.threads} threads for a model; at least 1 is needed")
     if len(model.groups) != kinds or sorted(set(model.groups)) != list(range(max(model.groups) + 1)):

@@ -75,7 +75,7 @@ def load(name: str | Path, threads: int = 1) -> Model:
     description, arrays = read(path)
     try:
         return assemble(description, arrays, threads)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModelFileError(f"model file {path} cannot be used: {error}") from error
 
 

@@ -198,6 +198,8 @@ def damaged(tmp_path, change):
         lambda description, arrays: description.pop("groups"),
         lambda description, arrays: arrays.pop("network.1.bias"),
         lambda description, arrays: arrays.update({"network.final": np.full((2, 3), np.inf)}),
+        lambda description, arrays: description.update(heads=["energy"]),
+        lambda description, arrays: arrays.update({"radial.coefficients": arrays["radial.coefficients"] * np.nan}),
         lambda description, arrays: arrays.update({"network.0.weights": np.zeros((2, 4, 5))}),
     ],
 )
