@@ -24,7 +24,7 @@ def extension(name: str, depends: list[str]) -> Extension:
     return Extension(
         f"beadwise.pyx.{name}",
         [f"pyx/{name}.pyx"],
-        depends=[f"pyx/{header}" for header in depends],
+        depends=["pyx/core.pxi", *(f"pyx/{header}" for header in depends)],
         include_dirs=[numpy.get_include(), "pyx"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=["-std=c++17", "-Wno-psabi", *optimise, *openmp],
@@ -38,7 +38,7 @@ setup(
     package_dir={f"beadwise.{room}": room for room in ROOMS},
     package_data={
         "beadwise.inputs": ["*.xml", "*.xyz", "*.safetensors", "*.dat", "*.toml"],
-        "beadwise.pyx": ["*.hpp"],
+        "beadwise.pyx": ["*.hpp", "*.pxi"],
     },
     ext_modules=cythonize(
         [

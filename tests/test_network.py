@@ -9,6 +9,7 @@ import twin
 from beadwise.learning.averaging import mean_model
 from beadwise.model import Batch, ModelFileError
 from beadwise.model.files import load, save
+from beadwise.model.model import empty_head
 from beadwise.potentials.invariant_network import InvariantNetwork, mean_network
 from beadwise.pyx.coupling import coupling
 from models import random_model, random_structure
@@ -58,13 +59,7 @@ def energies_by_formula(model, atoms):
 @pytest.mark.parametrize("name", CASES)
 def test_energy_equals_the_formula(name):
     model, atoms = case(name), random_structure(3, molecules=3)
-    bare = random_model(heads=(), **{key: value for key, value in CASES[name].items() if key != "hidden"})
-    bare.heads = {"energy": model.head("energy")}
-    bare.heads["energy"] = type(bare.heads["energy"])(
-        0,
-        model.shape,
-        *(np.zeros_like(getattr(model.heads["energy"], part)) for part in ("offset", "linear", "weights")),
-    )
+    bare = replace(model, network=None, heads={"energy": empty_head(0, model.shape)})
     repulsion = bare.evaluate(Batch.from_ase(atoms), ("energy",)).energy[0]
     answer = model.evaluate(Batch.from_ase(atoms), WANT)
     np.testing.assert_allclose(answer.energy[0] - repulsion, energies_by_formula(model, atoms).sum(), rtol=1e-12)
