@@ -12,7 +12,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-ROOMS = ["pyx", "model", "potentials", "properties", "learning", "driver", "inputs"]
+ROOMS = ["pyx", "model", "potentials", "properties", "learning", "spectra", "driver", "inputs"]
 DEBUG = os.environ.get("BEADWISE_DEBUG") == "1"
 CAN_USE_OPENMP = sys.platform.startswith("linux")
 

@@ -1,0 +1,24 @@
+"""Time correlation functions and the spectra made from them: infrared, Raman, sum-frequency, density of states.
+
+Knows time series, not models: series come in e·Å, Å³, Å and fs, spectra come out in cm⁻¹, with standard errors.
+"""
+
+from .conditions import Conditions
+from .correlation import Correlation
+from .errors import NotComputedError, SeriesError
+from .estimate import Estimate, estimate, jackknife
+from .spectrum import Column, Spectrum
+from .window import Window
+
+__all__ = [
+    "Column",
+    "Conditions",
+    "Correlation",
+    "Estimate",
+    "NotComputedError",
+    "SeriesError",
+    "Spectrum",
+    "Window",
+    "estimate",
+    "jackknife",
+]

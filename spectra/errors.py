@@ -1,0 +1,11 @@
+"""What can be wrong with a series or with what is asked of it."""
+
+from __future__ import annotations
+
+
+class SeriesError(ValueError):
+    """A time series, or its description, that no spectrum can be made from."""
+
+
+class NotComputedError(RuntimeError):
+    """A result that was read before anything was computed."""

@@ -1,0 +1,160 @@
+"""Infrared absorption from the flux of the dipole."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import constants
+from scipy.integrate import trapezoid
+
+from .conditions import Conditions
+from .estimate import Estimate, jackknife
+from .flux import transfer_of_difference
+from .kramers_kronig import real_permittivity, refractive_index
+from .spectrum import Column, Spectrum, notes_of
+from .transform import even_transform, wavenumbers
+from .units import (
+    ANGSTROM,
+    ELEMENTARY_CHARGE,
+    FEMTOSECOND,
+    SPEED_OF_LIGHT,
+    VACUUM_PERMITTIVITY,
+    thermal_energy,
+)
+from .window import Window
+
+WATER_OPTICAL_PERMITTIVITY = 1.77  # the square of the refractive index of water in visible light
+
+
+def absorption(
+    flux: np.ndarray,
+    conditions: Conditions,
+    window: Window,
+    wavenumber: np.ndarray,
+    is_difference: bool = True,
+) -> np.ndarray:
+    """n(ω)α(ω), refractive index times Napierian absorption coefficient.
+
+    n(ω)α(ω) = β/(6 ε0 c V) ∫ e^{−iωt} ⟨Ṁ(0)·Ṁ(t)⟩ dt (Habershon, Fanourgakis, Manolopoulos, J. Chem. Phys. 129, 074501
+    (2008)), with the classical or Kubo-transformed correlation function: no further factor is needed.
+
+    Parameters
+    ----------
+    flux : ndarray of float64, shape (…, lags + 1)
+        ⟨Ṁ(0)·Ṁ(t)⟩ in (e·Å/fs)².
+    conditions : Conditions
+    window : Window
+    wavenumber : ndarray of float64, shape (frequencies,)
+        In cm⁻¹.
+    is_difference : bool
+        Whether the flux is a central difference, whose transfer function is divided out.
+
+    Returns
+    -------
+    ndarray of float64, shape (…, frequencies)
+        In cm⁻¹.
+    """
+    transform = even_transform(flux, conditions.timestep, window, wavenumber)
+    if is_difference:
+        transform = transform / transfer_of_difference(wavenumber, conditions.timestep) ** 2
+    transform_in_si = transform * (ELEMENTARY_CHARGE * ANGSTROM / FEMTOSECOND) ** 2 * FEMTOSECOND
+    speed_of_light = SPEED_OF_LIGHT / FEMTOSECOND  # in cm/s, which makes cm⁻¹ of the result
+    prefactor = 6 * VACUUM_PERMITTIVITY * speed_of_light * conditions.volume * ANGSTROM**3
+    return transform_in_si / (prefactor * thermal_energy(conditions.temperature))
+
+
+def permittivity(
+    absorption: np.ndarray, wavenumber: np.ndarray, optical_permittivity: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Real and imaginary part of ε(ω): ε'' = c nα/ω, and ε' from it by Kramers–Kronig.
+
+    Parameters
+    ----------
+    absorption : ndarray of float64, shape (…, frequencies)
+        nα in cm⁻¹.
+    wavenumber : ndarray of float64, shape (frequencies,)
+        In cm⁻¹, equally spaced from 0.
+    optical_permittivity : float
+        ε∞.
+    """
+    imaginary = np.zeros_like(absorption)
+    imaginary[..., 1:] = absorption[..., 1:] / (2 * np.pi * wavenumber[1:])
+    return real_permittivity(imaginary, optical_permittivity), imaginary
+
+
+def infrared_spectrum(
+    flux: Estimate,
+    conditions: Conditions,
+    window: Window,
+    wavenumber: np.ndarray | None = None,
+    is_difference: bool = True,
+    optical_permittivity: float = WATER_OPTICAL_PERMITTIVITY,
+) -> Spectrum:
+    """Infrared spectrum with standard errors.
+
+    Parameters
+    ----------
+    flux : Estimate
+        ⟨Ṁ(0)·Ṁ(t)⟩ in (e·Å/fs)².
+    conditions : Conditions
+    window : Window
+    wavenumber : ndarray of float64, optional
+        In cm⁻¹, equally spaced from 0; up to 5000 cm⁻¹ by default.
+    is_difference : bool
+        Whether the flux is a central difference.
+    optical_permittivity : float
+        ε∞, which the absorption coefficient alone needs.
+
+    Returns
+    -------
+    Spectrum
+        ``n_alpha`` and ``alpha`` in cm⁻¹, and ``refractive_index``.
+    """
+    grid = wavenumbers(conditions.timestep) if wavenumber is None else wavenumber
+
+    def columns(values: np.ndarray) -> np.ndarray:
+        n_alpha = absorption(values, conditions, window, grid, is_difference)
+        index = refractive_index(*permittivity(n_alpha, grid, optical_permittivity))
+        total = np.broadcast_to(trapezoid(n_alpha, grid, axis=-1)[..., None], n_alpha.shape)
+        return np.stack([n_alpha, n_alpha / index, index, total], axis=-2)
+
+    values, errors = jackknife(columns, flux)
+    notes = notes_of(conditions, window, flux)
+    notes["flux"] = "central difference of the dipole, its transfer function divided out"
+    if not is_difference:
+        notes["flux"] = "Born effective charges times velocities"
+    notes["sum rule"] = (
+        f"integral of n alpha from 0 to {grid[-1]:.0f} cm^-1 is {values[3, 0]:.5g} +- {errors[3, 0]:.2g} cm^-2, "
+        f"of fixed charges it would be {charge_density(values[3, 0], conditions.volume):.4g} e^2/Da in the cell"
+    )
+    notes["optical permittivity"] = f"{optical_permittivity:.4g}, for alpha and the refractive index only"
+    names = {"n_alpha": "cm^-1", "alpha": "cm^-1", "refractive_index": ""}
+    data = {name: Column(values[k], errors[k], unit) for k, (name, unit) in enumerate(names.items())}
+    return Spectrum("ir", "Infrared absorption, n(w) alpha(w)", grid, data, notes)
+
+
+def sum_rule(charges: np.ndarray, masses: np.ndarray, volume: float) -> float:
+    """∫_0^∞ nα dν̃ = Σ q²/m/(4 ε0 c² V) in cm⁻², exact for fixed linear charges in classical, RPMD and TRPMD dynamics.
+
+    The transform at t = 0 with ⟨v²⟩ = 3kT/m, as the centroid's velocity has it too.
+
+    Parameters
+    ----------
+    charges : ndarray of float64, shape (atoms,)
+        In e.
+    masses : ndarray of float64, shape (atoms,)
+        In Da.
+    volume : float
+        In Å³.
+    """
+    return float(np.sum(np.square(charges) / masses)) * _sum_rule_unit(volume)
+
+
+def charge_density(integral: float, volume: float) -> float:
+    """Σ q²/m in e²/Da that would give an integral of nα, in cm⁻²; the inverse of `sum_rule`."""
+    return integral / _sum_rule_unit(volume)
+
+
+def _sum_rule_unit(volume: float) -> float:
+    per_mass = ELEMENTARY_CHARGE**2 / constants.atomic_mass
+    per_square_metre = per_mass / (4 * VACUUM_PERMITTIVITY * constants.c**2 * volume * ANGSTROM**3)
+    return per_square_metre / 100**2

@@ -1,0 +1,141 @@
+"""Pictures of spectra: error bands, and the positions that experiment gives as light marks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from .spectrum import Spectrum
+
+COLOURS = ("#1f5a92", "#c8641e", "#4a8c3f", "#8a4f9e")
+MARK_COLOUR = "0.72"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a spectrum.
+
+    Parameters
+    ----------
+    label : str
+        Of the vertical axis.
+    columns : dict of str to str
+        Columns that are drawn, and their names in the legend.
+    """
+
+    label: str
+    columns: dict[str, str]
+
+
+PANELS = {
+    "ir": [Panel("n(ω) α(ω) / cm⁻¹", {"n_alpha": ""})],
+    "raman": [
+        Panel("reduced Raman / Å⁶ fs", {"parallel": "parallel (VV)", "perpendicular": "perpendicular (VH)"}),
+        Panel("reduced Raman / Å⁶ fs", {"isotropic": "isotropic", "anisotropic": "anisotropic"}),
+    ],
+    "sfg": [
+        Panel("Im χ$_{ssp}$ / 10⁻²² m² V⁻¹", {"near_imaginary": "with near neighbours", "self_imaginary": "self"}),
+        Panel("|χ$_{ssp}$|² / 10⁻⁴⁴ m⁴ V⁻²", {"near_squared": "with near neighbours", "self_squared": "self"}),
+    ],
+    "dos": [Panel("density of states / cm", {"total": "total"})],
+}
+
+
+def plot_spectra(
+    spectra: Mapping[str, Spectrum],
+    image: Path,
+    marks: Sequence[float] = (),
+    lowest: float = 0.0,
+    highest: float = 4200.0,
+    note: str = "",
+) -> None:
+    """Draw one spectrum, or several of one kind for comparison, each panel with its error bands.
+
+    Parameters
+    ----------
+    spectra : mapping of str to Spectrum
+        By the name in the legend.
+    image : Path
+        The PNG to write; it is replaced at once, so that a viewer never sees half of it.
+    marks : sequence of float
+        Experimental positions in cm⁻¹.
+    lowest, highest : float
+        Range of the wavenumber in cm⁻¹.
+    note : str
+        A line below the picture; by default dynamics, window and errors of the first spectrum.
+    """
+    first = next(iter(spectra.values()))
+    panels = _panels_of(first)
+    figure = Figure(figsize=(8.0, 0.9 + 2.9 * len(panels)), layout="constrained")
+    FigureCanvasAgg(figure)
+    all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, panel in zip(all_axes, panels, strict=True):
+        _draw_panel(axes, panel, spectra, lowest, highest)
+        _draw_marks(axes, marks, lowest, highest)
+    all_axes[0].set_title(first.title, loc="left", fontsize=11)
+    all_axes[-1].set_xlabel("wavenumber / cm⁻¹")
+    figure.supxlabel(note or _note_of(first), fontsize=7.5, color="0.35")
+    temporary = image.with_name(f".{image.name}")
+    figure.savefig(temporary, format="png", dpi=140)
+    os.replace(temporary, image)
+
+
+def _panels_of(spectrum: Spectrum) -> list[Panel]:
+    if spectrum.kind != "dos":
+        return PANELS[spectrum.kind]
+    return [Panel("density of states / cm", {name: name for name in spectrum.columns})]
+
+
+def _note_of(spectrum: Spectrum) -> str:
+    notes = spectrum.notes
+    parts = [notes.get("dynamics", ""), notes.get("data", "")]
+    return "; ".join(filter(None, parts)) + f"\nwindow: {notes.get('window', '')}; {notes.get('standard errors', '')}"
+
+
+def _draw_panel(axes: Axes, panel: Panel, spectra: Mapping[str, Spectrum], lowest: float, highest: float) -> None:
+    tallest, deepest = 0.0, 0.0
+    lines = [(label, spectrum, *item) for label, spectrum in spectra.items() for item in panel.columns.items()]
+    for colour, (label, spectrum, name, legend) in zip(np.resize(COLOURS, len(lines)), lines, strict=True):
+        column = spectrum[name]
+        inside = (spectrum.wavenumber >= lowest) & (spectrum.wavenumber <= highest)
+        x, y, error = (array[inside] for array in (spectrum.wavenumber, column.values, column.standard_error))
+        text = ", ".join(filter(None, [label if len(spectra) > 1 else "", legend]))
+        axes.plot(x, y, color=colour, linewidth=1.2, label=text or None, zorder=3)
+        axes.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0, zorder=2)
+        settled = y[x > max(lowest, 100.0)]  # what rises at ω = 0 would dwarf the rest
+        tallest, deepest = max(tallest, np.nanmax(settled, initial=0.0)), min(deepest, np.nanmin(settled, initial=0.0))
+    axes.set_ylabel(panel.label)
+    axes.set_xlim(lowest, highest)
+    span = max(tallest - deepest, 1e-300)
+    axes.set_ylim(deepest - 0.1 * span if deepest < -0.02 * span else 0.0, tallest + 0.15 * span)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.93", linewidth=0.6)
+    if deepest < 0:
+        axes.axhline(0.0, color="0.6", linewidth=0.7, zorder=1)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="upper left", fontsize=8.5, frameon=False)
+
+
+def _draw_marks(axes: Axes, marks: Sequence[float], lowest: float, highest: float) -> None:
+    inside = [mark for mark in marks if lowest <= mark <= highest]
+    for mark in inside:
+        axes.axvline(mark, color=MARK_COLOUR, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+        axes.annotate(
+            f"{mark:.0f}",
+            (mark, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, -2),
+            textcoords="offset points",
+            va="top",
+            fontsize=7,
+            color="0.55",
+        )
+    if inside:
+        axes.plot([], [], color=MARK_COLOUR, linestyle=(0, (4, 3)), linewidth=0.9, label="experiment, position")

@@ -1,0 +1,229 @@
+"""From the samples of a trajectory, as they come in, to the correlation functions that its spectra need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from .conditions import Conditions
+from .correlation import Correlation
+from .errors import SeriesError
+from .estimate import estimate
+from .flux import Overlap, central_difference
+from .infrared import WATER_OPTICAL_PERMITTIVITY, infrared_spectrum
+from .raman import LASER, invariants, raman_spectrum
+from .spectrum import Spectrum
+from .sum_frequency import FACES, TERMS, Slab, sum_frequency_spectrum, weighted_fluxes
+from .window import Window
+
+
+class Recorder(Protocol):
+    """What takes the samples of one trajectory.
+
+    Memory is bounded: it holds sums for a bounded number of blocks, and the samples of the last window.
+    """
+
+    needs: ClassVar[tuple[str, ...]]
+
+    def add(self, samples: Mapping[str, np.ndarray]) -> None:
+        """Add the next samples of each series in `needs`, means over the beads."""
+        ...
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that has been recorded, as arrays that ``numpy.savez`` stores."""
+        ...
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was taken."""
+        ...
+
+
+class FluxRecorder:
+    """Correlates central differences; what is correlated is said by its subclasses.
+
+    Parameters
+    ----------
+    timestep : float
+        Between samples, in fs.
+    window : Window
+        The correlation functions reach as far as it does.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, timestep: float, window: Window, names: Sequence[str]):
+        self.timestep = timestep
+        self.correlations = {name: Correlation(window.lags(timestep)) for name in names}
+        self._overlap = Overlap()
+
+    @property
+    def samples(self) -> int:
+        """Fluxes recorded."""
+        return next(iter(self.correlations.values())).samples
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that has been recorded, as arrays that ``numpy.savez`` stores."""
+        arrays = {"kept": self._overlap.state()}
+        for name, correlation in self.correlations.items():
+            arrays |= {f"{name}.{key}": array for key, array in correlation.state().items()}
+        return arrays
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was taken."""
+        self._overlap.restore(state["kept"])
+        for name in self.correlations:
+            own = {key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(f"{name}.")}
+            self.correlations[name] = Correlation.from_state(own)
+
+    def _correlate(self, name: str, first: np.ndarray, second: np.ndarray | None = None) -> None:
+        if len(first):
+            self.correlations[name].compute(first, second, reset=False)
+
+
+class InfraredRecorder(FluxRecorder):
+    """⟨Ṁ(0)·Ṁ(t)⟩ from ``dipole``, shape (samples, 3) in e·Å."""
+
+    needs = ("dipole",)
+
+    def __init__(self, timestep: float, window: Window):
+        super().__init__(timestep, window, ["dipole"])
+
+    def add(self, samples: Mapping[str, np.ndarray]) -> None:
+        """Add the next samples."""
+        dipole = _checked(samples, "dipole", (3,))
+        self._correlate("dipole", central_difference(self._overlap.extend(dipole), self.timestep))
+
+
+class RamanRecorder(FluxRecorder):
+    """Isotropic and anisotropic correlations from ``polarizability``, shape (samples, 3, 3) in Å³."""
+
+    needs = ("polarizability",)
+
+    def __init__(self, timestep: float, window: Window):
+        super().__init__(timestep, window, ["isotropic", "anisotropic"])
+
+    def add(self, samples: Mapping[str, np.ndarray]) -> None:
+        """Add the next samples."""
+        polarizability = _checked(samples, "polarizability", (3, 3))
+        flux = central_difference(self._overlap.extend(polarizability), self.timestep)
+        isotropic, anisotropic = invariants(flux)
+        self._correlate("isotropic", isotropic)
+        self._correlate("anisotropic", anisotropic)
+
+
+class SumFrequencyRecorder(FluxRecorder):
+    """Correlations of both faces of a slab from dipoles, polarizabilities and positions of its molecules.
+
+    ``molecular_dipole`` (samples, molecules, 3) in e·Å, ``molecular_polarizability`` (samples, molecules, 3, 3) in Å³
+    and ``molecular_position`` (samples, molecules, 3) in Å.
+    """
+
+    needs = ("molecular_dipole", "molecular_polarizability", "molecular_position")
+
+    def __init__(self, timestep: float, window: Window, slab: Slab):
+        self.slab = slab
+        super().__init__(timestep, window, [f"{face} {term}" for face in FACES for term in TERMS])
+
+    def add(self, samples: Mapping[str, np.ndarray]) -> None:
+        """Add the next samples."""
+        molecules = np.shape(samples[self.needs[0]])[1]
+        shapes = ((molecules, 3), (molecules, 3, 3), (molecules, 3))
+        series = [_checked(samples, name, shape) for name, shape in zip(self.needs, shapes, strict=True)]
+        joined = self._overlap.extend(np.concatenate([one.reshape(*one.shape[:2], -1) for one in series], axis=2))
+        if len(joined) < 3:
+            return
+        flux = central_difference(joined[..., :12], self.timestep)
+        tensors = flux[..., 3:].reshape(*flux.shape[:2], 3, 3)
+        fluxes = weighted_fluxes(flux[..., :3], tensors, joined[1:-1, :, 12:], self.slab)
+        for (face, term), (earlier, later) in fluxes.items():
+            self._correlate(f"{face} {term}", earlier, later)
+
+
+def _checked(samples: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    if name not in samples:
+        raise SeriesError(f"{name} is missing; what was given is {', '.join(samples)}")
+    array = np.asarray(samples[name], dtype=np.float64)
+    if array.shape[1:] != shape:
+        raise SeriesError(f"{name} has the shape {array.shape}; expected (samples, {', '.join(map(str, shape))})")
+    return array
+
+
+RECORDERS = {"ir": InfraredRecorder, "raman": RamanRecorder, "sfg": SumFrequencyRecorder}
+KINDS = tuple(RECORDERS)
+
+
+def make_recorder(kind: str, timestep: float, window: Window, slab: Slab | None = None) -> FluxRecorder:
+    """Make the recorder of one kind of spectrum.
+
+    Parameters
+    ----------
+    kind : str
+        ``ir``, ``raman`` or ``sfg``.
+    timestep : float
+        Between samples, in fs.
+    window : Window
+    slab : Slab, optional
+        For ``sfg``.
+
+    Raises
+    ------
+    SeriesError
+        If the kind is unknown, or ``sfg`` is asked for without a slab.
+    """
+    if kind == "sfg":
+        if slab is None:
+            raise SeriesError("a sum-frequency spectrum needs a slab: its cell, with the normal along z")
+        return SumFrequencyRecorder(timestep, window, slab)
+    if kind not in RECORDERS:
+        raise SeriesError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(RECORDERS)}")
+    return RECORDERS[kind](timestep, window)
+
+
+def spectrum_of(
+    recorders: Sequence[FluxRecorder],
+    conditions: Conditions,
+    window: Window,
+    wavenumber: np.ndarray | None = None,
+    optical_permittivity: float = WATER_OPTICAL_PERMITTIVITY,
+    laser: float = LASER,
+) -> Spectrum:
+    """Spectrum of what was recorded.
+
+    Parameters
+    ----------
+    recorders : sequence of FluxRecorder
+        Of the same kind, one for each trajectory.
+    conditions : Conditions
+    window : Window
+    wavenumber : ndarray of float64, optional
+        In cm⁻¹, equally spaced from 0; up to 5000 cm⁻¹ by default.
+    optical_permittivity : float
+        ε∞ for the absorption coefficient.
+    laser : float
+        For the Stokes intensity, in cm⁻¹.
+
+    Raises
+    ------
+    SeriesError
+        If there is no recorder.
+    NotComputedError
+        If one holds fewer than three samples.
+    """
+    if not recorders:
+        raise SeriesError("there is no trajectory; at least one is needed")
+    names = recorders[0].correlations
+    estimates = {name: estimate([recorder.correlations[name] for recorder in recorders]) for name in names}
+    first = recorders[0]
+    if isinstance(first, InfraredRecorder):
+        return infrared_spectrum(
+            estimates["dipole"], conditions, window, wavenumber, optical_permittivity=optical_permittivity
+        )
+    if isinstance(first, RamanRecorder):
+        return raman_spectrum(
+            estimates["isotropic"], estimates["anisotropic"], conditions, window, wavenumber, laser=laser
+        )
+    assert isinstance(first, SumFrequencyRecorder)
+    faces = {(face, term): estimates[f"{face} {term}"] for face in FACES for term in TERMS}
+    return sum_frequency_spectrum(faces, conditions, window, first.slab, wavenumber)
