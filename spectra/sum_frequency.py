@@ -82,10 +82,10 @@ def weighted_fluxes(
     """The series to correlate, μ̇_z at the earlier and α̇_xx at the later time, for every face and term.
 
     Fluxes of molecules are weighted with f(z), not dipoles: a weighted dipole would change as the molecule moves
-    through the slab.  With z → −z μ_z is odd and α_xx even, so that the lower face counts with the opposite sign.  α_xx is
-    averaged with α_yy.  The term ``self`` is of single molecules, ``near`` adds neighbours within a distance at the
-    earlier time (Ohto, Usui, Hasegawa, Bonn, Nagata, J. Chem. Phys. 143, 124702 (2015)), ``all`` is that of the whole
-    face.
+    through the slab.  With z → −z μ_z is odd and α_xx even, so that the lower face counts with the opposite sign.
+    α_xx is averaged with α_yy.  The term ``self`` is of single molecules, ``near`` adds neighbours within a distance at
+    the earlier time (Ohto, Usui, Hasegawa, Bonn, Nagata, J. Chem. Phys. 143, 124702 (2015)), ``all`` is that of the
+    whole face.
 
     Parameters
     ----------
