@@ -13,6 +13,10 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 ROOMS = ["pyx", "model", "potentials", "properties", "learning", "spectra", "driver", "inputs"]
+WATER_HEADERS = [
+    f"{name}.hpp"
+    for name in ("water", "water_instruction_set", "simd", "lattice", "screening", "waves", "ewald", "flexible_water")
+]
 DEBUG = os.environ.get("BEADWISE_DEBUG") == "1"
 CAN_USE_OPENMP = sys.platform.startswith("linux")
 
@@ -43,6 +47,8 @@ setup(
     ext_modules=cythonize(
         [
             extension("kernel", sorted(path.name for path in Path("pyx").glob("*.hpp"))),
+            extension("water", WATER_HEADERS),
+            extension("json_numbers", ["json_numbers.hpp"]),
         ],
         compiler_directives={
             "language_level": 3,

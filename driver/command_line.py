@@ -12,8 +12,10 @@ import click
 
 from ..model import PROPERTIES, BeadwiseError
 from .learning_commands import evaluate, fit, inspect
+from .spectra_commands import spectrum
 
 SHIPPED_INPUT = "water"
+LIVE_SPECTRA = ("ir", "raman", "sfg")
 
 
 class OneLineErrors(click.Group):
@@ -55,6 +57,7 @@ def main() -> None:
 main.add_command(fit)
 main.add_command(evaluate)
 main.add_command(inspect)
+main.add_command(spectrum)
 
 
 def parse_want(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -76,6 +79,19 @@ def parse_tcp(context: click.Context, parameter: click.Parameter, value: str | N
     if not host or not port.isdecimal():
         raise click.BadParameter(f"'{value}' is no TCP address; allowed is HOST:PORT")
     return host, int(port)
+
+
+def parse_spectra(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Split ``ir,raman`` and refuse unknown names; ``none`` is none."""
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if names == ("none",):
+        return ()
+    unknown = [name for name in names if name not in LIVE_SPECTRA]
+    if unknown or not names:
+        raise click.BadParameter(f"'{''.join(unknown[:1])}' is no spectrum; allowed are {','.join(LIVE_SPECTRA)}, none")
+    return names
 
 
 want_option = click.option(
@@ -107,7 +123,8 @@ def serve(
 ) -> None:
     """Answer an i-PI that was started by hand.
 
-    MODEL is a model file, the name of a shipped model such as `water`, or MODULE:ATTRIBUTE, an evaluator of your own.
+    MODEL is a model file, the potential `qtip4pf`, the name of a shipped model such as `water`, or MODULE:ATTRIBUTE, an
+    evaluator of your own.
     The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.
     """
     from .checks import ALWAYS_SENT, check_species, wanted_properties
@@ -140,18 +157,33 @@ def serve(
     "models",
     multiple=True,
     metavar="MODEL",
-    help="Model file, name of a shipped model, or MODULE:ATTRIBUTE  [default: that of a shipped input, else water].  "
-    "FORCEFIELD=MODEL serves one <ffsocket> of several; may be repeated.",
+    help="Model file, qtip4pf, name of a shipped model, or MODULE:ATTRIBUTE  [default: that of a shipped input, else "
+    "water].  FORCEFIELD=MODEL serves one <ffsocket> of several; may be repeated.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Servers per <ffsocket>.")
 @threads_option
 @want_option
+@click.option(
+    "--spectrum",
+    "spectra",
+    callback=parse_spectra,
+    metavar="KINDS",
+    help="Spectra that are kept current as CSV and PNG: ir, raman, sfg, comma separated, or none  [default: those of a "
+    "shipped input].",
+)
+@click.option(
+    "--window",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Length of the spectra's window in fs  [default: a quarter of the run, at most 1000].",
+)
 def run(
     source: Path | None,
     models: tuple[str, ...],
     workers: int,
     threads: int | None,
     want: tuple[str, ...] | None,
+    spectra: tuple[str, ...] | None,
+    window: float | None,
 ) -> None:
     """Run i-PI and its servers together.
 
@@ -161,8 +193,9 @@ def run(
     """
     from rich.console import Console
 
-    from .examples import copy_shipped_input, is_shipped_input, model_for
+    from .examples import copy_shipped_input, example_for, is_shipped_input
     from .launch import run as launch
+    from .live_spectra import possible_kinds
     from .plan import Plan, RunError
     from .progress import say
 
@@ -173,14 +206,16 @@ def run(
         source = copy_shipped_input(source.name, folder)
         say(console, f"copied the shipped input to {source}")
         folder, source = source.parent, Path(source.name)
-    default_model = model_for(folder / source)
+    example = example_for(folder / source)
     plan = Plan(
         source=source,
         folder=folder,
-        models=parse_models(models, default_model),
+        models=parse_models(models, example.model),
         workers=workers,
         threads=threads or max(1, usable_cores() // workers),
         want=want,
+        spectra=possible_kinds(example.spectra, folder / source) if spectra is None else spectra,
+        window=window,
     )
     try:
         launch(plan, console)

@@ -1,13 +1,17 @@
-"""What answers: a model file, a shipped model, or a Python evaluator of the user's own."""
+"""What answers: a model file, a potential that is built in, a shipped model, or an evaluator of the user's own."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ..model import BeadwiseError, Evaluator, load
+from ..model.qtip4pf import QTip4pF
+
+BUILT_IN: dict[str, Callable[[int], Evaluator]] = {"qtip4pf": lambda threads: QTip4pF(threads=threads)}
 
 
 class EvaluatorError(BeadwiseError, ValueError):
@@ -20,10 +24,11 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     Parameters
     ----------
     name : str
-        A model file, the name of a shipped model, or ``package.module:attribute``.  The attribute is an evaluator or
-        a function without arguments that makes one; modules are looked for in the current folder, too.
+        A model file, a potential out of `BUILT_IN`, the name of a shipped model, or ``package.module:attribute``, in
+        this order: a file called ``qtip4pf`` is a model file.  The attribute is an evaluator or a function without
+        arguments that makes one; modules are looked for in the current folder, too.
     threads : int
-        Threads for an evaluation by a model; an evaluator of the user's own sees to its threads itself.
+        Threads for an evaluation; an evaluator of the user's own sees to its threads itself.
 
     Raises
     ------
@@ -34,6 +39,8 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     """
     if ":" in name and not Path(name).exists():
         return _python_evaluator(*name.split(":", maxsplit=1))
+    if name in BUILT_IN and not Path(name).is_file():
+        return BUILT_IN[name](threads)
     return load(name, threads)
 
 
@@ -45,7 +52,8 @@ def _python_evaluator(module_name: str, attribute: str) -> Evaluator:
     except (ImportError, AttributeError, ValueError) as error:
         raise EvaluatorError(
             f"cannot import the evaluator '{module_name}:{attribute}' ({error}); "
-            "allowed are a model file, the name of a shipped model, and MODULE:ATTRIBUTE"
+            f"allowed are a model file, a potential out of {list(BUILT_IN)}, the name of a shipped model, "
+            "and MODULE:ATTRIBUTE"
         ) from error
     evaluator = found if _is_evaluator(found) else found() if callable(found) else None
     if not _is_evaluator(evaluator):

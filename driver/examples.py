@@ -16,14 +16,21 @@ INPUTS = "beadwise.inputs"
 
 @dataclass(frozen=True)
 class Example:
-    """What a shipped input starts from, and the shipped model that answers for it."""
+    """What a shipped input starts from, the shipped model that answers for it, and the spectra that it shows."""
 
     structure: str
     model: str
+    spectra: tuple[str, ...] = ()
 
 
 WATER = Example("water_64.xyz", "water")
-EXAMPLES = {"ethanol_pimd": Example("ethanol.xyz", "ethanol")}  # all others are liquid water
+INFRARED_AND_RAMAN = Example("water_64.xyz", "water", ("ir", "raman"))
+EXAMPLES = {  # all others are liquid water
+    "water": INFRARED_AND_RAMAN,
+    "trpmd": INFRARED_AND_RAMAN,
+    "ethanol_pimd": Example("ethanol.xyz", "ethanol"),
+    "slab": Example("water_slab_128.xyz", "water", ("sfg",)),
+}
 
 
 def shipped_inputs() -> list[str]:
@@ -36,16 +43,16 @@ def example_of(name: str) -> Example:
     return EXAMPLES.get(name, WATER)
 
 
-def model_for(source: Path) -> str:
-    """The shipped model for an input: that of the example it was copied from, or whose RESTART it is, else water.
+def example_for(source: Path) -> Example:
+    """The example that an input was copied from, or whose RESTART it is; liquid water for any other input.
 
     Copies and RESTARTs of an example are told by the prefix of their output.
     """
     try:
         prefix = re.search(r"<output[^>]*prefix\s*=\s*['\"]([^'\"]+)", source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
-        return WATER.model  # what is wrong with the file is said by what reads it
-    return example_of(prefix.group(1)).model if prefix else WATER.model
+        return WATER  # what is wrong with the file is said by what reads it
+    return example_of(prefix.group(1)) if prefix else WATER
 
 
 def is_shipped_input(source: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ PROPERTY_OF_EXTRA = {
     "polarizability": "polarizability",
     "BEC": "born_charges",
     "polarizability_derivatives": "polarizability_derivatives",
+    "molecular_dipole": "molecular_dipole",
+    "molecular_polarizability": "molecular_polarizability",
+    "molecular_position": "molecular_position",
 }
 
 
@@ -63,6 +67,34 @@ class ForceSocket:
 
 
 @dataclass(frozen=True)
+class ExtrasOutput:
+    """Extras that i-PI writes, one file for each bead.
+
+    Parameters
+    ----------
+    name : str
+        Of the files, without the number of the bead.
+    extras : tuple of str
+        What stands in a record, in this order.
+    stride : int
+        Steps between records.
+    only_bead : int or None
+        The one bead that is written; None for all.
+    """
+
+    name: str
+    extras: tuple[str, ...]
+    stride: int
+    only_bead: int | None
+
+    def files(self, beads: int) -> list[str]:
+        """Names of the files, in the order of the beads, with as many digits as i-PI gives them."""
+        digits = 1 + int(math.log10(beads))
+        numbers = range(beads) if self.only_bead is None else [self.only_bead]
+        return [f"{self.name}_{number:0{digits}d}" for number in numbers]
+
+
+@dataclass(frozen=True)
 class IpiInput:
     """What a run needs to know of its input.
 
@@ -78,6 +110,8 @@ class IpiInput:
         Properties to serve: energy, forces and virial, and those that the outputs or the dynamics ask for.
     property_files : tuple of str
         Names of i-PI's property outputs.
+    extras_outputs : tuple of ExtrasOutput
+        Its outputs of extras.
     """
 
     sockets: tuple[ForceSocket, ...]
@@ -86,6 +120,7 @@ class IpiInput:
     prefix: str
     want: tuple[str, ...]
     property_files: tuple[str, ...]
+    extras_outputs: tuple[ExtrasOutput, ...] = ()
 
 
 def read_ipi_input(path: Path) -> IpiInput:
@@ -110,7 +145,8 @@ def read_ipi_input(path: Path) -> IpiInput:
         total_steps=_integer(root, "total_steps", 1000),
         prefix=prefix,
         want=_wanted_properties(root),
-        property_files=tuple(_property_files(root, prefix)),
+        property_files=tuple(_property_files(root)),
+        extras_outputs=tuple(_extras_outputs(root)),
     )
 
 
@@ -186,10 +222,26 @@ def _wanted_properties(root: ElementTree.Element) -> tuple[str, ...]:
     return (*ALWAYS_SENT, *(name for extra, name in PROPERTY_OF_EXTRA.items() if extra in extras))
 
 
-def _property_files(root: ElementTree.Element, prefix: str) -> Iterator[str]:
-    system = root.find("system")
+def output_name(root: ElementTree.Element, name: str) -> str:
+    """Name of an output file as i-PI writes it, with the prefixes of the run and of its system."""
+    output, system = root.find("output"), root.find("system")
+    prefix = "i-pi" if output is None else output.get("prefix", "i-pi")
     system_prefix = "" if system is None else system.get("prefix", "")
+    name = f"{prefix}.{name}" if prefix else name
+    return f"{system_prefix}_{name}" if system_prefix else name
+
+
+def _property_files(root: ElementTree.Element) -> Iterator[str]:
     for element in root.iterfind("output/properties"):
-        name = element.get("filename", "out")
-        name = f"{prefix}.{name}" if prefix else name
-        yield f"{system_prefix}_{name}" if system_prefix else name
+        yield output_name(root, element.get("filename", "out"))
+
+
+def _extras_outputs(root: ElementTree.Element) -> Iterator[ExtrasOutput]:
+    for element in root.iterfind("output/trajectory"):
+        if (element.text or "").strip() == "extras":
+            yield ExtrasOutput(
+                name=output_name(root, element.get("filename", "traj")),
+                extras=tuple(words(element.get("extra_type"))),
+                stride=int(element.get("stride", "1")),
+                only_bead=int(element.get("bead", "-1")) if int(element.get("bead", "-1")) >= 0 else None,
+            )

@@ -10,8 +10,10 @@ from rich.console import Console
 
 from .addresses import make_free, remove_leftover
 from .ipi_input import InputError, IpiInput, read_ipi_input
+from .live_spectra import LiveSpectra
 from .plan import Plan
 from .progress import say
+from .run_conditions import read_run_conditions
 from .server_processes import start_servers
 from .supervision import Supervision
 
@@ -35,12 +37,16 @@ def run(plan: Plan, console: Console) -> None:
     """
     simulation = read_ipi_input(plan.folder / plan.source)
     _check(simulation, plan)
+    spectra = None
+    if plan.spectra:
+        conditions = read_run_conditions(plan.folder / plan.source)
+        spectra = LiveSpectra(plan.spectra, simulation, conditions, plan.folder, plan.window)
     for address in simulation.sockets:
         make_free(address, lambda line: say(console, line))
     with _stop_requests() as stop_requests, ExitStack() as stack:
         stack.callback(_remove_leftovers, simulation)
         servers = start_servers(simulation, plan, stack, stop_requests)
-        Supervision(simulation, plan, console, servers, stop_requests).run(stack)
+        Supervision(simulation, plan, console, servers, stop_requests, spectra).run(stack)
 
 
 def _check(simulation: IpiInput, plan: Plan) -> None:

@@ -31,6 +31,10 @@ class Plan:
         Threads of each server.
     want : tuple of str or None
         Properties to serve; None to serve those that the input asks for.
+    spectra : tuple of str
+        Kinds of spectra that are kept current.
+    window : float or None
+        Length of their window in fs; None for one that suits the length of the run.
     """
 
     source: Path
@@ -39,6 +43,8 @@ class Plan:
     workers: int = 1
     threads: int = 1
     want: tuple[str, ...] | None = None
+    spectra: tuple[str, ...] = ()
+    window: float | None = None
 
     def model_of(self, address: ForceSocket) -> str:
         """MODEL that serves one ffsocket."""

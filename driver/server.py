@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-from ase.data import atomic_numbers, chemical_symbols
-from ase.symbols import string2symbols
+from ase.data import chemical_symbols
 
 from ..model import Batch, Evaluator, Response, StructureError
+from ..model.molecules import repeating_unit as unit_of_metadata
 from . import protocol
 from .checks import ALWAYS_SENT, check_atoms, check_cells, check_finite, check_species, wanted_properties
 from .extras import encode_extras
@@ -210,10 +210,9 @@ class Conversation:
         self._reply = self._evaluated = None
 
 
-def repeating_unit(evaluator: Evaluator) -> list[int] | None:
+def repeating_unit(evaluator: Evaluator) -> tuple[int, ...] | None:
     """Atomic numbers of the molecule that a model was made for; None if it does not name one."""
-    formula = getattr(evaluator, "metadata", {}).get("repeating_unit")
-    return None if formula is None else [atomic_numbers[symbol] for symbol in string2symbols(formula)]
+    return unit_of_metadata(getattr(evaluator, "metadata", None))
 
 
 def count_distinct(cells: np.ndarray, positions: np.ndarray) -> int:

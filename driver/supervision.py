@@ -13,8 +13,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..spectra import SeriesError
 from . import processes
 from .ipi_input import InputError, IpiInput, read_ipi_input
+from .live_spectra import LiveSpectra
 from .plan import Plan, RunError
 from .progress import ProgressDisplay, StepReader, duration, say
 from .server_processes import Server, find_failed, raise_failure
@@ -43,16 +45,25 @@ class Supervision:
         They are ready and wait for i-PI.
     stop_requests : list of int
         Signals received so far; the first stops i-PI softly, a second one skips the patience.
+    spectra : LiveSpectra or None
+        Spectra that are kept current.
     """
 
     def __init__(
-        self, simulation: IpiInput, plan: Plan, console: Console, servers: list[Server], stop_requests: list[int]
+        self,
+        simulation: IpiInput,
+        plan: Plan,
+        console: Console,
+        servers: list[Server],
+        stop_requests: list[int],
+        spectra: LiveSpectra | None = None,
     ):
         self._simulation = simulation
         self._plan = plan
         self._console = console
         self._servers = servers
         self._stop_requests = stop_requests
+        self._spectra = spectra
         self._continues = simulation.step > 0
         self._log = plan.folder / f"{simulation.prefix or 'i-pi'}.log"
         self._properties = [plan.folder / name for name in simulation.property_files]
@@ -87,12 +98,14 @@ class Supervision:
             while ipi.poll() is None:
                 time.sleep(POLL_INTERVAL)
                 display.update(self._reader.read())
+                self._read_spectra()
                 self._refresh_plot()
                 if reason := self._reason_to_stop():
                     self._stop_softly(ipi)
                     display.update(self._reader.read())
                     reason(display.step)
             display.update(self._reader.read())
+            self._read_spectra()
         self._check_outcome(ipi.returncode)
         self._report_end(display.step, time.monotonic() - started)
 
@@ -174,6 +187,16 @@ class Supervision:
         lines = self._log_text().strip().splitlines()
         return lines[-1].strip() if lines else "without a word"
 
+    def _read_spectra(self) -> None:
+        """Take in what i-PI has written; a series that cannot be used is no reason to end a run."""
+        if self._spectra is None or self._reader.step is None:
+            return
+        try:
+            self._spectra.read()
+        except SeriesError as error:
+            say(self._console, f"no spectra any more: {error}")
+            self._spectra = None
+
     def _refresh_plot(self) -> None:
         if time.monotonic() >= self._plot_due:
             started = time.monotonic()
@@ -182,14 +205,24 @@ class Supervision:
             self._plot_due = time.monotonic() + max(PLOT_INTERVAL, 30 * (time.monotonic() - started))
 
     def _plot(self) -> str:
-        """Draw the energies and say where; a picture that fails is no reason to end a run."""
+        """Draw energies and spectra and say where; a picture that fails is no reason to end a run."""
         from .energy_plot import plot_energies  # takes a second to import, while i-PI is running already
 
         try:
             drawn = any(plot_energies(source, self._image) for source in self._properties[:1])
         except (OSError, ValueError) as error:
             return f"; no picture of the energies, as {self._properties[0].name} cannot be drawn: {error}"
-        return f", energies in {self._image}" if drawn else ""
+        pictures = f", energies in {self._image}" if drawn else ""
+        return pictures + self._plot_spectra()
+
+    def _plot_spectra(self) -> str:
+        if self._spectra is None:
+            return ""
+        try:
+            images = self._spectra.draw()
+        except (OSError, SeriesError) as error:
+            return f"; no picture of the spectra: {error}"
+        return f", spectra in {' and '.join(map(str, images))}" if images else ""
 
     def _report_end(self, step: int, seconds: float) -> None:
         reached, last = self._step_of_restart() or step, self._simulation.total_steps

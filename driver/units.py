@@ -22,6 +22,9 @@ _TO_ATOMIC = {
     "polarizability": BOHR_PER_ANGSTROM**3,
     "born_charges": 1.0,
     "polarizability_derivatives": BOHR_PER_ANGSTROM**2,
+    "molecular_dipole": BOHR_PER_ANGSTROM,
+    "molecular_polarizability": BOHR_PER_ANGSTROM**3,
+    "molecular_position": BOHR_PER_ANGSTROM,
 }
 
 
@@ -38,9 +41,14 @@ def to_atomic(name: str, values: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of float64, same shape
-        In hartree, hartree/bohr, e·bohr, bohr³, e or bohr².
+        In hartree, hartree/bohr, e·bohr, bohr³, e, bohr² or bohr.
     """
     return values * _TO_ATOMIC[name]
+
+
+def from_atomic(name: str, values: np.ndarray) -> np.ndarray:
+    """Convert a property from atomic units; the inverse of `to_atomic`."""
+    return values / _TO_ATOMIC[name]
 
 
 def lengths_from_atomic(lengths: np.ndarray) -> np.ndarray:

@@ -24,8 +24,17 @@ ASE_NAMES = {
     "polarizability": ("polarizability",),
     "born_charges": ("born_effective_charges",),
     "polarizability_derivatives": ("polarizability_derivatives",),
+    "molecular_dipole": ("molecular_dipole",),
+    "molecular_polarizability": ("molecular_polarizability",),
+    "molecular_position": ("molecular_position",),
 }
-ON_DEMAND = ("born_charges", "polarizability_derivatives")
+ON_DEMAND = (
+    "born_charges",
+    "polarizability_derivatives",
+    "molecular_dipole",
+    "molecular_polarizability",
+    "molecular_position",
+)
 
 
 class Calculator(AseCalculator):
@@ -34,7 +43,9 @@ class Calculator(AseCalculator):
     Besides ASE's own ``energy`` (eV), ``forces`` (eV/Å), ``stress`` (eV/Å³, Voigt order) and ``dipole`` (e·Å), its
     results hold ``polarizability``, shape (3, 3) in Å³, and, once asked for, ``born_effective_charges``, shape
     (atoms, 3, 3) in e, row displacement, column dipole component, and ``polarizability_derivatives``, shape (atoms, 3,
-    3, 3) in Å², displacement first: ``calculator.get_property("born_effective_charges", atoms)``.
+    3, 3) in Å², displacement first: ``calculator.get_property("born_effective_charges", atoms)``.  In the same way
+    ``molecular_dipole``, shape (molecules, 3) in e·Å, ``molecular_polarizability``, shape (molecules, 3, 3) in Å³, and
+    ``molecular_position``, shape (molecules, 3) in Å, of a model that names its molecule.
 
     Parameters
     ----------
@@ -62,7 +73,7 @@ class Calculator(AseCalculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Evaluate everything the model provides; derivatives of dipole and polarizability only when asked for.
+        """Evaluate everything the model provides; derivatives and parts of dipole and polarizability on demand.
 
         Parameters
         ----------

@@ -10,6 +10,7 @@ import numpy as np
 from ..pyx.kernel import limits
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .errors import ModelFileError, StructureError
+from .molecules import repeating_unit
 from .structures import Batch
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def check_model(model: Model) -> None:
         raise ModelFileError(f"{model.threads} threads for a model; at least 1 is needed")
     if len(model.groups) != kinds or sorted(set(model.groups)) != list(range(max(model.groups) + 1)):
         raise ModelFileError(f"groups {list(model.groups)} of {kinds} species; each needs one out of 0, 1, …")
+    repeating_unit(model.metadata)  # refuses what is no formula
     for name, head in model.heads.items():
         check_head(name, head, model.shape)
     if model.network is not None and ("energy" not in model.heads or model.network.shape != model.shape):

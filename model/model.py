@@ -19,6 +19,7 @@ from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .checks import CLOSEST_ALLOWED, ORDERS, check_model, checked_volume, refuse_overlap
 from .errors import PropertyError, StructureError
+from .molecules import molecular_properties, repeating_unit
 from .radial import INTERVALS, RadialBasis
 from .response import PROPERTIES, Response
 from .structures import Batch
@@ -95,7 +96,18 @@ class Model:
             "born_charges": "dipole" in self.heads,
             "polarizability_derivatives": "polarizability_isotropic" in self.heads,
         }
-        return tuple(name for name in PROPERTIES if available[name])
+        if self.repeating_unit is not None:
+            available |= {
+                "molecular_dipole": available["dipole"],
+                "molecular_polarizability": available["polarizability"],
+                "molecular_position": True,
+            }
+        return tuple(name for name in PROPERTIES if available.get(name))
+
+    @property
+    def repeating_unit(self) -> tuple[int, ...] | None:
+        """Atomic numbers of the molecule that the model was made for; None if it does not name one."""
+        return repeating_unit(self.metadata)
 
     @property
     def shape(self) -> DensityShape:
@@ -165,11 +177,13 @@ class Model:
         PropertyError
             If a wanted property is not available.
         StructureError
-            If a species is unknown, a cell is too flat, or two atoms overlap.
+            If a species is unknown, a cell is too flat, two atoms overlap, or molecular properties are wanted of
+            atoms that do not stand molecule by molecule.
         """
+        available = self.properties
         for name in want:
-            if name not in self.properties:
-                raise PropertyError(f"property '{name}' is not available; this model has {list(self.properties)}")
+            if name not in available:
+                raise PropertyError(f"property '{name}' is not available; this model has {list(available)}")
         species = self.species_indices(batch.numbers)
         volume = checked_volume(batch)
         rows = gradient_rows(want)
@@ -191,7 +205,10 @@ class Model:
             self.threads,
         )
         refuse_overlap(overlap)
-        return self.response(want, values.sum(axis=1), gradients, strains, volume)
+        return Response(
+            **self.cell_properties(want, values.sum(axis=1), gradients, strains, volume),
+            **molecular_properties(want, batch, self.repeating_unit, values),
+        )
 
     def density(self, batch: Batch) -> np.ndarray:
         """Density coefficients, shape (beads, atoms, harmonics, channels); channel = (neighbour species, n)."""
@@ -216,10 +233,10 @@ class Model:
         refuse_overlap(overlap)
         return padded[..., shape.padded_places]
 
-    def response(
+    def cell_properties(
         self, want: Sequence[str], totals: np.ndarray, gradients: np.ndarray, strains: np.ndarray, volume: np.ndarray
-    ) -> Response:
-        """Put the kernel's summed outputs (beads, OUTPUTS) and derivatives into the form of a `Response`."""
+    ) -> dict[str, np.ndarray]:
+        """Put the kernel's summed outputs (beads, OUTPUTS) and derivatives into the arrays of a `Response`."""
         arrays: dict[str, np.ndarray] = {}
         rows = gradient_places(want)
         additive = cartesian_tensor(totals[:, 4:])
@@ -242,7 +259,7 @@ class Model:
                 self.with_local_field(additive, volume)  # refuses what the map cannot be differentiated for
                 derivatives = derivative_with_local_field(derivatives, additive, volume)
             arrays["polarizability_derivatives"] = derivatives
-        return Response(**arrays)
+        return arrays
 
     def with_local_field(self, additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
         """Map additive polarizabilities (beads, 3, 3) to those of the cells, if the model is one that asks for it.
@@ -289,8 +306,9 @@ def gradient_rows(want: Sequence[str]) -> np.ndarray:
 
 def wanted_heads(want: Sequence[str]) -> list[bool]:
     """Which heads' values are wanted, in the order of `HEADS`."""
-    tensor = "polarizability" in want or "polarizability_derivatives" in want
-    return ["energy" in want, "dipole" in want, tensor, tensor]
+    vector = "dipole" in want or "molecular_dipole" in want
+    tensor = any(name in want for name in ("polarizability", "polarizability_derivatives", "molecular_polarizability"))
+    return ["energy" in want, vector, tensor, tensor]
 
 
 def empty_head(order: int, shape: DensityShape) -> TensorHead:

@@ -10,7 +10,18 @@ import numpy as np
 from .errors import PropertyError
 from .structures import Batch
 
-PROPERTIES = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges", "polarizability_derivatives")
+PROPERTIES = (
+    "energy",
+    "forces",
+    "virial",
+    "dipole",
+    "polarizability",
+    "born_charges",
+    "polarizability_derivatives",
+    "molecular_dipole",
+    "molecular_polarizability",
+    "molecular_position",
+)
 
 
 class Response:
@@ -22,7 +33,10 @@ class Response:
         Any of ``energy`` (beads,) in eV; ``forces`` (beads, atoms, 3) in eV/Å; ``virial`` (beads, 3, 3) in eV, the
         negative derivative of the energy with respect to strain; ``dipole`` (beads, 3) in e·Å; ``polarizability``
         (beads, 3, 3) in Å³; ``born_charges`` (beads, atoms, 3, 3) in e, row displacement, column dipole component;
-        ``polarizability_derivatives`` (beads, atoms, 3, 3, 3) in Å², the first 3 for the displacement.
+        ``polarizability_derivatives`` (beads, atoms, 3, 3, 3) in Å², the first 3 for the displacement;
+        ``molecular_dipole`` (beads, molecules, 3) in e·Å and ``molecular_polarizability`` (beads, molecules, 3, 3) in
+        Å³, what the atoms of each molecule add to the cell's, without a local field; ``molecular_position`` (beads,
+        molecules, 3) in Å, the centres of mass, not wrapped.
     """
 
     def __init__(self, **arrays: np.ndarray):
@@ -78,6 +92,21 @@ class Response:
     def polarizability_derivatives(self) -> np.ndarray:
         """∂α/∂r at constant cell in Å², shape (beads, atoms, 3, 3, 3): displacement, then the two axes of α."""
         return self["polarizability_derivatives"]
+
+    @property
+    def molecular_dipole(self) -> np.ndarray:
+        """Part of each molecule in the dipole in e·Å, shape (beads, molecules, 3)."""
+        return self["molecular_dipole"]
+
+    @property
+    def molecular_polarizability(self) -> np.ndarray:
+        """Part of each molecule in the polarizability before any local field in Å³, (beads, molecules, 3, 3)."""
+        return self["molecular_polarizability"]
+
+    @property
+    def molecular_position(self) -> np.ndarray:
+        """Centres of mass of the molecules in Å, shape (beads, molecules, 3), not wrapped into the cell."""
+        return self["molecular_position"]
 
 
 class Evaluator(Protocol):

@@ -121,10 +121,10 @@ def jackknife(function: Callable[..., np.ndarray], *estimates: Estimate) -> tupl
     Returns
     -------
     values, standard_errors : ndarray of float64, shape (values,)
-        Errors are not a number where there are fewer than two units.
+        Errors are not a number where there are fewer than two units, or a lag for which one unit has all the pairs.
     """
     values = function(*(estimate.values for estimate in estimates))
-    if estimates[0].units < 2:
+    if estimates[0].units < 2 or any(np.isnan(estimate.without_each).any() for estimate in estimates):
         return values, np.full(np.shape(values), np.nan)
     left_out = function(*(estimate.without_each for estimate in estimates))
     share = estimates[0].pairs[:, 0] / estimates[0].pairs[:, 0].sum()

@@ -96,9 +96,9 @@ def raman_spectrum(
         transforms = (even_transform(values, conditions.timestep, window, grid) for values in (first, second))
         shapes = polarised(*(transform * to_line_shape for transform in transforms))
         parallel, perpendicular, unpolarised = (shapes[..., k : k + 1, :] for k in (2, 3, 4))
-        return np.concatenate(
-            [shapes * reduced_factor, shapes, unpolarised * stokes, perpendicular / parallel], axis=-2
-        )
+        with np.errstate(invalid="ignore", divide="ignore"):  # where nothing scatters there is no ratio
+            ratio = perpendicular / parallel
+        return np.concatenate([shapes * reduced_factor, shapes, unpolarised * stokes, ratio], axis=-2)
 
     values, errors = jackknife(columns, isotropic, anisotropic)
     names = [*POLARISATIONS, *(f"lineshape_{name}" for name in POLARISATIONS), "stokes", "depolarisation"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from .conditions import Conditions
 from .correlation import Correlation
-from .errors import SeriesError
+from .errors import NotComputedError, SeriesError
 from .estimate import estimate
 from .flux import Overlap, central_difference
 from .infrared import WATER_OPTICAL_PERMITTIVITY, infrared_spectrum
@@ -209,13 +209,19 @@ def spectrum_of(
     SeriesError
         If there is no recorder.
     NotComputedError
-        If one holds fewer than three samples.
+        If one is empty, or all are shorter than the window.
     """
     if not recorders:
         raise SeriesError("there is no trajectory; at least one is needed")
     names = recorders[0].correlations
     estimates = {name: estimate([recorder.correlations[name] for recorder in recorders]) for name in names}
     first = recorders[0]
+    reached = next(iter(estimates.values())).pairs.sum(axis=0)
+    if not reached[-1]:
+        raise NotComputedError(
+            f"the series end after {np.count_nonzero(reached) * first.timestep:g} fs; "
+            f"the window needs {window.length:g} fs"
+        )
     if isinstance(first, InfraredRecorder):
         return infrared_spectrum(
             estimates["dipole"], conditions, window, wavenumber, optical_permittivity=optical_permittivity

@@ -15,6 +15,7 @@ from beadwise.model import PROPERTIES, Batch, Response, StructureError
 PAIRS = ((0, 1, 0.97), (0, 2, 0.97), (1, 2, 1.53))
 STIFFNESS = 30.0
 CHARGES = np.array([-0.8, 0.4, 0.4])
+MASSES = np.array([15.999, 1.008, 1.008])
 
 
 class Springs:
@@ -32,14 +33,19 @@ class Springs:
             forces[:, :, i] += pull
             forces[:, :, j] -= pull
             virial -= np.einsum("bma,bmc->bac", bond, pull)
+        dipoles = np.einsum("i,bmia->bma", CHARGES, molecules)
+        polarizabilities = np.tile(np.eye(3), (*dipoles.shape[:2], 1, 1))
         arrays = {
             "energy": energy,
             "forces": forces.reshape(batch.positions.shape),
             "virial": virial,
-            "dipole": np.einsum("i,bmia->ba", CHARGES, molecules),
-            "polarizability": np.tile(np.eye(3), (batch.beads, 1, 1)),
+            "dipole": dipoles.sum(axis=1),
+            "polarizability": polarizabilities.sum(axis=1),
             "born_charges": np.tile(np.kron(np.ones((batch.atoms, 1, 1)), np.eye(3)), (batch.beads, 1, 1, 1)),
             "polarizability_derivatives": np.zeros((batch.beads, batch.atoms, 3, 3, 3)),
+            "molecular_dipole": dipoles,
+            "molecular_polarizability": polarizabilities,
+            "molecular_position": np.einsum("i,bmia->bma", MASSES / MASSES.sum(), molecules),
         }
         return Response(**{name: arrays[name] for name in want})
 

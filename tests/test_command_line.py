@@ -45,7 +45,11 @@ def refuse(*arguments: str) -> str:
         (["serve", "springs:without_polarizability", "--unix", "a", "--want", "polarizability"], "does not provide"),
         (["run", "none.xml"], "cannot read the i-PI input 'none.xml'"),
         (["run", "--workers", "0"], "0 is not in the range x>=1"),
-        (["run", "--spectrum"], "No such option"),
+        (["run", "--colour"], "No such option"),
+        (["run", "--spectrum", "ir,uv"], "'uv' is no spectrum; allowed are ir,raman,sfg, none"),
+        (["spectrum", "uv", "a"], "'uv' is not one of 'ir', 'raman', 'sfg', 'dos', 'dielectric'"),
+        (["spectrum", "ir", "none_0"], "'none_0' does not exist"),
+        (["spectrum", "ir", "a", "--window", "0"], "0.0 is not in the range x>0"),
     ],
 )
 def test_bad_usage_is_one_line(arguments, message):

@@ -12,19 +12,21 @@ from beadwise.driver.energy_plot import plot_energies, read_properties
 from beadwise.driver.examples import (
     EXAMPLES,
     copy_shipped_input,
+    example_for,
     example_of,
     is_shipped_input,
-    model_for,
     shipped_inputs,
 )
 from beadwise.driver.input_species import species_of_run
 from beadwise.driver.ipi_input import ForceSocket, InputError, read_ipi_input
 from beadwise.driver.progress import Rate, Tail, describe, duration
+from beadwise.driver.units import BOHR_PER_ANGSTROM
 from beadwise.model import StructureError
+from ipi.utils.io import read_file
 from test_run import Folder, one_line
 
 INPUTS = Path(str(files("beadwise.inputs")))
-NAMES = ["classical_nvt", "ethanol_pimd", "pimd_npt", "pimd_nvt", "trpmd", "water"]
+NAMES = ["classical_nvt", "ethanol_pimd", "pimd_npt", "pimd_nvt", "slab", "trpmd", "water"]
 ALWAYS = ("energy", "forces", "virial")
 
 
@@ -74,15 +76,34 @@ def test_shipped_input_runs(shipped_runs, name):
         assert rows.shape == (3, 3 + 9)
 
 
+def test_molecules_of_the_shipped_slab(shipped_runs):
+    folder, process = shipped_runs["slab"]
+    process.wait(timeout=100)
+    rows = np.loadtxt(folder.path / "slab.molecules_0")
+    assert rows.shape == (3, (3 + 9 + 3) * 128)
+    dipoles, polarizabilities, positions = np.split(rows, [3 * 128, 12 * 128], axis=1)
+    polarizabilities = polarizabilities.reshape(3, 128, 3, 3)
+    np.testing.assert_array_equal(polarizabilities, np.swapaxes(polarizabilities, 2, 3))
+    isotropic = np.trace(polarizabilities, axis1=2, axis2=3) / 3 / BOHR_PER_ANGSTROM**3
+    assert isotropic.min() > 1.0 and isotropic.max() < 2.0  # Å³
+    sizes = np.linalg.norm(dipoles.reshape(3, 128, 3), axis=2) / BOHR_PER_ANGSTROM
+    assert sizes.max() < 1.0  # e·Å
+    heights = positions.reshape(3, 128, 3)[..., 2] / BOHR_PER_ANGSTROM
+    assert heights.mean() == pytest.approx(45 / 2, abs=0.01)
+
+
 def test_model_of_a_copy_and_its_restart(tmp_path):
     copy = copy_shipped_input("ethanol_pimd", tmp_path)
-    assert model_for(copy) == "ethanol"
+    assert example_for(copy).model == "ethanol"
     restart = copy.with_name("RESTART")
     copy.rename(restart)
-    assert model_for(restart) == "ethanol"
-    assert model_for(copy_shipped_input("water", tmp_path)) == model_for(tmp_path / "none.xml") == "water"
+    assert example_for(restart).model == "ethanol"
+    assert example_for(copy_shipped_input("slab", tmp_path)).model == "water"
+    assert (
+        example_for(copy_shipped_input("water", tmp_path)).model == example_for(tmp_path / "none.xml").model == "water"
+    )
     (tmp_path / "ethanol_pimd.xml").write_text("<simulation/>")
-    assert model_for(tmp_path / "ethanol_pimd.xml") == "water"
+    assert example_for(tmp_path / "ethanol_pimd.xml").model == "water"
 
 
 def test_shipped_structure():
@@ -90,6 +111,19 @@ def test_shipped_structure():
     assert species.dtype == np.int32
     assert species.tolist() == [8, 1, 1] * 64
     assert species_of_run(INPUTS / "water.xml", INPUTS).tolist() == species.tolist()
+
+
+def test_shipped_slab():
+    assert species_of_run(INPUTS / "slab.xml", INPUTS).tolist() == [8, 1, 1] * 128
+    with open(INPUTS / "water_slab_128.xyz") as file:
+        frame = read_file("xyz", file)
+    cell = frame["cell"].h / BOHR_PER_ANGSTROM
+    np.testing.assert_allclose(cell, np.diag([12.42, 12.42, 45.0]), atol=1e-9)
+    molecules = frame["atoms"].q.reshape(-1, 3, 3) / BOHR_PER_ANGSTROM
+    assert np.linalg.norm(molecules[:, 1:] - molecules[:, :1], axis=2).max() < 1.15  # Å: whole
+    heights = np.average(molecules[..., 2], axis=1, weights=[15.999, 1.008, 1.008])
+    assert heights.mean() == pytest.approx(45 / 2, abs=1e-3)
+    assert heights.min() > 5 and heights.max() < 40
 
 
 def test_copies_do_not_collide(tmp_path, monkeypatch):
@@ -122,6 +156,11 @@ def test_shipped_example_asks_for_dipole_and_polarizability():
         (
             "<system><motion><driven_dynamics><bec mode='driver'/></driven_dynamics></motion></system>",
             ("dipole", "born_charges"),
+        ),
+        (
+            "<output><trajectory extra_type='dipole, molecular_position'> extras </trajectory>"
+            "<trajectory extra_type='molecular_dipole'> extras </trajectory></output>",
+            ("dipole", "molecular_dipole", "molecular_position"),
         ),
     ],
 )

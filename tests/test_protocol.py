@@ -15,6 +15,7 @@ from beadwise.driver.protocol import ProtocolError
 from beadwise.driver.server import count_distinct, encode_reply
 from beadwise.driver.species import read_species, species_from_parameters
 from beadwise.model import Response, StructureError
+from beadwise.pyx.json_numbers import json_array
 from ipi.utils.units import UnitMap
 
 
@@ -106,19 +107,47 @@ def response(beads: int = 2, atoms: int = 3) -> Response:
         "dipole": (3,),
         "polarizability": (3, 3),
         "born_charges": (atoms, 3, 3),
+        "molecular_dipole": (atoms // 3, 3),
+        "molecular_polarizability": (atoms // 3, 3, 3),
+        "molecular_position": (atoms // 3, 3),
     }
     return Response(**{name: random.normal(size=(beads, *shape)) for name, shape in shapes.items()})
 
 
 def test_extras():
-    answer = response()
+    answer = response(atoms=6)
     for bead, text in enumerate(encode_extras(answer, answer.names)):
         extras = json.loads(text)
-        assert list(extras) == ["dipole", "polarizability", "BEC"]
+        assert list(extras)[:3] == ["dipole", "polarizability", "BEC"]
         assert extras["dipole"] == (answer.dipole[bead] * units.BOHR_PER_ANGSTROM).tolist()
         volumes = answer.polarizability[bead].ravel() * units.BOHR_PER_ANGSTROM**3
         assert extras["polarizability"] == volumes.tolist()
-        assert extras["BEC"] == answer.born_charges[bead].reshape(9, 3).tolist()
+        assert extras["BEC"] == answer.born_charges[bead].reshape(18, 3).tolist()
+        # all flat, so that i-PI can write them into one file
+        for name, power in [("molecular_dipole", 1), ("molecular_polarizability", 3), ("molecular_position", 1)]:
+            assert extras[name] == (answer[name][bead].ravel() * units.BOHR_PER_ANGSTROM**power).tolist()
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (0,), (0, 3), (2, 0)])
+def test_arrays_are_written_as_json(shape):
+    array = np.random.default_rng(0).normal(size=shape)
+    assert json.loads(json_array(array)) == array.tolist()
+
+
+def test_every_number_reads_back_as_the_same_number():
+    rng = np.random.default_rng(1)
+    numbers = rng.integers(0, 2**64, 100_000, dtype=np.uint64).view(np.float64)
+    special = [0.0, -0.0, 1.0, -7.0, 5e-324, np.finfo(float).max, 1e22, 2.0**53, 0.1]
+    numbers = np.concatenate([numbers[np.isfinite(numbers)], special])
+    read = json.loads(json_array(numbers))
+    assert {type(number) for number in read} == {float}
+    np.testing.assert_array_equal(np.array(read).view(np.uint64), numbers.view(np.uint64))
+
+
+@pytest.mark.parametrize("shape", [(), (1, 1, 1)])
+def test_arrays_that_are_no_rows_are_not_written(shape):
+    with pytest.raises(ValueError, match=f"{len(shape)} axes cannot be written; allowed are 1 and 2"):
+        json_array(np.zeros(shape))
 
 
 def test_only_wanted_extras_are_sent():

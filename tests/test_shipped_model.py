@@ -22,6 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = REPOSITORY.parent / "shared" / "data" / "water"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the labelled water frames are not part of the repository")
 WANT = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges")
+MOLECULAR = ("molecular_dipole", "molecular_polarizability", "molecular_position")
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +120,11 @@ def test_ase_socket_server_gets_what_evaluate_gives(water, liquid, structure):
 
 
 INPUT = """
-<simulation verbosity='low'>
-  <output prefix='s'><properties filename='out' stride='1'> [ step ] </properties></output>
+<simulation verbosity='low' floatformat='%.17e'>
+  <output prefix='s'>
+    <properties filename='out' stride='1'> [ step ] </properties>
+    <trajectory filename='molecules' stride='1' extra_type='dipole,MOLECULAR'> extras </trajectory>
+  </output>
   <total_steps>2</total_steps>
   <ffsocket mode='unix' name='beadwise'><address>ADDRESS</address><batch_size>2</batch_size></ffsocket>
   <system>
@@ -143,22 +147,22 @@ simulation.run(2)
 system = simulation.syslist[0]
 forces = system.forces
 np.savez("seen.npz", positions=system.beads.q, cell=system.cell.h, energy=forces.pots, forces=forces.f,
-         virial=forces.virs, **{name: np.array(forces.extras[name]) for name in ("dipole", "polarizability", "BEC")})
+         virial=forces.virs, **{name: np.array(forces.extras[name]) for name in forces.extras})
 simulation.stop()
 """
 
 
 def test_ipi_gets_what_evaluate_gives(water, liquid, tmp_path):
     name = f"beadwise_{os.getpid()}_{time.monotonic_ns() % 10**9}"
-    (tmp_path / "input.xml").write_text(INPUT.replace("ADDRESS", name))
+    (tmp_path / "input.xml").write_text(INPUT.replace("ADDRESS", name).replace("MOLECULAR", ",".join(MOLECULAR)))
     (tmp_path / "water_64.xyz").write_bytes((REPOSITORY / "inputs" / "water_64.xyz").read_bytes())
-    server = serve("--unix", name, "--structure", str(tmp_path / "water_64.xyz"), "--want", ",".join(WANT))
+    server = serve("--unix", name, "--structure", str(tmp_path / "water_64.xyz"), "--want", ",".join(WANT + MOLECULAR))
     subprocess.run([sys.executable, "-c", IPI_SCRIPT], cwd=tmp_path, check=True, timeout=120, capture_output=True)
     assert server.wait(30) == 0
     seen = np.load(tmp_path / "seen.npz")
     beads = seen["positions"].reshape(2, -1, 3) / BOHR_PER_ANGSTROM
     cells = np.repeat(seen["cell"].T[None] / BOHR_PER_ANGSTROM, 2, axis=0)
-    expected = evaluate(water, Batch(liquid.numbers, beads, cells, np.array([True] * 3)), WANT)
+    expected = evaluate(water, Batch(liquid.numbers, beads, cells, np.array([True] * 3)), WANT + MOLECULAR)
     force = HARTREE_PER_ELECTRONVOLT / BOHR_PER_ANGSTROM
     close = {"rtol": 1e-9, "atol": 1e-10}
     np.testing.assert_allclose(seen["energy"], expected.energy * HARTREE_PER_ELECTRONVOLT, **close)
@@ -167,6 +171,11 @@ def test_ipi_gets_what_evaluate_gives(water, liquid, tmp_path):
     polarizability = expected.polarizability.reshape(2, 9) * BOHR_PER_ANGSTROM**3
     np.testing.assert_allclose(seen["polarizability"], polarizability, **close)
     np.testing.assert_allclose(seen["BEC"].reshape(2, -1, 3, 3), expected.born_charges, **close)
+    units_of = (BOHR_PER_ANGSTROM, BOHR_PER_ANGSTROM**3, BOHR_PER_ANGSTROM)
+    molecules = [expected[name].reshape(2, -1) * unit for name, unit in zip(MOLECULAR, units_of, strict=True)]
+    written = np.array([np.loadtxt(tmp_path / f"s.molecules_{bead}")[-1] for bead in range(2)])
+    assert written.shape == (2, 3 + 15 * 64)
+    np.testing.assert_allclose(written, np.hstack([expected.dipole * BOHR_PER_ANGSTROM, *molecules]), **close)
     upper = np.triu(np.ones((3, 3), bool))  # i-PI keeps this half
     virial = expected.virial * HARTREE_PER_ELECTRONVOLT
     np.testing.assert_allclose(seen["virial"][:, upper], virial[:, upper], **close)

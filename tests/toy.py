@@ -6,17 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
+from ase.geometry import find_mic
 from beadwise.model import PROPERTIES, Batch, Response, StructureError
 
 CUTOFF = 3.0
 CLOSEST = 0.3
 CHARGES = {1: 0.4, 8: -0.8}
 STRENGTHS = {1: 0.7, 8: 1.3}
+MASSES = {1: 1.008, 8: 15.999}
 SHIFTS = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(27, 3)
 
 
 class Toy:
-    """Pairs repel by a_i a_j (1 - r²/c²)³, charges are fixed, pairs and atoms add to the polarizability."""
+    """Pairs repel by a_i a_j (1 - r²/c²)³, charges are fixed, pairs and atoms add to the polarizability.
+
+    Molecules are three consecutive atoms.
+    """
 
     species = (1, 8)
 
@@ -39,8 +44,8 @@ class Toy:
         inside = np.maximum(1 - (vectors**2).sum(-1) / CUTOFF**2, 0.0)
         weights = 0.5 * strengths[:, None, None] * strengths[:, None]
         pulls = -6 / CUTOFF**2 * weights * inside**2  # derivative of the energy by r², twice
-        polarizability = strengths.sum() * np.eye(3)
-        polarizability += np.einsum("ijs,ijsa,ijsb->ab", weights * inside**3, vectors, vectors)
+        polarizabilities = strengths[:, None, None] * np.eye(3)
+        polarizabilities += np.einsum("ijs,ijsa,ijsb->iab", weights * inside**3, vectors, vectors)
         # ∂(w u³ v_a v_b)/∂v_k of every pair, which stands twice in the sum
         slopes = np.einsum("ijs,ijsk,ijsa,ijsb->ikab", -6 / CUTOFF**2 * weights * inside**2, vectors, vectors, vectors)
         along = np.einsum("ijs,ijsb,ak->ikab", weights * inside**3, vectors, np.eye(3))
@@ -50,10 +55,23 @@ class Toy:
             "forces": 2 * np.einsum("ijs,ijsa->ia", pulls, vectors),
             "virial": -np.einsum("ijs,ijsa,ijsb->ab", pulls, vectors, vectors),
             "dipole": charges @ positions,
-            "polarizability": polarizability,
+            "polarizability": polarizabilities.sum(axis=0),
             "born_charges": charges[:, None, None] * np.eye(3),
             "polarizability_derivatives": derivatives,
+            "molecular_dipole": (charges[:, None] * positions).reshape(-1, 3, 3).sum(axis=1),
+            "molecular_polarizability": polarizabilities.reshape(-1, 3, 3, 3).sum(axis=1),
+            "molecular_position": centres_of_mass(batch.numbers, positions, cell, batch.periodic),
         }
+
+
+def centres_of_mass(numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -> np.ndarray:
+    """Of three consecutive atoms each, put together at the first."""
+    centres = []
+    for start in range(0, len(numbers), 3):
+        from_first, _ = find_mic(positions[start : start + 3] - positions[start], cell, periodic)
+        masses = [MASSES[number] for number in numbers[start : start + 3]]
+        centres.append(positions[start] + np.average(from_first, axis=0, weights=masses))
+    return np.array(centres)
 
 
 def pair_vectors(positions: np.ndarray, cell: np.ndarray | None) -> np.ndarray:

@@ -1,0 +1,183 @@
+"""Read the extras that i-PI wrote for every bead: of a finished run, of one that goes on, of one that was killed.
+
+i-PI writes a record for each sample: a header with the step, then the numbers.  A killed i-PI may leave half a record,
+and the RESTART may lie steps before the last record; the run that continues appends to the files.  Where records go
+back in step, the later ones count, and half a record never does.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..spectra import SeriesError
+
+# without "#" inside, or half a header that a killed i-PI left would swallow the one appended to it
+HEADER = re.compile(rb"#EXTRAS(?:_COMPONENT_RAW)?\(([^()#\n]*)\)# +Step: +(\d+)[^#\n]*\n")
+CHUNK = 1 << 23  # bytes read at a time, so that memory stays bounded
+SIZES = {"dipole": 3, "polarizability": 9}
+MOLECULAR_SIZES = {"molecular_dipole": 3, "molecular_polarizability": 9, "molecular_position": 3}
+
+
+class BeadFile:
+    """The extras of one bead, read as the file grows.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist yet.
+    last_step : int, optional
+        What the file holds already beyond this step does not count: a run is about to continue from there.
+
+    Raises
+    ------
+    SeriesError
+        If it cannot be read.
+    """
+
+    def __init__(self, path: Path, last_step: int | None = None):
+        self.path = path
+        self.names: tuple[str, ...] = ()
+        self._position = 0
+        self._rest = b""
+        self._numbers = 0
+        self._headers = 0
+        self._counts = records_that_count(path, last_step)
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read the next records, some at a time; none if there is nothing new.
+
+        Returns
+        -------
+        steps : ndarray of int64, shape (records,)
+        rows : ndarray of float64, shape (records, numbers)
+        """
+        while True:
+            text = self._next_chunk()
+            steps, rows = self._parse(self._rest + text)
+            if len(steps) or len(text) < CHUNK:
+                return steps, rows
+
+    def _next_chunk(self) -> bytes:
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._position)
+                text = file.read(CHUNK)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise SeriesError(f"cannot read '{self.path}': {error.strerror}") from error
+        self._position += len(text)
+        return text
+
+    def _parse(self, text: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Complete records of a text; an incomplete one at its end is kept for the next time."""
+        headers = list(HEADER.finditer(text))
+        if not headers:
+            self._rest = text
+            return np.zeros(0, dtype=np.int64), np.zeros((0, self._numbers))
+        ends = [*(header.start() for header in headers[1:]), len(text)]
+        bodies = [_whole_lines(text[header.end() : end]) for header, end in zip(headers, ends, strict=True)]
+        count = [self._does_count(self._headers + index) for index in range(len(headers))]
+        if not self._numbers:
+            followed = [body for body, counts in zip(bodies[:-1], count, strict=False) if counts]
+            self._learn_format(headers[0][1], followed)
+        if self._is_complete(bodies[-1]):
+            self._rest = text[headers[-1].end() + len(bodies[-1]) :]
+        else:
+            self._rest = text[headers[-1].start() :]
+            headers.pop(), bodies.pop(), count.pop()
+        self._headers += len(headers)
+        records = zip(headers, bodies, count, strict=True)
+        kept = [(int(header[2]), body) for header, body, counts in records if counts and self._is_complete(body)]
+        return np.array([step for step, _ in kept], dtype=np.int64), self._rows([body for _, body in kept])
+
+    def _does_count(self, header: int) -> bool:
+        return header >= len(self._counts) or bool(self._counts[header])
+
+    def _learn_format(self, names: bytes, bodies: list[bytes]) -> None:
+        """Learn how many numbers make a record, from records that are followed by another one.
+
+        Only what follows tells that a record is whole, as other drivers than ours may write it in several lines.
+        """
+        self.names = tuple(name.strip() for name in names.decode(errors="replace").split(","))
+        check_names(self.names)
+        if all(name in SIZES for name in self.names):
+            self._numbers = sum(SIZES[name] for name in self.names)
+        else:
+            self._numbers = next((len(body.split()) for body in bodies if body), 0)
+
+    def _is_complete(self, body: bytes) -> bool:
+        return 0 < self._numbers <= len(body.split())
+
+    def _rows(self, bodies: list[bytes]) -> np.ndarray:
+        words = b" ".join(bodies).split()
+        try:
+            return np.array(words, dtype=np.float64).reshape(len(bodies), self._numbers)
+        except ValueError:
+            raise SeriesError(f"'{self.path}' holds a record that is not {self._numbers} numbers") from None
+
+
+def _whole_lines(body: bytes) -> bytes:
+    """What follows a header, without half a line that a killed i-PI left or that i-PI has not finished."""
+    return body[: body.rfind(b"\n") + 1]
+
+
+def records_that_count(path: Path, last_step: int | None = None) -> np.ndarray:
+    """Tell which of the records in a file are not superseded by later ones.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist.
+    last_step : int, optional
+        Records beyond it are about to be superseded.
+
+    Returns
+    -------
+    ndarray of bool, shape (headers,)
+
+    Raises
+    ------
+    SeriesError
+        If it cannot be read.
+    """
+    try:
+        if not path.exists() or not path.stat().st_size:
+            return np.zeros(0, dtype=bool)
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            steps = np.array([int(header[2]) for header in HEADER.finditer(text)], dtype=np.float64)
+    except OSError as error:
+        raise SeriesError(f"cannot read '{path}': {error.strerror}") from error
+    lowest_later = np.append(np.minimum.accumulate(steps[::-1])[::-1][1:], np.inf)
+    return (steps < lowest_later) & (steps <= (np.inf if last_step is None else last_step))
+
+
+def check_names(names: tuple[str, ...]) -> None:
+    """Raise SeriesError if extras are not among those that make series."""
+    known = SIZES | MOLECULAR_SIZES
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SeriesError(f"extras '{unknown[0]}' are unknown; allowed are {', '.join(known)}")
+
+
+def columns_of(names: tuple[str, ...], numbers: int) -> dict[str, slice]:
+    """Columns of each kind of extras in a row.
+
+    Raises
+    ------
+    SeriesError
+        If a name is unknown, or the numbers do not fit.
+    """
+    check_names(names)
+    fixed = sum(SIZES.get(name, 0) for name in names)
+    per_molecule = sum(MOLECULAR_SIZES.get(name, 0) for name in names)
+    molecules, left = divmod(numbers - fixed, per_molecule) if per_molecule else (0, numbers - fixed)
+    if left or (per_molecule and not molecules):
+        raise SeriesError(f"{numbers} numbers in a row are no {', '.join(names)}")
+    sizes = [SIZES[name] if name in SIZES else molecules * MOLECULAR_SIZES[name] for name in names]
+    ends = np.cumsum(sizes).tolist()
+    return {name: slice(end - size, end) for name, size, end in zip(names, sizes, ends, strict=True)}

@@ -1,0 +1,148 @@
+"""What single molecules add to dipole and polarizability, and where they are: for spectra of slabs and interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from ase.data import atomic_masses, atomic_numbers, chemical_symbols
+from ase.symbols import string2symbols
+
+from ..properties.dipole import cartesian_vector
+from ..properties.polarizability import cartesian_tensor
+from .errors import ModelFileError, StructureError
+from .structures import Batch
+
+
+def repeating_unit(metadata: object) -> tuple[int, ...] | None:
+    """Atomic numbers of the molecule that a model was made for, in the order of its atoms.
+
+    Parameters
+    ----------
+    metadata : object
+        Metadata of a model; if a dictionary, its ``repeating_unit`` is a chemical formula such as ``OHH``.
+
+    Returns
+    -------
+    tuple of int, or None
+        None if the metadata name no molecule.
+
+    Raises
+    ------
+    ModelFileError
+        If what they name is no chemical formula.
+    """
+    formula = metadata.get("repeating_unit") if isinstance(metadata, dict) else None
+    return None if formula is None else _atoms_of_formula(str(formula))
+
+
+@lru_cache
+def _atoms_of_formula(formula: str) -> tuple[int, ...]:
+    try:
+        unit = tuple(atomic_numbers[symbol] for symbol in string2symbols(formula))
+    except (KeyError, ValueError, IndexError):
+        unit = ()
+    if not unit or 0 in unit:
+        raise ModelFileError(f"repeating_unit of a model is '{formula}'; allowed is a chemical formula such as OHH")
+    return unit
+
+
+def check_order(numbers: np.ndarray, unit: Sequence[int]) -> None:
+    """Refuse atoms that do not stand molecule by molecule.
+
+    Parameters
+    ----------
+    numbers : ndarray of int, shape (atoms,)
+        Atomic numbers received.
+    unit : sequence of int
+        Atomic numbers of one molecule.
+
+    Raises
+    ------
+    StructureError
+        Naming the first atom that is out of order, and the order that is allowed.
+    """
+    allowed = f"molecular properties need the order {' '.join(chemical_symbols[number] for number in unit)}, repeated"
+    if len(numbers) == 0 or len(numbers) % len(unit):
+        raise StructureError(f"received {len(numbers)} atoms, no whole number of molecules; {allowed}")
+    expected = np.tile(np.asarray(unit), len(numbers) // len(unit))
+    wrong = np.flatnonzero(numbers != expected)
+    if len(wrong):
+        atom = wrong[0]
+        raise StructureError(
+            f"atom {atom} is {chemical_symbols[numbers[atom]]}, "
+            f"where {chemical_symbols[expected[atom]]} is expected; {allowed}"
+        )
+
+
+def molecular_properties(
+    want: Sequence[str], batch: Batch, unit: Sequence[int] | None, values: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Sum what the atoms of each molecule contribute.
+
+    The heads give every atom a dipole (λ = 1) and a polarizability (λ = 0 ⊕ 2), which are sums over the density of its
+    neighbours; those of a molecule are the sums over its atoms, and add up to those of the cell.  The polarizability is
+    the additive one: Clausius–Mossotti, which maps the sum to a periodic cell, has no meaning for one molecule of it.
+
+    Parameters
+    ----------
+    want : sequence of str
+        Properties; those that are not molecular are passed over.
+    batch : Batch
+        Structures, whose atoms stand molecule by molecule.
+    unit : sequence of int, or None
+        Atomic numbers of one molecule; None is allowed where nothing molecular is wanted.
+    values : ndarray of float64, shape (beads, atoms, 10)
+        Outputs of every atom: energy, three components of the dipole, six of the polarizability.
+
+    Returns
+    -------
+    dict of str to ndarray of float64
+        ``molecular_dipole`` (beads, molecules, 3) in e·Å, ``molecular_polarizability`` (beads, molecules, 3, 3) in Å³
+        and ``molecular_position`` (beads, molecules, 3) in Å, where wanted.
+
+    Raises
+    ------
+    StructureError
+        If the atoms stand in another order.
+    """
+    if unit is None or not any(name.startswith("molecular_") for name in want):
+        return {}
+    check_order(batch.numbers, unit)
+    sums = values.reshape(batch.beads, -1, len(unit), values.shape[-1]).sum(axis=2)
+    arrays = {}
+    if "molecular_dipole" in want:
+        arrays["molecular_dipole"] = cartesian_vector(sums[..., 1:4])
+    if "molecular_polarizability" in want:
+        arrays["molecular_polarizability"] = cartesian_tensor(sums[..., 4:])
+    if "molecular_position" in want:
+        arrays["molecular_position"] = centres_of_mass(batch, unit)
+    return arrays
+
+
+def centres_of_mass(batch: Batch, unit: Sequence[int]) -> np.ndarray:
+    """Centres of mass of molecules, each made whole by the image of every atom that is nearest to its first one.
+
+    The image is the nearest in fractional coordinates, which is the nearest one as long as the atoms of a molecule are
+    closer to its first atom than half the height of the cell.  The centres are not wrapped into the cell.
+
+    Parameters
+    ----------
+    batch : Batch
+        Structures, whose atoms stand molecule by molecule.
+    unit : sequence of int
+        Atomic numbers of one molecule.
+
+    Returns
+    -------
+    ndarray of float64, shape (beads, molecules, 3)
+        In Å, with ase's standard atomic masses.
+    """
+    atoms = batch.positions.reshape(batch.beads, -1, len(unit), 3)
+    from_first = atoms - atoms[:, :, :1]
+    lattice = batch.cells[:, None, batch.periodic]
+    # the pseudo-inverse gives fractional coordinates also where only one or two directions are periodic
+    from_first -= np.rint(from_first @ np.linalg.pinv(lattice)) @ lattice
+    masses = atomic_masses[list(unit)]
+    return atoms[:, :, 0] + np.einsum("a,bmai->bmi", masses / masses.sum(), from_first)

@@ -1,0 +1,150 @@
+"""The flexible water potential q-TIP4P/F as an evaluator: it can be served, run and tested like a fitted model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from ..potentials.qtip4pf import CLOSEST_CHARGES, LONGEST_BOND, LOWEST_CELL, SWITCH_WIDTH, Fault, evaluate_water
+from .errors import BeadwiseError, PropertyError, StructureError
+from .response import Response
+from .structures import Batch
+
+MOLECULE = np.array([8, 1, 1], dtype=np.int32)
+
+
+class PotentialError(BeadwiseError, ValueError):
+    """A setting of a potential that is not allowed."""
+
+
+class QTip4pF:
+    """q-TIP4P/F water of Habershon, Markland and Manolopoulos, J. Chem. Phys. 131, 024501 (2009).
+
+    Molecules are three consecutive atoms O, H, H.  Formulas and parameters, and what is not part of the published
+    potential (the end of the Lennard-Jones interaction), are in `beadwise.potentials.qtip4pf`.
+
+    Parameters
+    ----------
+    cutoff : float
+        Between oxygens, in Å.  The Lennard-Jones potential fades over the last Å before it, and the real space part of
+        Ewald's sum ends there; images are counted however small the cell is.
+    accuracy : float
+        What a charge's interaction has fallen to where Ewald's sum is cut off, in real space and in waves.  For liquid
+        water at the default the forces differ from the converged ones by 3e-6 of their root mean square.
+    threads : int
+        Threads for an evaluation; they take whole beads.
+
+    Raises
+    ------
+    PotentialError
+        If a setting is outside what is allowed.
+    """
+
+    species = (1, 8)
+    properties = ("energy", "forces", "virial", "dipole", "born_charges")
+
+    def __init__(self, cutoff: float = 9.0, accuracy: float = 1e-7, threads: int = 1):
+        if not SWITCH_WIDTH < cutoff < np.inf:
+            raise PotentialError(
+                f"cutoff of q-TIP4P/F is {cutoff} Å; it must be finite and longer than {SWITCH_WIDTH} Å"
+            )
+        if not 1e-15 <= accuracy <= 1e-2:
+            raise PotentialError(f"accuracy of q-TIP4P/F is {accuracy}; allowed are 1e-15 to 1e-2")
+        if threads < 1:
+            raise PotentialError(f"{threads} threads for q-TIP4P/F; at least 1 is needed")
+        self.cutoff = float(cutoff)
+        self.accuracy = float(accuracy)
+        self.threads = int(threads)
+
+    def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
+        """Answer the wanted properties for every bead.
+
+        Parameters
+        ----------
+        batch : Batch
+            Water molecules, each three consecutive atoms O, H, H, in a cell that is periodic in all directions or in
+            none.  Atoms of a molecule may be different images.
+        want : sequence of str
+            Names out of `properties`.
+
+        Raises
+        ------
+        PropertyError
+            If a wanted property is not available.
+        StructureError
+            If the atoms are no such molecules, two molecules overlap, or the cell is periodic in some directions only
+            or too flat.
+        """
+        for name in want:
+            if name not in self.properties:
+                raise PropertyError(f"property '{name}' is not available; q-TIP4P/F has {list(self.properties)}")
+        check_molecules(batch.numbers)
+        periodic = is_periodic(batch)
+        arrays, fault = evaluate_water(
+            batch.positions, batch.cells, periodic, self.cutoff, self.accuracy, want, self.threads
+        )
+        if fault is not None:
+            raise StructureError(describe(fault, batch))
+        return Response(**arrays)
+
+
+def check_molecules(numbers: np.ndarray) -> None:
+    """Refuse atoms that are not O, H, H molecule by molecule.
+
+    Parameters
+    ----------
+    numbers : ndarray of int, shape (atoms,)
+
+    Raises
+    ------
+    StructureError
+        Naming the first molecule that is none.
+    """
+    whole = len(numbers) // 3 * 3
+    right = (numbers[:whole].reshape(-1, 3) == MOLECULE).all(axis=1)
+    if right.all() and whole == len(numbers) and whole:
+        return
+    first = whole if right.all() else 3 * int(np.argmin(right))
+    found = " ".join(chemical_symbols[number] for number in numbers[first : first + 3]) or "none"
+    raise StructureError(
+        f"atoms {first} to {min(first + 3, len(numbers)) - 1} of {len(numbers)} are {found}; "
+        "q-TIP4P/F allows only water molecules whose atoms follow each other as O H H"
+    )
+
+
+def is_periodic(batch: Batch) -> bool:
+    """Whether a batch is periodic.
+
+    Raises
+    ------
+    StructureError
+        If it is periodic in some directions only.
+    """
+    directions = batch.periodic.tolist()
+    if any(directions) and not all(directions):
+        raise StructureError(
+            f"periodic directions are {directions}; q-TIP4P/F allows all three, or none, since its charges are summed "
+            "over a lattice"
+        )
+    return all(directions)
+
+
+def describe(fault: Fault, batch: Batch) -> str:
+    """A sentence for a bead that cannot be evaluated."""
+    if fault.kind == "flat":
+        return (
+            f"cell {batch.cells[fault.bead].tolist()} Å of bead {fault.bead} is only {fault.distance:.3g} Å high "
+            f"between two of its faces; q-TIP4P/F needs at least {LOWEST_CELL} Å"
+        )
+    place = f"atoms {fault.first} and {fault.second} of bead {fault.bead}"
+    if fault.kind == "broken":
+        return (
+            f"{place} are {fault.distance:.3f} Å apart; in a molecule O H H of q-TIP4P/F the distance from O to H "
+            f"must be at most {LONGEST_BOND} Å"
+        )
+    return (
+        f"{place}, or their charges, are {fault.distance:.3f} Å apart; between molecules of q-TIP4P/F at least "
+        f"{CLOSEST_CHARGES} Å is needed"
+    )

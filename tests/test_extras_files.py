@@ -1,0 +1,342 @@
+"""Reading the extras that i-PI writes for each bead: whole, while it goes on, and after it was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from beadwise.driver import extras_files
+from beadwise.driver.bead_series import BeadSeries
+from beadwise.driver.extras_files import columns_of
+from beadwise.driver.units import BOHR_PER_ANGSTROM
+from beadwise.spectra import SeriesError
+
+KINDS = ("dipole", "polarizability")
+NUMBERS = 12
+
+
+def header(step: int, kinds: Sequence[str] = KINDS) -> str:
+    """As ipi.engine.outputs writes it."""
+    return f" #EXTRAS({','.join(kinds)})# Step:  {step:10d} \n"
+
+
+def line(numbers: Iterable[float]) -> str:
+    return " ".join(f"{number: .8e}" for number in numbers) + "\n"
+
+
+def numbers_of(bead: int, step: int, count: int = NUMBERS) -> np.ndarray:
+    return np.random.default_rng([bead, step]).normal(0, 10, count).round(6)
+
+
+def record(bead: int, step: int, kinds: Sequence[str] = KINDS, count: int = NUMBERS) -> str:
+    return header(step, kinds) + line(numbers_of(bead, step, count))
+
+
+def records(bead: int, steps: Iterable[int], kinds: Sequence[str] = KINDS, count: int = NUMBERS) -> str:
+    return "".join(record(bead, step, kinds, count) for step in steps)
+
+
+class Files:
+    """The files of a few beads."""
+
+    def __init__(self, folder: Path, beads: int = 2):
+        self.paths = [folder / f"out.extras_{bead}" for bead in range(beads)]
+
+    def append(self, *texts: str) -> None:
+        for path, text in zip(self.paths, texts, strict=True):
+            with open(path, "a") as file:
+                file.write(text)
+
+    def append_steps(self, steps: Iterable[int], **options) -> None:
+        steps = list(steps)
+        self.append(*(records(bead, steps, **options) for bead in range(len(self.paths))))
+
+    def series(self, last_step: int | None = None) -> BeadSeries:
+        return BeadSeries(self.paths, last_step)
+
+
+@pytest.fixture
+def files(tmp_path) -> Files:
+    return Files(tmp_path)
+
+
+def read_all(series: BeadSeries) -> dict[str, np.ndarray]:
+    pieces = []
+    while piece := series.read():
+        pieces.append(piece)
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]} if pieces else {}
+
+
+def mean_of(steps: Iterable[int], beads: int = 2, count: int = NUMBERS) -> np.ndarray:
+    """What was written, in atomic units."""
+    return np.mean([[numbers_of(bead, step, count) for step in steps] for bead in range(beads)], axis=0)
+
+
+def assert_series(samples: dict[str, np.ndarray], steps: Iterable[int], beads: int = 2) -> None:
+    expected = mean_of(steps, beads)
+    np.testing.assert_allclose(samples["dipole"], expected[:, :3] / BOHR_PER_ANGSTROM, rtol=1e-13)
+    polarizability = expected[:, 3:].reshape(-1, 3, 3) / BOHR_PER_ANGSTROM**3
+    np.testing.assert_allclose(samples["polarizability"], polarizability, rtol=1e-13)
+
+
+@pytest.mark.parametrize("beads", [1, 2, 8])
+def test_mean_over_beads_in_our_units(tmp_path, beads):
+    files = Files(tmp_path, beads)
+    files.append_steps(range(0, 50, 5))
+    series = files.series()
+    samples = read_all(series)
+    assert_series(samples, range(0, 50, 5), beads)
+    assert (series.beads, series.stride, series.names) == (beads, 5, KINDS)
+    assert series.read() == {}
+
+
+def test_one_kind_of_extras(files):
+    files.append_steps(range(4), kinds=["polarizability"], count=9)
+    samples = read_all(files.series())
+    assert list(samples) == ["polarizability"]
+    expected = mean_of(range(4), count=9).reshape(-1, 3, 3) / BOHR_PER_ANGSTROM**3
+    np.testing.assert_allclose(samples["polarizability"], expected, rtol=1e-13)
+
+
+def test_spaces_between_names(files):
+    files.append(*(records(bead, range(3)).replace("dipole,", "dipole, ") for bead in range(2)))
+    assert_series(read_all(files.series()), range(3))
+
+
+def test_molecular_extras(files):
+    kinds, molecules = ("molecular_dipole", "molecular_polarizability", "molecular_position", "dipole"), 5
+    files.append_steps(range(4), kinds=kinds, count=15 * molecules + 3)
+    samples = read_all(files.series())
+    expected = np.split(mean_of(range(4), count=15 * molecules + 3), [15, 60, 75], axis=1)
+    shapes = [(4, 5, 3), (4, 5, 3, 3), (4, 5, 3), (4, 3)]
+    for name, values, shape, power in zip(kinds, expected, shapes, [1, 3, 1, 1], strict=True):
+        np.testing.assert_allclose(samples[name], values.reshape(shape) / BOHR_PER_ANGSTROM**power, rtol=1e-13)
+
+
+def test_polarizability_in_three_lines(files):
+    """As i-PI writes the matrix that another driver sends; it may be read between two of the lines."""
+    texts = [
+        "".join(
+            header(step, ["polarizability"]) + "".join(line(row) for row in numbers_of(bead, step, 9).reshape(3, 3))
+            for step in range(4)
+        )
+        for bead in range(2)
+    ]
+    expected = mean_of(range(4), count=9).reshape(-1, 3, 3) / BOHR_PER_ANGSTROM**3
+    for cut in range(0, len(texts[0]), 7):
+        for path in files.paths:
+            path.unlink(missing_ok=True)
+        pieces = read_in_two(files, texts, cut)
+        np.testing.assert_allclose(pieces["polarizability"], expected, rtol=1e-13)
+
+
+def test_molecules_in_lines_of_three(files):
+    """The number of molecules is only known when the first record is followed by another one."""
+    texts = [
+        "".join(
+            header(step, ["molecular_position"])
+            + "".join(line(row) for row in numbers_of(bead, step, 12).reshape(4, 3))
+            for step in range(3)
+        )
+        for bead in range(2)
+    ]
+    expected = mean_of(range(3), count=12).reshape(-1, 4, 3) / BOHR_PER_ANGSTROM
+    for cut in range(0, len(texts[0]), 7):
+        for path in files.paths:
+            path.unlink(missing_ok=True)
+        pieces = read_in_two(files, texts, cut)
+        np.testing.assert_allclose(pieces["molecular_position"], expected, rtol=1e-13)
+
+
+def test_file_of_one_component(tmp_path):
+    path = tmp_path / "out.extras"
+    mark = "#EXTRAS_COMPONENT_RAW(dipole,polarizability)# Step:  {:10d}  Bead:      0  \n"
+    path.write_text("".join(f" {mark.format(step)}" + line(numbers_of(0, step)) for step in range(3)))
+    assert_series(read_all(BeadSeries([path])), range(3), beads=1)
+
+
+def read_in_two(files: Files, texts: Sequence[str], *cuts: int) -> dict[str, np.ndarray]:
+    """Read when the files hold so many bytes of the texts, and again when they are whole."""
+    cuts = cuts * len(texts) if len(cuts) == 1 else cuts
+    series = files.series()
+    files.append(*(text[:cut] for text, cut in zip(texts, cuts, strict=True)))
+    first = read_all(series)
+    files.append(*(text[cut:] for text, cut in zip(texts, cuts, strict=True)))
+    second = read_all(series)
+    pieces = [piece for piece in (first, second) if piece]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def test_read_while_it_grows_cut_at_every_byte(files):
+    texts = [records(bead, range(4)) for bead in range(2)]
+    files.append(*texts)
+    whole = read_all(files.series())
+    assert_series(whole, range(4))
+    for cut in range(len(texts[0]) + 1):
+        for path in files.paths:
+            path.unlink()
+        pieces = read_in_two(files, texts, cut, (7 * cut) % (len(texts[1]) + 1))
+        assert all(np.array_equal(pieces[name], whole[name]) for name in whole), cut
+
+
+def test_read_byte_by_byte(files):
+    texts = [records(bead, range(3)) for bead in range(2)]
+    series, pieces = files.series(), []
+    for place in range(len(texts[0])):
+        files.append(*(text[place] for text in texts))
+        pieces.append(series.read())
+    dipoles = np.concatenate([piece["dipole"] for piece in pieces if piece])
+    np.testing.assert_allclose(dipoles, mean_of(range(3))[:, :3] / BOHR_PER_ANGSTROM, rtol=1e-13)
+
+
+@pytest.mark.parametrize("size", [16, 100, 333, 1000])
+def test_chunks_of_any_size(files, size, monkeypatch):
+    monkeypatch.setattr(extras_files, "CHUNK", size)
+    files.append_steps(range(30))
+    assert_series(read_all(files.series()), range(30))
+
+
+def test_superseded_records_of_many_chunks(files, monkeypatch):
+    monkeypatch.setattr(extras_files, "CHUNK", 16)
+    files.append_steps(range(300))
+    files.append_steps(range(2))
+    assert_series(read_all(files.series()), range(2))
+
+
+def test_half_a_record_at_the_end_is_left(files):
+    files.append_steps(range(3))
+    files.append(record(0, 3), record(1, 3)[:-30])
+    assert_series(read_all(files.series()), range(3))
+
+
+def test_killed_at_any_byte_and_continued(files):
+    """The RESTART lies at step 4: records after it are written again, behind what the killed i-PI left."""
+    kinds, count = ("dipole",), 3
+    texts = [records(bead, range(5, 7), kinds, count) for bead in range(2)]
+    expected = mean_of(range(9), count=count) / BOHR_PER_ANGSTROM
+    for place in range(len(texts[0]) + 1):
+        for path in files.paths:
+            path.unlink(missing_ok=True)
+        files.append_steps(range(5), kinds=kinds, count=count)
+        files.append(texts[0][:place], texts[1][: place // 2])
+        continuing = files.series(last_step=4)
+        before = continuing.read()
+        files.append_steps(range(5, 9), kinds=kinds, count=count)
+        after = read_all(continuing)
+        np.testing.assert_allclose(np.concatenate([before["dipole"], after["dipole"]]), expected, rtol=1e-13)
+        np.testing.assert_allclose(read_all(files.series())["dipole"], expected, rtol=1e-13)  # anew, in the end
+
+
+def test_later_records_count(files):
+    """A continued run draws other random numbers: what it wrote again is not what stood there before."""
+    for bead, path in enumerate(files.paths):
+        earlier = "".join(header(step) + line(np.full(NUMBERS, -1e3)) for step in range(3, 6))
+        path.write_text(records(bead, range(3)) + earlier + records(bead, range(3, 8)))
+    assert_series(read_all(files.series()), range(8))
+
+
+def test_killed_and_continued_twice(files):
+    files.append_steps(range(6))
+    files.append(record(0, 6)[:40], "")
+    files.append_steps(range(3, 5))
+    files.append("", record(1, 5)[:100])
+    files.append_steps(range(4, 9))
+    assert_series(read_all(files.series()), range(9))
+
+
+def test_killed_in_the_first_record(files):
+    kinds = ("molecular_dipole",)
+    first = [record(bead, 0, kinds, 6) for bead in range(2)]
+    for place in range(len(first[0])):
+        for path in files.paths:
+            path.unlink(missing_ok=True)
+        files.append(*(text[:place] for text in first))
+        files.append_steps(range(4), kinds=kinds, count=6)
+        expected = mean_of(range(4), count=6).reshape(-1, 2, 3) / BOHR_PER_ANGSTROM
+        np.testing.assert_allclose(read_all(files.series())["molecular_dipole"], expected, rtol=1e-13)
+
+
+def test_what_lies_beyond_the_last_step_does_not_count(files):
+    files.append_steps(range(0, 30, 2))
+    assert_series(read_all(files.series(last_step=11)), range(0, 12, 2))
+    assert read_all(files.series(last_step=-1)) == {}
+
+
+def test_records_after_the_last_step_count_when_they_come_later(files):
+    series = files.series(last_step=0)
+    files.append_steps(range(4))
+    assert_series(read_all(series), range(4))
+
+
+def test_files_that_are_not_there_yet(files):
+    series = files.series()
+    assert series.read() == {} and series.names == ()
+    files.append_steps([0])
+    assert_series(series.read(), [0])
+
+
+@pytest.mark.parametrize(("steps", "gap"), [([0, 1, 2, 4], "2 to 4"), ([0, 10, 20, 25], "20 to 25")])
+def test_missing_steps(files, steps, gap):
+    files.append_steps(steps)
+    with pytest.raises(SeriesError, match=f"goes from step {gap}"):
+        read_all(files.series())
+
+
+def test_missing_step_between_two_readings(files):
+    files.append_steps(range(3))
+    series = files.series()
+    read_all(series)
+    files.append_steps(range(4, 6))
+    with pytest.raises(SeriesError, match="goes from step 2 to 4"):
+        read_all(series)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        records(1, range(1, 5)),
+        records(1, range(0, 8, 2)),
+        records(1, range(4), ["dipole"], 3),
+        records(1, range(4), ["polarizability", "dipole"]),
+    ],
+    ids=["other steps", "other stride", "other extras", "other order"],
+)
+def test_files_that_do_not_belong_together(files, other):
+    files.append(records(0, range(4)), other)
+    with pytest.raises(SeriesError, match=r"'.*extras_1' and '.*extras_0' do not hold the same steps and extras"):
+        read_all(files.series())
+
+
+@pytest.mark.parametrize("name", ["committee_pot", "raw", "BEC"])
+def test_unknown_extras(files, name):
+    files.append_steps(range(3), kinds=["dipole", name])
+    with pytest.raises(SeriesError, match=f"extras '{name}' are unknown; allowed are dipole, polarizability"):
+        read_all(files.series())
+
+
+@pytest.mark.parametrize("body", [line(range(13)), "1 2 3 4 5 six 7 8 9 10 11 12\n", "{'dipole': 1}\n" * 6])
+def test_record_of_something_else(files, body):
+    files.append_steps(range(2))
+    files.append(*[header(2) + body] * 2)
+    with pytest.raises(SeriesError, match=r"extras_0' holds a record that is not 12 numbers"):
+        read_all(files.series())
+
+
+def test_no_files():
+    with pytest.raises(SeriesError, match="no file of extras"):
+        BeadSeries([])
+
+
+def test_unreadable_file(tmp_path):
+    with pytest.raises(SeriesError, match="cannot read"):
+        BeadSeries([tmp_path]).read()
+
+
+def test_columns():
+    assert columns_of(KINDS, 12) == {"dipole": slice(0, 3), "polarizability": slice(3, 12)}
+    assert columns_of(("molecular_dipole", "dipole"), 9) == {"molecular_dipole": slice(0, 6), "dipole": slice(6, 9)}
+    for numbers in (10, 3):
+        with pytest.raises(SeriesError, match=f"{numbers} numbers in a row are no molecular_dipole, dipole"):
+            columns_of(("molecular_dipole", "dipole"), numbers)
