@@ -18,6 +18,8 @@ from .spectrum import Spectrum
 from .sum_frequency import FACES, TERMS, Slab, sum_frequency_spectrum, weighted_fluxes
 from .window import Window
 
+FRAMES_AT_ONCE = 50  # of a slab: distances between all molecules of more would fill the memory
+
 
 class Recorder(Protocol):
     """What takes the samples of one trajectory.
@@ -128,12 +130,15 @@ class SumFrequencyRecorder(FluxRecorder):
 
     def add(self, samples: Mapping[str, np.ndarray]) -> None:
         """Add the next samples."""
-        molecules = np.shape(samples[self.needs[0]])[1]
+        molecules = np.shape(samples.get(self.needs[0], np.zeros((0, 0))))[1]
         shapes = ((molecules, 3), (molecules, 3, 3), (molecules, 3))
         series = [_checked(samples, name, shape) for name, shape in zip(self.needs, shapes, strict=True)]
         joined = self._overlap.extend(np.concatenate([one.reshape(*one.shape[:2], -1) for one in series], axis=2))
-        if len(joined) < 3:
-            return
+        for first in range(0, len(joined) - 2, FRAMES_AT_ONCE):
+            self._add_frames(joined[first : first + FRAMES_AT_ONCE + 2])
+
+    def _add_frames(self, joined: np.ndarray) -> None:
+        """Correlate the fluxes of all frames but the first and the last, shape (frames, molecules, 15)."""
         flux = central_difference(joined[..., :12], self.timestep)
         tensors = flux[..., 3:].reshape(*flux.shape[:2], 3, 3)
         fluxes = weighted_fluxes(flux[..., :3], tensors, joined[1:-1, :, 12:], self.slab)

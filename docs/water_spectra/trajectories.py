@@ -44,20 +44,22 @@ class Kind:
 
 
 KINDS = {
-    "classical": Kind(10),
+    "classical": Kind(8),
     "trpmd": Kind(5, beads=32, thermostat=CENTROID_ALONE),
     "slab": Kind(
-        10,
+        5,
+        equilibration=1,
         extras="molecular_dipole,molecular_polarizability,molecular_position",
         structure=INPUTS / "water_slab_128.xyz",
     ),
     # at equal times the sum rule is one of canonical averages, so that a thermostat does no harm
     "fixed_charges_classical": Kind(
-        8, extras="dipole", thermostat=CANONICAL.format(tau=100), timestep=0.25, model="qtip4pf"
+        6, extras="dipole", thermostat=CANONICAL.format(tau=100), timestep=0.25, equilibration=2, model="qtip4pf"
     ),
     "fixed_charges_trpmd": Kind(
-        4,
+        3,
         extras="dipole",
+        equilibration=2,
         thermostat=EVERY_MODE.format(mode="pile_g", tau=100),
         beads=8,
         timestep=0.25,
