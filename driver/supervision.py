@@ -201,8 +201,8 @@ class Supervision:
         if time.monotonic() >= self._plot_due:
             started = time.monotonic()
             self._plot()
-            # long outputs take long to draw: never spend more than a few percent of the time on it
-            self._plot_due = time.monotonic() + max(PLOT_INTERVAL, 30 * (time.monotonic() - started))
+            # drawing takes a second or more: never spend more than a hundredth of the time on it
+            self._plot_due = time.monotonic() + max(PLOT_INTERVAL, 100 * (time.monotonic() - started))
 
     def _plot(self) -> str:
         """Draw energies and spectra and say where; a picture that fails is no reason to end a run."""

@@ -1,0 +1,154 @@
+"""Spectra, bands and checks from the trajectories that `trajectories.py` made.
+
+    python results.py FOLDER
+
+FOLDER holds `classical_*`, `trpmd_*`, `slab_*` and `fixed_charges_*`; kinds that are absent are left out.  Figures are
+written beside this script, and what is printed is Markdown.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from beadwise.driver.run_conditions import read_run_conditions
+from beadwise.driver.series_files import find_sources
+from beadwise.spectra import Window, estimate, jackknife
+from beadwise.spectra.experiment import WATER
+from beadwise.spectra.flux import transfer_of_difference
+from beadwise.spectra.infrared import absorption, sum_rule
+from beadwise.spectra.peaks import peak_positions
+from beadwise.spectra.plot import plot_spectra
+from beadwise.spectra.recording import make_recorder, spectrum_of
+from beadwise.spectra.sum_frequency import Slab
+from beadwise.spectra.transform import even_transform
+from beadwise.spectra.units import angular_frequency
+from scipy.integrate import trapezoid
+
+HERE = Path(__file__).resolve().parent
+GRID = np.arange(0.0, 4501.0)
+WINDOW = Window("hann", 400.0)
+SLAB_WINDOW = Window("hann", 300.0)
+BANDS = {"libration": (350, 1000, 619), "bend": (1450, 1850, 1645), "O–H stretch": (3000, 3900, 3394)}
+CHARGES, MASSES = np.array([-0.81915, 0.40958, 0.40958]), np.array([15.9994, 1.00794, 1.00794])
+NAMES = {"classical": "classical", "trpmd": "TRPMD, 32 beads"}
+FUNCTIONALS = "potential fitted to revPBE0-D3, dipole and polarizability to data of another density functional"
+
+
+def recorded(folder, name, spectrum_kind, window):
+    """Recorders of all trajectories of a kind that are finished, and their conditions."""
+    recorders, conditions = [], None
+    for run in sorted(folder.glob(f"{name}_[0-9]*/run")):
+        paths = sorted(run.glob("liquid.moments_*")) + sorted(run.glob("water.moments_*"))
+        if not paths or not (run / "RESTART").exists():
+            continue
+        told = read_run_conditions(run / "input.xml")
+        (source,) = find_sources(paths)
+        recorder = None
+        for samples in source.samples():
+            if recorder is None:
+                conditions = told.of_samples(source.stride)
+                slab = Slab(told.cell) if spectrum_kind == "sfg" else None
+                recorder = make_recorder(spectrum_kind, conditions.timestep, window, slab)
+            recorder.add(samples)
+        recorders.append(recorder)
+    return recorders, conditions
+
+
+def bands_of(recorders, conditions):
+    """Positions and heights of the infrared bands with standard errors, from trajectories."""
+    flux = estimate([recorder.correlations["dipole"] for recorder in recorders])
+
+    def positions(values):
+        spectrum = absorption(values, conditions, WINDOW, GRID)
+        places = [peak_positions(GRID, spectrum, low, high) for low, high, _ in BANDS.values()]
+        heights = [spectrum[..., (low <= GRID) & (high >= GRID)].max(axis=-1) for low, high, _ in BANDS.values()]
+        return np.stack([*places, *heights], axis=-1)
+
+    values, errors = jackknife(positions, flux)
+    return values.reshape(2, -1), errors.reshape(2, -1)
+
+
+def raman_stretch(recorders, conditions):
+    """Position of the O–H stretch in the parallel reduced Raman spectrum."""
+    parts = [estimate([recorder.correlations[name] for recorder in recorders]) for name in ("isotropic", "anisotropic")]
+
+    def position(isotropic, anisotropic):
+        shapes = even_transform(isotropic + 2 / 15 * anisotropic, conditions.timestep, WINDOW, GRID)
+        reduced = shapes[..., 1:] / transfer_of_difference(GRID[1:], conditions.timestep) ** 2
+        return peak_positions(GRID[1:], reduced / angular_frequency(GRID[1:]), 3000, 3900)[..., None]
+
+    value, error = jackknife(position, *parts)
+    return value[0], error[0]
+
+
+def infrared_and_raman(folder):
+    spectra = {"ir": {}, "raman": {}}
+    rows, raman = {}, {}
+    for name, label in NAMES.items():
+        for kind in spectra:
+            recorders, conditions = recorded(folder, name, kind, WINDOW)
+            if not recorders:
+                continue
+            spectra[kind][label] = spectrum_of(recorders, conditions, WINDOW, GRID)
+            spectra[kind][label].write(HERE / f"{kind}_{name}.csv")
+            if kind == "ir":
+                rows[label] = (*bands_of(recorders, conditions), len(recorders))
+            else:
+                raman[label] = raman_stretch(recorders, conditions)
+    for kind, found in spectra.items():
+        if found:
+            note = f"{WINDOW}; 32 molecules, 300 K; standard errors over trajectories\n{FUNCTIONALS}"
+            plot_spectra(found, HERE / f"{kind}.png", WATER[kind], note=note)
+    print("| band | " + " | ".join(rows) + " | experiment |\n|---|" + "---|" * (len(rows) + 1))
+    for k, (band, (_, _, experiment)) in enumerate(BANDS.items()):
+        cells = [f"{values[0, k]:.0f} ± {errors[0, k]:.0f}" for values, errors, _ in rows.values()]
+        print(f"| {band} / cm⁻¹ | " + " | ".join(cells) + f" | {experiment} |")
+    for k, (band, height) in enumerate(zip(BANDS, (4610, 3680, 17300), strict=True)):
+        cells = [f"{values[1, k] / 1e3:.1f} ± {errors[1, k] / 1e3:.1f}" for values, errors, _ in rows.values()]
+        print(f"| {band}, height of nα / 10³ cm⁻¹ | " + " | ".join(cells) + f" | {height / 1e3:.1f} |")
+    cells = [f"{value:.0f} ± {error:.0f}" for value, error in raman.values()]
+    print("| Raman stretch, parallel / cm⁻¹ | " + " | ".join(cells) + " | 3232 and 3441 |")
+    print("trajectories: " + ", ".join(f"{label} {count}" for label, (_, _, count) in rows.items()))
+
+
+def fixed_charges(folder):
+    for name in ("fixed_charges_classical", "fixed_charges_trpmd"):
+        recorders, conditions = recorded(folder, name, "ir", WINDOW)
+        if not recorders:
+            continue
+        flux = estimate([recorder.correlations["dipole"] for recorder in recorders])
+
+        def integral(values, conditions=conditions):
+            return trapezoid(absorption(values, conditions, WINDOW, GRID), GRID, axis=-1)[..., None]
+
+        value, error = jackknife(integral, flux)
+        exact = sum_rule(np.tile(CHARGES, 32), np.tile(MASSES, 32), conditions.volume)
+        print(
+            f"{name}: ∫ nα dν̃ = {value[0]:.4g} ± {error[0]:.2g} cm⁻², exact {exact:.4g}, ratio {value[0] / exact:.4f} "
+            f"± {error[0] / exact:.4f} ({len(recorders)} trajectories, {conditions.label})"
+        )
+
+
+def slab(folder):
+    recorders, conditions = recorded(folder, "slab", "sfg", SLAB_WINDOW)
+    if not recorders:
+        return
+    spectrum = spectrum_of(recorders, conditions, SLAB_WINDOW, GRID)
+    spectrum.write(HERE / "sfg.csv")
+    note = f"{SLAB_WINDOW}; 128 molecules, {len(recorders)} trajectories, {conditions.label}\n{FUNCTIONALS}"
+    plot_spectra({"": spectrum}, HERE / "sfg.png", WATER["sfg"], lowest=2800.0, highest=4100.0, note=note)
+    imaginary = spectrum["self_imaginary"]
+    print(f"free O–H in Im χ (self): {peak_positions(GRID[1:], imaginary.values[1:], 3600, 4000):.0f} cm⁻¹")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    infrared_and_raman(folder)
+    fixed_charges(folder)
+    slab(folder)
+
+
+if __name__ == "__main__":
+    main()
