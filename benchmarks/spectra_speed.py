@@ -1,6 +1,6 @@
-"""What spectra cost while a run goes on, beside a force evaluation; correlation beside SciPy.  See the README beside this.
+"""What spectra cost while a run goes on, beside a force evaluation; correlation beside SciPy; see the README.
 
-    python benchmarks/spectra_speed.py [--json FILE]
+python benchmarks/spectra_speed.py [--json FILE]
 """
 
 from __future__ import annotations

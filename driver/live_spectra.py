@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..model import BeadwiseError
@@ -101,7 +101,7 @@ class LiveSpectra:
             for kind, recorder in recording.recorders.items():
                 conditions = self._conditions.of_samples(recording.output.stride)
                 try:
-                    spectrum = spectrum_of([recorder], conditions, self._window)
+                    spectrum = spectrum_of([recorder], conditions, self._window_for(recorder))
                 except NotComputedError:
                     continue
                 spectrum.write(self.file(kind, ".csv"))
@@ -109,6 +109,11 @@ class LiveSpectra:
                 plot_spectra({"": spectrum}, image, marks(kind, set(self._conditions.symbols)))
                 drawn.append(image)
         return drawn
+
+    def _window_for(self, recorder: FluxRecorder) -> Window:
+        """A window that suits what there is so far: the spectrum sharpens as the run goes on."""
+        recorded = recorder.samples * recorder.timestep / WINDOWS_IN_A_RUN
+        return replace(self._window, length=min(self._window.length, max(recorded, SHORTEST_WINDOW)))
 
     def _open(self, last_step: int | None) -> None:
         self._recordings = []

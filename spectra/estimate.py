@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,10 @@ class Estimate:
     def without_each(self) -> np.ndarray:
         """C(k) without one unit after another, shape (units, lags + 1)."""
         return _ratio(self.products.sum(axis=0) - self.products, self.pairs.sum(axis=0) - self.pairs)
+
+    def up_to(self, lags: int) -> Estimate:
+        """The same without the lags beyond."""
+        return replace(self, products=self.products[:, : lags + 1], pairs=self.pairs[:, : lags + 1])
 
     @property
     def standard_error(self) -> np.ndarray:

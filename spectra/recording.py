@@ -202,6 +202,7 @@ def spectrum_of(
         Of the same kind, one for each trajectory.
     conditions : Conditions
     window : Window
+        That of the recorders, or a shorter one.
     wavenumber : ndarray of float64, optional
         In cm⁻¹, equally spaced from 0; up to 5000 cm⁻¹ by default.
     optical_permittivity : float
@@ -218,9 +219,12 @@ def spectrum_of(
     """
     if not recorders:
         raise SeriesError("there is no trajectory; at least one is needed")
-    names = recorders[0].correlations
-    estimates = {name: estimate([recorder.correlations[name] for recorder in recorders]) for name in names}
     first = recorders[0]
+    lags = min(window.lags(first.timestep), next(iter(first.correlations.values())).lags)
+    estimates = {
+        name: estimate([recorder.correlations[name] for recorder in recorders]).up_to(lags)
+        for name in first.correlations
+    }
     reached = next(iter(estimates.values())).pairs.sum(axis=0)
     if not reached[-1]:
         raise NotComputedError(

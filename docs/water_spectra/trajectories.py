@@ -8,10 +8,11 @@ Trajectories FIRST to LAST of one KIND, each in a folder `KIND_NUMBER`, at 300 K
 - `slab`: 128 molecules with two free surfaces, the shipped input `slab`, for sum-frequency spectra;
 - `fixed_charges_classical`, `fixed_charges_trpmd`: the liquid with q-TIP4P/F, for the sum rule of the infrared.
 
-A trajectory begins with classical dynamics with a thermostat on every atom, with velocities of its own.  TRPMD then spreads its beads
-for 1 ps with a thermostat on every mode, and runs with the centroid left alone (Rossi, Ceriotti, Manolopoulos, J. Chem.
-Phys. 140, 234116 (2014)).  Ring polymers move by the Cayley propagator, which allows 0.5 fs (Korol, Bou-Rabee, Miller,
-J. Chem. Phys. 151, 124103 (2019)).  Stages that are done are left alone, so that a stopped script goes on.
+A trajectory begins with classical dynamics with a thermostat on every atom, with velocities of its own.  TRPMD then
+spreads its beads for 1 ps with a thermostat on every mode, and runs with the centroid left alone (Rossi, Ceriotti,
+Manolopoulos, J. Chem. Phys. 140, 234116 (2014)).  Ring polymers move by the Cayley propagator, which allows 0.5 fs
+(Korol, Bou-Rabee, Miller, J. Chem. Phys. 151, 124103 (2019)).  Stages that are done are left alone, so that a stopped
+script goes on.
 """
 
 import argparse
