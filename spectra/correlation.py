@@ -10,6 +10,7 @@ from scipy import fft
 
 from .errors import NotComputedError, SeriesError
 
+SHORTEST_CHUNK = 64  # samples: shorter transforms would spend their time on being called
 FEWEST_BLOCKS = 16  # blocks are joined in pairs when there are twice as many, so that memory stays bounded
 
 
@@ -47,8 +48,8 @@ class Correlation:
     The series may come in pieces of any length; the result is the same to the last bit however it was cut, and
     however often the accumulator was stored and read again.  Every pair of samples that the series holds counts
     (Σ a(t) b(t + k) / (N − k), the unbiased estimate; Allen and Tildesley, Computer Simulation of Liquids, section
-    8.3).  The sums are made by fast Fourier transforms of blocks of 2^m − `lags` samples that are preceded by the last
-    `lags` samples of the block before, so that no pair is lost at a border and none is wrapped around.
+    8.3).  The sums are made by fast Fourier transforms of chunks of at least `lags`/2 samples, each preceded by the
+    `lags` samples before it, so that no pair is lost at a border and none is wrapped around.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ class Correlation:
             raise SeriesError(f"the highest lag is {lags} samples; at least 1 is needed")
         self.lags = lags
         self.remove_mean = remove_mean
-        self._transform_length = 1 << (2 * lags - 1).bit_length()
+        self._transform_length = fft.next_fast_len(lags + max(SHORTEST_CHUNK, (lags + 1) // 2), real=True)
         self._reset()
 
     def _reset(self) -> None:
