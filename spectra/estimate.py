@@ -131,13 +131,15 @@ def jackknife(function: Callable[..., np.ndarray], *estimates: Estimate) -> tupl
     if estimates[0].units < 2 or any(np.isnan(estimate.without_each).any() for estimate in estimates):
         return values, np.full(np.shape(values), np.nan)
     left_out = function(*(estimate.without_each for estimate in estimates))
-    share = estimates[0].pairs[:, 0] / estimates[0].pairs[:, 0].sum()
+    with np.errstate(invalid="ignore"):  # what has no value, as at ω = 0, has no error either
+        return values, _spread(values, left_out, estimates[0].pairs[:, 0])
+
+
+def _spread(values: np.ndarray, left_out: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Standard errors from what is found without each of the units, with so many samples."""
+    share = samples / samples.sum()
     units = len(share)
     inverse = (1 / share).reshape(-1, *[1] * (left_out.ndim - 1))
     pseudo = inverse * values - (inverse - 1) * left_out
     centre = units * values - ((1 - 1 / inverse) * left_out).sum(axis=0)
-    if np.iscomplexobj(values):
-        spread = np.square((pseudo - centre).real) + 1j * np.square((pseudo - centre).imag)
-        variance = (spread / (inverse - 1)).sum(axis=0) / units
-        return values, np.sqrt(variance.real) + 1j * np.sqrt(variance.imag)
-    return values, np.sqrt((np.square(pseudo - centre) / (inverse - 1)).sum(axis=0) / units)
+    return np.sqrt((np.square(pseudo - centre) / (inverse - 1)).sum(axis=0) / units)

@@ -45,7 +45,7 @@ class Kind:
 
 
 KINDS = {
-    "classical": Kind(8),
+    "classical": Kind(5, equilibration=2),
     "trpmd": Kind(5, beads=32, thermostat=CENTROID_ALONE),
     "slab": Kind(
         5,
@@ -64,7 +64,7 @@ KINDS = {
         thermostat=EVERY_MODE.format(tau=500),
         beads=8,
         timestep=0.25,
-        equilibration=2,
+        equilibration=1,
         model="qtip4pf",
     ),
 }
