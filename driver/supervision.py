@@ -24,6 +24,7 @@ from .server_processes import Server, find_failed, raise_failure
 RESTART = "RESTART"
 POLL_INTERVAL = 0.1
 PLOT_INTERVAL = 30.0
+DRAWING_ALLOWANCE, DRAWING_SHARE = 4.0, 0.003  # seconds at the beginning, and of the time that has passed
 SERVER_PATIENCE = 3.0
 IPI_PATIENCE = 30.0
 ABANDONED_PATIENCE = 30.0
@@ -72,7 +73,9 @@ class Supervision:
         self._reader = StepReader(self._log, self._log_start, self._properties)
         restart = plan.folder / RESTART
         self._older_restart = restart.stat().st_mtime_ns if restart.exists() else None
-        self._plot_due = time.monotonic() + PLOT_INTERVAL
+        self._started = time.monotonic()
+        self._plot_due = self._started + PLOT_INTERVAL
+        self._drawing_seconds = 0.0
         self._abandoned_since: float | None = None
 
     def run(self, stack: ExitStack) -> None:
@@ -85,7 +88,6 @@ class Supervision:
         RunError
             If i-PI or a server fails otherwise, or there was a signal.
         """
-        started = time.monotonic()
         try:
             log = stack.enter_context(open(self._log, "ab" if self._continues else "wb"))
         except OSError as error:
@@ -107,7 +109,7 @@ class Supervision:
             display.update(self._reader.read())
             self._read_spectra()
         self._check_outcome(ipi.returncode)
-        self._report_end(display.step, time.monotonic() - started)
+        self._report_end(display.step, time.monotonic() - self._started)
 
     def _reason_to_stop(self) -> Callable[[int], None] | None:
         """Find what to raise once i-PI has stopped, given the step it reached; None to go on."""
@@ -198,11 +200,14 @@ class Supervision:
             self._spectra = None
 
     def _refresh_plot(self) -> None:
-        if time.monotonic() >= self._plot_due:
-            started = time.monotonic()
-            self._plot()
-            # drawing takes a second or more: never spend more than a hundredth of the time on it
-            self._plot_due = time.monotonic() + max(PLOT_INTERVAL, 100 * (time.monotonic() - started))
+        """Draw every half minute, as long as all drawing together stays a small share of the run."""
+        now = time.monotonic()
+        if now < self._plot_due:
+            return
+        self._plot()
+        self._drawing_seconds += time.monotonic() - now
+        affordable = self._started + max(self._drawing_seconds - DRAWING_ALLOWANCE, 0.0) / DRAWING_SHARE
+        self._plot_due = max(time.monotonic() + PLOT_INTERVAL, affordable)
 
     def _plot(self) -> str:
         """Draw energies and spectra and say where; a picture that fails is no reason to end a run."""
