@@ -6,7 +6,7 @@ Knows time series, not models: series come in e·Å, Å³, Å and fs, spectra co
 from .conditions import Conditions
 from .correlation import Correlation
 from .errors import NotComputedError, SeriesError
-from .estimate import Estimate, estimate, jackknife
+from .estimates import Estimate, estimate, jackknife
 from .spectrum import Column, Spectrum
 from .window import Window
 

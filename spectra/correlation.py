@@ -203,7 +203,7 @@ class Correlation:
     @property
     def values(self) -> np.ndarray:
         """C(k), shape (lags + 1,); not a number where the series is too short for the lag."""
-        from .estimate import estimate  # which is made of accumulators
+        from .estimates import estimate  # which is made of accumulators
 
         return estimate([self]).values
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .conditions import Conditions
-from .estimate import Estimate, jackknife
+from .estimates import Estimate, jackknife
 from .spectrum import Column, Spectrum, notes_of
 from .transform import even_transform, wavenumbers
 from .units import SPEED_OF_LIGHT

@@ -7,7 +7,7 @@ from scipy import constants
 from scipy.integrate import trapezoid
 
 from .conditions import Conditions
-from .estimate import Estimate, jackknife
+from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
 from .kramers_kronig import real_permittivity, refractive_index
 from .spectrum import Column, Spectrum, notes_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .conditions import Conditions
-from .estimate import Estimate, jackknife
+from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
 from .quantum import stokes_factor
 from .spectrum import Column, Spectrum, notes_of

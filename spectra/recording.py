@@ -10,7 +10,7 @@ import numpy as np
 from .conditions import Conditions
 from .correlation import Correlation
 from .errors import NotComputedError, SeriesError
-from .estimate import estimate
+from .estimates import estimate
 from .flux import Overlap, central_difference
 from .infrared import WATER_OPTICAL_PERMITTIVITY, infrared_spectrum
 from .raman import LASER, invariants, raman_spectrum

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .conditions import Conditions
-from .estimate import Estimate
+from .estimates import Estimate
 from .window import Window
 
 

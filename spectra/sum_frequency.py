@@ -8,7 +8,7 @@ import numpy as np
 
 from .conditions import Conditions
 from .errors import SeriesError
-from .estimate import Estimate, jackknife
+from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
 from .spectrum import Column, Spectrum, notes_of
 from .transform import one_sided_transform, wavenumbers
