@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 
+from ..spectra import SeriesError
 from .addresses import make_free, remove_leftover
 from .ipi_input import InputError, IpiInput, read_ipi_input
 from .live_spectra import LiveSpectra
@@ -40,7 +41,10 @@ def run(plan: Plan, console: Console) -> None:
     spectra = None
     if plan.spectra:
         conditions = read_run_conditions(plan.folder / plan.source)
-        spectra = LiveSpectra(plan.spectra, simulation, conditions, plan.folder, plan.window)
+        try:
+            spectra = LiveSpectra(plan.spectra, simulation, conditions, plan.folder, plan.window)
+        except SeriesError as error:
+            raise InputError(f"no spectra of this run: {error}") from error
     for address in simulation.sockets:
         make_free(address, lambda line: say(console, line))
     with _stop_requests() as stop_requests, ExitStack() as stack:

@@ -50,6 +50,8 @@ class LiveSpectra:
     ------
     InputError
         If the input does not write what a spectrum is made of.
+    SeriesError
+        If the cell of a slab does not have its normal along z, or files of a run that continues cannot be read.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class LiveSpectra:
         self._outputs = {kind: _output_for(kind, simulation, conditions) for kind in kinds}
         length = simulation.total_steps * conditions.timestep / WINDOWS_IN_A_RUN
         self._window = Window("hann", window or min(max(length, SHORTEST_WINDOW), LONGEST_WINDOW))
+        self._may_shorten = window is None
+        self._slab = Slab(conditions.cell) if "sfg" in kinds else None
         self._recordings: list[Recording] | None = None
         if simulation.step > 0:  # before i-PI adds to the files
             self._open(simulation.step)
@@ -112,6 +116,8 @@ class LiveSpectra:
 
     def _window_for(self, recorder: FluxRecorder) -> Window:
         """A window that suits what there is so far: the spectrum sharpens as the run goes on."""
+        if not self._may_shorten:
+            return self._window
         recorded = recorder.samples * recorder.timestep / WINDOWS_IN_A_RUN
         return replace(self._window, length=min(self._window.length, max(recorded, SHORTEST_WINDOW)))
 
@@ -121,8 +127,7 @@ class LiveSpectra:
             paths = [self._folder / name for name in output.files(self._conditions.beads)]
             timestep = self._conditions.timestep * output.stride
             kinds = [kind for kind, own in self._outputs.items() if own == output]
-            slab = Slab(self._conditions.cell) if "sfg" in kinds else None
-            recorders = {kind: make_recorder(kind, timestep, self._window, slab) for kind in kinds}
+            recorders = {kind: make_recorder(kind, timestep, self._window, self._slab) for kind in kinds}
             self._recordings.append(Recording(output, BeadSeries(paths, last_step), recorders))
 
 

@@ -105,9 +105,11 @@ class Supervision:
                 if reason := self._reason_to_stop():
                     self._stop_softly(ipi)
                     display.update(self._reader.read())
+                    self._read_spectra()
+                    self._plot()
                     reason(display.step)
             display.update(self._reader.read())
-            self._read_spectra()
+            self._read_spectra(has_begun=True)
         self._check_outcome(ipi.returncode)
         self._report_end(display.step, time.monotonic() - self._started)
 
@@ -189,9 +191,12 @@ class Supervision:
         lines = self._log_text().strip().splitlines()
         return lines[-1].strip() if lines else "without a word"
 
-    def _read_spectra(self) -> None:
-        """Take in what i-PI has written; a series that cannot be used is no reason to end a run."""
-        if self._spectra is None or self._reader.step is None:
+    def _read_spectra(self, has_begun: bool = False) -> None:
+        """Take in what i-PI has written; a series that cannot be used is no reason to end a run.
+
+        Not before i-PI has told a step: until then files of an older run may lie there.
+        """
+        if self._spectra is None or not (has_begun or self._reader.step is not None):
             return
         try:
             self._spectra.read()
@@ -211,14 +216,16 @@ class Supervision:
 
     def _plot(self) -> str:
         """Draw energies and spectra and say where; a picture that fails is no reason to end a run."""
+        return self._plot_energies() + self._plot_spectra()
+
+    def _plot_energies(self) -> str:
         from .energy_plot import plot_energies  # takes a second to import, while i-PI is running already
 
         try:
             drawn = any(plot_energies(source, self._image) for source in self._properties[:1])
         except (OSError, ValueError) as error:
             return f"; no picture of the energies, as {self._properties[0].name} cannot be drawn: {error}"
-        pictures = f", energies in {self._image}" if drawn else ""
-        return pictures + self._plot_spectra()
+        return f", energies in {self._image}" if drawn else ""
 
     def _plot_spectra(self) -> str:
         if self._spectra is None:
@@ -227,7 +234,9 @@ class Supervision:
             images = self._spectra.draw()
         except (OSError, SeriesError) as error:
             return f"; no picture of the spectra: {error}"
-        return f", spectra in {' and '.join(map(str, images))}" if images else ""
+        if not images:
+            return f"; no spectra of {' and '.join(self._spectra.kinds)}, as there are too few samples"
+        return f", spectra in {' and '.join(map(str, images))}"
 
     def _report_end(self, step: int, seconds: float) -> None:
         reached, last = self._step_of_restart() or step, self._simulation.total_steps

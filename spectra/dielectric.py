@@ -9,7 +9,7 @@ import numpy as np
 from .errors import SeriesError
 from .units import ANGSTROM, ELEMENTARY_CHARGE, VACUUM_PERMITTIVITY, thermal_energy
 
-FEWEST_BLOCKS = 8
+FEWEST_PARTS = 8
 
 
 def dielectric_constant(
@@ -38,14 +38,12 @@ def dielectric_constant(
     """
     parts = (
         list(dipoles)
-        if len(dipoles) >= FEWEST_BLOCKS
-        else [
-            part for series in dipoles for part in np.array_split(np.asarray(series, dtype=np.float64), FEWEST_BLOCKS)
-        ]
+        if len(dipoles) >= FEWEST_PARTS
+        else [part for series in dipoles for part in np.array_split(np.asarray(series, dtype=np.float64), FEWEST_PARTS)]
     )
     counts = np.array([len(part) for part in parts])
     if not len(parts) or counts.min() < 1:
-        raise SeriesError(f"{counts.sum()} samples of the dipole are too few; at least {FEWEST_BLOCKS} are needed")
+        raise SeriesError(f"{counts.sum()} samples of the dipole are too few; at least {FEWEST_PARTS} are needed")
     sums = np.array([part.sum(axis=0) for part in parts])
     squares = np.array([np.square(part).sum() for part in parts])
     unit = (ELEMENTARY_CHARGE * ANGSTROM) ** 2 / (3 * VACUUM_PERMITTIVITY * volume * ANGSTROM**3)

@@ -10,6 +10,8 @@ import numpy as np
 from .correlation import Correlation, LaggedSums
 from .errors import SeriesError
 
+Sums = tuple[np.ndarray, np.ndarray]  # products and pairs of a part of the data, each (lags + 1,)
+
 FEWEST_UNITS = 8  # fewer independent parts say little about an error
 
 
@@ -62,7 +64,8 @@ class Estimate:
 def estimate(correlations: Sequence[Correlation]) -> Estimate:
     """Join the accumulators of several trajectories.
 
-    Errors are those between trajectories if there are at least 8, and otherwise those between the blocks of all.
+    Errors are those between trajectories if there are at least 8, and otherwise those between blocks of all, which are
+    joined until they are twice as long as the highest lag, or as long as leaves 8 of them.
 
     Parameters
     ----------
@@ -85,15 +88,38 @@ def estimate(correlations: Sequence[Correlation]) -> Estimate:
     means = sum(correlation.means() * correlation.samples for correlation in correlations) / samples.sum()
     by_trajectory = [[_without_mean(block, means) for block in correlation.blocks()] for correlation in correlations]
     if len(correlations) >= FEWEST_UNITS:
-        units = [(sum(b[0] for b in blocks), sum(b[1] for b in blocks)) for blocks in by_trajectory]
+        units = [_joined(blocks, int(samples.sum()))[0] for blocks in by_trajectory]
     else:
-        units = [block for blocks in by_trajectory for block in blocks]
+        units = _longer_blocks(by_trajectory, lags.pop())
     return Estimate(
         products=np.array([products for products, _ in units]),
         pairs=np.array([pairs for _, pairs in units]),
         unit="trajectories" if len(correlations) >= FEWEST_UNITS else "blocks",
         block_length=float(samples.sum() / len(units)),
     )
+
+
+def _longer_blocks(by_trajectory: list[list[Sums]], lags: int) -> list[Sums]:
+    """Join neighbouring blocks, as short ones depend on each other and make errors look small."""
+    for least in (2 * lags, lags):
+        units = [unit for blocks in by_trajectory for unit in _joined(blocks, least)]
+        if len(units) >= FEWEST_UNITS:
+            return units
+    return [block for blocks in by_trajectory for block in blocks]
+
+
+def _joined(blocks: list[Sums], least: int) -> list[Sums]:
+    """Blocks of at least so many samples; what is left over goes with the last."""
+    joined: list[Sums] = []
+    for products, pairs in blocks:
+        if joined and joined[-1][1][0] < least:
+            products, pairs = joined[-1][0] + products, joined[-1][1] + pairs
+            joined.pop()
+        joined.append((products, pairs))
+    if len(joined) > 1 and joined[-1][1][0] < least:
+        last = joined.pop()
+        joined[-1] = joined[-1][0] + last[0], joined[-1][1] + last[1]
+    return joined
 
 
 def _without_mean(block: LaggedSums, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

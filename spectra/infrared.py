@@ -115,7 +115,9 @@ def infrared_spectrum(
         n_alpha = absorption(values, conditions, window, grid, is_difference)
         index = refractive_index(*permittivity(n_alpha, grid, optical_permittivity))
         total = np.broadcast_to(trapezoid(n_alpha, grid, axis=-1)[..., None], n_alpha.shape)
-        return np.stack([n_alpha, n_alpha / index, index, total], axis=-2)
+        with np.errstate(divide="ignore", invalid="ignore"):  # noise may make the index zero
+            alpha = n_alpha / index
+        return np.stack([n_alpha, alpha, index, total], axis=-2)
 
     values, errors = jackknife(columns, flux)
     notes = notes_of(conditions, window, flux)

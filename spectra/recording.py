@@ -11,7 +11,7 @@ from .conditions import Conditions
 from .correlation import Correlation
 from .errors import NotComputedError, SeriesError
 from .estimates import estimate
-from .flux import Overlap, central_difference
+from .flux import Overlap, central_difference, flux_from_born_charges
 from .infrared import WATER_OPTICAL_PERMITTIVITY, infrared_spectrum
 from .raman import LASER, invariants, raman_spectrum
 from .spectrum import Spectrum
@@ -98,6 +98,26 @@ class InfraredRecorder(FluxRecorder):
         self._correlate("dipole", central_difference(self._overlap.extend(dipole), self.timestep))
 
 
+class BornChargeRecorder(FluxRecorder):
+    """⟨Ṁ(0)·Ṁ(t)⟩ from Born effective charges and velocities, which need no difference.
+
+    ``born_charges`` (samples, beads, atoms, 3, 3) in e and ``velocities`` (samples, beads, atoms, 3) in Å/fs, or both
+    without the axis of the beads.
+    """
+
+    needs = ("born_charges", "velocities")
+
+    def __init__(self, timestep: float, window: Window):
+        super().__init__(timestep, window, ["dipole"])
+
+    def add(self, samples: Mapping[str, np.ndarray]) -> None:
+        """Add the next samples."""
+        missing = [name for name in self.needs if name not in samples]
+        if missing:
+            raise SeriesError(f"{missing[0]} are missing; what was given is {', '.join(samples)}")
+        self._correlate("dipole", flux_from_born_charges(samples["born_charges"], samples["velocities"]))
+
+
 class RamanRecorder(FluxRecorder):
     """Isotropic and anisotropic correlations from ``polarizability``, shape (samples, 3, 3) in Å³."""
 
@@ -155,8 +175,12 @@ def _checked(samples: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...
     return array
 
 
-RECORDERS = {"ir": InfraredRecorder, "raman": RamanRecorder, "sfg": SumFrequencyRecorder}
-KINDS = tuple(RECORDERS)
+RECORDERS = {
+    "ir": InfraredRecorder,
+    "ir_from_born_charges": BornChargeRecorder,
+    "raman": RamanRecorder,
+    "sfg": SumFrequencyRecorder,
+}
 
 
 def make_recorder(kind: str, timestep: float, window: Window, slab: Slab | None = None) -> FluxRecorder:
@@ -165,7 +189,7 @@ def make_recorder(kind: str, timestep: float, window: Window, slab: Slab | None 
     Parameters
     ----------
     kind : str
-        ``ir``, ``raman`` or ``sfg``.
+        ``ir``, ``ir_from_born_charges``, ``raman`` or ``sfg``.
     timestep : float
         Between samples, in fs.
     window : Window
@@ -231,9 +255,10 @@ def spectrum_of(
             f"the series end after {np.count_nonzero(reached) * first.timestep:g} fs; "
             f"the window needs {window.length:g} fs"
         )
-    if isinstance(first, InfraredRecorder):
+    if isinstance(first, InfraredRecorder | BornChargeRecorder):
+        is_difference = isinstance(first, InfraredRecorder)
         return infrared_spectrum(
-            estimates["dipole"], conditions, window, wavenumber, optical_permittivity=optical_permittivity
+            estimates["dipole"], conditions, window, wavenumber, is_difference, optical_permittivity
         )
     if isinstance(first, RamanRecorder):
         return raman_spectrum(

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from .conditions import Conditions
-from .estimates import Estimate
+from .estimates import FEWEST_UNITS, Estimate
+from .units import SPEED_OF_LIGHT
 from .window import Window
 
 
@@ -82,10 +83,12 @@ def notes_of(conditions: Conditions, window: Window, estimate: Estimate) -> dict
     """What is said beside every spectrum."""
     time = estimate.pairs[:, 0].sum() * conditions.timestep / 1000
     length = estimate.block_length * conditions.timestep / 1000
+    resolved = 1 / (2 * SPEED_OF_LIGHT * conditions.timestep)
+    caveat = "" if estimate.units >= FEWEST_UNITS else f"; fewer than {FEWEST_UNITS}, so that they are uncertain"
     return {
         "dynamics": conditions.label,
         "estimator": "mean over beads, then correlated" if conditions.beads > 1 else "classical",
-        "data": f"{time:.6g} ps, a sample every {conditions.timestep:g} fs",
+        "data": f"{time:.6g} ps, a sample every {conditions.timestep:g} fs, which resolves up to {resolved:.0f} cm^-1",
         "window": str(window),
-        "standard errors": f"jackknife over {estimate.units} {estimate.unit} of {length:.4g} ps",
+        "standard errors": f"jackknife over {estimate.units} {estimate.unit} of {length:.4g} ps{caveat}",
     }

@@ -10,8 +10,9 @@ from .conditions import Conditions
 from .errors import SeriesError
 from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
+from .kramers_kronig import real_permittivity
 from .spectrum import Column, Spectrum, notes_of
-from .transform import one_sided_transform, wavenumbers
+from .transform import even_transform, wavenumbers
 from .units import ANGSTROM, ELEMENTARY_CHARGE, angular_frequency, thermal_energy
 from .window import Window
 
@@ -58,8 +59,10 @@ class Slab:
 
     def heights(self, positions: np.ndarray) -> np.ndarray:
         """Heights of molecules (samples, molecules, 3) above the slab's centre, in Å, shape (samples, molecules)."""
-        heights = positions[..., 2] - positions[..., 2].mean(axis=-1, keepdims=True)
         length = self.cell[2, 2]
+        # the mean of angles, as a slab may lie across the border of the cell
+        turns = np.exp(2j * np.pi / length * positions[..., 2]).mean(axis=-1, keepdims=True)
+        heights = positions[..., 2] - np.angle(turns) * length / (2 * np.pi)
         wrapped = heights - length * np.rint(heights / length)
         return wrapped - wrapped.mean(axis=-1, keepdims=True)
 
@@ -126,6 +129,10 @@ def susceptibility(
 ) -> np.ndarray:
     """χ_xxz(ω) = iβ/(ω S ε0) ∫_0^∞ e^{iωt} ⟨Ȧ_xx(t) Ṁ_z(0)⟩ dt of one face.
 
+    The correlation function is even in time, as both fluxes change sign with it.  So Im χ is the cosine transform, from
+    which the transfer function of the differences is divided out, and Re χ follows from it by Kramers–Kronig; an
+    integral from t = 0 on of the differences themselves would give a wrong real part.
+
     In the convention e^{−iωt} for fields, in which a mode q with M = b q, A = a q gives ab/[m(ω0² − ω² − iγω)]: Im χ is
     positive where μ_z and α_xx grow together (Morita and Hynes, J. Phys. Chem. B 106, 673 (2002)).
 
@@ -136,7 +143,7 @@ def susceptibility(
     conditions : Conditions
     window : Window
     wavenumber : ndarray of float64, shape (frequencies,)
-        In cm⁻¹.
+        In cm⁻¹, equally spaced from 0, below 0.7 of the Nyquist frequency.
     area : float
         S in Å².
     is_difference : bool
@@ -145,16 +152,18 @@ def susceptibility(
     Returns
     -------
     ndarray of complex128, shape (…, frequencies)
-        In 10⁻²² m²/V; not a number at ω = 0.
+        In 10⁻²² m²/V.
     """
-    transform = one_sided_transform(correlation, conditions.timestep, window, wavenumber)
+    spacing = wavenumber[1] - wavenumber[0]
+    whole = wavenumbers(conditions.timestep, np.inf, spacing)  # the real part needs what lies beyond, too
+    transform = even_transform(correlation, conditions.timestep, window, whole) / 2
     if is_difference:
-        transform = transform / transfer_of_difference(wavenumber, conditions.timestep) ** 2
-    omega = angular_frequency(wavenumber)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        per_frequency = np.where(omega > 0, 1j / omega, np.nan)
+        transform = transform / transfer_of_difference(whole, conditions.timestep) ** 2
+    imaginary = np.zeros_like(transform)
+    imaginary[..., 1:] = transform[..., 1:] / angular_frequency(whole[1:])
     in_si = 4 * np.pi * ELEMENTARY_CHARGE * ANGSTROM**4 / ANGSTROM**2  # fs²/fs² cancel; ε0 has cancelled
-    return per_frequency * transform * in_si / (thermal_energy(conditions.temperature) * area) * 1e22
+    unit = in_si / (thermal_energy(conditions.temperature) * area) * 1e22
+    return unit * (real_permittivity(imaginary, 0.0) + 1j * imaginary)[..., : len(wavenumber)]
 
 
 def sum_frequency_spectrum(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 from scipy.signal import zoom_fft
 
 from .errors import SeriesError
 from .units import SPEED_OF_LIGHT, angular_frequency
 from .window import Window
 
-SPLINE_ORDER = 5
-FINER = 8  # the one-sided transform integrates a spline with so many points for each sample
 HIGHEST_FRACTION = 0.7  # of the Nyquist frequency up to which central differences are trusted
 
 
@@ -51,35 +48,14 @@ def even_transform(values: np.ndarray, timestep: float, window: Window, wavenumb
     -------
     ndarray of float64, shape (…, frequencies)
         In units of C times fs.
+
+    Raises
+    ------
+    SeriesError
+        If the wavenumbers are not equally spaced.
     """
     windowed = _windowed(values, timestep, window)
     return 2 * timestep * _sum_of_exponentials(windowed, timestep, wavenumber).real
-
-
-def one_sided_transform(values: np.ndarray, timestep: float, window: Window, wavenumber: np.ndarray) -> np.ndarray:
-    """∫_0^∞ e^{iωt} C(t) w(t) dt.
-
-    The integrand does not vanish at t = 0, where the trapezoidal rule on the samples themselves would leave an error of
-    Δt² ω C(0)/12; a quintic spline through the samples is therefore integrated on a grid eight times finer.
-
-    Parameters
-    ----------
-    values, timestep, window, wavenumber
-        As for `even_transform`.
-
-    Returns
-    -------
-    ndarray of complex128, shape (…, frequencies)
-        In units of C times fs.
-    """
-    windowed = _windowed(values, timestep, window)
-    count = windowed.shape[-1]
-    if count <= SPLINE_ORDER:
-        raise SeriesError(f"a correlation function at {count} lags is too short; more than {SPLINE_ORDER} are needed")
-    places = np.arange(FINER * (count - 1) + 1) / FINER
-    finer = make_interp_spline(np.arange(count), windowed, SPLINE_ORDER, axis=-1)(places)
-    step = timestep / FINER
-    return step * np.conj(_sum_of_exponentials(finer, step, wavenumber))
 
 
 def _windowed(values: np.ndarray, timestep: float, window: Window) -> np.ndarray:
@@ -95,6 +71,8 @@ def _sum_of_exponentials(values: np.ndarray, timestep: float, wavenumber: np.nda
     """
     halved = np.array(values, dtype=np.complex128)
     halved[..., 0] /= 2
+    if not np.allclose(np.diff(wavenumber), np.mean(np.diff(wavenumber)) if len(wavenumber) > 1 else 0.0):
+        raise SeriesError("the wavenumbers are not equally spaced; a transform needs them so")
     if len(wavenumber) == 1:
         phases = np.exp(-1j * angular_frequency(wavenumber)[0] * timestep * np.arange(halved.shape[-1]))
         return (halved @ phases)[..., None]

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from beadwise.spectra import Correlation, NotComputedError, SeriesError, estimate, jackknife
+from beadwise.spectra import Correlation, Estimate, NotComputedError, SeriesError, estimate, jackknife
 from scipy.signal import lfilter
 
 RANDOM = np.random.default_rng(11)
@@ -129,3 +129,25 @@ def test_jackknife_of_a_ratio():
     expected = np.std(a / b.mean() - ratio * b / b.mean()) / np.sqrt(len(samples))
     assert value[0] == pytest.approx(ratio)
     assert error[0] == pytest.approx(expected, rel=0.3)
+
+
+def test_jackknife_of_units_of_unequal_size():
+    """Delete-m jackknife by hand for a ratio, blocks of 1 : 10 : 4 (Busing et al. 1999)."""
+    sizes, sums = np.array([10.0, 100.0, 40.0]), np.array([[12.0], [95.0], [50.0]])
+    one = Estimate(sums, sizes[:, None], "blocks", 50.0)
+    value, error = jackknife(lambda values: values**2, one)
+    theta = (157.0 / 150.0) ** 2
+    left_out = np.array([(145 / 140) ** 2, (62 / 50) ** 2, (107 / 110) ** 2])
+    h = 150.0 / sizes
+    centre = 3 * theta - ((1 - sizes / 150.0) * left_out).sum()
+    pseudo = h * theta - (h - 1) * left_out
+    assert value[0] == pytest.approx(theta)
+    assert error[0] == pytest.approx(np.sqrt(((pseudo - centre) ** 2 / (h - 1)).sum() / 3))
+
+
+def test_blocks_of_errors_are_longer_than_the_window():
+    series = ornstein_uhlenbeck(9000, 10)
+    joined = estimate([Correlation(400).compute(series)])
+    assert joined.unit == "blocks" and joined.units >= 8 and joined.pairs[:, 0].min() >= 800
+    few = estimate([Correlation(400).compute(series[:3000])])
+    assert few.pairs[:, 0].sum() == 3000
