@@ -13,9 +13,9 @@ import click
 from ..model import PROPERTIES, BeadwiseError
 from .learning_commands import evaluate, fit, inspect
 from .spectra_commands import spectrum
+from .spectrum_kinds import FROM_SERIES
 
 SHIPPED_INPUT = "water"
-LIVE_SPECTRA = ("ir", "raman", "sfg")
 
 
 class OneLineErrors(click.Group):
@@ -88,9 +88,9 @@ def parse_spectra(context: click.Context, parameter: click.Parameter, value: str
     names = tuple(name.strip() for name in value.split(",") if name.strip())
     if names == ("none",):
         return ()
-    unknown = [name for name in names if name not in LIVE_SPECTRA]
+    unknown = [name for name in names if name not in FROM_SERIES]
     if unknown or not names:
-        raise click.BadParameter(f"'{''.join(unknown[:1])}' is no spectrum; allowed are {','.join(LIVE_SPECTRA)}, none")
+        raise click.BadParameter(f"'{''.join(unknown[:1])}' is no spectrum; allowed are {','.join(FROM_SERIES)}, none")
     return names
 
 
@@ -168,8 +168,8 @@ def serve(
     "spectra",
     callback=parse_spectra,
     metavar="KINDS",
-    help="Spectra that are kept current as CSV and PNG: ir, raman, sfg, comma separated, or none  [default: those of a "
-    "shipped input].",
+    help=f"Spectra that are kept current as CSV and PNG: {', '.join(FROM_SERIES)}, comma separated, or none  [default: "
+    "those of a shipped input].",
 )
 @click.option(
     "--window",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .ipi_input import InputError, parse, words
-from .species import element_of_label, read_species
+from .species import element_of_label, read_labels, read_species
 
 
 def species_of_run(path: Path, folder: Path | None = None) -> np.ndarray:
@@ -35,10 +35,30 @@ def species_of_run(path: Path, folder: Path | None = None) -> np.ndarray:
     """
     if not _is_xml(path):
         return read_species(path)
-    found = [_species_of_system(system, path, folder or Path()) for system in _systems(parse(path))]
+    return _atomic_numbers(labels_of_run(path, folder), path)
+
+
+def labels_of_run(path: Path, folder: Path | None = None) -> list[str]:
+    """Labels of the atoms in i-PI's order, isotopes by i-PI's names, from an i-PI input or a RESTART.
+
+    Parameters
+    ----------
+    path : Path
+    folder : Path, optional
+        As for `species_of_run`.
+
+    Raises
+    ------
+    InputError
+        If an input names no atoms or an unknown element, or holds systems of different atoms.
+    StructureError
+        If a structure file cannot be read.
+    """
+    found = [_labels_of_system(system, path, folder or Path()) for system in _systems(parse(path))]
     if not found:
         raise InputError(f"'{path}' holds no <system>; an i-PI input needs one")
-    if any(not np.array_equal(species, found[0]) for species in found):
+    species = [_atomic_numbers(labels, path) for labels in found]
+    if any(not np.array_equal(one, species[0]) for one in species):
         raise InputError(
             f"the systems in '{path}' have different atoms; i-PI never tells a driver which system it asks for, "
             "so all systems must have the same atoms in the same order"
@@ -73,26 +93,24 @@ def _fill_template(body: ElementTree.Element, labels: list[str], values: list[st
     return ElementTree.fromstring(text)
 
 
-def _species_of_system(system: ElementTree.Element, path: Path, folder: Path) -> np.ndarray:
-    """Atomic numbers of one system; as in i-PI, what ``<initialize>`` reads last wins."""
-    species = _atomic_numbers(words(system.findtext("beads/names")), path)
+def _labels_of_system(system: ElementTree.Element, path: Path, folder: Path) -> list[str]:
+    """Labels of the atoms of one system; as in i-PI, what ``<initialize>`` reads last wins."""
+    labels = words(system.findtext("beads/names"))
     for element in system.iterfind("initialize/*"):
         if element.tag == "labels" and element.get("mode") == "manual":
-            species = _atomic_numbers(words(element.text), path)
+            labels = words(element.text)
         elif element.tag in ("file", "labels"):
-            species = _species_of_file(folder / (element.text or "").strip(), element.get("mode", "chk"))
-    if not len(species):
+            labels = _labels_of_file(folder / (element.text or "").strip(), element.get("mode", "chk"))
+    if not labels:
         raise InputError(
             f"a <system> in '{path}' names no atoms; i-PI never sends them to a driver, so they are read from "
             "<initialize><file mode='xyz'> (or pdb, ase, chk), from <labels>, or from <beads> of a RESTART"
         )
-    return species
+    return labels
 
 
-def _species_of_file(path: Path, mode: str) -> np.ndarray:
-    if mode != "chk":
-        return read_species(path)
-    return _atomic_numbers(words(parse(path).findtext("system/beads/names")), path)
+def _labels_of_file(path: Path, mode: str) -> list[str]:
+    return read_labels(path) if mode != "chk" else words(parse(path).findtext("system/beads/names"))
 
 
 def _atomic_numbers(labels: list[str], path: Path) -> np.ndarray:

@@ -78,20 +78,27 @@ class ExtrasOutput:
         What stands in a record, in this order.
     stride : int
         Steps between records.
-    only_bead : int or None
-        The one bead that is written; None for all.
+    bead : int
+        As in i-PI: the one bead that is written, or −n for every n-th, so that −1 is all.
     """
 
     name: str
     extras: tuple[str, ...]
     stride: int
-    only_bead: int | None
+    bead: int = -1
+
+    def written(self, beads: int) -> list[int]:
+        """Numbers of those of `beads` beads that are written."""
+        return list(range(0, beads, -self.bead)) if self.bead < 0 else [self.bead]
+
+    def holds_all(self, beads: int) -> bool:
+        """Whether each of `beads` beads is written, as a mean over them needs it."""
+        return self.written(beads) == list(range(beads))
 
     def files(self, beads: int) -> list[str]:
         """Names of the files, in the order of the beads, with as many digits as i-PI gives them."""
         digits = 1 + int(math.log10(beads))
-        numbers = range(beads) if self.only_bead is None else [self.only_bead]
-        return [f"{self.name}_{number:0{digits}d}" for number in numbers]
+        return [f"{self.name}_{number:0{digits}d}" for number in self.written(beads)]
 
 
 @dataclass(frozen=True)
@@ -186,6 +193,34 @@ def _integer(element: ElementTree.Element, name: str, default: int) -> int:
         raise InputError(f"<{name}> of <{element.tag}> is '{text}'; an integer is needed") from None
 
 
+def integer_attribute(element: ElementTree.Element, name: str, default: int, least: int | None = None) -> int:
+    """Read an attribute that is an integer.
+
+    Parameters
+    ----------
+    element : Element
+    name : str
+        Of the attribute.
+    default : int
+        If it is absent.
+    least : int, optional
+        Smallest number that is allowed.
+
+    Raises
+    ------
+    InputError
+        If it is no integer, or too small.
+    """
+    text = element.get(name, str(default)).strip()
+    try:
+        value = int(text)
+    except ValueError:
+        raise InputError(f"{name} of <{element.tag}> is '{text}'; an integer is needed") from None
+    if least is not None and value < least:
+        raise InputError(f"{name} of <{element.tag}> is {value}; it must be at least {least}")
+    return value
+
+
 def words(text: str | None) -> list[str]:
     """Split one of i-PI's lists, ``[ O, H, H ]``."""
     return [word.strip() for word in (text or "").strip().strip("[]").split(",") if word.strip()]
@@ -242,6 +277,6 @@ def _extras_outputs(root: ElementTree.Element) -> Iterator[ExtrasOutput]:
             yield ExtrasOutput(
                 name=output_name(root, element.get("filename", "traj")),
                 extras=tuple(words(element.get("extra_type"))),
-                stride=int(element.get("stride", "1")),
-                only_bead=int(element.get("bead", "-1")) if int(element.get("bead", "-1")) >= 0 else None,
+                stride=integer_attribute(element, "stride", 1, least=1),
+                bead=integer_attribute(element, "bead", -1),
             )

@@ -15,6 +15,7 @@ from ..spectra.sum_frequency import Slab
 from .bead_series import BeadSeries
 from .ipi_input import ExtrasOutput, InputError, IpiInput, read_ipi_input
 from .run_conditions import RunConditions, read_run_conditions
+from .spectrum_kinds import FROM_SERIES
 
 LONGEST_WINDOW, SHORTEST_WINDOW = 1000.0, 100.0  # fs
 WINDOWS_IN_A_RUN = 4
@@ -145,14 +146,14 @@ def _usable_outputs(kind: str, simulation: IpiInput, conditions: RunConditions) 
     return [
         output
         for output in simulation.extras_outputs
-        if set(RECORDERS[kind].needs) <= set(output.extras) and (output.only_bead is None or conditions.beads == 1)
+        if set(RECORDERS[kind].needs) <= set(output.extras) and output.holds_all(conditions.beads)
     ]
 
 
 def _output_for(kind: str, simulation: IpiInput, conditions: RunConditions) -> ExtrasOutput:
     """The output with what a spectrum needs of every bead, the one that is written most often."""
-    if kind not in RECORDERS:
-        raise InputError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(RECORDERS)}")
+    if kind not in FROM_SERIES:
+        raise InputError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(FROM_SERIES)}")
     needs = RECORDERS[kind].needs
     usable = _usable_outputs(kind, simulation, conditions)
     if not usable:

@@ -5,28 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
-import ase.io
 import numpy as np
 from ase import Atoms
 
 from ..spectra import SeriesError
-from .bead_series import BeadSeries
+from .bead_series import SHAPES, BeadSeries
+from .extended_xyz import complete_frames
 
 BEAD_NUMBER = re.compile(r"^(.*)_(\d+)$")
 FRAMES_AT_ONCE = 500
-
-
-class Source(Protocol):
-    """The series of one trajectory."""
-
-    path: Path
-
-    def samples(self) -> Iterator[dict[str, np.ndarray]]:
-        """Consecutive samples, some at a time: means over beads."""
-        ...
+SHAPES_OF_LABELS: dict[str, tuple[int, ...]] = {"dipole": (3,), "polarizability": (3, 3)}
+ARRAYS = (*SHAPES, "born_charges", "velocities")
 
 
 @dataclass
@@ -35,15 +27,14 @@ class BeadFiles:
 
     path: Path
     files: tuple[Path, ...]
+    stride: int = 0
 
     def samples(self) -> Iterator[dict[str, np.ndarray]]:
-        """Consecutive samples; `stride` is known after the first."""
+        """Consecutive samples, some at a time, means over the beads; `stride` is known after the first."""
         series = BeadSeries(self.files)
         while samples := series.read():
             self.stride = series.stride
             yield samples
-
-    stride: int = 0
 
 
 @dataclass
@@ -53,44 +44,72 @@ class Frames:
     path: Path
 
     def samples(self) -> Iterator[dict[str, np.ndarray]]:
-        """Consecutive samples."""
-        pending: list[dict[str, np.ndarray]] = []
-        for frame in ase.io.iread(self.path, ":"):
-            pending.append(_labels_of(frame, self.path))
-            if len(pending) == FRAMES_AT_ONCE:
-                yield _stacked(pending, self.path)
-                pending = []
-        if pending:
-            yield _stacked(pending, self.path)
+        """Consecutive samples, some at a time; a last frame that is not yet whole is left out."""
+        frames = complete_frames(self.path)
+        while labels := [_labels_of(frame, self.path) for frame in islice(frames, FRAMES_AT_ONCE)]:
+            yield _stacked(labels, self.path)
 
 
 @dataclass
 class Arrays:
-    """``numpy.savez`` archive with arrays ``dipole`` (samples, 3), ``polarizability`` (samples, 3, 3) …, eV, Å, e."""
+    """``numpy.savez`` archive with series, samples along the first axis, in eV, Å, fs and e.
+
+    ``dipole`` (samples, 3), ``polarizability`` (samples, 3, 3), the molecular ones, ``born_charges`` (samples[, beads],
+    atoms, 3, 3) and ``velocities`` (samples[, beads], atoms, 3); arrays of other names do not matter.
+    """
 
     path: Path
 
     def samples(self) -> Iterator[dict[str, np.ndarray]]:
         """All samples at once."""
-        try:
-            with np.load(self.path) as archive:
-                yield {name: archive[name] for name in archive.files}
-        except (OSError, ValueError) as error:
-            raise SeriesError(f"cannot read '{self.path}' as arrays of numpy.savez: {error}") from error
+        samples, others = _known_arrays(self.path)
+        if not samples:
+            raise SeriesError(
+                f"'{self.path}' holds the arrays {', '.join(others) or '(none)'}; allowed are {', '.join(ARRAYS)}"
+            )
+        for name, array in samples.items():
+            if array.ndim == 0 or array.dtype.kind not in "fiu":
+                raise SeriesError(
+                    f"{name} in '{self.path}' has the shape {array.shape} and the type {array.dtype}; real numbers "
+                    "with the samples along the first axis are needed"
+                )
+        yield samples
+
+
+def _known_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Arrays of an archive that have the name of a series, and names of the others, which are not read."""
+    try:
+        with open(path, "rb") as file:
+            archive = np.load(file)
+            names = archive.files if isinstance(archive, np.lib.npyio.NpzFile) else None
+            known = {name: archive[name] for name in names or () if name in ARRAYS}
+    except Exception as error:  # zip, its compression and NumPy's headers raise whatever they stumble over
+        raise SeriesError(f"cannot read '{path}' as arrays of numpy.savez: {error}") from error
+    if names is None:
+        raise SeriesError(f"'{path}' is a single array; an archive of numpy.savez is needed")
+    return known, [name for name in names if name not in known]
+
+
+Source = BeadFiles | Frames | Arrays
 
 
 def _labels_of(frame: Atoms, path: Path) -> dict[str, np.ndarray]:
     results = {} if frame.calc is None else frame.calc.results
-    labels = {
-        name: np.asarray(results.get(name, frame.info.get(name)), dtype=np.float64)
-        for name in ("dipole", "polarizability")
-        if name in results or name in frame.info
-    }
-    if "polarizability" in labels:
-        labels["polarizability"] = labels["polarizability"].reshape(3, 3)
-    if not labels:
+    labels = {name: results.get(name, frame.info.get(name)) for name in SHAPES_OF_LABELS}
+    found = {name: label for name, label in labels.items() if label is not None}
+    if not found:
         raise SeriesError(f"a frame of '{path}' holds neither dipole nor polarizability")
-    return labels
+    return {name: _label(name, label, path) for name, label in found.items()}
+
+
+def _label(name: str, label: object, path: Path) -> np.ndarray:
+    shape = SHAPES_OF_LABELS[name]
+    try:
+        return np.asarray(label, dtype=np.float64).reshape(shape)
+    except (TypeError, ValueError):
+        raise SeriesError(
+            f"{name} in a frame of '{path}' is {label}; {int(np.prod(shape))} numbers are needed"
+        ) from None
 
 
 def _stacked(labels: Sequence[dict[str, np.ndarray]], path: Path) -> dict[str, np.ndarray]:
@@ -99,7 +118,7 @@ def _stacked(labels: Sequence[dict[str, np.ndarray]], path: Path) -> dict[str, n
     return {name: np.stack([one[name] for one in labels]) for name in labels[0]}
 
 
-def find_sources(paths: Sequence[Path]) -> list[BeadFiles | Frames | Arrays]:
+def find_sources(paths: Sequence[Path]) -> list[Source]:
     """Sort files into trajectories: those of the beads of one run, whose names differ in their number, belong together.
 
     Parameters
@@ -112,7 +131,7 @@ def find_sources(paths: Sequence[Path]) -> list[BeadFiles | Frames | Arrays]:
         If a file is missing, or is nothing that series are read from.
     """
     beads: dict[Path, list[tuple[int, Path]]] = {}
-    sources: list[BeadFiles | Frames | Arrays] = []
+    sources: list[Source] = []
     for path in paths:
         if not path.is_file():
             raise SeriesError(f"'{path}' does not exist")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from ase.io import iread
 from ase.symbols import string2symbols
 
@@ -40,13 +40,31 @@ def read_species(path: str | Path) -> np.ndarray:
         If the file is missing or cannot be read, or holds no atom.
     """
     path = Path(path)
+    return np.array([_atomic_number(label, path) for label in read_labels(path)], dtype=np.int32)
+
+
+def read_labels(path: str | Path) -> list[str]:
+    """Labels of the atoms of the first structure in a file, in the order of the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for `read_species`; isotopes keep i-PI's names.
+
+    Raises
+    ------
+    StructureError
+        If the file is missing or cannot be read, or holds no atom.
+    """
+    path = Path(path)
     if not path.is_file():
         raise StructureError(f"structure file '{path}' does not exist (looked for it in {Path.cwd()})")
     labels = _xyz_labels(path) if path.suffix == ".xyz" else None
-    numbers = _numbers_from_ase(path) if labels is None else [_atomic_number(label, path) for label in labels]
-    if len(numbers) == 0:
+    if labels is None:
+        labels = [chemical_symbols[number] for number in _numbers_from_ase(path)]
+    if len(labels) == 0:
         raise StructureError(f"structure file '{path}' holds no atom; at least one is needed")
-    return np.array(numbers, dtype=np.int32)
+    return labels
 
 
 def species_from_parameters(parameters: Mapping[str, str]) -> np.ndarray | None:

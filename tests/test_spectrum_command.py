@@ -1,6 +1,8 @@
 """``beadwise spectrum``: from i-PI's files, extended xyz and arrays to tables and pictures."""
 
 import re
+import subprocess
+import sys
 
 import ase.io
 import numpy as np
@@ -9,14 +11,15 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from beadwise.driver.command_line import main
 from beadwise.driver.series_files import find_sources
+from beadwise.driver.spectrum_kinds import FROM_SERIES, KINDS
 from beadwise.driver.units import to_atomic
-from beadwise.spectra import SeriesError
-from beadwise.spectra.units import SPEED_OF_LIGHT
+from beadwise.spectra import SeriesError, Window
+from beadwise.spectra.recording import RECORDERS
 from click.testing import CliRunner
-from scipy.integrate import trapezoid
 
 SAMPLES = 1200
 GIVEN = ["--timestep", "1", "--temperature", "300", "--volume", "1000", "--window", "100"]
+BEADS = [f"run.moments_{bead}" for bead in range(3)]
 INPUT = """<simulation>
   <output prefix='run'> </output>
   <system>
@@ -110,7 +113,7 @@ def test_trajectories_in_several_folders(run, tmp_path):
         write_beads(folder, beads=2, seed=number)
         files += folder.glob("run.moments_*")
     status, output = invoke("ir", *files, *GIVEN, "--dynamics", "TRPMD", "--output", tmp_path / "all")
-    assert status == 0 and "jackknife over 9 trajectories" in output and "TRPMD, 300 K" in output
+    assert status == 0 and "jackknife over 9 trajectories" in output and "TRPMD, 2 beads, 300 K" in output
     assert np.isfinite(columns(tmp_path / "all.csv")["n_alpha standard error"]).all()
 
 
@@ -131,36 +134,19 @@ def test_dielectric_constant(run):
     assert float(found[1]) == pytest.approx(expected, rel=1e-3)
 
 
-def test_density_of_states(tmp_path):
-    """Two oxygens at 800 cm⁻¹, a hydrogen at 3000: each species has its band and three modes for each atom."""
-    time = np.arange(4000.0)
-    turns = 2 * np.pi * SPEED_OF_LIGHT
-    phases = np.random.default_rng(1).uniform(0, 6, (3, 3))
-    with open(tmp_path / "run.vel_0.xyz", "w") as file:
-        for step, now in enumerate(time):
-            file.write(f"3\n# CELL(abcABC): 10 10 10 90 90 90 Step: {step * 4} Bead: 0 velocities{{atomic_unit}}\n")
-            for label, place, phase in zip("OHO", (800, 3000, 800), phases, strict=True):
-                numbers = np.cos(turns * place * now + phase)
-                file.write(f"{label} {numbers[0]:.8e} {numbers[1]:.8e} {numbers[2]:.8e}\n")
-    status, output = invoke("dos", tmp_path / "run.vel_0.xyz", "--timestep", 1, "--window", 500)
-    assert status == 0, output
-    table = columns(tmp_path / "run.vel.dos.csv")
-    grid = table["wavenumber"]
-    for name, place, modes in (("O", 800, 6), ("H", 3000, 3)):
-        assert grid[np.argmax(table[name])] == pytest.approx(place, abs=2)
-        assert trapezoid(table[name], grid) == pytest.approx(modes, rel=0.01)
-    np.testing.assert_allclose(table["total"], table["O"] + table["H"], atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("prepare", "arguments", "message"),
     [
         (None, ["ir", "run.moments_1", "run.moments_2"], "the files of all beads from 0 are needed"),
         (None, ["ir", "start.extxyz"], "neither dipole nor polarizability"),
         (None, ["ir", "input.xml"], "allowed are i-PI's extras, extended xyz"),
-        (None, ["sfg", "run.moments_0"], "molecular_dipole is missing; what was given is dipole, polarizability"),
-        (None, ["ir", "run.moments_0", "--window-shape", "square"], "'square' is unknown; allowed are hann"),
-        (None, ["ir", "run.moments_0", "--window", "5000"], "the window needs 5000 fs"),
+        (None, ["ir", "run.moments_0"], "is of 1 bead, and the run has 3; a mean over beads needs all of them"),
+        (None, ["sfg", *BEADS], "holds no molecular_dipole; it holds dipole, polarizability"),
+        (None, ["ir", *BEADS, "--window-shape", "square"], "'square' is unknown; allowed are hann"),
+        (None, ["ir", *BEADS, "--window", "5000"], "the window needs 5000 fs"),
+        (None, ["ir", *BEADS, "--window", "500", "--resolution", "20"], "--resolution 20 exclude each other"),
+        (None, ["ir", *BEADS, "--laser", "20000"], "--laser 20000 is for raman, not for ir"),
+        (None, ["raman", *BEADS, "--near", "3"], "--near 3 is for sfg, not for raman"),
         (None, ["dos", "run.moments_0"], "does not begin with a number of atoms"),
         ("no input", ["ir", "arrays.npz", "--temperature", "300"], "timestep and volume of"),
         ("short", ["ir", "arrays.npz", "--timestep", "1", "--temperature", "300", "--volume", "9"], "too few samples"),
@@ -183,3 +169,93 @@ def test_files_of_beads_are_sorted(tmp_path):
     assert [path.name for path in source.files] == [f"a_{number:02d}" for number in range(11)]
     with pytest.raises(SeriesError, match="does not exist"):
         find_sources([tmp_path / "b"])
+
+
+def test_trajectories_must_have_the_same_dynamics_and_beads(run, tmp_path):
+    (tmp_path / "other").mkdir()
+    for beads, dynamics, message in (
+        (2, "nve", "of 'RPMD' with 3 beads and of 'RPMD' with 2 beads"),
+        (
+            3,
+            "nvt",
+            "of 'RPMD' with 3 beads and of 'TRPMD with a thermostat on every atom, which broadens bands, λ = 1'",
+        ),
+    ):
+        folder = tmp_path / "other"
+        thermostat = "<thermostat mode='pile_l'> <tau units='femtosecond'> 10 </tau> </thermostat> </dynamics>"
+        text = INPUT.replace("nbeads='3'", f"nbeads='{beads}'").replace("mode='nve'", f"mode='{dynamics}'")
+        text = text.replace("start.extxyz", "../start.extxyz").replace("</dynamics>", thermostat)
+        (folder / "input.xml").write_text(text)
+        write_beads(folder, beads=beads)
+        files = [*run[0].glob("run.moments_*"), *sorted(folder.glob("run.moments_*"))[:beads]]
+        status, output = invoke("ir", *files, "--window", 100)
+        assert status == 2 and message in output and "they must be the same" in output, output
+
+
+def test_volume_at_constant_pressure(run):
+    folder, _ = run
+    (folder / "input.xml").write_text(INPUT.replace("mode='nve'", "mode='npt'"))
+    files = [folder / name for name in BEADS]
+    label = "dynamics: RPMD at constant pressure (volume of the input), 3 beads, 300 K"
+    for kind in ("ir", "dielectric"):
+        assert label.split(": ")[kind == "dielectric" :][-1] in invoke(kind, *files, "--window", 100)[1]
+    output = invoke("ir", *files, "--window", 100, "--volume", 900)[1]
+    assert "dynamics: RPMD at constant pressure, 3 beads, 300 K" in output
+
+
+def test_resolution_in_place_of_the_window(run):
+    folder, _ = run
+    files = [folder / name for name in BEADS]
+    status, output = invoke("ir", *files, "--resolution", 200, "--window-shape", "blackman")
+    assert status == 0 and "full width at half maximum 200.0 cm⁻¹" in output, output
+    assert str(Window.of_width(200.0, "blackman")) in output
+
+
+def test_laser(run):
+    folder, _ = run
+    files = [folder / name for name in BEADS]
+    stokes = []
+    for laser in ("", "9398"):
+        options = ["--laser", laser] if laser else []
+        assert invoke("raman", *files, "--window", 100, *options, "--output", folder / f"laser{laser}")[0] == 0
+        table = columns(folder / f"laser{laser}.csv")
+        grid = table["wavenumber"]
+        stokes.append(next(values for name, values in table.items() if "tokes" in name and "error" not in name))
+    ratio = ((1 - grid / 9398) / (1 - grid / (1e7 / 532))) ** 4
+    np.testing.assert_allclose(stokes[1][10:], (stokes[0] * ratio)[10:], rtol=1e-4)
+
+
+def test_distances_of_a_slab(tmp_path):
+    (tmp_path / "input.xml").write_text(INPUT.replace("'3'", "'1'"))
+    ase.io.write(tmp_path / "start.extxyz", Atoms("OH2", np.eye(3), cell=np.diag([10, 10, 30]), pbc=True))
+    noise = np.random.default_rng(0).normal(size=(SAMPLES, 6, 15))
+    noise[..., 12:] += np.linspace(-9, 9, 6)[:, None]
+    arrays = {
+        "molecular_dipole": noise[..., :3],
+        "molecular_polarizability": noise[..., 3:12].reshape(SAMPLES, 6, 3, 3),
+        "molecular_position": noise[..., 12:],
+    }
+    np.savez(tmp_path / "run.slab.npz", **arrays)
+    tables = []
+    for number, options in enumerate(([], ["--inner", 1, "--outer", 4, "--near", 4], ["--outer", 9], ["--near", 30])):
+        arguments = [tmp_path / "run.slab.npz", "--timestep", 1, "--window", 100, *options]
+        status, output = invoke("sfg", *arguments, "--output", tmp_path / str(number))
+        assert status == 0, output
+        tables.append(columns(tmp_path / f"{number}.csv")["near_imaginary"][1:])
+    np.testing.assert_array_equal(tables[0], tables[1])
+    assert not np.allclose(tables[0], tables[2], rtol=0.01) and not np.allclose(tables[0], tables[3], rtol=0.01)
+    status, output = invoke("sfg", tmp_path / "run.slab.npz", "--timestep", 1, "--inner", 5)
+    assert status == 2 and "0 <= inner <= outer is needed" in output
+
+
+def test_kinds_are_those_that_can_be_recorded():
+    assert set(FROM_SERIES) < set(RECORDERS) and set(FROM_SERIES) < set(KINDS)
+
+
+def test_command_line_starts_without_what_takes_time():
+    code = (
+        "import sys, beadwise.driver.command_line; "
+        "print([name for name in ('beadwise.spectra', 'ipi', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from beadwise.driver.record_files import common_conditions, record
 from beadwise.driver.run_conditions import read_run_conditions
 from beadwise.driver.series_files import find_sources
 from beadwise.spectra import Window, estimate, jackknife
@@ -18,8 +19,7 @@ from beadwise.spectra.flux import transfer_of_difference
 from beadwise.spectra.infrared import absorption, sum_rule
 from beadwise.spectra.peaks import peak_positions
 from beadwise.spectra.plot import plot_spectra
-from beadwise.spectra.recording import make_recorder, spectrum_of
-from beadwise.spectra.sum_frequency import Slab
+from beadwise.spectra.recording import spectrum_of
 from beadwise.spectra.transform import even_transform
 from beadwise.spectra.units import angular_frequency
 from scipy.integrate import trapezoid
@@ -36,22 +36,16 @@ FUNCTIONALS = "potential fitted to revPBE0-D3, dipole and polarizability to data
 
 def recorded(folder, name, spectrum_kind, window):
     """Recorders of all trajectories of a kind that are finished, and their conditions."""
-    recorders, conditions = [], None
+    recorders, all_conditions = [], []
     for run in sorted(folder.glob(f"{name}_[0-9]*/run")):
         paths = sorted(run.glob("liquid.moments_*")) + sorted(run.glob("water.moments_*"))
         if not paths or not (run / "RESTART").exists():
             continue
-        told = read_run_conditions(run / "input.xml")
         (source,) = find_sources(paths)
-        recorder = None
-        for samples in source.samples():
-            if recorder is None:
-                conditions = told.of_samples(source.stride)
-                slab = Slab(told.cell) if spectrum_kind == "sfg" else None
-                recorder = make_recorder(spectrum_kind, conditions.timestep, window, slab)
-            recorder.add(samples)
+        recorder, conditions = record(spectrum_kind, source, window, read_run_conditions(run / "input.xml"))
         recorders.append(recorder)
-    return recorders, conditions
+        all_conditions.append(conditions)
+    return recorders, common_conditions(all_conditions) if recorders else None
 
 
 def bands_of(recorders, conditions):

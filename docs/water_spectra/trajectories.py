@@ -59,13 +59,7 @@ KINDS = {
         6, extras="dipole", thermostat=LANGEVIN.format(tau=500), timestep=0.25, equilibration=2, model="qtip4pf"
     ),
     "fixed_charges_trpmd": Kind(
-        3,
-        extras="dipole",
-        thermostat=EVERY_MODE.format(tau=500),
-        beads=8,
-        timestep=0.25,
-        equilibration=1,
-        model="qtip4pf",
+        3, extras="dipole", thermostat=EVERY_MODE.format(tau=500), beads=8, equilibration=2, model="qtip4pf"
     ),
 }
 

@@ -1,0 +1,7 @@
+"""Kinds of spectra by name; the command line starts with it, so it imports nothing that takes time."""
+
+from __future__ import annotations
+
+FROM_SERIES = ("ir", "raman", "sfg")  # of dipoles and polarizabilities: also while i-PI runs
+KINDS = (*FROM_SERIES, "dos", "dielectric")
+OPTIONS_OF_ONE_KIND = {"laser": "raman", "inner": "sfg", "outer": "sfg", "near": "sfg"}
