@@ -131,7 +131,7 @@ def infrared_spectrum(
     notes["optical permittivity"] = f"{optical_permittivity:.4g}, for alpha and the refractive index only"
     names = {"n_alpha": "cm^-1", "alpha": "cm^-1", "refractive_index": ""}
     data = {name: Column(values[k], errors[k], unit) for k, (name, unit) in enumerate(names.items())}
-    return Spectrum("ir", "Infrared absorption, n(w) alpha(w)", grid, data, notes)
+    return Spectrum("ir", "Infrared absorption", grid, data, notes)
 
 
 def sum_rule(charges: np.ndarray, masses: np.ndarray, volume: float) -> float:

@@ -79,6 +79,8 @@ def plot_spectra(
     for axes, panel in zip(all_axes, panels, strict=True):
         _draw_panel(axes, panel, spectra, lowest, highest)
         _draw_marks(axes, marks, lowest, highest)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(loc="upper left", fontsize=8.5, frameon=False, borderaxespad=1.5)
     all_axes[0].set_title(first.title, loc="left", fontsize=11)
     all_axes[-1].set_xlabel("wavenumber / cm⁻¹")
     figure.supxlabel(note or _note_of(first), fontsize=7.5, color="0.35")
@@ -101,13 +103,20 @@ def _note_of(spectrum: Spectrum) -> str:
 
 def _draw_panel(axes: Axes, panel: Panel, spectra: Mapping[str, Spectrum], lowest: float, highest: float) -> None:
     tallest, deepest = 0.0, 0.0
-    lines = [(label, spectrum, *item) for label, spectrum in spectra.items() for item in panel.columns.items()]
-    for colour, (label, spectrum, name, legend) in zip(np.resize(COLOURS, len(lines)), lines, strict=True):
+    lines = [
+        (label, spectrum, *item, number, place)
+        for number, (label, spectrum) in enumerate(spectra.items())
+        for place, item in enumerate(panel.columns.items())
+    ]
+    for label, spectrum, name, legend, number, place in lines:
+        # one spectrum: a colour for each column; several: a colour for each spectrum
+        colour = COLOURS[(place if len(spectra) == 1 else number) % len(COLOURS)]
+        dashes = "-" if len(spectra) == 1 or place == 0 else "--"
         column = spectrum[name]
         inside = (spectrum.wavenumber >= lowest) & (spectrum.wavenumber <= highest)
         x, y, error = (array[inside] for array in (spectrum.wavenumber, column.values, column.standard_error))
         text = ", ".join(filter(None, [label if len(spectra) > 1 else "", legend]))
-        axes.plot(x, y, color=colour, linewidth=1.2, label=text or None, zorder=3)
+        axes.plot(x, y, color=colour, linestyle=dashes, linewidth=1.2, label=text or None, zorder=3)
         axes.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0, zorder=2)
         settled = y[x > max(lowest, 100.0)]  # what rises at ω = 0 would dwarf the rest
         tallest, deepest = max(tallest, np.nanmax(settled, initial=0.0)), min(deepest, np.nanmin(settled, initial=0.0))
@@ -119,8 +128,6 @@ def _draw_panel(axes: Axes, panel: Panel, spectra: Mapping[str, Spectrum], lowes
     axes.grid(axis="y", color="0.93", linewidth=0.6)
     if deepest < 0:
         axes.axhline(0.0, color="0.6", linewidth=0.7, zorder=1)
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="upper left", fontsize=8.5, frameon=False)
 
 
 def _draw_marks(axes: Axes, marks: Sequence[float], lowest: float, highest: float) -> None:

@@ -110,4 +110,4 @@ def raman_spectrum(
         "isotropic + anisotropic, perpendicular = 3/4 anisotropic, unpolarised = parallel + perpendicular"
     )
     data = {name: Column(values[k], errors[k], units[k]) for k, name in enumerate(names)}
-    return Spectrum("raman", "Raman scattering, reduced intensities", grid, data, notes)
+    return Spectrum("raman", "Raman scattering", grid, data, notes)

@@ -216,4 +216,4 @@ def sum_frequency_spectrum(
     notes["terms"] = f"self: of single molecules; near: and neighbours within {slab.near:g} A; all: of the whole face"
     notes["weight"] = f"from 0 at {slab.inner:g} to 1 at {slab.outer:g} A from the centre of the slab"
     notes["polarizability"] = "local, of molecules, without the field of their neighbours"
-    return Spectrum("sfg", "Sum-frequency generation, chi_ssp", grid, data, notes)
+    return Spectrum("sfg", "Sum-frequency generation, ssp", grid, data, notes)
