@@ -14,14 +14,20 @@ from ..spectra.recording import spectrum_of
 from ..spectra.transform import wavenumbers
 from .record_files import check_alike, common_conditions, conditions_of, record
 from .series_files import find_sources
-from .spectrum_request import Request
+from .spectrum_request import Request, Shown
 from .velocity_spectra import make_density_of_states
 
 HIGHEST_MARKED = 4500.0
 
 
-def make(request: Request) -> Iterator[str]:
+def make(request: Request, shown: Shown = iter) -> Iterator[str]:
     """Make what is asked for, and say what came out.
+
+    Parameters
+    ----------
+    request : Request
+    shown : callable
+        Passes trajectories on, one after the other, and shows how far this has come.
 
     Raises
     ------
@@ -31,18 +37,18 @@ def make(request: Request) -> Iterator[str]:
         If the files hold no usable series.
     """
     if request.kind == "dos":
-        yield from _write(request, make_density_of_states(request), frozenset())
+        yield from _write(request, make_density_of_states(request, shown), frozenset())
     elif request.kind == "dielectric":
-        yield _dielectric(request)
+        yield _dielectric(request, shown)
     else:
-        yield from _flux_spectrum(request)
+        yield from _flux_spectrum(request, shown)
 
 
-def _flux_spectrum(request: Request) -> Iterator[str]:
+def _flux_spectrum(request: Request, shown: Shown) -> Iterator[str]:
     window = request.make_window()
     recorders, all_conditions = [], []
     symbols: frozenset[str] = frozenset()
-    for source in find_sources(request.files):
+    for source in shown(find_sources(request.files)):
         run = request.run_of(source.path)
         symbols |= run.symbols if run else frozenset()
         recorder, conditions = record(request.kind, source, window, run, request.given, request.distances, request.skip)
@@ -69,9 +75,9 @@ def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Ite
     yield f"written to {table} and {image}"
 
 
-def _dielectric(request: Request) -> str:
+def _dielectric(request: Request, shown: Shown) -> str:
     dipoles, all_conditions = [], []
-    for source in find_sources(request.files):
+    for source in shown(find_sources(request.files)):
         run = request.run_of(source.path)
         pieces = []
         for samples in source.samples():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from .learning_commands import progress_bar
 from .spectrum_kinds import KINDS, OPTIONS_OF_ONE_KIND
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -48,8 +50,9 @@ def spectrum(kind: str, files: tuple[Path, ...], **options: Any) -> None:
 
     _check_options(kind, options)
     try:
-        for line in make(Request(kind, files, **options)):
-            click.echo(line)
+        with progress_bar() as progress:
+            for line in make(Request(kind, files, **options), partial(progress.track, description="reading")):
+                click.echo(line)
     except (SeriesError, NotComputedError) as error:
         raise BeadwiseError(str(error)) from error
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..spectra import SeriesError, Window
 from ..spectra.raman import LASER
@@ -13,6 +15,7 @@ from .record_files import Given
 from .run_conditions import RunConditions, read_run_conditions
 
 DEFAULT_WINDOW = 1000.0  # fs
+Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
 
 
 @dataclass(frozen=True)

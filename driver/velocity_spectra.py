@@ -14,7 +14,7 @@ from ..spectra.density_of_states import density_of_states
 from ..spectra.transform import wavenumbers
 from .record_files import NOT_NAMED, common_conditions
 from .run_conditions import RunConditions
-from .spectrum_request import Request
+from .spectrum_request import Request, Shown
 from .velocity_files import OF_BEAD, OF_CENTROID, VelocityFile
 
 BEAD_NUMBER = re.compile(r"^(.*)_\d+(\.[^.]*)?$")
@@ -45,8 +45,14 @@ class Velocities:
     temperature: float | None
 
 
-def make_density_of_states(request: Request) -> Spectrum:
+def make_density_of_states(request: Request, shown: Shown = iter) -> Spectrum:
     """Density of states of the trajectories of a request.
+
+    Parameters
+    ----------
+    request : Request
+    shown : callable
+        Passes files on, one after the other, and shows how far this has come.
 
     Raises
     ------
@@ -58,7 +64,7 @@ def make_density_of_states(request: Request) -> Spectrum:
     window = request.make_window()
     files = [VelocityFile(path) for path in request.files]
     _refuse_beads(files)
-    trajectories = [_correlated(file, request, window) for file in files]
+    trajectories = [_correlated(file, request, window) for file in shown(files)]
     first = trajectories[0]
     _check_alike(trajectories)
     conditions = common_conditions([one.conditions for one in trajectories])
