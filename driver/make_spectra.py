@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..spectra import SeriesError, Spectrum
-from ..spectra.dielectric import dielectric_constant
+from ..spectra.dielectric import FEWEST_PARTS, dielectric_constant
 from ..spectra.experiment import marks
 from ..spectra.plot import plot_spectra
 from ..spectra.recording import spectrum_of
@@ -90,8 +90,11 @@ def _dielectric(request: Request, shown: Shown) -> str:
         all_conditions.append(conditions)
         dipoles.append(np.concatenate(pieces)[round(request.skip * 1000 / conditions.timestep) :])
     common = common_conditions(all_conditions)
+    total = sum(map(len, dipoles)) * common.timestep / 1000
+    part = total / (len(dipoles) if len(dipoles) >= FEWEST_PARTS else FEWEST_PARTS * len(dipoles))
     value, error = dielectric_constant(dipoles, common.temperature, common.volume, request.optical_permittivity)
     return (
         f"static dielectric constant {value:.4g} +- {error:.2g} ({common.label}, optical permittivity "
-        f"{request.optical_permittivity:g}, {sum(map(len, dipoles)) * common.timestep / 1000:.4g} ps)"
+        f"{request.optical_permittivity:g}, {total:.4g} ps, error from parts of {part:.3g} ps: too small if the dipole "
+        "relaxes as slowly)"
     )
