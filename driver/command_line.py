@@ -174,7 +174,7 @@ def serve(
 @click.option(
     "--window",
     type=click.FloatRange(min=0, min_open=True),
-    help="Length of the spectra's window in fs  [default: a quarter of the run, at most 1000].",
+    help="Length of the spectra's window in fs  [default: a fifth of the run, at most 1000].",
 )
 def run(
     source: Path | None,

@@ -18,7 +18,7 @@ from .run_conditions import RunConditions, read_run_conditions
 from .spectrum_kinds import FROM_SERIES
 
 LONGEST_WINDOW, SHORTEST_WINDOW = 1000.0, 100.0  # fs
-WINDOWS_IN_A_RUN = 4
+WINDOWS_IN_A_RUN = 5
 
 
 @dataclass
@@ -45,7 +45,7 @@ class LiveSpectra:
     folder : Path
         Where i-PI runs.
     window : float or None
-        Length of the window in fs; by default a quarter of the run, at least 100 and at most 1000 fs.
+        Length of the window in fs; by default a fifth of the run, at least 100 and at most 1000 fs.
 
     Raises
     ------

@@ -14,7 +14,6 @@ WATER = {
 
 # Heights of the maxima of nα, in cm⁻¹, in the order of WATER["ir"]
 WATER_ABSORPTION = (1.93e3, 4.61e3, 3.68e3, 0.59e3, 17.3e3)
-WATER_DIELECTRIC_CONSTANT = 78.4
 
 
 def marks(kind: str, symbols: set[str] | None) -> tuple[float, ...]:

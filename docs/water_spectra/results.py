@@ -14,7 +14,7 @@ from beadwise.driver.record_files import common_conditions, record
 from beadwise.driver.run_conditions import read_run_conditions
 from beadwise.driver.series_files import find_sources
 from beadwise.spectra import Window, estimate, jackknife
-from beadwise.spectra.experiment import WATER
+from beadwise.spectra.experiment import WATER, WATER_ABSORPTION
 from beadwise.spectra.flux import transfer_of_difference
 from beadwise.spectra.infrared import absorption, sum_rule
 from beadwise.spectra.peaks import peak_positions
@@ -25,10 +25,12 @@ from beadwise.spectra.units import angular_frequency
 from scipy.integrate import trapezoid
 
 HERE = Path(__file__).resolve().parent
-GRID = np.arange(0.0, 4501.0)
+GRID = np.arange(0.0, 4501.0, 5.0)
 WINDOW = Window("hann", 400.0)
 SLAB_WINDOW = Window("hann", 300.0)
-BANDS = {"libration": (350, 1000, 619), "bend": (1450, 1850, 1645), "O–H stretch": (3000, 3900, 3394)}
+BANDS = {"libration": (350, 1000), "bend": (1450, 1850), "O–H stretch": (3000, 3900)}
+PLACES = [WATER["ir"][k] for k in (1, 2, 4)]
+HEIGHTS = [WATER_ABSORPTION[k] for k in (1, 2, 4)]
 CHARGES, MASSES = np.array([-0.81915, 0.40958, 0.40958]), np.array([15.9994, 1.00794, 1.00794])
 NAMES = {"classical": "classical", "trpmd": "TRPMD, 32 beads"}
 FUNCTIONALS = "potential fitted to revPBE0-D3, dipole and polarizability to data of another density functional"
@@ -54,8 +56,8 @@ def bands_of(recorders, conditions):
 
     def positions(values):
         spectrum = absorption(values, conditions, WINDOW, GRID)
-        places = [peak_positions(GRID, spectrum, low, high) for low, high, _ in BANDS.values()]
-        heights = [spectrum[..., (low <= GRID) & (high >= GRID)].max(axis=-1) for low, high, _ in BANDS.values()]
+        places = [peak_positions(GRID, spectrum, low, high) for low, high in BANDS.values()]
+        heights = [spectrum[..., (low <= GRID) & (high >= GRID)].max(axis=-1) for low, high in BANDS.values()]
         return np.stack([*places, *heights], axis=-1)
 
     values, errors = jackknife(positions, flux)
@@ -94,10 +96,10 @@ def infrared_and_raman(folder):
             note = f"{WINDOW}; 32 molecules, 300 K; standard errors over trajectories\n{FUNCTIONALS}"
             plot_spectra(found, HERE / f"{kind}.png", WATER[kind], note=note)
     print("| band | " + " | ".join(rows) + " | experiment |\n|---|" + "---|" * (len(rows) + 1))
-    for k, (band, (_, _, experiment)) in enumerate(BANDS.items()):
+    for k, (band, experiment) in enumerate(zip(BANDS, PLACES, strict=True)):
         cells = [f"{values[0, k]:.0f} ± {errors[0, k]:.0f}" for values, errors, _ in rows.values()]
-        print(f"| {band} / cm⁻¹ | " + " | ".join(cells) + f" | {experiment} |")
-    for k, (band, height) in enumerate(zip(BANDS, (4610, 3680, 17300), strict=True)):
+        print(f"| {band} / cm⁻¹ | " + " | ".join(cells) + f" | {experiment:.0f} |")
+    for k, (band, height) in enumerate(zip(BANDS, HEIGHTS, strict=True)):
         cells = [f"{values[1, k] / 1e3:.1f} ± {errors[1, k] / 1e3:.1f}" for values, errors, _ in rows.values()]
         print(f"| {band}, height of nα / 10³ cm⁻¹ | " + " | ".join(cells) + f" | {height / 1e3:.1f} |")
     cells = [f"{value:.0f} ± {error:.0f}" for value, error in raman.values()]
