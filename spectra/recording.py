@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,29 +21,10 @@ from .window import Window
 FRAMES_AT_ONCE = 50  # of a slab: distances between all molecules of more would fill the memory
 
 
-class Recorder(Protocol):
-    """What takes the samples of one trajectory.
-
-    Memory is bounded: it holds sums for a bounded number of blocks, and the samples of the last window.
-    """
-
-    needs: ClassVar[tuple[str, ...]]
-
-    def add(self, samples: Mapping[str, np.ndarray]) -> None:
-        """Add the next samples of each series in `needs`, means over the beads."""
-        ...
-
-    def state(self) -> dict[str, np.ndarray]:
-        """All that has been recorded, as arrays that ``numpy.savez`` stores."""
-        ...
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on where `state` was taken."""
-        ...
-
-
 class FluxRecorder:
     """Correlates central differences; what is correlated is said by its subclasses.
+
+    Memory is bounded: it holds sums for a bounded number of blocks, and the samples of the last window.
 
     Parameters
     ----------
