@@ -130,9 +130,7 @@ def read_structures(
     """
     # a lone structure sends its cell before the number of atoms, a batch sends all cells after it
     cell_bytes = read(_cell_bytes(1)) if batch_size == 1 else b""
-    atoms = int(np.frombuffer(read(INTEGER.itemsize), INTEGER)[0])
-    if atoms < 1:
-        raise ProtocolError(f"POSDATA announces {atoms} atoms; must be at least 1")
+    atoms = read_atoms(read)
     check_atoms(atoms)
     if batch_size > 1:
         cell_bytes = read(_cell_bytes(batch_size))
@@ -141,6 +139,20 @@ def read_structures(
     # i-PI keeps lattice vectors in columns
     cells = cells_and_inverses[:, 0].transpose(0, 2, 1)
     return cells, positions.reshape(batch_size, atoms, 3)
+
+
+def read_atoms(read: Read) -> int:
+    """Number of atoms of every structure.
+
+    Raises
+    ------
+    ProtocolError
+        If it is not positive.
+    """
+    atoms = int(np.frombuffer(read(INTEGER.itemsize), INTEGER)[0])
+    if atoms < 1:
+        raise ProtocolError(f"POSDATA announces {atoms} atoms; must be at least 1")
+    return atoms
 
 
 def _cell_bytes(batch_size: int) -> int:
@@ -172,9 +184,23 @@ def encode_forces(energies: np.ndarray, forces: np.ndarray, virials: np.ndarray,
         _encode(forces, REAL),
         _encode(virials, REAL),
     ]
-    for extra in extras:
-        parts += [_encode(len(extra), INTEGER), extra]
-    return b"".join(parts)
+    return b"".join([*parts, *_encode_extras(extras)])
+
+
+def encode_extras_only(extras: Sequence[bytes]) -> bytes:
+    """Encode the reply to GETFORCE where everything but the extras lies in shared memory.
+
+    Parameters
+    ----------
+    extras : sequence of bytes, one per bead
+        JSON dictionaries.
+    """
+    return b"".join([FORCEREADY, *_encode_extras(extras)])
+
+
+def _encode_extras(extras: Sequence[bytes]) -> list[bytes]:
+    """Each with its length before it."""
+    return [part for extra in extras for part in (_encode(len(extra), INTEGER), extra)]
 
 
 def _encode(values: np.ndarray | int, kind: np.dtype) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -15,6 +16,8 @@ FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 SHORTEST_ATTEMPT = 1.0
 CLOSING_PATIENCE = 1.0
+# a peer whose machine or network is gone says nothing: after these times the connection counts as closed
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ class Connection:
         """
         try:
             received = self._reader.read(length)
-        except ConnectionError as error:
+        except OSError as error:  # broken, or the other machine has not answered for too long
             raise ConnectionClosed(str(error)) from error
         if len(received) < length:
             raise ConnectionClosed(f"received {len(received)} of {length} bytes")
@@ -64,7 +67,7 @@ class Connection:
         """
         try:
             self._socket.sendall(message)
-        except ConnectionError:
+        except OSError:
             logger.debug("the connection was closed before %d bytes were sent", len(message))
 
     def close(self) -> None:
@@ -121,14 +124,14 @@ class Transport:
         while True:
             try:
                 return self._connect_once(max(deadline - time.monotonic(), SHORTEST_ATTEMPT))
-            except (FileNotFoundError, ConnectionError, BlockingIOError, TimeoutError) as error:
+            except OSError as error:
+                if not _may_pass(error):
+                    raise TransportError(f"cannot connect to {self.name}: {error.strerror or error}") from error
                 if time.monotonic() >= deadline:
                     raise TransportError(
                         f"no i-PI is listening at {self.name} after waiting {wait:g} s ({error.strerror or error}); "
                         "start i-PI with this address in its <ffsocket>, or wait longer"
                     ) from error
-            except OSError as error:
-                raise TransportError(f"cannot connect to {self.name}: {error.strerror or error}") from error
             time.sleep(min(pause, max(deadline - time.monotonic(), 0.0)))
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -139,12 +142,27 @@ class Transport:
             if self.family == socket.AF_INET:
                 # headers and replies are small and waited for: do not let them queue up
                 connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                _notice_a_lost_peer(connecting)
             connecting.connect(self.address)
             connecting.settimeout(None)
         except BaseException:
             connecting.close()
             raise
         return Connection(connecting)
+
+
+def _may_pass(error: OSError) -> bool:
+    """Whether a connection that failed may succeed later: i-PI is not up yet, or its machine is out of reach."""
+    unreachable = error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN)
+    return unreachable or isinstance(error, (FileNotFoundError, ConnectionError, BlockingIOError, TimeoutError))
+
+
+def _notice_a_lost_peer(connected: socket.socket) -> None:
+    """Let reads and writes fail once the other machine has not answered for a while; not all systems know all times."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(socket, name):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def unix_socket(name: str, prefix: str = UNIX_PREFIX) -> Transport:

@@ -12,11 +12,13 @@ from ase import units as ase_units
 from beadwise.driver import protocol, units
 from beadwise.driver.extras import encode_extras
 from beadwise.driver.protocol import ProtocolError
-from beadwise.driver.server import count_distinct, encode_reply
+from beadwise.driver.responder import Responder, count_distinct
 from beadwise.driver.species import read_species, species_from_parameters
 from beadwise.model import Response, StructureError
 from beadwise.pyx.json_numbers import json_array
+from fake_ipi import SPECIES, structures
 from ipi.utils.units import UnitMap
+from toy import Toy
 
 
 def reader(content: bytes):
@@ -156,9 +158,14 @@ def test_only_wanted_extras_are_sent():
 
 
 def test_padding_repeats_the_last_answer():
-    answer = response()
-    padded = Response(**{name: answer[name][[0, 1, 1, 1]] for name in answer.names})
-    assert encode_reply(answer, answer.names, padding=2) == encode_reply(padded, answer.names)
+    cells, positions = structures(2)
+    answers = [
+        Responder(Toy(), SPECIES, ("dipole",)).answer(cells[beads], positions[beads])
+        for beads in ([0, 1], [0, 1, 1, 1])
+    ]
+    for name in ("energies", "forces", "virials", "extras"):
+        short, padded = (np.asarray(getattr(answer, name)) for answer in answers)
+        np.testing.assert_array_equal(padded, short[[0, 1, 1, 1]])
 
 
 def test_units_are_consistent():

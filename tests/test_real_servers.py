@@ -15,6 +15,7 @@ import pytest
 from ase import units as ase_units
 from ase.calculators.socketio import SocketIOCalculator
 from ase.io import write
+from beadwise.driver.protocol import ProtocolError
 from beadwise.driver.server import serve
 from beadwise.driver.transport import tcp_socket, unix_socket
 from beadwise.driver.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
@@ -32,7 +33,7 @@ def free_port() -> int:
 @pytest.fixture
 def address(request):
     """Transport, i-PI's lines and ASE's arguments for a fresh unix or TCP address."""
-    if request.param == "unix":
+    if request.param != "tcp":
         name = f"beadwise_{os.getpid()}_{time.monotonic_ns() % 10**9}"
         yield unix_socket(name), f"<address>{name}</address>", {"unixsocket": name}
         Path(f"/tmp/ipi_{name}").unlink(missing_ok=True)
@@ -108,9 +109,9 @@ def start_ipi(tmp_path):
     """Start i-PI in the test's folder; whatever still runs at the end of the test is killed."""
     running = []
 
-    def start(lines: str, options: str = "", steps: int = 5) -> subprocess.Popen:
+    def start(lines: str, options: str = "", steps: int = 5, mode: str | None = None) -> subprocess.Popen:
         write(tmp_path / "start.xyz", water())
-        mode = "inet" if "<port>" in lines else "unix"
+        mode = mode or ("inet" if "<port>" in lines else "unix")
         (tmp_path / "input.xml").write_text(INPUT.format(mode=mode, address=lines, options=options, steps=steps))
         command = [str(Path(sys.executable).with_name("i-pi")), "input.xml"]
         with (tmp_path / "ipi.log").open("a") as log:
@@ -146,14 +147,20 @@ def last_structures(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         ("tcp", "<batch_size>4</batch_size><consolidate_messages>True</consolidate_messages>"),
         ("tcp", ""),
         ("unix", "<consolidate_messages>False</consolidate_messages>"),
+        ("shm", ""),
+        ("shm", "<batch_size>1</batch_size><consolidate_messages>False</consolidate_messages>"),
+        ("shm", "<batch_size>3</batch_size>"),
+        ("shm", "<batch_size>16</batch_size>"),
     ],
     indirect=["address"],
 )
-def test_real_ipi(address, options, start_ipi, tmp_path, monkeypatch):
+def test_real_ipi(address, options, start_ipi, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     transport, lines, _ = address
-    ipi = start_ipi(lines, options)
-    server = in_background(serve, Toy(), transport, None, ("dipole", "polarizability"), wait=30.0)
+    shared = request.node.callspec.params["address"] == "shm"
+    ipi = start_ipi(lines, options, mode="shm" if shared else None)
+    want = ("dipole", "polarizability")
+    server = in_background(serve, Toy(), transport, None, want, wait=30.0, shared_memory=shared)
     assert server.result(PATIENCE) is None
     assert ipi.wait(PATIENCE) == 0, (tmp_path / "ipi.log").read_text()
 
@@ -194,6 +201,35 @@ def test_ipi_killed_and_started_again(address, start_ipi):
     assert server.result(PATIENCE) is None
     assert ipi.wait(PATIENCE) == 0
     assert len(evaluated) >= before + 4
+
+
+@pytest.mark.parametrize(
+    ("address", "mode", "options", "message"),
+    [
+        ("unix", "unix", "", "must go without --shm"),
+        ("unix", "unix", "<batch_size>2</batch_size>", "must go without --shm"),
+        ("shm", "shm", "", "needs --shm"),
+        ("shm", "shm", "<batch_size>4</batch_size>", "needs --shm"),
+    ],
+    indirect=["address"],
+)
+def test_other_mode_than_that_of_ipi(address, mode, options, message, start_ipi):
+    transport, lines, _ = address
+    start_ipi(lines, options, steps=2, mode=mode)
+    with pytest.raises(ProtocolError, match=message):
+        serve(Toy(), transport, SPECIES, wait=30.0, shared_memory=mode == "unix")
+
+
+@pytest.mark.parametrize("address", ["shm"], indirect=True)
+def test_servers_share_one_ipi(address, start_ipi, tmp_path):
+    """Several servers on one socket, each with segments of its own; i-PI removes all of them."""
+    transport, lines, _ = address
+    ipi = start_ipi(lines, "<slots>3</slots>", mode="shm")
+    want = ("dipole", "polarizability")
+    servers = [in_background(serve, Toy(), transport, SPECIES, want, 30.0, shared_memory=True) for _ in range(3)]
+    assert [server.result(PATIENCE) for server in servers] == [None] * 3
+    assert ipi.wait(PATIENCE) == 0
+    assert not list(Path("/dev/shm").glob(f"*ipi_shm_{ipi.pid}_*"))
 
 
 @pytest.mark.parametrize("address", ["unix"], indirect=True)
