@@ -52,6 +52,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
 
     cdef cppclass NeighbourList:
         vector[int32_t] counts
+        int first_centre, last_centre
 
     cdef cppclass Task:
         const Basis* basis
@@ -60,6 +61,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         vector[const NeighbourList*] lists
         const int32_t* species
         int beads, atoms, most_neighbours, outputs
+        size_t begin, end
         vector[char] want_head, differentiate_head
         double closest_allowed
         double* values
@@ -94,7 +96,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         NeighbourPool(double cutoff, double skin)
         vector[const NeighbourList*] lists_for(const double* positions, const double* cells, const cbool* periodic,
                                                const int32_t* species, int species_count, int beads, int atoms,
-                                               int threads)
+                                               size_t begin, size_t end, int threads)
         size_t kept()
         size_t built()
 

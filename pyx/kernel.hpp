@@ -26,6 +26,7 @@ struct Task {
     std::vector<const NeighbourList *> lists;  // per bead
     const int32_t *species;                    // [atoms], indices
     int beads, atoms, most_neighbours;
+    size_t begin, end;               // part of the flattened (bead, atom) index that is evaluated
     int outputs;                     // components of all heads together
     std::vector<char> want_head;          // whether its values are wanted
     std::vector<char> differentiate_head; // whether any combination contains it
@@ -120,10 +121,10 @@ inline void evaluate_part(const Task &task, size_t begin, size_t end) {
 }
 
 inline void evaluate(const Task &task, int threads) {
-    const size_t total = size_t(task.beads) * task.atoms;
+    const size_t total = task.end - task.begin;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int part = 0; part < threads; ++part)
-        evaluate_part(task, total * part / threads, total * (part + 1) / threads);
+        evaluate_part(task, task.begin + total * part / threads, task.begin + total * (part + 1) / threads);
 }
 
 inline void feature_gradients(const FeatureTask &task) {
@@ -153,27 +154,32 @@ class NeighbourPool {
 public:
     explicit NeighbourPool(double cutoff_in, double skin_in) : cutoff(cutoff_in), skin(skin_in) {}
 
-    // Lists for every bead, valid until the next call.
+    // Lists for the part begin ≤ k < end of the flattened (bead, atom) index, valid until the next call; null for beads
+    // outside.
     std::vector<const NeighbourList *> lists_for(const double *positions, const double *cells, const bool *periodic,
                                                  const int32_t *species, int species_count, int beads, int atoms,
-                                                 int threads) {
+                                                 size_t begin, size_t end, int threads) {
         ++clock;
         if (std::vector<int32_t>(species, species + atoms) != known_species) {
             pool.clear();
             known_species.assign(species, species + atoms);
         }
+        const int first_bead = int(begin / atoms), last_bead = end > begin ? int((end - 1) / atoms) + 1 : first_bead;
+        const auto first_of = [&](int bead) { return int(std::max(begin, size_t(bead) * atoms) - size_t(bead) * atoms); };
+        const auto last_of = [&](int bead) { return int(std::min(end, size_t(bead + 1) * atoms) - size_t(bead) * atoms); };
         std::vector<int> chosen(beads, -1);
         const int kept = int(pool.size());
 #pragma omp parallel for num_threads(threads)
-        for (int bead = 0; bead < beads; ++bead)
+        for (int bead = first_bead; bead < last_bead; ++bead)
             for (int trial = 0; trial < kept && chosen[bead] < 0; ++trial) {
-                const int slot = (bead + trial) % kept;
-                if (pool[slot].list.covers(positions + size_t(bead) * atoms * 3, atoms, cells + 9 * bead, periodic, skin))
+                const int slot = (bead - first_bead + trial) % kept;
+                if (pool[slot].list.covers(positions + size_t(bead) * atoms * 3, atoms, first_of(bead), last_of(bead),
+                                           cells + 9 * bead, periodic, skin))
                     chosen[bead] = slot;
             }
         // A list that serves two beads cannot follow both; the second one gets its own.
         std::vector<int> build;
-        for (int bead = 0; bead < beads; ++bead)
+        for (int bead = first_bead; bead < last_bead; ++bead)
             if (chosen[bead] >= 0 && pool[chosen[bead]].last_use != clock)
                 pool[chosen[bead]].last_use = clock;
             else
@@ -182,7 +188,7 @@ public:
         std::vector<char> is_new(beads, 0);
         for (int bead : build) is_new[bead] = 1;
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
-        for (int bead = 0; bead < beads; ++bead) {
+        for (int bead = first_bead; bead < last_bead; ++bead) {
             NeighbourList &list = pool[chosen[bead]].list;
             const double *own = positions + size_t(bead) * atoms * 3;
             if (is_new[bead])
@@ -190,9 +196,10 @@ public:
             else
                 list.follow(own, atoms, cells + 9 * bead);
         }
-        for (int bead : build) fill(pool[chosen[bead]].list, species, species_count, atoms, threads);
-        std::vector<const NeighbourList *> lists(beads);
-        for (int bead = 0; bead < beads; ++bead) lists[bead] = &pool[chosen[bead]].list;
+        for (int bead : build)
+            fill(pool[chosen[bead]].list, species, species_count, atoms, first_of(bead), last_of(bead), threads);
+        std::vector<const NeighbourList *> lists(beads, nullptr);
+        for (int bead = first_bead; bead < last_bead; ++bead) lists[bead] = &pool[chosen[bead]].list;
         return lists;
     }
 
@@ -223,13 +230,16 @@ private:
         return int(oldest);
     }
 
-    void fill(NeighbourList &list, const int32_t *species, int species_count, int atoms, int threads) {
+    void fill(NeighbourList &list, const int32_t *species, int species_count, int atoms, int first, int last,
+              int threads) {
         ++builds;
+        list.first_centre = first;
+        list.last_centre = last;
         list.reserve(atoms, species_count, list.capacity);
         for (;;) {
             int most = 0;
 #pragma omp parallel for num_threads(threads) reduction(max : most)
-            for (int atom = 0; atom < atoms; ++atom) most = std::max(most, list.search(atom, species, species_count));
+            for (int atom = first; atom < last; ++atom) most = std::max(most, list.search(atom, species, species_count));
             if (most <= list.capacity) return;
             list.reserve(atoms, species_count, most + most / 8 + 8);
         }

@@ -21,12 +21,14 @@ def instruction_set():
     return "avx2" if use_avx2() else "generic"
 
 
-cdef int longest(vector[const NeighbourList*]& lists, int atoms, int species):
+cdef int longest(vector[const NeighbourList*]& lists, int species):
     """The largest number of listed neighbours of any atom."""
     cdef int most = 0, total, atom, s
     cdef size_t index
     for index in range(lists.size()):
-        for atom in range(atoms):
+        if lists[index] is NULL:
+            continue
+        for atom in range(lists[index].first_centre, lists[index].last_centre):
             total = 0
             for s in range(species):
                 total += lists[index].counts[atom * species + s]
@@ -182,7 +184,7 @@ cdef class Kernel:
     def evaluate(self, const int32_t[::1] species, const double[:, :, ::1] positions, const double[:, :, ::1] cells,
                  periodic, want_head, const double[:, :, ::1] combinations, double[:, :, ::1] values,
                  double[:, :, :, ::1] gradients, double[:, :, :, ::1] strains, double closest_allowed, int threads,
-                 double[:, :, :, ::1] density=None):
+                 double[:, :, :, ::1] density=None, int part=0, int parts=1):
         """Evaluate heads and gradients of linear combinations of their components.
 
         Parameters
@@ -203,6 +205,9 @@ cdef class Kernel:
             In Å.
         threads : int
         density : ndarray of float64, shape (beads, atoms, harmonics, channels), optional, written
+        part, parts : int
+            Which of so many parts of the atoms of all beads to evaluate, all about as large; the sums over all parts
+            of what is added to, and of what is written into zeros, are those of the whole.
 
         Returns
         -------
@@ -214,8 +219,12 @@ cdef class Kernel:
         cdef cbool periodic_flags[3]
         if atoms == 0 or beads == 0:
             return None
+        if not 0 <= part < parts:
+            raise ValueError(f"part {part} of {parts}; allowed are 0 to {parts - 1}")
         for axis in range(3):
             periodic_flags[axis] = periodic[axis]
+        task.begin = <size_t> beads * atoms * part // parts
+        task.end = <size_t> beads * atoms * (part + 1) // parts
         task.basis = &self.basis
         task.heads = &self.heads
         task.network = &self.network if self.with_network else NULL
@@ -242,8 +251,8 @@ cdef class Kernel:
         with self.lock:
             with nogil:
                 task.lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
-                                                 self.basis.species, beads, atoms, threads)
-            task.most_neighbours = longest(task.lists, atoms, self.basis.species)
+                                                 self.basis.species, beads, atoms, task.begin, task.end, threads)
+            task.most_neighbours = longest(task.lists, self.basis.species)
             with nogil:
                 evaluate(task, threads)
         if overlap.bead >= 0:
@@ -270,12 +279,12 @@ cdef class Kernel:
             periodic_flags[axis] = periodic[axis]
         with self.lock:
             lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
-                                        self.basis.species, 1, positions.shape[1], 1)
+                                        self.basis.species, 1, positions.shape[1], 0, positions.shape[1], 1)
             task.basis = &self.basis
             task.list = lists[0]
             task.species = &species[0]
             task.atoms = positions.shape[1]
-            task.most_neighbours = longest(lists, task.atoms, self.basis.species)
+            task.most_neighbours = longest(lists, self.basis.species)
             task.gradients = &gradients[0, 0]
             task.strains = &strains[0, 0]
             with nogil:
@@ -332,7 +341,8 @@ cdef class Kernel:
         with self.lock:
             with nogil:
                 task.lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
-                                                 self.basis.species, task.beads, task.atoms, threads)
-            task.most_neighbours = longest(task.lists, task.atoms, self.basis.species)
+                                                 self.basis.species, task.beads, task.atoms, 0,
+                                                 <size_t> task.beads * task.atoms, threads)
+            task.most_neighbours = longest(task.lists, self.basis.species)
             with nogil:
                 differentiate_density(task, threads)

@@ -63,6 +63,7 @@ public:
     std::vector<Vector3> wrapped;      // positions moved into the cell the list was made for
     std::vector<Vector3> offsets;      // Cartesian vectors of the lattice translations in use
     int capacity = 0;
+    int first_centre = 0, last_centre = 0;  // atoms first ≤ i < last whose neighbours are listed
 
     // First half of building: wrap the positions and sort the atoms into bins.
     void prepare(const double *positions, int atoms, const double *cell, const bool *periodic_in, double reach_in) {
@@ -103,9 +104,11 @@ public:
         counts.resize(size_t(atoms) * species_count);
     }
 
-    // Whether every pair within the cutoff is still listed: twice the largest displacement plus the largest change
-    // of a lattice translation in use must stay below the skin.
-    bool covers(const double *positions, int atoms, const double *cell, const bool *periodic_now, double skin) const {
+    // Whether every pair of an atom first ≤ i < last within the cutoff is still listed: twice the largest displacement
+    // plus the largest change of a lattice translation in use must stay below the skin.
+    bool covers(const double *positions, int atoms, int first, int last, const double *cell, const bool *periodic_now,
+                double skin) const {
+        if (first < first_centre || last > last_centre) return false;
         if (3 * atoms != int(reference.size()) || !std::equal(periodic, periodic + 3, periodic_now)) return false;
         double cell_change = 0.0;
         for (int d = 0; d < 3; ++d) {
