@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 
+from .committee import Committee
 from .errors import BeadwiseError, ModelFileError, PropertyError, StructureError
 from .files import load, save, shipped_models
 from .model import Model
-from .response import PROPERTIES, Evaluator, Response
+from .response import ORDINARY_PROPERTIES, PROPERTIES, Evaluator, Response
 from .structures import Batch
 
 __all__ = [
+    "ORDINARY_PROPERTIES",
     "PROPERTIES",
     "Batch",
     "BeadwiseError",
+    "Committee",
     "Evaluator",
     "Model",
     "ModelFileError",

@@ -18,8 +18,9 @@ from ..pyx.coupling import pairs
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .checks import CLOSEST_ALLOWED, ORDERS, check_model, checked_volume, refuse_overlap
+from .electric_field import NO_FIELD, Field, checked_field
 from .errors import PropertyError, StructureError
-from .molecules import molecular_properties, repeating_unit
+from .molecules import molecular_properties, repeating_unit, wants_molecules
 from .radial import INTERVALS, RadialBasis
 from .response import PROPERTIES, Response
 from .structures import Batch
@@ -62,6 +63,16 @@ class Model:
         Provenance, licence, validation errors: whatever the file says beyond what is evaluated.
     threads : int
         Threads for an evaluation.
+    electric_field : tuple of float
+        Static field in V/Å that energy, forces and virial are evaluated in; everything else stays what it is without
+        (see `beadwise.model.electric_field`).  It is not written to a model file.
+
+    Raises
+    ------
+    ModelFileError
+        If parts do not belong together.
+    PropertyError
+        If the electric field is not finite, or there is no dipole head.
     """
 
     numbers: tuple[int, ...]
@@ -74,10 +85,12 @@ class Model:
     groups: tuple[int, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     threads: int = 1
+    electric_field: Field = NO_FIELD
 
     def __post_init__(self) -> None:
         self.groups = tuple(self.groups) or tuple(range(len(self.numbers)))
         check_model(self)
+        self.electric_field = checked_field(self.electric_field, self.properties)
 
     @property
     def species(self) -> tuple[int, ...]:
@@ -114,6 +127,11 @@ class Model:
         """Sizes of the density."""
         return DensityShape(len(self.numbers), self.radial.radial, self.l_max, max(self.groups) + 1)
 
+    @property
+    def is_in_field(self) -> bool:
+        """Whether there is an electric field."""
+        return self.electric_field != NO_FIELD
+
     @cached_property
     def kernel(self) -> Kernel:
         """The compiled kernel with this model's tables, and the neighbour lists of the beads it has seen."""
@@ -143,6 +161,16 @@ class Model:
         if name in self.heads:
             return self.heads[name]
         return empty_head(ORDERS[name], self.shape)
+
+    def in_field(self, electric_field: Sequence[float]) -> Model:
+        """The same model in a static electric field in V/Å.
+
+        Raises
+        ------
+        PropertyError
+            If the field is not three finite numbers, or there is no dipole head.
+        """
+        return replace(self, electric_field=checked_field(electric_field, self.properties))
 
     def species_indices(self, numbers: np.ndarray) -> np.ndarray:
         """Species indices of atomic numbers.
@@ -180,13 +208,36 @@ class Model:
             If a species is unknown, a cell is too flat, two atoms overlap, or molecular properties are wanted of
             atoms that do not stand molecule by molecule.
         """
+        return self.assemble(batch, want, self.evaluate_part(batch, want, 0, 1))
+
+    def evaluate_part(self, batch: Batch, want: Sequence[str], part: int, parts: int) -> list[np.ndarray]:
+        """Evaluate one of several parts of the atoms of all beads, as processes do that share a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+        want : sequence of str
+            Names out of `properties`.
+        part, parts : int
+            Which of so many parts.
+
+        Returns
+        -------
+        list of ndarray of float64
+            Arrays of the same shapes for every part, whose sums over the parts `assemble` takes.
+
+        Raises
+        ------
+        PropertyError, StructureError
+            As `evaluate`; what is wrong with two atoms is found in the part of one of them.
+        """
         available = self.properties
         for name in want:
             if name not in available:
                 raise PropertyError(f"property '{name}' is not available; this model has {list(available)}")
         species = self.species_indices(batch.numbers)
-        volume = checked_volume(batch)
-        rows = gradient_rows(want)
+        checked_volume(batch)
+        rows = gradient_rows(want, self.electric_field)
         beads, atoms = batch.beads, batch.atoms
         values = np.zeros((beads, atoms, rows.shape[1]))
         gradients = np.zeros((beads, len(rows), atoms, 3))
@@ -196,19 +247,34 @@ class Model:
             batch.positions,
             batch.cells,
             batch.periodic,
-            wanted_heads(want),
+            wanted_heads(want, self.is_in_field),
             np.repeat(rows[None], beads, axis=0),
             values,
             gradients,
             strains,
             CLOSEST_ALLOWED,
             self.threads,
+            part=part,
+            parts=parts,
         )
         refuse_overlap(overlap)
-        return Response(
-            **self.cell_properties(want, values.sum(axis=1), gradients, strains, volume),
-            **molecular_properties(want, batch, self.repeating_unit, values),
-        )
+        sums = [values.sum(axis=1), gradients, strains]
+        return [*sums, values] if wants_molecules(want) else sums
+
+    def assemble(self, batch: Batch, want: Sequence[str], sums: Sequence[np.ndarray]) -> Response:
+        """Answer the wanted properties from what `evaluate_part` gives, summed over all parts.
+
+        Raises
+        ------
+        StructureError
+            If a cell is so dense that the local field diverges, or molecular properties are wanted of atoms that do
+            not stand molecule by molecule.
+        """
+        totals, gradients, strains, *of_atoms = sums
+        arrays = self.cell_properties(want, totals, gradients, strains, checked_volume(batch))
+        if of_atoms:
+            arrays |= molecular_properties(want, batch, self.repeating_unit, of_atoms[0])
+        return Response(**arrays)
 
     def density(self, batch: Batch) -> np.ndarray:
         """Density coefficients, shape (beads, atoms, harmonics, channels); channel = (neighbour species, n)."""
@@ -242,10 +308,12 @@ class Model:
         additive = cartesian_tensor(totals[:, 4:])
         if "energy" in want:
             arrays["energy"] = totals[:, 0].copy()
+            if self.is_in_field:
+                arrays["energy"] -= cartesian_vector(totals[:, 1:4]) @ np.array(self.electric_field)
         if "forces" in want:
             arrays["forces"] = -gradients[:, 0]
         if "virial" in want:
-            arrays["virial"] = -0.5 * (strains[:, 0] + np.swapaxes(strains[:, 0], 1, 2))
+            arrays["virial"] = -strains[:, 0] if self.is_in_field else -symmetric(strains[:, 0])
         if "dipole" in want:
             arrays["dipole"] = cartesian_vector(totals[:, 1:4])
         if "polarizability" in want:
@@ -292,23 +360,29 @@ def gradient_places(want: Sequence[str]) -> dict[str, slice]:
     return {name: slice(end - count, end) for (name, count), end in zip(counts.items(), ends, strict=True)}
 
 
-def gradient_rows(want: Sequence[str]) -> np.ndarray:
+def gradient_rows(want: Sequence[str], electric_field: Field = NO_FIELD) -> np.ndarray:
     """Combinations of the outputs (energy, dipole, polarizability) whose gradients are wanted, one per row."""
     outputs = np.eye(OUTPUTS)
+    dipole = CARTESIAN_FROM_HARMONICS @ outputs[1:4]
     rows = {
-        "energy": outputs[:1],
-        "born_charges": CARTESIAN_FROM_HARMONICS @ outputs[1:4],
+        "energy": outputs[:1] - np.array(electric_field) @ dipole,
+        "born_charges": dipole,
         "polarizability_derivatives": outputs[4:],
     }
     places = gradient_places(want)
     return np.concatenate([rows[name] for name, place in places.items() if place.stop > place.start] or [outputs[:0]])
 
 
-def wanted_heads(want: Sequence[str]) -> list[bool]:
-    """Which heads' values are wanted, in the order of `HEADS`."""
-    vector = "dipole" in want or "molecular_dipole" in want
+def wanted_heads(want: Sequence[str], is_in_field: bool = False) -> list[bool]:
+    """Which heads' values are wanted, in the order of `HEADS`; in a field the energy has a part from the dipole."""
+    vector = "dipole" in want or "molecular_dipole" in want or (is_in_field and "energy" in want)
     tensor = any(name in want for name in ("polarizability", "polarizability_derivatives", "molecular_polarizability"))
     return ["energy" in want, vector, tensor, tensor]
+
+
+def symmetric(tensors: np.ndarray) -> np.ndarray:
+    """Symmetric part of tensors, shape (beads, 3, 3)."""
+    return 0.5 * (tensors + np.swapaxes(tensors, 1, 2))
 
 
 def empty_head(order: int, shape: DensityShape) -> TensorHead:

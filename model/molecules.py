@@ -76,6 +76,11 @@ def check_order(numbers: np.ndarray, unit: Sequence[int]) -> None:
         )
 
 
+def wants_molecules(want: Sequence[str]) -> bool:
+    """Whether anything is wanted molecule by molecule."""
+    return any(name.startswith("molecular_") for name in want)
+
+
 def molecular_properties(
     want: Sequence[str], batch: Batch, unit: Sequence[int] | None, values: np.ndarray
 ) -> dict[str, np.ndarray]:
@@ -107,7 +112,7 @@ def molecular_properties(
     StructureError
         If the atoms stand in another order.
     """
-    if unit is None or not any(name.startswith("molecular_") for name in want):
+    if unit is None or not wants_molecules(want):
         return {}
     check_order(batch.numbers, unit)
     sums = values.reshape(batch.beads, -1, len(unit), values.shape[-1]).sum(axis=2)

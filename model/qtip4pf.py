@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from ..potentials.qtip4pf import CLOSEST_CHARGES, LONGEST_BOND, LOWEST_CELL, SWITCH_WIDTH, Fault, evaluate_water
+from .electric_field import NO_FIELD, checked_field
 from .errors import BeadwiseError, PropertyError, StructureError
 from .response import Response
 from .structures import Batch
@@ -35,17 +36,28 @@ class QTip4pF:
         water at the default the forces differ from the converged ones by 3e-6 of their root mean square.
     threads : int
         Threads for an evaluation; they take whole beads.
+    electric_field : sequence of float, length 3
+        Static field in V/Å that energy, forces and virial are evaluated in; dipole and Born charges are the same in
+        any (see `beadwise.model.electric_field`).
 
     Raises
     ------
     PotentialError
         If a setting is outside what is allowed.
+    PropertyError
+        If the electric field is not three finite numbers.
     """
 
     species = (1, 8)
     properties = ("energy", "forces", "virial", "dipole", "born_charges")
 
-    def __init__(self, cutoff: float = 9.0, accuracy: float = 1e-7, threads: int = 1):
+    def __init__(
+        self,
+        cutoff: float = 9.0,
+        accuracy: float = 1e-7,
+        threads: int = 1,
+        electric_field: Sequence[float] = NO_FIELD,
+    ):
         if not SWITCH_WIDTH < cutoff < np.inf:
             raise PotentialError(
                 f"cutoff of q-TIP4P/F is {cutoff} Å; it must be finite and longer than {SWITCH_WIDTH} Å"
@@ -57,6 +69,17 @@ class QTip4pF:
         self.cutoff = float(cutoff)
         self.accuracy = float(accuracy)
         self.threads = int(threads)
+        self.electric_field = checked_field(electric_field, self.properties)
+
+    def in_field(self, electric_field: Sequence[float]) -> QTip4pF:
+        """The same potential in a static electric field in V/Å.
+
+        Raises
+        ------
+        PropertyError
+            If the field is not three finite numbers.
+        """
+        return QTip4pF(self.cutoff, self.accuracy, self.threads, electric_field)
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.
@@ -83,7 +106,14 @@ class QTip4pF:
         check_molecules(batch.numbers)
         periodic = is_periodic(batch)
         arrays, fault = evaluate_water(
-            batch.positions, batch.cells, periodic, self.cutoff, self.accuracy, want, self.threads
+            batch.positions,
+            batch.cells,
+            periodic,
+            self.cutoff,
+            self.accuracy,
+            want,
+            self.threads,
+            self.electric_field,
         )
         if fault is not None:
             raise StructureError(describe(fault, batch))

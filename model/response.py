@@ -10,7 +10,7 @@ import numpy as np
 from .errors import PropertyError
 from .structures import Batch
 
-PROPERTIES = (
+ORDINARY_PROPERTIES = (
     "energy",
     "forces",
     "virial",
@@ -22,6 +22,15 @@ PROPERTIES = (
     "molecular_polarizability",
     "molecular_position",
 )
+# values of every member of a committee, and the ordinary property that each is of
+COMMITTEE_PROPERTIES = {
+    "committee_energy": "energy",
+    "committee_forces": "forces",
+    "committee_virial": "virial",
+    "committee_dipole": "dipole",
+    "committee_polarizability": "polarizability",
+}
+PROPERTIES = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES)
 
 
 class Response:
@@ -36,7 +45,10 @@ class Response:
         ``polarizability_derivatives`` (beads, atoms, 3, 3, 3) in Å², the first 3 for the displacement;
         ``molecular_dipole`` (beads, molecules, 3) in e·Å and ``molecular_polarizability`` (beads, molecules, 3, 3) in
         Å³, what the atoms of each molecule add to the cell's, without a local field; ``molecular_position`` (beads,
-        molecules, 3) in Å, the centres of mass, not wrapped.
+        molecules, 3) in Å, the centres of mass, not wrapped; and of every member of a committee ``committee_energy``
+        (beads, members) in eV, ``committee_forces`` (beads, members, atoms, 3) in eV/Å, ``committee_virial`` (beads,
+        members, 3, 3) in eV, ``committee_dipole`` (beads, members, 3) in e·Å and ``committee_polarizability`` (beads,
+        members, 3, 3) in Å³.
     """
 
     def __init__(self, **arrays: np.ndarray):
@@ -108,9 +120,34 @@ class Response:
         """Centres of mass of the molecules in Å, shape (beads, molecules, 3), not wrapped into the cell."""
         return self["molecular_position"]
 
+    @property
+    def committee_energy(self) -> np.ndarray:
+        """Potential energy of every member of a committee in eV, shape (beads, members)."""
+        return self["committee_energy"]
+
+    @property
+    def committee_forces(self) -> np.ndarray:
+        """Forces of every member of a committee in eV/Å, shape (beads, members, atoms, 3)."""
+        return self["committee_forces"]
+
+    @property
+    def committee_virial(self) -> np.ndarray:
+        """Virial of every member of a committee in eV, shape (beads, members, 3, 3)."""
+        return self["committee_virial"]
+
+    @property
+    def committee_dipole(self) -> np.ndarray:
+        """Dipole of every member of a committee in e·Å, shape (beads, members, 3)."""
+        return self["committee_dipole"]
+
+    @property
+    def committee_polarizability(self) -> np.ndarray:
+        """Polarizability of every member of a committee in Å³, shape (beads, members, 3, 3)."""
+        return self["committee_polarizability"]
+
 
 class Evaluator(Protocol):
-    """Anything that answers for a batch of beads: the integrated model, a baseline, a sum of both."""
+    """Anything that answers for a batch of beads: the integrated model, a baseline, a sum of both, a committee."""
 
     @property
     def species(self) -> tuple[int, ...]:

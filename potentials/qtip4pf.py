@@ -89,6 +89,7 @@ def evaluate_water(
     accuracy: float,
     want: Sequence[str],
     threads: int = 1,
+    electric_field: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> tuple[dict[str, np.ndarray], Fault | None]:
     """Evaluate a batch of beads.
 
@@ -109,6 +110,8 @@ def evaluate_water(
         Any of energy, forces, virial, dipole and born_charges.
     threads : int
         They take whole beads.
+    electric_field : sequence of float, length 3
+        Static field in V/Å that energy, forces and virial are evaluated in, see `add_field`.
 
     Returns
     -------
@@ -135,10 +138,33 @@ def evaluate_water(
         threads,
     )
     arrays = {"energy": energies, "forces": forces, "virial": virials, "dipole": dipoles}
+    if np.any(electric_field):
+        add_field(arrays, np.array(electric_field))
     if "born_charges" in want:
         one_bead = np.tile(ATOMIC_CHARGES, atoms // 3)[:, None, None] * np.eye(3)
         arrays["born_charges"] = np.tile(one_bead, (beads, 1, 1, 1))
     return {name: arrays[name] for name in want}, None if found is None else Fault(*found)
+
+
+def add_field(arrays: dict[str, np.ndarray], electric_field: np.ndarray) -> None:
+    """Add ``−E·μ`` to energies and its derivatives to forces and virials, in place.
+
+    The dipole is ``μ = Σ q_i r_i`` over atoms gathered to whole, neutral molecules, so the force on an atom is
+    ``q_i E``.  A strain ``r → (1 + ε) r`` carries μ along: ``−∂(−E·μ)/∂ε_ab = E_a μ_b``, which is not symmetric, as a
+    field turns.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray of float64
+        ``energy``, ``forces``, ``virial`` and ``dipole`` as `evaluate_water` returns them.
+    electric_field : ndarray of float64, shape (3,)
+        In V/Å.
+    """
+    dipole = arrays["dipole"]
+    charges = np.tile(ATOMIC_CHARGES, arrays["forces"].shape[1] // 3)
+    arrays["energy"] -= dipole @ electric_field
+    arrays["forces"] += charges[:, None] * electric_field
+    arrays["virial"] += electric_field[:, None] * dipole[:, None, :]
 
 
 def _law(periodic: bool, cutoff: float, accuracy: float) -> dict[str, float]:
