@@ -26,7 +26,7 @@ class BeadSeries:
     Parameters
     ----------
     paths : sequence of Path
-        One file for each bead, or a single one of ``extras_component_raw`` of one bead.
+        One file for each bead, or a single one of ``extras_component_raw``, which holds all beads.
     last_step : int, optional
         What the files hold already beyond this step does not count.
     """
@@ -42,8 +42,8 @@ class BeadSeries:
 
     @property
     def beads(self) -> int:
-        """Number of beads."""
-        return len(self.paths)
+        """Number of beads; before the first record that of the files."""
+        return sum(file.beads for file in self._files)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ class BeadSeries:
             total += rows[:common]
             self._waiting[bead] = own[common:], rows[common:]
         self._check_steps(steps)
-        return self._samples(total / self.beads)
+        return self._samples(total / len(self._files))
 
     def _check_steps(self, steps: np.ndarray) -> None:
         joined = steps if self._last is None else np.concatenate([[self._last], steps])

@@ -13,18 +13,35 @@ ALWAYS_SENT = ("energy", "forces", "virial")
 SMALLEST_VOLUME = 1e-3
 
 
-def wanted_properties(evaluator: Evaluator, want: Sequence[str]) -> tuple[str, ...]:
+def wanted_properties(evaluator: Evaluator, want: Sequence[str], properties_only: bool = False) -> tuple[str, ...]:
     """Properties to evaluate, in the order of ``PROPERTIES``: the wanted ones and those that i-PI always reads.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        What is going to evaluate them.
+    want : sequence of str
+        Those that were asked for.
+    properties_only : bool
+        Whether to leave out energy, forces and virial, as for a force of weight 0, of which i-PI reads only the extras.
 
     Raises
     ------
     PropertyError
-        If one is unknown, or the evaluator does not provide it.
+        If one is unknown, the evaluator does not provide it, or nothing is left.
     """
     unknown = [name for name in want if name not in PROPERTIES]
     if unknown:
         raise PropertyError(f"unknown property '{unknown[0]}'; allowed are {', '.join(PROPERTIES)}")
-    wanted = tuple(name for name in PROPERTIES if name in want or name in ALWAYS_SENT)
+    if properties_only:
+        wanted = tuple(name for name in PROPERTIES if name in want and name not in ALWAYS_SENT)
+    else:
+        wanted = tuple(name for name in PROPERTIES if name in want or name in ALWAYS_SENT)
+    if not wanted:
+        raise PropertyError(
+            f"{', '.join(want) or 'nothing'} is wanted and zeros are to be sent for energy, forces and virial; "
+            f"at least one other property is needed, of {', '.join(PROPERTIES[len(ALWAYS_SENT) :])}"
+        )
     missing = [name for name in wanted if name not in evaluator.properties]
     if missing:
         raise PropertyError(f"this model does not provide {missing[0]}; it provides {', '.join(evaluator.properties)}")

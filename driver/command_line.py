@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
-from ..model import PROPERTIES, BeadwiseError
+from ..model import BeadwiseError
 from .learning_commands import evaluate, fit, inspect
+from .server_options import field_option, threads_option, want_option
+from .serving_commands import serve, shim
 from .spectra_commands import spectrum
 from .spectrum_kinds import FROM_SERIES
 
@@ -54,31 +56,12 @@ def main() -> None:
     """Energies, forces, dipoles and polarizabilities for every bead, served to i-PI."""
 
 
+main.add_command(serve)
+main.add_command(shim)
 main.add_command(fit)
 main.add_command(evaluate)
 main.add_command(inspect)
 main.add_command(spectrum)
-
-
-def parse_want(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Split ``energy,forces`` and refuse unknown names."""
-    if value is None:
-        return None
-    names = tuple(name.strip() for name in value.split(",") if name.strip())
-    unknown = [name for name in names if name not in PROPERTIES]
-    if unknown or not names:
-        raise click.BadParameter(f"'{''.join(unknown[:1])}' is no property; allowed are {','.join(PROPERTIES)}")
-    return names
-
-
-def parse_tcp(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
-    """Split ``HOST:PORT``."""
-    if value is None:
-        return None
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal():
-        raise click.BadParameter(f"'{value}' is no TCP address; allowed is HOST:PORT")
-    return host, int(port)
 
 
 def parse_spectra(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -94,62 +77,6 @@ def parse_spectra(context: click.Context, parameter: click.Parameter, value: str
     return names
 
 
-want_option = click.option(
-    "--want", callback=parse_want, metavar="NAMES", help=f"Properties, comma separated, of {', '.join(PROPERTIES)}."
-)
-threads_option = click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    help="Threads of each server; by default 1 for serve, and all cores for run.",
-)
-
-
-@main.command()
-@click.argument("model")
-@click.option("--unix", metavar="NAME", help="i-PI's unix socket: the <address> of its <ffsocket>, or a path.")
-@click.option("--tcp", callback=parse_tcp, metavar="HOST:PORT", help="i-PI's TCP socket.")
-@click.option("--structure", type=click.Path(path_type=Path), help="File that names the atoms, as i-PI does not.")
-@click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for i-PI.")
-@want_option
-@threads_option
-def serve(
-    model: str,
-    unix: str | None,
-    tcp: tuple[str, int] | None,
-    structure: Path | None,
-    wait: float,
-    want: tuple[str, ...] | None,
-    threads: int | None,
-) -> None:
-    """Answer an i-PI that was started by hand.
-
-    MODEL is a model file, the potential `qtip4pf`, the name of a shipped model such as `water`, or MODULE:ATTRIBUTE, an
-    evaluator of your own.
-    The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.
-    """
-    from .checks import ALWAYS_SENT, check_species, wanted_properties
-    from .evaluators import load_evaluator
-    from .input_species import species_of_run
-    from .server import serve as answer
-    from .transport import tcp_socket, unix_socket
-
-    if (unix is None) == (tcp is None):
-        raise click.UsageError("i-PI's address is needed: give either --unix NAME or --tcp HOST:PORT")
-    if tcp is not None:
-        transport = tcp_socket(*tcp)
-    else:
-        assert unix is not None
-        transport = unix_socket(unix, prefix="") if "/" in unix else unix_socket(unix)
-    species = None if structure is None else species_of_run(structure)
-    evaluator = load_evaluator(model, threads or 1)
-    wanted = wanted_properties(evaluator, want or ALWAYS_SENT)
-    if species is not None:
-        check_species(evaluator, species)
-    click.echo(f"{model} serves {', '.join(wanted)} to i-PI at {transport.name}")
-    sys.stdout.flush()
-    answer(evaluator, transport, species, wanted, wait=wait)
-
-
 @main.command()
 @click.argument("source", metavar="[INPUT]", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -162,6 +89,7 @@ def serve(
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Servers per <ffsocket>.")
 @threads_option
+@field_option
 @want_option
 @click.option(
     "--spectrum",
@@ -181,6 +109,7 @@ def run(
     models: tuple[str, ...],
     workers: int,
     threads: int | None,
+    electric_field: tuple[float, float, float] | None,
     want: tuple[str, ...] | None,
     spectra: tuple[str, ...] | None,
     window: float | None,
@@ -216,7 +145,10 @@ def run(
         want=want,
         spectra=possible_kinds(example.spectra, folder / source) if spectra is None else spectra,
         window=window,
+        electric_field=electric_field or example.electric_field,
     )
+    if plan.electric_field is not None:
+        say(console, f"in the electric field {list(plan.electric_field)} V/Å")
     try:
         launch(plan, console)
     except RunError as failure:
@@ -225,10 +157,14 @@ def run(
 
 def parse_models(values: Sequence[str], default: str) -> dict[str, str]:
     """Split ``FORCEFIELD=MODEL``; a MODEL alone, or the default, goes under the empty name."""
+    from .evaluators import from_any_folder
+
     models = {"": default}
     for value in values:
-        name, _, model = value.rpartition("=")
-        models[name] = str(Path(model).resolve()) if Path(model).exists() else model
+        name, equals, model = value.partition("=")
+        if not equals or ":" in name:  # as in harmonic:k=1.0, whose "=" belongs to the model
+            name, model = "", value
+        models[name] = from_any_folder(model)
     return models
 
 

@@ -5,17 +5,51 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import BeadwiseError, Evaluator, load
+from ..model import BeadwiseError, Committee, Evaluator, load
+from ..model.baselines import Harmonic, LennardJones
 from ..model.qtip4pf import QTip4pF
 
-BUILT_IN: dict[str, Callable[[int], Evaluator]] = {"qtip4pf": lambda threads: QTip4pF(threads=threads)}
+COMMITTEE = "committee"
 
 
 class EvaluatorError(BeadwiseError, ValueError):
     """A Python evaluator that cannot be found or is none."""
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A potential that is built in.
+
+    Parameters
+    ----------
+    make : callable
+        Takes the number of threads and the parameters by name.
+    needed, optional : tuple of str
+        Names of the parameters that follow its name.
+    """
+
+    make: Callable[[int, dict[str, float]], Evaluator]
+    needed: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+    def usage(self, name: str) -> str:
+        """How it is written, ``lennard-jones:epsilon=EPSILON,sigma=SIGMA[,cutoff=CUTOFF]``."""
+        needed = ",".join(f"{parameter}={parameter.upper()}" for parameter in self.needed)
+        optional = "".join(f"[,{parameter}={parameter.upper()}]" for parameter in self.optional)
+        return f"{name}:{needed}{optional}" if needed or optional else name
+
+
+BUILT_IN = {
+    "qtip4pf": BuiltIn(lambda threads, parameters: QTip4pF(threads=threads)),
+    "harmonic": BuiltIn(lambda threads, parameters: Harmonic(**parameters), needed=("k",)),
+    "lennard-jones": BuiltIn(
+        lambda threads, parameters: LennardJones(**parameters), needed=("epsilon", "sigma"), optional=("cutoff",)
+    ),
+}
 
 
 def load_evaluator(name: str, threads: int = 1) -> Evaluator:
@@ -25,23 +59,126 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     ----------
     name : str
         A model file, a potential out of `BUILT_IN`, the name of a shipped model, or ``package.module:attribute``, in
-        this order: a file called ``qtip4pf`` is a model file.  The attribute is an evaluator or a function without
-        arguments that makes one; modules are looked for in the current folder, too.
+        this order: a file called ``qtip4pf`` is a model file, and ``harmonic:k`` no attribute of a module.  Parameters
+        of a potential follow its name, in eV and Å: ``harmonic:k=1.0`` (eV/Å²), or
+        ``lennard-jones:epsilon=0.0104,sigma=3.4,cutoff=8.5`` (eV, Å, Å; without a cutoff the atoms are isolated).
+        The attribute is an evaluator or a function without arguments that makes one; modules are looked for in the
+        current folder, too.  Several of them, ``committee:MODEL,MODEL``, are the members of a
+        `beadwise.model.Committee`; a comma parts members, so none may have one in its name.
     threads : int
         Threads for an evaluation; an evaluator of the user's own sees to its threads itself.
 
     Raises
     ------
     EvaluatorError
-        If the module or its attribute does not exist, or is no evaluator.
+        If the module or its attribute does not exist, or is no evaluator, or parameters of a potential are missing,
+        unknown, or no numbers.
+    PotentialError
+        If a parameter of a potential is outside what is allowed.
     ModelFileError
         If the model file is missing or damaged.
+    CommitteeError
+        If the members of a committee have no species in common.
     """
-    if ":" in name and not Path(name).exists():
-        return _python_evaluator(*name.split(":", maxsplit=1))
-    if name in BUILT_IN and not Path(name).is_file():
-        return BUILT_IN[name](threads)
+    members = committee_members(name)
+    if members:
+        return Committee([load_evaluator(member, threads) for member in members])
+    potential, colon, rest = name.partition(":")
+    if potential in BUILT_IN and not Path(name).is_file():
+        return BUILT_IN[potential].make(threads, _parameters(potential, rest))
+    if colon and not Path(name).exists():
+        return _python_evaluator(potential, rest)
     return load(name, threads)
+
+
+def committee_members(name: str) -> list[str]:
+    """Names of the members in ``committee:MODEL,MODEL``; empty if `name` is something else.
+
+    A file of that name comes first, and without a comma it is an attribute of a module called ``committee``: that of
+    an attribute never has one.
+
+    Raises
+    ------
+    EvaluatorError
+        If a member has no name, or is a committee.
+    """
+    prefix, _, rest = name.partition(":")
+    if prefix != COMMITTEE or "," not in rest or Path(name).exists():
+        return []
+    members = [member.strip() for member in rest.split(",")]
+    for member in members:
+        if not member or member.startswith(f"{COMMITTEE}:"):
+            raise EvaluatorError(
+                f"'{name}' has the member '{member}'; allowed are a model file, a potential, the name of a shipped "
+                "model, and MODULE:ATTRIBUTE, with a comma between them"
+            )
+    return members
+
+
+def from_any_folder(name: str) -> str:
+    """What a user calls MODEL, with absolute paths, so that it means the same wherever a server runs.
+
+    Raises
+    ------
+    EvaluatorError
+        If a member of a committee has no name, or is a committee.
+    """
+    members = committee_members(name)
+    if members:
+        return f"{COMMITTEE}:{','.join(map(from_any_folder, members))}"
+    return str(Path(name).resolve()) if Path(name).exists() else name
+
+
+def _parameters(potential: str, text: str) -> dict[str, float]:
+    """Read the parameters of a potential, ``epsilon=0.0104,sigma=3.4``."""
+    built_in = BUILT_IN[potential]
+    allowed = f"it is written {built_in.usage(potential)}"
+    parameters: dict[str, float] = {}
+    for item in text.split(",") if text else []:
+        parameter, _, number = (part.strip() for part in item.partition("="))
+        if parameter not in built_in.needed + built_in.optional:
+            raise EvaluatorError(f"'{parameter}' is no parameter of the potential {potential}; {allowed}")
+        if parameter in parameters:
+            raise EvaluatorError(f"parameter {parameter} of the potential {potential} is given twice; {allowed}")
+        try:
+            parameters[parameter] = float(number)
+        except ValueError:
+            raise EvaluatorError(
+                f"parameter {parameter} of the potential {potential} is '{number}', which is no number; {allowed}"
+            ) from None
+    missing = [parameter for parameter in built_in.needed if parameter not in parameters]
+    if missing:
+        raise EvaluatorError(f"parameter {missing[0]} of the potential {potential} is missing; {allowed}")
+    return parameters
+
+
+def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str) -> Evaluator:
+    """Put an evaluator into a static electric field.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Shipped models, fitted ones and potentials that are built in can be; one of the user's own if it has a method
+        ``in_field(electric_field)`` that returns an evaluator whose energy, forces and virial are those in the field.
+    electric_field : sequence of float, length 3
+        In V/Å.
+    name : str
+        What the user calls it.
+
+    Raises
+    ------
+    EvaluatorError
+        If the evaluator has no such method.
+    PropertyError
+        If the field is not three finite numbers, or the model has no dipole.
+    """
+    method = getattr(evaluator, "in_field", None)
+    if method is None:
+        raise EvaluatorError(
+            f"'{name}' cannot be put into the electric field {list(electric_field)} V/Å: it has no method in_field; "
+            "allowed are model files with a dipole, shipped models, qtip4pf, and evaluators with that method"
+        )
+    return method(electric_field)
 
 
 def _python_evaluator(module_name: str, attribute: str) -> Evaluator:
@@ -50,10 +187,11 @@ def _python_evaluator(module_name: str, attribute: str) -> Evaluator:
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError, ValueError) as error:
+        potentials = ", ".join(built_in.usage(name) for name, built_in in BUILT_IN.items())
         raise EvaluatorError(
             f"cannot import the evaluator '{module_name}:{attribute}' ({error}); "
-            f"allowed are a model file, a potential out of {list(BUILT_IN)}, the name of a shipped model, "
-            "and MODULE:ATTRIBUTE"
+            f"allowed are a model file, the potentials {potentials}, the name of a shipped model, MODULE:ATTRIBUTE, "
+            f"and {COMMITTEE}:MODEL,MODEL"
         ) from error
     evaluator = found if _is_evaluator(found) else found() if callable(found) else None
     if not _is_evaluator(evaluator):

@@ -16,11 +16,24 @@ INPUTS = "beadwise.inputs"
 
 @dataclass(frozen=True)
 class Example:
-    """What a shipped input starts from, the shipped model that answers for it, and the spectra that it shows."""
+    """What a shipped input starts from, the shipped model that answers for it, in which field, and its spectra.
+
+    Parameters
+    ----------
+    structure : str
+        File beside the input.
+    model : str
+        Name of a shipped model.
+    spectra : tuple of str
+        Kinds that are kept current.
+    electric_field : tuple of float or None
+        Static field in V/Å that is served.
+    """
 
     structure: str
     model: str
     spectra: tuple[str, ...] = ()
+    electric_field: tuple[float, float, float] | None = None
 
 
 WATER = Example("water_64.xyz", "water")
@@ -30,6 +43,7 @@ EXAMPLES = {  # all others are liquid water
     "trpmd": INFRARED_AND_RAMAN,
     "ethanol_pimd": Example("ethanol.xyz", "ethanol"),
     "slab": Example("water_slab_128.xyz", "water", ("sfg",)),
+    "static_field": Example("water_64.xyz", "water", electric_field=(0.0, 0.0, 0.1)),
 }
 
 

@@ -1,7 +1,8 @@
 """What i-PI gets beyond energy, forces and virial: a JSON dictionary for every bead, in atomic units.
 
-i-PI writes any key to its trajectories (``extra_type``) and reads ``dipole`` and ``BEC`` itself when the dynamics is
-driven by a field.  It accepts neither a list nor the key ``raw``, and wants the same keys for every bead.
+i-PI writes any key to its trajectories (``extra_type``), reads ``dipole`` and ``BEC`` itself when the dynamics is
+driven by a field, and, with ``<parse_json>`` in an ``<ffcommittee>``, ``committee_pot``, ``committee_force`` and
+``committee_virial``.  It accepts neither a list nor the key ``raw``, and wants the same keys for every bead.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ KEYS = {
     "molecular_dipole": "molecular_dipole",
     "molecular_polarizability": "molecular_polarizability",
     "molecular_position": "molecular_position",
+    "committee_energy": "committee_pot",
+    "committee_forces": "committee_force",
+    "committee_virial": "committee_virial",
+    # an <ffcommittee> puts committee_ before every key that it does not know, so that these begin otherwise
+    "committee_dipole": "member_dipoles",
+    "committee_polarizability": "member_polarizabilities",
 }
 
 
@@ -42,23 +49,37 @@ def encode_extras(response: Response, want: Iterable[str]) -> list[bytes]:
         row major; ``BEC``, (3 atoms, 3) numbers in e, row atom coordinate, column dipole component;
         ``polarizability_derivatives``, (3 atoms, 9) numbers in bohr²; and molecule by molecule, in one row,
         ``molecular_dipole``, 3 numbers each in e·bohr; ``molecular_polarizability``, 9 numbers each in bohr³, row
-        major; ``molecular_position``, 3 numbers each in bohr.  Floats are written so that reading them gives the same
-        float.
+        major; ``molecular_position``, 3 numbers each in bohr.  Of a committee, member by member, ``committee_pot``,
+        a number each in hartree; ``committee_force``, a row of 3 atoms numbers each in hartree/bohr;
+        ``committee_virial``, (3, 3) numbers each in hartree; and in one row ``member_dipoles``, 3 numbers each in
+        e·bohr, and ``member_polarizabilities``, 9 numbers each in bohr³, row major.  Floats are written so that
+        reading them gives the same float.
     """
     columns = {KEYS[name]: _column(response, name) for name in want if name in KEYS}
-    beads = len(response.energy)
+    beads = len(response[response.names[0]])
     return [_json_object({key: values[bead] for key, values in columns.items()}) for bead in range(beads)]
 
 
 def _json_object(arrays: dict[str, np.ndarray]) -> bytes:
     """Encode arrays of one bead under their keys."""
-    return b"{" + b",".join(b'"%s":%s' % (key.encode(), json_array(array)) for key, array in arrays.items()) + b"}"
+    return b"{" + b",".join(b'"%s":%s' % (key.encode(), _json(array)) for key, array in arrays.items()) + b"}"
+
+
+def _json(array: np.ndarray) -> bytes:
+    """Encode an array of any number of axes."""
+    return json_array(array) if array.ndim <= 2 else b"[" + b",".join(map(_json, array)) + b"]"
 
 
 def _column(response: Response, name: str) -> np.ndarray:
     """One property of every bead, in the shape that i-PI expects."""
     values = to_atomic(name, response[name])
     beads = len(values)
-    # i-PI's writer crashes on a matrix next to a vector, but wants the Born charges as a matrix
-    matrices = {"born_charges": (beads, -1, 3), "polarizability_derivatives": (beads, -1, 9)}
+    # i-PI's writer crashes on a matrix next to a vector, but wants the Born charges as a matrix; forces and virial of a
+    # member have the shapes in which it keeps those of other force fields, with which an <ffcommittee> may mix them
+    matrices = {
+        "born_charges": (beads, -1, 3),
+        "polarizability_derivatives": (beads, -1, 9),
+        "committee_forces": (*values.shape[:2], -1),
+        "committee_virial": values.shape,
+    }
     return np.reshape(values, matrices.get(name, (beads, -1)))

@@ -1,8 +1,9 @@
 """Read the extras that i-PI wrote for every bead: of a finished run, of one that goes on, of one that was killed.
 
-i-PI writes a record for each sample: a header with the step, then the numbers.  A killed i-PI may leave half a record,
-and the RESTART may lie steps before the last record; the run that continues appends to the files.  Where records go
-back in step, the later ones count, and half a record never does.
+i-PI writes a record for each sample: a header with the step, then the numbers; those of one force component
+(``extras_component_raw``) with a row for each bead, of all extras side by side, and no word of how many.  A killed i-PI
+may leave half a record, and the RESTART may lie steps before the last record; the run that continues appends to the
+files.  Where records go back in step, the later ones count, and half a record never does.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import numpy as np
 from ..spectra import SeriesError
 
 # without "#" inside, or half a header that a killed i-PI left would swallow the one appended to it
-HEADER = re.compile(rb"#EXTRAS(?:_COMPONENT_RAW)?\(([^()#\n]*)\)# +Step: +(\d+)[^#\n]*\n")
+HEADER = re.compile(rb"#EXTRAS(?P<component>_COMPONENT_RAW)?\((?P<names>[^()#\n]*)\)# +Step: +(?P<step>\d+)[^#\n]*\n")
 CHUNK = 1 << 23  # bytes read at a time, so that memory stays bounded
 SIZES = {"dipole": 3, "polarizability": 9}
 MOLECULAR_SIZES = {"molecular_dipole": 3, "molecular_polarizability": 9, "molecular_position": 3}
 
 
 class BeadFile:
-    """The extras of one bead, read as the file grows.
+    """The extras of one bead, or the means over all beads of a force component, read as the file grows.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ class BeadFile:
     def __init__(self, path: Path, last_step: int | None = None):
         self.path = path
         self.names: tuple[str, ...] = ()
+        self.beads = 1  # known after the first record
         self._position = 0
         self._rest = b""
         self._numbers = 0
@@ -54,6 +56,7 @@ class BeadFile:
         -------
         steps : ndarray of int64, shape (records,)
         rows : ndarray of float64, shape (records, numbers)
+            Means over the beads of a record.
         """
         while True:
             text = self._next_chunk()
@@ -78,13 +81,13 @@ class BeadFile:
         headers = list(HEADER.finditer(text))
         if not headers:
             self._rest = text
-            return np.zeros(0, dtype=np.int64), np.zeros((0, self._numbers))
+            return np.zeros(0, dtype=np.int64), np.zeros((0, self._numbers // self.beads))
         ends = [*(header.start() for header in headers[1:]), len(text)]
         bodies = [_whole_lines(text[header.end() : end]) for header, end in zip(headers, ends, strict=True)]
         count = [self._does_count(self._headers + index) for index in range(len(headers))]
         if not self._numbers:
             followed = [body for body, counts in zip(bodies[:-1], count, strict=False) if counts]
-            self._learn_format(headers[0][1], followed)
+            self._learn_format(headers[0], followed)
         if self._is_complete(bodies[-1]):
             self._rest = text[headers[-1].end() + len(bodies[-1]) :]
         else:
@@ -92,23 +95,34 @@ class BeadFile:
             headers.pop(), bodies.pop(), count.pop()
         self._headers += len(headers)
         records = zip(headers, bodies, count, strict=True)
-        kept = [(int(header[2]), body) for header, body, counts in records if counts and self._is_complete(body)]
+        kept = [(int(header["step"]), body) for header, body, counts in records if counts and self._is_complete(body)]
         return np.array([step for step, _ in kept], dtype=np.int64), self._rows([body for _, body in kept])
 
     def _does_count(self, header: int) -> bool:
         return header >= len(self._counts) or bool(self._counts[header])
 
-    def _learn_format(self, names: bytes, bodies: list[bytes]) -> None:
+    def _learn_format(self, header: re.Match[bytes], bodies: list[bytes]) -> None:
         """Learn how many numbers make a record, from records that are followed by another one.
 
-        Only what follows tells that a record is whole, as other drivers than ours may write it in several lines.
+        Only what follows tells that a record is whole: it may have rows for any number of beads, and other drivers than
+        ours may write it in several lines.
         """
-        self.names = tuple(name.strip() for name in names.decode(errors="replace").split(","))
+        self.names = tuple(name.strip() for name in header["names"].decode(errors="replace").split(","))
         check_names(self.names)
-        if all(name in SIZES for name in self.names):
-            self._numbers = sum(SIZES[name] for name in self.names)
-        else:
-            self._numbers = next((len(body.split()) for body in bodies if body), 0)
+        size = sum(SIZES[name] for name in self.names) if all(name in SIZES for name in self.names) else 0
+        if size and not header["component"]:
+            self._numbers = size
+            return
+        first = next((body for body in bodies if body), b"")
+        self._numbers = len(first.split())
+        if self._numbers and header["component"]:
+            lines = first.count(b"\n")
+            self.beads, left = divmod(self._numbers, size or self._numbers // lines)
+            if left or not self.beads:
+                raise SeriesError(
+                    f"'{self.path}' holds a record of {self._numbers} numbers in {lines} lines; "
+                    f"rows of {', '.join(self.names)}, one for each bead, are needed"
+                )
 
     def _is_complete(self, body: bytes) -> bool:
         return 0 < self._numbers <= len(body.split())
@@ -116,7 +130,8 @@ class BeadFile:
     def _rows(self, bodies: list[bytes]) -> np.ndarray:
         words = b" ".join(bodies).split()
         try:
-            return np.array(words, dtype=np.float64).reshape(len(bodies), self._numbers)
+            numbers = np.array(words, dtype=np.float64)
+            return numbers.reshape(len(bodies), self.beads, self._numbers // self.beads).mean(axis=1)
         except ValueError:
             raise SeriesError(f"'{self.path}' holds a record that is not {self._numbers} numbers") from None
 
@@ -149,7 +164,7 @@ def records_that_count(path: Path, last_step: int | None = None) -> np.ndarray:
         if not path.exists() or not path.stat().st_size:
             return np.zeros(0, dtype=bool)
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            steps = np.array([int(header[2]) for header in HEADER.finditer(text)], dtype=np.float64)
+            steps = np.array([int(header["step"]) for header in HEADER.finditer(text)], dtype=np.float64)
     except OSError as error:
         raise SeriesError(f"cannot read '{path}': {error.strerror}") from error
     lowest_later = np.append(np.minimum.accumulate(steps[::-1])[::-1][1:], np.inf)

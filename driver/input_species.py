@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .ipi_input import InputError, parse, words
+from .force_components import words
+from .ipi_input import InputError, parse
 from .species import element_of_label, read_labels, read_species
 
 

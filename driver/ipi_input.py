@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..model import BeadwiseError
 from .checks import ALWAYS_SENT
+from .committee_input import extras_of_member
+from .force_components import ExtrasReading, Use, reading_of, use_of
 from .transport import UNIX_PREFIX
 
 PROPERTY_OF_EXTRA = {
@@ -21,7 +22,14 @@ PROPERTY_OF_EXTRA = {
     "molecular_dipole": "molecular_dipole",
     "molecular_polarizability": "molecular_polarizability",
     "molecular_position": "molecular_position",
+    "committee_pot": "committee_energy",
+    "committee_force": "committee_forces",
+    "committee_virial": "committee_virial",
+    "member_dipoles": "committee_dipole",
+    "member_polarizabilities": "committee_polarizability",
 }
+
+MATRICES = ("BEC", "polarizability_derivatives")  # what has a row for each atom coordinate
 
 
 class InputError(BeadwiseError, ValueError):
@@ -44,6 +52,10 @@ class ForceSocket:
         Port of ``inet``.
     prefix : str
         What i-PI puts before the name of a unix socket to make its path.
+    want : tuple of str
+        Properties that i-PI reads of this force field.
+    properties_only : bool
+        Whether it reads neither energy nor forces nor virial, as of a force of weight 0.
     """
 
     name: str
@@ -51,6 +63,8 @@ class ForceSocket:
     address: str
     port: int
     prefix: str = UNIX_PREFIX
+    want: tuple[str, ...] = ALWAYS_SENT
+    properties_only: bool = False
 
     @property
     def is_file(self) -> bool:
@@ -68,7 +82,7 @@ class ForceSocket:
 
 @dataclass(frozen=True)
 class ExtrasOutput:
-    """Extras that i-PI writes, one file for each bead.
+    """Extras that i-PI writes: one file for each bead, or of one force component all beads into one file.
 
     Parameters
     ----------
@@ -80,15 +94,21 @@ class ExtrasOutput:
         Steps between records.
     bead : int
         As in i-PI: the one bead that is written, or −n for every n-th, so that −1 is all.
+    rows : int
+        Beads of the force component whose ``extras_component_raw`` it is, with a row for each of them in every record,
+        whatever `bead` is; 0 if it is that of all components together.
     """
 
     name: str
     extras: tuple[str, ...]
     stride: int
     bead: int = -1
+    rows: int = 0
 
     def written(self, beads: int) -> list[int]:
         """Numbers of those of `beads` beads that are written."""
+        if self.rows:
+            return list(range(self.rows))
         return list(range(0, beads, -self.bead)) if self.bead < 0 else [self.bead]
 
     def holds_all(self, beads: int) -> bool:
@@ -97,6 +117,8 @@ class ExtrasOutput:
 
     def files(self, beads: int) -> list[str]:
         """Names of the files, in the order of the beads, with as many digits as i-PI gives them."""
+        if self.rows:
+            return [self.name]
         digits = 1 + int(math.log10(beads))
         return [f"{self.name}_{number:0{digits}d}" for number in self.written(beads)]
 
@@ -113,8 +135,6 @@ class IpiInput:
         Step the run starts from, and the one where it ends.
     prefix : str
         What i-PI puts before the names of its output files.
-    want : tuple of str
-        Properties to serve: energy, forces and virial, and those that the outputs or the dynamics ask for.
     property_files : tuple of str
         Names of i-PI's property outputs.
     extras_outputs : tuple of ExtrasOutput
@@ -125,9 +145,14 @@ class IpiInput:
     step: int
     total_steps: int
     prefix: str
-    want: tuple[str, ...]
     property_files: tuple[str, ...]
     extras_outputs: tuple[ExtrasOutput, ...] = ()
+
+    @property
+    def want(self) -> tuple[str, ...]:
+        """Properties that are served to any force field: energy, forces, virial, and what outputs or dynamics read."""
+        asked = {name for socket in self.sockets for name in socket.want}
+        return (*ALWAYS_SENT, *(name for name in PROPERTY_OF_EXTRA.values() if name in asked))
 
 
 def read_ipi_input(path: Path) -> IpiInput:
@@ -151,7 +176,6 @@ def read_ipi_input(path: Path) -> IpiInput:
         step=_integer(root, "step", 0),
         total_steps=_integer(root, "total_steps", 1000),
         prefix=prefix,
-        want=_wanted_properties(root),
         property_files=tuple(_property_files(root)),
         extras_outputs=tuple(_extras_outputs(root)),
     )
@@ -221,40 +245,74 @@ def integer_attribute(element: ElementTree.Element, name: str, default: int, lea
     return value
 
 
-def words(text: str | None) -> list[str]:
-    """Split one of i-PI's lists, ``[ O, H, H ]``."""
-    return [word.strip() for word in (text or "").strip().strip("[]").split(",") if word.strip()]
-
-
 def _read_sockets(root: ElementTree.Element) -> Iterator[ForceSocket]:
+    _check_extra_types(root)
     prefix = root.get("sockets_prefix", UNIX_PREFIX)
-    for element in root.iter("ffsocket"):
-        yield ForceSocket(
-            name=element.get("name", "").strip(),
-            mode=element.get("mode", "inet").strip(),
-            address=_text(element, "address", default="localhost"),
-            port=_integer(element, "port", 65535),
-            prefix=prefix,
-        )
+    for force_field in root:
+        use = use_of(root, force_field.get("name", "").strip())
+        for element in force_field.iter("ffsocket"):
+            socket = ForceSocket(
+                name=element.get("name", "").strip(),
+                mode=element.get("mode", "inet").strip(),
+                address=_text(element, "address", default="localhost"),
+                port=_integer(element, "port", 65535),
+                prefix=prefix,
+            )
+            own = use
+            if force_field.tag == "ffcommittee":
+                own = replace(use, extras=extras_of_member(force_field, element, use.extras))
+            # what stands inside another one, as in a committee, is combined there with energies of its like
+            yield _with_wants(socket, own, may_lack_energies=element is force_field)
 
 
-def _wanted_properties(root: ElementTree.Element) -> tuple[str, ...]:
-    """Properties to evaluate: always the first three, others only if i-PI is going to read them from the extras."""
-    extras: set[str] = set()
+def _with_wants(socket: ForceSocket, use: Use, may_lack_energies: bool) -> ForceSocket:
+    """Properties to evaluate: energy, forces and virial unless i-PI never reads them, others only if it does."""
+    # of one property there may be several names, as a committee gives its extras others
+    asked = tuple(dict.fromkeys(name for extra, name in PROPERTY_OF_EXTRA.items() if extra in use.extras))
+    if asked and may_lack_energies and not use.energies:
+        return replace(socket, want=asked, properties_only=True)
+    return replace(socket, want=(*ALWAYS_SENT, *asked))
+
+
+def beads_of(system: ElementTree.Element) -> int:
+    """Number of beads of a ``<system>``: that of ``<beads>``, which i-PI keeps, or that of ``<initialize>``."""
+    for name in ("beads", "initialize"):
+        element = system.find(name)
+        beads = 0 if element is None else integer_attribute(element, "nbeads", 0)
+        if beads:
+            return beads
+    return 1
+
+
+def _check_extra_types(root: ElementTree.Element) -> None:
     for trajectory in root.iter("trajectory"):
-        if re.match(r"extras(?!_bias)", (trajectory.text or "").strip()):
-            own = words(trajectory.get("extra_type"))
-            if "BEC" in own and len(own) > 1:
-                raise InputError(
-                    f"extra_type='{', '.join(own)}' in one <trajectory>, but i-PI writes rows of one kind into a file; "
-                    "give BEC a <trajectory> of its own"
-                )
-            extras.update(own)
-    for element in root.iter("interpolate_extras"):
-        extras.update(words(element.text))
-    if any(element.get("mode") == "driver" for element in root.iter("bec")):
-        extras.update(["dipole", "BEC"])  # driven dynamics reports the dipole's energy in the field
-    return (*ALWAYS_SENT, *(name for extra, name in PROPERTY_OF_EXTRA.items() if extra in extras))
+        reading = reading_of(trajectory)
+        if reading is None:
+            continue
+        if "BEC" in reading.names and len(reading.names) > 1:
+            raise InputError(
+                f"extra_type='{', '.join(reading.names)}' in one <trajectory>, but i-PI writes rows of one kind into a "
+                "file; give BEC a <trajectory> of its own"
+            )
+        matrices = [name for name in reading.names if name in MATRICES]
+        rows = max((_rows_of(system, reading) for system in root.iter("system")), default=0)
+        if matrices and rows > 1:
+            raise InputError(
+                f"extra_type='{matrices[0]}' of extras_component_raw with {rows} beads, but i-PI cannot write matrices "
+                "of several beads into one file; allowed are a <force> with nbeads='1', which is that of the centroid, "
+                "and the keyword extras"
+            )
+
+
+def _rows_of(system: ElementTree.Element, reading: ExtrasReading) -> int:
+    """Beads that ``extras_component_raw`` writes of a system; 0 for other outputs, or without such a component."""
+    components = system.findall("forces/force")
+    if reading.keyword != "extras_component_raw" or reading.component is None:
+        return 0
+    if not -len(components) <= reading.component < len(components):
+        return 0
+    beads = beads_of(system)
+    return min(integer_attribute(components[reading.component], "nbeads", 0, least=0) or beads, beads)
 
 
 def output_name(root: ElementTree.Element, name: str) -> str:
@@ -272,11 +330,17 @@ def _property_files(root: ElementTree.Element) -> Iterator[str]:
 
 
 def _extras_outputs(root: ElementTree.Element) -> Iterator[ExtrasOutput]:
+    system = root.find("system")  # the files of another have its prefix in place of this one's
     for element in root.iterfind("output/trajectory"):
-        if (element.text or "").strip() == "extras":
+        reading = reading_of(element)
+        if reading is None or reading.keyword == "extras_bias":
+            continue
+        rows = 0 if system is None else _rows_of(system, reading)
+        if rows or reading.keyword == "extras":
             yield ExtrasOutput(
                 name=output_name(root, element.get("filename", "traj")),
-                extras=tuple(words(element.get("extra_type"))),
+                extras=reading.names,
                 stride=integer_attribute(element, "stride", 1, least=1),
                 bead=integer_attribute(element, "bead", -1),
+                rows=rows,
             )

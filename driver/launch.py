@@ -18,6 +18,8 @@ from .run_conditions import read_run_conditions
 from .server_processes import start_servers
 from .supervision import Supervision
 
+MODES = ("unix", "inet", "shm")
+
 
 def run(plan: Plan, console: Console) -> None:
     """Run i-PI to its end with the servers it needs.
@@ -58,11 +60,17 @@ def _check(simulation: IpiInput, plan: Plan) -> None:
     if not simulation.sockets:
         raise InputError(f"'{plan.source}' holds no <ffsocket>; i-PI would not ask for anything")
     for address in simulation.sockets:
-        if address.mode not in ("unix", "inet"):
-            raise InputError(f"<ffsocket> has the mode '{address.mode}'; allowed are 'unix' and 'inet'")
+        if address.mode not in MODES:
+            raise InputError(f"<ffsocket> has the mode '{address.mode}'; allowed are {', '.join(MODES)}")
     if simulation.step >= simulation.total_steps:
         raise InputError(
             f"'{plan.source}' is at step {simulation.step} of {simulation.total_steps}; raise <total_steps> to go on"
+        )
+    acting = [address.name for address in simulation.sockets if not address.properties_only]
+    if plan.electric_field is not None and len(acting) > 1:
+        raise InputError(
+            f"--field {list(plan.electric_field)} V/Å with the <ffsocket> {', '.join(acting)} of '{plan.source}': each "
+            "would add it; allowed is one whose forces count, or `beadwise serve --field` by hand for those that shall"
         )
     unknown = set(plan.models) - {""} - {address.name for address in simulation.sockets}
     if unknown:

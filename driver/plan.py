@@ -35,6 +35,8 @@ class Plan:
         Kinds of spectra that are kept current.
     window : float or None
         Length of their window in fs; None for one that suits the length of the run.
+    electric_field : tuple of float or None
+        Static field in V/Å that is served; None for no field.
     """
 
     source: Path
@@ -45,6 +47,7 @@ class Plan:
     want: tuple[str, ...] | None = None
     spectra: tuple[str, ...] = ()
     window: float | None = None
+    electric_field: tuple[float, float, float] | None = None
 
     def model_of(self, address: ForceSocket) -> str:
         """MODEL that serves one ffsocket."""

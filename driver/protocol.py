@@ -172,8 +172,9 @@ def encode_forces(energies: np.ndarray, forces: np.ndarray, virials: np.ndarray,
     forces : ndarray of float64, shape (beads, atoms, 3)
         In hartree/bohr.
     virials : ndarray of float64, shape (beads, 3, 3)
-        Negative derivative of the energy with respect to strain, in hartree.  It is symmetric, so i-PI, which keeps
-        only the upper triangle, loses nothing, and its storage order does not matter.
+        Negative derivative of the energy with respect to strain ε_ab, row a, column b, in hartree.  i-PI keeps the
+        upper triangle, which loses nothing: without a field the virial is symmetric, and in a field the cell, whose
+        lattice vectors stay an upper triangle, takes just that part.
     extras : sequence of bytes, one per bead
         JSON dictionaries.
     """

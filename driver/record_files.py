@@ -156,7 +156,7 @@ def conditions_of(
 def _beads_of(source: Source, samples: Mapping[str, np.ndarray]) -> int | None:
     """Number of beads that a series is the mean of; None if it does not say."""
     if isinstance(source, BeadFiles):
-        return len(source.files)
+        return source.beads
     charges = samples.get("born_charges")
     is_of_beads = charges is not None and "dipole" not in samples and charges.ndim == WITH_BEADS
     return charges.shape[1] if charges is not None and is_of_beads else None

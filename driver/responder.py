@@ -15,6 +15,7 @@ from .checks import ALWAYS_SENT, check_atoms, check_cells, check_finite, check_s
 from .extras import encode_extras
 from .molecular_order import species_from_distances
 from .species import NO_SPECIES, species_from_parameters
+from .sum_rule import SumRule
 from .units import lengths_from_atomic, to_atomic
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,9 @@ class Answer:
     forces : ndarray of float64, shape (beads, atoms, 3)
         In hartree/bohr.
     virials : ndarray of float64, shape (beads, 3, 3)
-        Negative derivative of the energy with respect to strain, in hartree.  It is symmetric, so i-PI, which keeps
-        only the upper triangle, loses nothing, and its storage order does not matter.
+        Negative derivative of the energy with respect to strain ε_ab, row a, column b, in hartree.  i-PI keeps the
+        upper triangle, which loses nothing: without a field the virial is symmetric, and in a field the cell, whose
+        lattice vectors stay an upper triangle, takes just that part.
     extras : list of bytes, one per bead
         JSON dictionaries.
     batch, response : Batch, Response
@@ -62,6 +64,8 @@ class Responder:
         the distances of the first structure.
     want : sequence of str
         Properties to evaluate.  Energy, forces and virial are always sent; the others go into the extras.
+    properties_only : bool
+        Send zeros for energy, forces and virial without evaluating them: for a force of weight 0.
 
     Raises
     ------
@@ -71,10 +75,17 @@ class Responder:
         If a wanted property is unknown or not provided.
     """
 
-    def __init__(self, evaluator: Evaluator, species: np.ndarray | None, want: Sequence[str] = ALWAYS_SENT):
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        species: np.ndarray | None,
+        want: Sequence[str] = ALWAYS_SENT,
+        properties_only: bool = False,
+    ):
         self._evaluator = evaluator
-        self._wanted = wanted_properties(evaluator, want)
+        self._wanted = wanted_properties(evaluator, want, properties_only)
         self._numbers = None if species is None else check_species(evaluator, species)
+        self._sum_rule = SumRule()
 
     def take_parameters(self, parameters: Mapping[str, str]) -> None:
         """Learn the species from i-PI's ``<parameters>``, unless they are known.
@@ -121,11 +132,19 @@ class Responder:
         batch = Batch(numbers=self._numbers, positions=positions, cells=cells, periodic=np.ones(3, dtype=bool))
         response = self._evaluator.evaluate(batch, self._wanted)
         check_finite(response)
+        if "born_charges" in response:
+            charges = self._sum_rule.enforce(response.born_charges)
+            response = Response(**{**{name: response[name] for name in response.names}, "born_charges": charges})
         return self._in_atomic_units(batch, response, padding=beads - distinct)
 
     def _in_atomic_units(self, batch: Batch, response: Response, padding: int) -> Answer:
         """Convert, and repeat the last structure so many times."""
-        energies, forces, virials = (_padded(to_atomic(name, response[name]), padding) for name in ALWAYS_SENT)
+        beads, atoms = batch.beads, batch.atoms
+        shapes = {"energy": (beads,), "forces": (beads, atoms, 3), "virial": (beads, 3, 3)}
+        energies, forces, virials = (
+            _padded(to_atomic(name, response[name]) if name in response else np.zeros(shape), padding)
+            for name, shape in shapes.items()
+        )
         extras = encode_extras(response, self._wanted)
         return Answer(energies, forces, virials, extras + extras[-1:] * padding, batch, response)
 

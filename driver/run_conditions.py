@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from .dynamics_name import has_constant_volume, name_of
 from .input_cell import cell_of_system
 from .input_quantities import quantity
 from .input_species import labels_of_run
-from .ipi_input import InputError, integer_attribute, parse
+from .ipi_input import InputError, beads_of, parse
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def read_run_conditions(path: Path) -> RunConditions:
     dynamics = None if system is None else next(system.iter("dynamics"), system.find("motion/driven_dynamics"))
     if system is None or dynamics is None:
         raise InputError(f"'{path}' holds no <dynamics>; spectra are made of trajectories in time")
-    beads = _beads(system)
+    beads = beads_of(system)
     return RunConditions(
         timestep=quantity(dynamics, "timestep", "time", path) / float(unit_to_internal("time", "femtosecond", 1.0)),
         temperature=quantity(system, "ensemble/temperature", "temperature", path)
@@ -90,13 +89,3 @@ def read_run_conditions(path: Path) -> RunConditions:
         symbols=frozenset(labels_of_run(path, path.parent)),
         has_constant_volume=has_constant_volume(dynamics),
     )
-
-
-def _beads(system: ElementTree.Element) -> int:
-    """Number of beads: that of <beads>, which i-PI keeps, or that of <initialize>."""
-    for name in ("beads", "initialize"):
-        element = system.find(name)
-        beads = 0 if element is None else integer_attribute(element, "nbeads", 0)
-        if beads:
-            return beads
-    return 1

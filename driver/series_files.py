@@ -23,17 +23,18 @@ ARRAYS = (*SHAPES, "born_charges", "velocities")
 
 @dataclass
 class BeadFiles:
-    """i-PI's extras, one file for each bead."""
+    """i-PI's extras, one file for each bead, or a single one of all beads of a force component."""
 
     path: Path
     files: tuple[Path, ...]
     stride: int = 0
+    beads: int = 0
 
     def samples(self) -> Iterator[dict[str, np.ndarray]]:
-        """Consecutive samples, some at a time, means over the beads; `stride` is known after the first."""
+        """Consecutive samples, some at a time, means over the beads; `stride` and `beads` are known after the first."""
         series = BeadSeries(self.files)
         while samples := series.read():
-            self.stride = series.stride
+            self.stride, self.beads = series.stride, series.beads
             yield samples
 
 
@@ -139,7 +140,9 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
             sources.append(Arrays(path))
         elif path.suffix in (".xyz", ".extxyz"):
             sources.append(Frames(path))
-        elif _holds_extras(path):
+        elif b"#EXTRAS_COMPONENT_RAW" in (start := _start_of(path)):
+            sources.append(BeadFiles(path, (path,)))
+        elif b"#EXTRAS" in start:
             found = BEAD_NUMBER.match(path.name)
             stem, number = (found[1], int(found[2])) if found else (path.name, 0)
             beads.setdefault(path.with_name(stem), []).append((number, path))
@@ -156,6 +159,6 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
     return sources
 
 
-def _holds_extras(path: Path) -> bool:
+def _start_of(path: Path) -> bytes:
     with open(path, "rb") as file:
-        return b"#EXTRAS" in file.read(256)
+        return file.read(256)

@@ -28,11 +28,14 @@ def serve(
     wait: float = 60.0,
     on_evaluation: OnEvaluation | None = None,
     shared_memory: bool = False,
+    properties_only: bool = False,
 ) -> None:
     """Answer i-PI's requests until it says EXIT.
 
     If i-PI closes the connection without EXIT, as when it is killed, the server waits for it to come back.  ASE's
-    ``SocketIOCalculator`` can take i-PI's place; it never says EXIT.
+    ``SocketIOCalculator`` can take i-PI's place; it never says EXIT.  If i-PI says EXIT instead of asking for the
+    status after an answer, it has taken the request back, because that took longer than its ``<timeout>`` or its
+    machine was out of reach, and the run may well go on: the server connects once more.
 
     Parameters
     ----------
@@ -51,6 +54,8 @@ def serve(
         fill a batch appear once.
     shared_memory : bool
         Whether i-PI exchanges arrays through shared memory (``mode='shm'``); the transport is then a unix socket.
+    properties_only : bool
+        Send zeros for energy, forces and virial without evaluating them: for a force of weight 0.
 
     Raises
     ------
@@ -63,18 +68,36 @@ def serve(
     ProtocolError
         If what answers at the address does not speak i-PI's protocol.
     """
-    responder = Responder(evaluator, species, want)
+    responder = Responder(evaluator, species, want, properties_only)
     deadline = time.monotonic() + wait
     connection = transport.connect(wait)
+    dismissed = False
     while True:
         payload = SharedMemoryPayload() if shared_memory else StreamPayload()
         with connection, payload:
             conversation = Conversation(connection, payload, responder, on_evaluation)
-            if conversation.run():
-                return
+            exited = conversation.run()
+        if exited and not conversation.unconfirmed:
+            return
+        if dismissed and not conversation.initialized:
+            return  # i-PI was ending, and closed before it ever spoke again
         if conversation.initialized:
             deadline = time.monotonic() + wait
-        connection = _reconnect(transport, deadline, wait)
+        dismissed = exited
+        if exited:
+            try:
+                connection = _connect_again(transport)
+            except TransportError:
+                return  # nobody listens any more: i-PI has ended
+        else:
+            connection = _reconnect(transport, deadline, wait)
+
+
+def _connect_again(transport: Transport) -> Connection:
+    """See whether i-PI is still there after it took a request back."""
+    logger.warning("i-PI at %s did not wait for an answer; connecting again", transport.name)
+    time.sleep(RECONNECTION_PAUSE)
+    return transport.connect(0.0)
 
 
 def _reconnect(transport: Transport, deadline: float, wait: float) -> Connection:
@@ -115,6 +138,7 @@ class Conversation:
         self, connection: Connection, payload: Payload, responder: Responder, on_evaluation: OnEvaluation | None
     ):
         self.initialized = False
+        self.unconfirmed = False  # forces were sent, and i-PI has not asked for anything since
         self._connection = connection
         self._payload = payload
         self._responder = responder
@@ -123,7 +147,10 @@ class Conversation:
         self._answer: Answer | None = None
 
     def run(self) -> bool:
-        """Answer until i-PI says EXIT (True) or closes the connection (False)."""
+        """Answer until i-PI says EXIT (True) or closes the connection (False).
+
+        i-PI asks for the status after each answer; if it says EXIT instead, the answer is left `unconfirmed`.
+        """
         answers = {
             "STATUS": self._answer_status,
             "INIT": self._initialize,
@@ -132,6 +159,7 @@ class Conversation:
         }
         try:
             while (request := protocol.read_header(self._connection.read)) != "EXIT":
+                self.unconfirmed = False
                 answers[request]()
         except ConnectionClosed:
             return False
@@ -164,5 +192,6 @@ class Conversation:
             raise protocol.ProtocolError("received GETFORCE before POSDATA; there are no forces to send")
         answer, self._answer = self._answer, None
         self._connection.send(self._payload.leave(answer))
+        self.unconfirmed = True
         if self._on_evaluation is not None:
             self._on_evaluation(answer.batch, answer.response)

@@ -14,6 +14,7 @@ from typing import IO
 
 from ..model import BeadwiseError
 from . import processes
+from .checks import ALWAYS_SENT
 from .ipi_input import ForceSocket, IpiInput
 from .plan import Plan, RunError
 
@@ -70,7 +71,7 @@ def start_servers(simulation: IpiInput, plan: Plan, stack: ExitStack, stop_reque
         for _ in range(plan.workers):
             errors = stack.enter_context(tempfile.TemporaryFile())
             process = processes.start(
-                _serve_command(simulation, plan, address),
+                _serve_command(plan, address),
                 plan.folder,
                 _server_environment(plan.threads),
                 output=subprocess.PIPE,
@@ -90,10 +91,16 @@ def start_servers(simulation: IpiInput, plan: Plan, stack: ExitStack, stop_reque
     return servers
 
 
-def _serve_command(simulation: IpiInput, plan: Plan, address: ForceSocket) -> list[str]:
+def _serve_command(plan: Plan, address: ForceSocket) -> list[str]:
     where = ["--unix", str(address.path)] if address.is_file else ["--tcp", f"{address.address}:{address.port}"]
-    options = ["--structure", str(plan.source), "--want", ",".join(plan.want or simulation.want)]
+    if address.mode == "shm":
+        where.append("--shm")
+    options = ["--structure", str(plan.source), "--want", ",".join(plan.want or address.want)]
+    if address.properties_only and not set(plan.want or ()) & set(ALWAYS_SENT):
+        options.append("--properties-only")
     limits = ["--threads", str(plan.threads), "--wait", str(SERVER_WAIT)]
+    if plan.electric_field is not None and not address.properties_only:
+        options += ["--field", ",".join(map(repr, plan.electric_field))]
     return [*SERVE_COMMAND, plan.model_of(address), *where, *options, *limits]
 
 

@@ -128,7 +128,8 @@ def _atomic_number(label: str, path: Path) -> int:
 
 def _numbers_from_ase(path: Path) -> list[int]:
     try:
-        return next(iread(path)).numbers.tolist()
+        # where MPI is loaded, ASE would otherwise read on all ranks together, that of i-PI included
+        return next(iread(path, parallel=False)).numbers.tolist()
     except Exception as error:  # ASE's readers raise whatever their parsing stumbles over
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise StructureError(f"structure file '{path}' cannot be read: {reason}") from error

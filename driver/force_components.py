@@ -1,0 +1,160 @@
+"""What i-PI reads of the answers of each force field: its force components, their weights, and the outputs.
+
+As i-PI 3.3 does it.  A ``<force>`` of weight 0 is never queued with the others, and adds nothing to energy, forces,
+virial and extras of the system: it is not even multiplied by 0.  Only an output that names the component evaluates it,
+at the stride of that output.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+KEYWORD = re.compile(r"\s*([a-z_]+)\s*(?:\(([^)]*)\))?")
+ENERGIES_OF_COMPONENT = re.compile(r"(?:pot|vir|forces)_component_raw\s*(?:\(([^)]*)\))?")
+ELECTRIC = ("dipole", "BEC")  # what driven dynamics reads: its energy in the field is that of the dipole
+
+
+def words(text: str | None) -> list[str]:
+    """Split one of i-PI's lists, ``[ O, H, H ]``."""
+    return [word.strip() for word in (text or "").strip().strip("[]").split(",") if word.strip()]
+
+
+@dataclass(frozen=True)
+class ExtrasReading:
+    """Extras that one ``<trajectory>`` writes.
+
+    Parameters
+    ----------
+    keyword : str
+        ``extras`` for those of all components together, ``extras_component_raw``, or ``extras_bias``.
+    component : int or None
+        Which component it is; as in Python, −1 is the last.  None if the keyword does not say.
+    names : tuple of str
+        Keys in the extras.
+    """
+
+    keyword: str
+    component: int | None
+    names: tuple[str, ...]
+
+
+@dataclass
+class Use:
+    """What i-PI reads of the answers of one force field.
+
+    Parameters
+    ----------
+    extras : set of str
+        Keys in the extras.
+    energies : bool
+        Whether it reads energy, forces or virial.
+    """
+
+    extras: set[str] = field(default_factory=set)
+    energies: bool = False
+
+
+def reading_of(trajectory: ElementTree.Element) -> ExtrasReading | None:
+    """Extras that a ``<trajectory>`` writes; None if it writes something else."""
+    found = KEYWORD.match(trajectory.text or "")
+    if found is None or found[1] not in ("extras", "extras_component_raw", "extras_bias"):
+        return None
+    return ExtrasReading(found[1], _index_in(found[2]), tuple(words(trajectory.get("extra_type"))))
+
+
+def use_of(root: ElementTree.Element, force_field: str) -> Use:
+    """What i-PI reads of the answers of one force field, over all systems.
+
+    Parameters
+    ----------
+    root : Element
+        ``<simulation>``.
+    force_field : str
+        Name of a force field that stands directly below it.
+
+    Returns
+    -------
+    Use
+        With ``<system_template>`` everything that is read of any force field, as names and weights may be filled in.
+    """
+    readings = [reading for element in root.iter("trajectory") if (reading := reading_of(element))]
+    if root.find("system_template") is not None:
+        return _whole_use(root, readings)
+    raw_energies = _components_with_energies(root)
+    use = Use()
+    for system in root.iterfind("system"):
+        components = system.findall("forces/force")
+        is_driven = _is_driven(system)
+        for place, element in enumerate(components):
+            if _force_field_of(element) == force_field:
+                places = (None, place, place - len(components))
+                _add_component(use, element, places, readings, raw_energies, is_driven)
+        for element in system.iterfind("ensemble/bias/force"):
+            if _force_field_of(element) == force_field:
+                use.energies = True
+                use.extras.update(words(element.findtext("interpolate_extras")), _names(readings, "extras_bias"))
+    return use
+
+
+def _add_component(
+    use: Use,
+    element: ElementTree.Element,
+    places: tuple[int | None, ...],
+    readings: Iterable[ExtrasReading],
+    raw_energies: set[int | None],
+    is_driven: bool,
+) -> None:
+    """Add what is read of one component of a system, which goes by any of `places`."""
+    counts = _weight_of(element) != 0
+    own = [reading for reading in readings if reading.keyword == "extras_component_raw" and reading.component in places]
+    use.extras.update(_names(own, "extras_component_raw"))
+    if counts or own:  # i-PI looks for these whenever it collects the extras of the component
+        use.extras.update(words(element.findtext("interpolate_extras")))
+    if counts:
+        use.extras.update(_names(readings, "extras"), ELECTRIC if is_driven else ())
+    use.energies |= counts or any(place in raw_energies for place in places)
+
+
+def _whole_use(root: ElementTree.Element, readings: Iterable[ExtrasReading]) -> Use:
+    extras = {name for reading in readings for name in reading.names}
+    for element in root.iter("interpolate_extras"):
+        extras.update(words(element.text))
+    return Use(extras | set(ELECTRIC if _is_driven(root) else ()), energies=True)
+
+
+def _names(readings: Iterable[ExtrasReading], keyword: str) -> set[str]:
+    return {name for reading in readings if reading.keyword == keyword for name in reading.names}
+
+
+def _is_driven(element: ElementTree.Element) -> bool:
+    """Whether i-PI takes Born effective charges from the driver."""
+    return any(charges.get("mode", "").strip() == "driver" for charges in element.iter("bec"))
+
+
+def _force_field_of(element: ElementTree.Element) -> str:
+    return element.get("forcefield", "").strip()
+
+
+def _weight_of(element: ElementTree.Element) -> float:
+    try:
+        return float(element.get("weight", "1"))
+    except ValueError:
+        return 1.0  # i-PI refuses it
+
+
+def _components_with_energies(root: ElementTree.Element) -> set[int | None]:
+    """Components whose own energy, forces or virial are written, whatever their weight; None stands for any."""
+    texts = [element.text or "" for name in ("properties", "trajectory") for element in root.iter(name)]
+    return {_index_in(arguments) for text in texts for arguments in ENERGIES_OF_COMPONENT.findall(text)}
+
+
+def _index_in(arguments: str | None) -> int | None:
+    """Index of a component among the arguments of a keyword, ``(1; bead=0)``; None if there is none."""
+    for argument in (arguments or "").split(";"):
+        found = re.fullmatch(r"\s*(?:(?:idx|index)\s*=)?\s*(-?\d+)\s*", argument)
+        if found:
+            return int(found[1])
+    return None
