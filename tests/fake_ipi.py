@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from beadwise.driver.transport import Connection, TransportError
 from beadwise.driver.units import BOHR_PER_ANGSTROM
-from beadwise.model import PROPERTIES, Batch, Response
+from beadwise.model import ORDINARY_PROPERTIES, Batch, Response
 from toy import Toy, water
 
 PATIENCE = 60  # seconds
@@ -28,7 +28,7 @@ def structures(beads: int) -> tuple[np.ndarray, np.ndarray]:
 def direct(cells: np.ndarray, positions: np.ndarray) -> Response:
     """Everything of structures given in bohr, in eV, Å, e."""
     batch = Batch(SPECIES, positions / BOHR_PER_ANGSTROM, cells / BOHR_PER_ANGSTROM, np.ones(3, bool))
-    return Toy().evaluate(batch, PROPERTIES)
+    return Toy().evaluate(batch, ORDINARY_PROPERTIES)
 
 
 class FakeIpi:

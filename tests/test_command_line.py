@@ -33,8 +33,8 @@ def refuse(*arguments: str) -> str:
     [
         (["nothing"], "No such command 'nothing'"),
         (["serve"], "Missing argument 'MODEL'"),
-        (["serve", "water"], "give either --unix NAME or --tcp HOST:PORT"),
-        (["serve", "water", "--unix", "a", "--tcp", "b:1"], "give either --unix NAME or --tcp HOST:PORT"),
+        (["serve", "water"], "give one of --unix NAME, --tcp HOST:PORT and --mpi"),
+        (["serve", "water", "--unix", "a", "--tcp", "b:1"], "give one of --unix NAME, --tcp HOST:PORT and --mpi"),
         (["serve", "water", "--tcp", "31415"], "'31415' is no TCP address; allowed is HOST:PORT"),
         (["serve", "water", "--tcp", "localhost:99999"], "PORT from 1 to 65535"),
         (["serve", "water", "--unix", "a", "--want", "dipole,charge"], "'charge' is no property; allowed are energy,"),

@@ -150,11 +150,79 @@ def test_molecules_in_lines_of_three(files):
         np.testing.assert_allclose(pieces["molecular_position"], expected, rtol=1e-13)
 
 
-def test_file_of_one_component(tmp_path):
+def component_records(steps: Iterable[int], beads: int, kinds: Sequence[str] = KINDS, count: int = NUMBERS) -> str:
+    """All beads of a force component in one file, as ipi.engine.outputs writes them."""
+    mark = f" #EXTRAS_COMPONENT_RAW({','.join(kinds)})# Step:  {{:10d}}  Bead:      0  \n"
+    rows = {step: "".join(line(numbers_of(bead, step, count)) for bead in range(beads)) for step in steps}
+    return "".join(mark.format(step) + rows[step] for step in rows)
+
+
+@pytest.mark.parametrize("beads", [1, 2, 3, 9])
+def test_file_of_one_component(tmp_path, beads):
     path = tmp_path / "out.extras"
-    mark = "#EXTRAS_COMPONENT_RAW(dipole,polarizability)# Step:  {:10d}  Bead:      0  \n"
-    path.write_text("".join(f" {mark.format(step)}" + line(numbers_of(0, step)) for step in range(3)))
-    assert_series(read_all(BeadSeries([path])), range(3), beads=1)
+    path.write_text(component_records(range(0, 12, 4), beads))
+    series = BeadSeries([path])
+    samples = read_all(series)
+    assert_series(samples, range(0, 12, 4), beads)
+    assert (series.beads, series.stride, series.names) == (beads, 4, KINDS)
+    several = Files(tmp_path, beads)
+    several.append_steps(range(0, 12, 4))
+    for name, values in read_all(several.series()).items():
+        np.testing.assert_allclose(samples[name], values, rtol=1e-13, atol=1e-15)
+
+
+def test_molecules_of_one_component(tmp_path):
+    path, kinds = tmp_path / "out.extras", ("molecular_dipole", "molecular_position")
+    path.write_text(component_records(range(3), 4, kinds, count=30))
+    series = BeadSeries([path])
+    samples = read_all(series)
+    assert series.beads == 4
+    expected = mean_of(range(3), 4, count=30).reshape(3, 2, 5, 3) / BOHR_PER_ANGSTROM
+    np.testing.assert_allclose(samples["molecular_dipole"], expected[:, 0], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(samples["molecular_position"], expected[:, 1], rtol=1e-12, atol=1e-14)
+
+
+def test_component_read_while_it_grows_cut_at_every_byte(tmp_path):
+    text = component_records(range(4), 3, ("dipole",), 3)
+    expected = mean_of(range(4), 3, count=3) / BOHR_PER_ANGSTROM
+    component = Files(tmp_path, 1)
+    for cut in range(len(text) + 1):
+        component.paths[0].unlink(missing_ok=True)
+        pieces = read_in_two(component, [text], cut)
+        np.testing.assert_allclose(pieces["dipole"], expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("last_step", [0, 4])
+def test_component_killed_at_any_byte_and_continued(tmp_path, last_step):
+    """The RESTART lies at a step before: records after it are written again, behind what the killed i-PI left."""
+    expected = mean_of(range(9), 3, count=3) / BOHR_PER_ANGSTROM
+    component = Files(tmp_path, 1)
+    left = component_records(range(last_step + 1, last_step + 3), 3, ("dipole",), 3)
+    for place in range(len(left) + 1):
+        component.paths[0].unlink(missing_ok=True)
+        component.append(component_records(range(last_step + 1), 3, ("dipole",), 3) + left[:place])
+        continuing = component.series(last_step)
+        pieces = [continuing.read()]
+        component.append(component_records(range(last_step + 1, 9), 3, ("dipole",), 3))
+        pieces.append(read_all(continuing))
+        dipoles = np.concatenate([piece["dipole"] for piece in pieces if piece])
+        np.testing.assert_allclose(dipoles, expected, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(read_all(component.series())["dipole"], expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("body", [line(range(13)), line(range(5)) * 2])
+def test_component_with_rows_of_something_else(tmp_path, body):
+    path = tmp_path / "out.extras"
+    path.write_text("".join(component_records([step], 0) + body for step in range(3)))
+    with pytest.raises(SeriesError, match=r"rows of dipole, polarizability, one for each bead, are needed"):
+        read_all(BeadSeries([path]))
+
+
+def test_component_with_another_number_of_beads_later(tmp_path):
+    path = tmp_path / "out.extras"
+    path.write_text(component_records(range(3), 2) + component_records(range(3, 5), 3))
+    with pytest.raises(SeriesError, match=r"holds a record that is not 24 numbers"):
+        read_all(BeadSeries([path]))
 
 
 def read_in_two(files: Files, texts: Sequence[str], *cuts: int) -> dict[str, np.ndarray]:

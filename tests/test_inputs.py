@@ -26,7 +26,18 @@ from ipi.utils.io import read_file
 from test_run import Folder, one_line
 
 INPUTS = Path(str(files("beadwise.inputs")))
-NAMES = ["classical_nvt", "ethanol_pimd", "pimd_npt", "pimd_nvt", "slab", "trpmd", "water"]
+NAMES = [
+    "classical_nvt",
+    "driven_nve",
+    "driven_nvt",
+    "ethanol_pimd",
+    "pimd_npt",
+    "pimd_nvt",
+    "slab",
+    "static_field",
+    "trpmd",
+    "water",
+]
 ALWAYS = ("energy", "forces", "virial")
 
 
@@ -64,7 +75,7 @@ def shipped_runs(tmp_path_factory):
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_input_runs(shipped_runs, name):
     folder, process = shipped_runs[name]
-    _, errors = process.communicate(timeout=100)
+    _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (0, "")
     folder.assert_clean()
     columns = {column.name: column.values for column in read_properties(folder.path / f"{name}.out")}
@@ -76,9 +87,17 @@ def test_shipped_input_runs(shipped_runs, name):
         assert rows.shape == (3, 3 + 9)
 
 
+def test_field_of_an_example_and_of_its_restart(tmp_path):
+    copy = copy_shipped_input("static_field", tmp_path)
+    assert example_for(copy).electric_field == (0.0, 0.0, 0.1)
+    assert example_for(copy.rename(copy.with_name("RESTART"))).electric_field == (0.0, 0.0, 0.1)
+    assert example_of("water").electric_field is None
+    assert read_ipi_input(INPUTS / "driven_nvt.xml").want == (*ALWAYS, "dipole", "born_charges")
+
+
 def test_molecules_of_the_shipped_slab(shipped_runs):
     folder, process = shipped_runs["slab"]
-    process.wait(timeout=100)
+    process.wait(timeout=300)
     rows = np.loadtxt(folder.path / "slab.molecules_0")
     assert rows.shape == (3, (3 + 9 + 3) * 128)
     dipoles, polarizabilities, positions = np.split(rows, [3 * 128, 12 * 128], axis=1)
@@ -140,32 +159,25 @@ def test_shipped_example_asks_for_dipole_and_polarizability():
     simulation = read_ipi_input(INPUTS / "water.xml")
     assert simulation.want == (*ALWAYS, "dipole", "polarizability")
     assert (simulation.step, simulation.prefix, simulation.property_files) == (0, "water", ("water.out",))
-    assert simulation.sockets == (ForceSocket("beadwise", "unix", "beadwise-water", 65535),)
+    assert simulation.sockets == (ForceSocket("beadwise", "unix", "beadwise-water", 65535, want=simulation.want),)
 
 
 @pytest.mark.parametrize(
-    ("text", "extra"),
+    ("output", "extra"),
     [
-        ("<output><trajectory> positions </trajectory></output>", ()),
+        ("<trajectory> positions </trajectory>", ()),
+        ("<trajectory extra_type='polarizability'> extras_component_raw(0) </trajectory>", ("polarizability",)),
+        ("<trajectory extra_type='dipole,metad.bias'> extras_bias </trajectory>", ()),
         (
-            "<output><trajectory extra_type='polarizability'> extras_component_raw(1) </trajectory></output>",
-            ("polarizability",),
-        ),
-        ("<output><trajectory extra_type='dipole,metad.bias'> extras_bias </trajectory></output>", ()),
-        ("<force><interpolate_extras> [ dipole, other ] </interpolate_extras></force>", ("dipole",)),
-        (
-            "<system><motion><driven_dynamics><bec mode='driver'/></driven_dynamics></motion></system>",
-            ("dipole", "born_charges"),
-        ),
-        (
-            "<output><trajectory extra_type='dipole, molecular_position'> extras </trajectory>"
-            "<trajectory extra_type='molecular_dipole'> extras </trajectory></output>",
+            "<trajectory extra_type='dipole, molecular_position'> extras </trajectory>"
+            "<trajectory extra_type='molecular_dipole'> extras </trajectory>",
             ("dipole", "molecular_dipole", "molecular_position"),
         ),
     ],
 )
-def test_properties_follow_from_the_input(tmp_path, text, extra):
-    assert read_ipi_input(write(tmp_path / "in.xml", text)).want == (*ALWAYS, *extra)
+def test_properties_follow_from_the_input(tmp_path, output, extra):
+    rest = "<ffsocket name='a'/><system><forces><force forcefield='a'/></forces></system>"
+    assert read_ipi_input(write(tmp_path / "in.xml", f"<output>{output}</output>{rest}")).want == (*ALWAYS, *extra)
 
 
 def test_sockets(tmp_path):

@@ -162,6 +162,17 @@ def test_tcp(folder):
     folder.assert_clean()
 
 
+def test_shared_memory(folder):
+    folder.write_input(mode="shm")
+    status, _, errors = folder.run("input.xml")
+    assert (status, errors) == (0, "")
+    assert folder.last_step() == 6
+    folder.assert_clean()
+    folder.write_input(mode="smoke")
+    status, _, errors = folder.run("input.xml")
+    assert status == 2 and "<ffsocket> has the mode 'smoke'; allowed are unix, inet, shm" in one_line(errors)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_leaves_a_restart(folder, number):
     folder.write_input(steps=100000)

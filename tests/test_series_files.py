@@ -6,7 +6,8 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from beadwise.driver.record_files import Given, check_alike, record
-from beadwise.driver.series_files import FRAMES_AT_ONCE, Arrays, Frames
+from beadwise.driver.series_files import FRAMES_AT_ONCE, Arrays, Frames, find_sources
+from beadwise.driver.units import BOHR_PER_ANGSTROM
 from beadwise.spectra import SeriesError, Window
 from beadwise.spectra.recording import spectrum_of
 from beadwise.spectra.units import SPEED_OF_LIGHT
@@ -54,6 +55,19 @@ def test_damaged_frames(tmp_path, old, new, message):
     (tmp_path / "a.xyz").write_text(text.replace(old, new, 1))
     with pytest.raises(SeriesError, match=message):
         list(Frames(tmp_path / "a.xyz").samples())
+
+
+def test_each_file_of_a_component_is_a_trajectory(tmp_path):
+    """Its name may end in a number, but that is none of a bead."""
+    for name in ("run.moments_7", "run.others"):
+        mark = " #EXTRAS_COMPONENT_RAW(dipole)# Step:  {:10d}  Bead:      0  \n"
+        (tmp_path / name).write_text("".join(mark.format(step) + f"{step} 0 0\n {step + 2} 0 0\n" for step in range(9)))
+    sources = find_sources([tmp_path / "run.moments_7", tmp_path / "run.others"])
+    assert [source.path.name for source in sources] == ["run.moments_7", "run.others"]
+    _, conditions = record("ir", sources[0], WINDOW, given=GIVEN)
+    assert conditions.beads == 2
+    (samples,) = sources[1].samples()
+    np.testing.assert_allclose(samples["dipole"][:, 0] * BOHR_PER_ANGSTROM, np.arange(1.0, 10.0), rtol=1e-12)
 
 
 def test_foreign_arrays_do_not_matter(tmp_path):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
-from beadwise.model import PROPERTIES, Batch, Response, StructureError
+from beadwise.model import ORDINARY_PROPERTIES, Batch, Response, StructureError
 
 CUTOFF = 3.0
 CLOSEST = 0.3
@@ -25,7 +25,7 @@ class Toy:
 
     species = (1, 8)
 
-    def __init__(self, properties: Sequence[str] = PROPERTIES):
+    def __init__(self, properties: Sequence[str] = ORDINARY_PROPERTIES):
         self.properties = tuple(properties)
         self.batches: list[Batch] = []
         self.wants: list[tuple[str, ...]] = []
