@@ -57,12 +57,15 @@ def encode_extras(response: Response, want: Iterable[str]) -> list[bytes]:
     """
     columns = {KEYS[name]: _column(response, name) for name in want if name in KEYS}
     beads = len(response[response.names[0]])
-    return [_json_object({key: values[bead] for key, values in columns.items()}) for bead in range(beads)]
+    encoded = [[b'"%s":%s' % (key.encode(), text) for text in _json_of_beads(own)] for key, own in columns.items()]
+    return [b"{" + b",".join(bead) + b"}" for bead in zip(*encoded, strict=True)] or [b"{}"] * beads
 
 
-def _json_object(arrays: dict[str, np.ndarray]) -> bytes:
-    """Encode arrays of one bead under their keys."""
-    return b"{" + b",".join(b'"%s":%s' % (key.encode(), _json(array)) for key, array in arrays.items()) + b"}"
+def _json_of_beads(values: np.ndarray) -> list[bytes]:
+    """Encode the array of each bead, rows of numbers in one call."""
+    if values.ndim == 2:
+        return [b"[" + row + b"]" for row in json_array(values)[2:-2].split(b"],[")]
+    return [_json(array) for array in values]
 
 
 def _json(array: np.ndarray) -> bytes:

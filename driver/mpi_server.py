@@ -70,8 +70,8 @@ def join(ranks: Comm, group_size: int, name: str) -> Comm:
 def serve(prepare: Callable[[], Service], announce: Callable[[Service, str], None], group_size: int, name: str) -> None:
     """Answer i-PI until it says EXIT, or share the work of the group's root; called on all ranks but i-PI's.
 
-    Where a rank cannot go on, the whole job ends, as i-PI would wait forever: softly where i-PI runs in the same folder,
-    so that it writes its RESTART.
+    Where a rank cannot go on, the whole job ends, as i-PI would wait forever: softly where i-PI runs in the same
+    folder, so that it writes its RESTART.
 
     Parameters
     ----------
