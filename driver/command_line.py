@@ -13,7 +13,7 @@ import click
 from ..model import BeadwiseError
 from .learning_commands import evaluate, fit, inspect
 from .server_options import field_option, threads_option, want_option
-from .serving_commands import serve, shim
+from .serving_commands import ipi, serve, shim
 from .spectra_commands import spectrum
 from .spectrum_kinds import FROM_SERIES
 
@@ -57,6 +57,7 @@ def main() -> None:
 
 
 main.add_command(serve)
+main.add_command(ipi)
 main.add_command(shim)
 main.add_command(fit)
 main.add_command(evaluate)
@@ -118,7 +119,7 @@ def run(
 
     INPUT is an i-PI input, a RESTART, or the name of a shipped input, which is copied into a new folder first:
     by default `water`, path-integral liquid water.  i-PI runs in the folder of a copy, otherwise in the current
-    one.
+    one.  Servers are started for each <ffsocket>; <ffdirect> and the like are evaluated in i-PI's own process.
     """
     from rich.console import Console
 
@@ -132,7 +133,7 @@ def run(
     folder = Path()
     source = source or Path(SHIPPED_INPUT)
     if is_shipped_input(source):
-        source = copy_shipped_input(source.name, folder)
+        source = copy_shipped_input(source.name, folder, threads or usable_cores())
         say(console, f"copied the shipped input to {source}")
         folder, source = source.parent, Path(source.name)
     example = example_for(folder / source)
@@ -146,6 +147,9 @@ def run(
         spectra=possible_kinds(example.spectra, folder / source) if spectra is None else spectra,
         window=window,
         electric_field=electric_field or example.electric_field,
+        server_options=tuple(
+            name for name, value in (("--model", models), ("--want", want), ("--field", electric_field)) if value
+        ),
     )
     if plan.electric_field is not None:
         say(console, f"in the electric field {list(plan.electric_field)} V/Å")

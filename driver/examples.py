@@ -8,10 +8,12 @@ import shutil
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from .ipi_input import InputError
 
 INPUTS = "beadwise.inputs"
+SHIM = Path(__file__).with_name("shim.py")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ WATER = Example("water_64.xyz", "water")
 INFRARED_AND_RAMAN = Example("water_64.xyz", "water", ("ir", "raman"))
 EXAMPLES = {  # all others are liquid water
     "water": INFRARED_AND_RAMAN,
+    "in_process": INFRARED_AND_RAMAN,
     "trpmd": INFRARED_AND_RAMAN,
     "ethanol_pimd": Example("ethanol.xyz", "ethanol"),
     "slab": Example("water_slab_128.xyz", "water", ("sfg",)),
@@ -74,10 +77,11 @@ def is_shipped_input(source: Path) -> bool:
     return source.name == str(source) and not source.exists() and source.name in shipped_inputs()
 
 
-def copy_shipped_input(name: str, parent: Path) -> Path:
+def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
     """Copy a shipped input and its structure into a new folder ``beadwise-<name>``.
 
-    The copy gets an i-PI address of its own, so that two of them can run on one machine.
+    The copy gets an i-PI address of its own, so that two of them can run on one machine.  Where i-PI is to evaluate in
+    its own process, it gets the path of what i-PI loads.
 
     Parameters
     ----------
@@ -85,6 +89,8 @@ def copy_shipped_input(name: str, parent: Path) -> Path:
         One of :func:`shipped_inputs`.
     parent : Path
         Where to make the folder; a number is added to its name until it is new.
+    threads : int, optional
+        Of an evaluation in i-PI's process.
 
     Returns
     -------
@@ -101,8 +107,9 @@ def copy_shipped_input(name: str, parent: Path) -> Path:
         with as_file(files(INPUTS) / file_name) as source:
             shutil.copy(source, folder / file_name)
     copy = folder / f"{name}.xml"
-    address = f"{folder.name}-{os.getpid()}"
-    copy.write_text(re.sub(r"(<address>)[^<]*(</address>)", rf"\g<1>{address}\g<2>", copy.read_text()))
+    text = re.sub(r"(<address>)[^<]*", rf"\g<1>{folder.name}-{os.getpid()}", copy.read_text())
+    text = re.sub(r"(?<=<pes_path>)[^<]*(?=</pes_path>)", lambda found: escape(str(SHIM)), text)
+    copy.write_text(re.sub(r"(?<=\bthreads: )\d+", str(threads), text))
     return copy
 
 

@@ -1,4 +1,4 @@
-"""What a run needs to know of its i-PI input or RESTART: where i-PI listens, the steps and the outputs."""
+"""What a run needs to know of its i-PI input or RESTART: its force fields, the steps and the outputs."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ PROPERTY_OF_EXTRA = {
     "member_polarizabilities": "committee_polarizability",
 }
 
+# what i-PI evaluates itself
+IN_PROCESS = frozenset({"ffdirect", "fflj", "ffdebye", "ffdmd", "ffplumed", "ffyaff", "ffsgdml"})
 MATRICES = ("BEC", "polarizability_derivatives")  # what has a row for each atom coordinate
 
 
@@ -78,6 +80,25 @@ class ForceSocket:
 
     def __str__(self) -> str:
         return str(self.path) if self.is_file else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True)
+class OtherForceField:
+    """A force field of i-PI whose forces come through another door than an ``<ffsocket>``.
+
+    Parameters
+    ----------
+    tag : str
+        One of `IN_PROCESS`, or ``ffmpi``.
+    name : str
+        Name of the force field.
+    python_file : str or None
+        The ``<pes_path>`` of a ``<pes>custom</pes>``, which is empty if it is missing; None for what i-PI has itself.
+    """
+
+    tag: str
+    name: str
+    python_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +160,8 @@ class IpiInput:
         Names of i-PI's property outputs.
     extras_outputs : tuple of ExtrasOutput
         Its outputs of extras.
+    others : tuple of OtherForceField
+        Force fields that are evaluated in i-PI's process or over MPI.
     """
 
     sockets: tuple[ForceSocket, ...]
@@ -147,6 +170,7 @@ class IpiInput:
     prefix: str
     property_files: tuple[str, ...]
     extras_outputs: tuple[ExtrasOutput, ...] = ()
+    others: tuple[OtherForceField, ...] = ()
 
     @property
     def want(self) -> tuple[str, ...]:
@@ -178,6 +202,7 @@ def read_ipi_input(path: Path) -> IpiInput:
         prefix=prefix,
         property_files=tuple(_property_files(root)),
         extras_outputs=tuple(_extras_outputs(root)),
+        others=tuple(_read_others(root)),
     )
 
 
@@ -263,6 +288,15 @@ def _read_sockets(root: ElementTree.Element) -> Iterator[ForceSocket]:
                 own = replace(use, extras=extras_of_member(force_field, element, use.extras))
             # what stands inside another one, as in a committee, is combined there with energies of its like
             yield _with_wants(socket, own, may_lack_energies=element is force_field)
+
+
+def _read_others(root: ElementTree.Element) -> Iterator[OtherForceField]:
+    for force_field in root:
+        for element in force_field.iter():
+            if element.tag == "ffmpi" or element.tag in IN_PROCESS:
+                is_custom = element.tag == "ffdirect" and _text(element, "pes") == "custom"
+                name = element.get("name", "").strip()
+                yield OtherForceField(element.tag, name, _text(element, "pes_path") if is_custom else None)
 
 
 def _with_wants(socket: ForceSocket, use: Use, may_lack_energies: bool) -> ForceSocket:

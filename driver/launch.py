@@ -1,4 +1,4 @@
-"""A whole run: check the input, start the servers and i-PI, and leave nothing behind."""
+"""A whole run: check the input, start i-PI and the servers that it needs, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ..spectra import SeriesError
 from .addresses import make_free, remove_leftover
-from .ipi_input import InputError, IpiInput, read_ipi_input
+from .ipi_input import IN_PROCESS, InputError, IpiInput, read_ipi_input
 from .live_spectra import LiveSpectra
 from .plan import Plan
 from .progress import say
@@ -34,7 +34,7 @@ def run(plan: Plan, console: Console) -> None:
     Raises
     ------
     BeadwiseError
-        If the input cannot be run, or a server meets a structure that it cannot answer for.
+        If the input cannot be run, or a structure cannot be evaluated, by a server or in i-PI's process.
     RunError
         If i-PI or a server fails otherwise, or the run is interrupted.
     """
@@ -57,8 +57,7 @@ def run(plan: Plan, console: Console) -> None:
 
 def _check(simulation: IpiInput, plan: Plan) -> None:
     """Refuse what cannot run before anything is started."""
-    if not simulation.sockets:
-        raise InputError(f"'{plan.source}' holds no <ffsocket>; i-PI would not ask for anything")
+    _check_other_force_fields(simulation, plan)
     for address in simulation.sockets:
         if address.mode not in MODES:
             raise InputError(f"<ffsocket> has the mode '{address.mode}'; allowed are {', '.join(MODES)}")
@@ -76,6 +75,30 @@ def _check(simulation: IpiInput, plan: Plan) -> None:
     if unknown:
         names = ", ".join(address.name for address in simulation.sockets)
         raise InputError(f"'{unknown.pop()}' is no <ffsocket> of '{plan.source}'; it has {names}")
+
+
+def _check_other_force_fields(simulation: IpiInput, plan: Plan) -> None:
+    """Refuse what comes through other doors than sockets and cannot be run."""
+    if not simulation.sockets and not simulation.others:
+        allowed = ", ".join(f"<{tag}>" for tag in sorted(IN_PROCESS))
+        raise InputError(f"'{plan.source}' holds no force field for a run; allowed are <ffsocket> and {allowed}")
+    for force_field in simulation.others:
+        if force_field.tag == "ffmpi":
+            raise InputError(
+                f"<ffmpi> '{force_field.name}' of '{plan.source}' needs i-PI and its servers in one MPI job: `mpiexec "
+                f"-n 1 beadwise ipi {plan.source} : -n N beadwise serve MODEL --mpi --structure {plan.source}`"
+            )
+        file = force_field.python_file
+        if file is not None and not (plan.folder / file).is_file():
+            raise InputError(
+                f"<pes_path> of <ffdirect> '{force_field.name}' is '{file}', which is no file; `beadwise shim` prints "
+                "the path that is needed for beadwise"
+            )
+    if plan.server_options and not simulation.sockets:
+        raise InputError(
+            f"{plan.server_options[0]} is for servers, and '{plan.source}' has no <ffsocket>; what <ffdirect> "
+            "evaluates is given in its <parameters>: {model: MODEL, want: dipole+polarizability, field: 0 0 0.1}"
+        )
 
 
 @contextmanager

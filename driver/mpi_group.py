@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 
 from ..model import Batch, BeadwiseError, Evaluator, Response
@@ -21,11 +22,18 @@ if TYPE_CHECKING:
 
 WAKE = 1  # tag of the message that ends the sleep of a rank
 LOOKS_BEFORE_SLEEP = 200
+AFTER_WORDS = 0.3  # s
 SLEEP = 5e-5  # s; waiting inside MPI would take the core from i-PI
 
 
 class MpiError(BeadwiseError):
     """MPI is missing, or the ranks were started in a way that cannot work."""
+
+
+def say(error: BeadwiseError) -> None:
+    """Print an error in one line, and leave the launcher the time to pass it on before the job ends."""
+    click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+    time.sleep(AFTER_WORDS)
 
 
 def world() -> Comm:

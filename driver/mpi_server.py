@@ -1,8 +1,8 @@
 """The serving loop over MPI: answer the ``<ffmpi>`` of i-PI, which is rank 0 of the same job.
 
-i-PI and its drivers are started together, ``mpiexec -n 1 i-pi input.xml : -n 4 beadwise serve MODEL --mpi``.  The root
-of every group greets i-PI with the ranks of its group and the name of the force field that it serves; i-PI sends
-it batches of any length, and EXIT in the end.  The messages are those of i-PI 3.3 (``ipi.interfaces.mpi``).
+i-PI and its drivers are started together, ``mpiexec -n 1 beadwise ipi INPUT.xml : -n N beadwise serve MODEL --mpi``.
+The root of every group greets i-PI with the ranks of its group and the name of the force field that it serves; i-PI
+sends it batches of any length, and EXIT in the end.  The messages are those of i-PI 3.3 (``ipi.interfaces.mpi``).
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 
 from ..model import BeadwiseError
-from .mpi_group import MpiError, form_groups, share_work, sharing, wait_for, world
+from .mpi_group import MpiError, form_groups, say, share_work, sharing, wait_for, world
 from .protocol import INTEGER, REAL, ProtocolError, decode_parameters
 from .responder import Answer, Responder
 from .service import Service
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
 IPI = 0  # rank of i-PI
 HELLO, INIT, WORK, RESULT, EXTRA, EXIT = range(1, 7)  # tags
 COLOR = 30_000  # of our ranks when all ranks of the job are split; i-PI takes 0, its own drivers 1 and up
-TURN = 0.05  # s, between ranks that report an error
+TURN = 0.5  # s, between ranks that report an error
+LOOK = 0.05  # s, between looks whether i-PI ends
 SOFT_END = 10.0  # s that i-PI gets to end by itself
 CELL_NUMBERS = 18  # a cell and its inverse
 
@@ -57,7 +57,7 @@ def join(ranks: Comm, group_size: int, name: str) -> Comm:
     """
     if ranks.rank == IPI:
         raise MpiError(
-            "rank 0 of the job must be i-PI: `mpiexec -n 1 i-pi INPUT.xml : -n N beadwise serve MODEL --mpi …`"
+            "rank 0 of the job must be i-PI: `mpiexec -n 1 beadwise ipi INPUT.xml : -n N beadwise serve MODEL --mpi …`"
         )
     group = form_groups(ranks.Split(color=COLOR, key=ranks.rank), group_size, name)
     members = group.allgather(ranks.rank)
@@ -95,7 +95,7 @@ def serve(prepare: Callable[[], Service], announce: Callable[[Service, str], Non
         group = join(ranks, group_size, name)
     except BeadwiseError as error:
         time.sleep(TURN * ranks.rank)  # where all ranks fail alike, the first one says it and ends the others
-        _say(error)
+        say(error)
         ranks.Abort(2)
         raise
     try:
@@ -108,18 +108,13 @@ def serve(prepare: Callable[[], Service], announce: Callable[[Service, str], Non
             responder = Responder(evaluator, service.species, service.want, service.properties_only)
             Conversation(responder, ranks).run()
     except BeadwiseError as error:
-        _say(error)
+        say(error)
         _end_job(ranks)
         raise SystemExit(2) from error
     except Exception:
         traceback.print_exc()
         ranks.Abort(1)
         raise
-
-
-def _say(error: BeadwiseError) -> None:
-    """Print an error in one line."""
-    click.echo(f"Error: {' '.join(str(error).split())}", err=True)
 
 
 def _end_job(ranks: Comm) -> None:
@@ -131,7 +126,7 @@ def _end_job(ranks: Comm) -> None:
     request.touch()
     deadline = time.monotonic() + SOFT_END
     while not (is_ending := ranks.Iprobe(source=IPI, tag=EXIT)) and time.monotonic() < deadline:
-        time.sleep(TURN)
+        time.sleep(LOOK)
     request.unlink(missing_ok=True)
     if not is_ending:
         ranks.Abort(2)

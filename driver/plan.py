@@ -37,6 +37,8 @@ class Plan:
         Length of their window in fs; None for one that suits the length of the run.
     electric_field : tuple of float or None
         Static field in V/Å that is served; None for no field.
+    server_options : tuple of str
+        What the user asked of servers, as options of the command line.
     """
 
     source: Path
@@ -48,6 +50,7 @@ class Plan:
     spectra: tuple[str, ...] = ()
     window: float | None = None
     electric_field: tuple[float, float, float] | None = None
+    server_options: tuple[str, ...] = ()
 
     def model_of(self, address: ForceSocket) -> str:
         """MODEL that serves one ffsocket."""

@@ -44,6 +44,15 @@ class Server:
         return lines[-1].removeprefix("Error: ") if lines else f"it ended with status {self.process.returncode}"
 
 
+def user_environment() -> dict[str, str]:
+    """The user's folder for evaluators of their own, and idle threads that sleep.
+
+    Whoever evaluates needs its cores only between the moments in which i-PI moves the beads.
+    """
+    paths = [os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"OMP_WAIT_POLICY": "passive", "PYTHONPATH": os.pathsep.join(paths)}
+
+
 def start_servers(simulation: IpiInput, plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) -> list[Server]:
     """Start all servers and wait until they are ready, so that i-PI is not started in vain.
 
@@ -73,7 +82,7 @@ def start_servers(simulation: IpiInput, plan: Plan, stack: ExitStack, stop_reque
             process = processes.start(
                 _serve_command(plan, address),
                 plan.folder,
-                _server_environment(plan.threads),
+                {**user_environment(), "OMP_NUM_THREADS": str(plan.threads)},
                 output=subprocess.PIPE,
                 errors=errors,
             )
@@ -102,19 +111,6 @@ def _serve_command(plan: Plan, address: ForceSocket) -> list[str]:
     if plan.electric_field is not None and not address.properties_only:
         options += ["--field", ",".join(map(repr, plan.electric_field))]
     return [*SERVE_COMMAND, plan.model_of(address), *where, *options, *limits]
-
-
-def _server_environment(threads: int) -> dict[str, str]:
-    """Threads, and the user's folder for evaluators of their own.
-
-    Idle threads sleep: i-PI needs their cores while it moves the beads.
-    """
-    paths = [os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {
-        "OMP_NUM_THREADS": str(threads),
-        "OMP_WAIT_POLICY": "passive",
-        "PYTHONPATH": os.pathsep.join(paths),
-    }
 
 
 def find_failed(servers: Sequence[Server]) -> Server | None:

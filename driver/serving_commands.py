@@ -62,8 +62,8 @@ def serve(
     `lennard-jones:epsilon=E,sigma=S[,cutoff=C]`, with numbers in eV and Å; with a cutoff the atoms are periodic.
     `committee:MODEL,MODEL,…` is several of them.
 
-    i-PI listens at --unix or --tcp, or is rank 0 of the same MPI job: `mpiexec -n 1 i-pi INPUT.xml : -n N beadwise
-    serve MODEL --mpi`.  With --group-size, each group of so many ranks is one server.
+    i-PI listens at --unix or --tcp, or is rank 0 of the same MPI job: `mpiexec -n 1 beadwise ipi INPUT.xml : -n N
+    beadwise serve MODEL --mpi`.  With --group-size, each group of so many ranks is one server.
 
     The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.
     """
@@ -137,3 +137,16 @@ def shim() -> None:
     It is the <pes_path> of <ffdirect> with <pes>custom</pes>, and what `i-pi-driver-py -m custom -P` takes.
     """
     click.echo(Path(__file__).with_name("shim.py"))
+
+
+@click.command()
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+def ipi(source: Path) -> None:
+    """Run i-PI as rank 0 of an MPI job.
+
+    INPUT is an i-PI input or RESTART with an <ffmpi>; see `beadwise serve --mpi`.  The program i-pi can take this
+    place, but when it fails, the job may hang.
+    """
+    from .mpi_ipi import run
+
+    run(source)

@@ -16,8 +16,8 @@ from ..model import StructureError
 FILE_PARAMETERS = ("structure", "template")
 HYDROGEN_LABELS = ("D", "T", "Z")
 HOW_TO_GIVE = (
-    "give a structure file with the atoms in i-PI's order: `--structure FILE`, or in i-PI's input "
-    "`<parameters> {structure: FILE} </parameters>` or `<parameters> {species: (OH2)64} </parameters>` in <ffsocket>"
+    "give a structure file with the atoms in i-PI's order: `--structure FILE`, or in a force field of i-PI's input "
+    "`<parameters> {structure: FILE} </parameters>` or `<parameters> {species: (OH2)64} </parameters>`"
 )
 NO_SPECIES = f"i-PI does not send the species of the atoms, and no structure was given; {HOW_TO_GIVE}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -13,13 +14,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..model import BeadwiseError
 from ..spectra import SeriesError
 from . import processes
 from .ipi_input import InputError, IpiInput, read_ipi_input
 from .live_spectra import LiveSpectra
 from .plan import Plan, RunError
 from .progress import ProgressDisplay, StepReader, duration, say
-from .server_processes import Server, find_failed, raise_failure
+from .server_processes import Server, find_failed, raise_failure, user_environment
 
 RESTART = "RESTART"
 POLL_INTERVAL = 0.1
@@ -29,6 +31,9 @@ SERVER_PATIENCE = 3.0
 IPI_PATIENCE = 30.0
 ABANDONED_PATIENCE = 30.0
 IPI_REPORTS_PROBLEM = "I-PI reports a problem"
+FAILED_IN_PROCESS = 2  # status of an i-PI that in_process.py ends, after it has printed one of these
+REFUSAL = re.compile(r"^Error: (.+)$", re.MULTILINE)
+TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:\s.*\n)+(\S.*)$", re.MULTILINE)
 
 
 class Supervision:
@@ -43,7 +48,7 @@ class Supervision:
     console : rich.console.Console
         Where progress is shown.
     servers : list of Server
-        They are ready and wait for i-PI.
+        They are ready and wait for i-PI; none if i-PI evaluates everything itself.
     stop_requests : list of int
         Signals received so far; the first stops i-PI softly, a second one skips the patience.
     spectra : LiveSpectra or None
@@ -84,7 +89,7 @@ class Supervision:
         Raises
         ------
         BeadwiseError
-            If i-PI refuses its input, or a server meets a structure that it cannot answer for.
+            If i-PI refuses its input, or a structure cannot be evaluated, by a server or in i-PI's process.
         RunError
             If i-PI or a server fails otherwise, or there was a signal.
         """
@@ -93,7 +98,11 @@ class Supervision:
         except OSError as error:
             raise InputError(f"cannot write '{self._log}': {error.strerror}; i-PI needs to write there") from error
         ipi = processes.start(
-            [*ipi_command(), self._plan.source], self._plan.folder, {"PYTHONUNBUFFERED": "1"}, log, subprocess.STDOUT
+            [*ipi_command(), self._plan.source],
+            self._plan.folder,
+            {**user_environment(), "PYTHONUNBUFFERED": "1"},
+            log,
+            subprocess.STDOUT,
         )
         stack.callback(processes.end, [ipi])
         with ProgressDisplay(self._console, self._simulation.step, self._simulation.total_steps) as display:
@@ -110,7 +119,7 @@ class Supervision:
                     reason(display.step)
             display.update(self._reader.read())
             self._read_spectra(has_begun=True)
-        self._check_outcome(ipi.returncode)
+        self._check_outcome(ipi.returncode, display.step)
         self._report_end(display.step, time.monotonic() - self._started)
 
     def _reason_to_stop(self) -> Callable[[int], None] | None:
@@ -127,7 +136,7 @@ class Supervision:
 
     def _is_abandoned(self) -> bool:
         """Whether all servers have been sent away, while i-PI has not ended for a while."""
-        if any(server.process.poll() is None for server in self._servers):
+        if not self._servers or any(server.process.poll() is None for server in self._servers):
             return False
         self._abandoned_since = self._abandoned_since or time.monotonic()
         return time.monotonic() - self._abandoned_since > ABANDONED_PATIENCE
@@ -172,14 +181,28 @@ class Supervision:
             ipi.kill()
             ipi.wait()
 
-    def _check_outcome(self, status: int) -> None:
+    def _check_outcome(self, status: int, step: int) -> None:
         """Raise unless i-PI ended well."""
-        if status == 0 and IPI_REPORTS_PROBLEM not in self._log_text():
+        text = self._log_text()
+        if status == 0 and IPI_REPORTS_PROBLEM not in text:
             return
+        if status == FAILED_IN_PROCESS:
+            self._raise_failure_in_process(text, step)
         has_begun = self._reader.step is not None and self._reader.step > self._simulation.step
         if status > 0 and not has_begun:
             raise InputError(f"i-PI refused '{self._plan.source}': {self._last_words()}; its log is {self._log}")
         raise RunError(f"i-PI failed with status {status}: {self._last_words()}; its log is {self._log}")
+
+    def _raise_failure_in_process(self, text: str, step: int) -> None:
+        """Raise what ended an i-PI that evaluates itself; nothing if it was something else."""
+        if refusal := REFUSAL.search(text):
+            # without a RESTART it is the input that was refused, and nothing is left to tell of
+            left = "" if self._step_of_restart() is None else f"; {self._whats_left(step)}"
+            raise BeadwiseError(f"{refusal[1]}{left}")
+        if IPI_REPORTS_PROBLEM in text and (defect := TRACEBACK.search(text)):
+            raise RunError(
+                f"an evaluation in i-PI's process failed: {defect[1]}; {self._whats_left(step)}; its log is {self._log}"
+            )
 
     def _log_text(self) -> str:
         """Read what this i-PI has printed; a restart adds to the log of the run before."""

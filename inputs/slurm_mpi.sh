@@ -35,6 +35,7 @@ if ! grep -q '<ffmpi' "$input"; then
 fi
 rm -f EXIT # would stop i-PI at once
 
+ipi=(beadwise ipi "$input") # as i-pi, but where it fails, the whole job ends
 serve=(beadwise serve "$model" --mpi --structure "$input" --want "$want" --threads "$threads")
 stopped=no
 # shellcheck disable=SC2329 # called by the trap
@@ -46,10 +47,10 @@ trap stop TERM
 
 export OMP_NUM_THREADS=$threads
 if [[ $launcher == mpiexec ]]; then
-  mpiexec -n 1 i-pi "$input" : -n "$servers" "${serve[@]}" &
+  mpiexec -n 1 "${ipi[@]}" : -n "$servers" "${serve[@]}" &
 else
   tasks=beadwise-$SLURM_JOB_ID.tasks
-  printf '0 i-pi %s\n1-%d %s\n' "$input" "$servers" "${serve[*]}" >"$tasks"
+  printf '0 %s\n1-%d %s\n' "${ipi[*]}" "$servers" "${serve[*]}" >"$tasks"
   srun --mpi="$mpi" --ntasks="$SLURM_NTASKS" --cpus-per-task="$threads" --kill-on-bad-exit=1 --multi-prog "$tasks" &
 fi
 program=$!

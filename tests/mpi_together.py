@@ -73,8 +73,9 @@ def main() -> None:
             if name == "model":
                 found["refusal"] = refusal(together)
                 found["refusal again"] = refusal(together)
-    if group.rank == 0:
-        print(json.dumps(found), flush=True)
+    everything = ranks.gather(found if group.rank == 0 else None)
+    if everything is not None:
+        print(json.dumps([one for one in everything if one is not None]))
 
 
 main()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from beadwise.driver import shim
 from beadwise.driver.energy_plot import plot_energies, read_properties
 from beadwise.driver.examples import (
     EXAMPLES,
@@ -23,7 +24,7 @@ from beadwise.driver.progress import Rate, Tail, describe, duration
 from beadwise.driver.units import BOHR_PER_ANGSTROM
 from beadwise.model import StructureError
 from ipi.utils.io import read_file
-from test_run import Folder, one_line
+from test_run import Folder
 
 INPUTS = Path(str(files("beadwise.inputs")))
 NAMES = [
@@ -31,6 +32,7 @@ NAMES = [
     "driven_nve",
     "driven_nvt",
     "ethanol_pimd",
+    "in_process",
     "pimd_npt",
     "pimd_nvt",
     "slab",
@@ -64,9 +66,12 @@ def shipped_runs(tmp_path_factory):
         copy = copy_shipped_input(name, folder.path)
         text = re.sub("<total_steps>[^<]*", "<total_steps> 2 ", copy.read_text())
         copy.write_text(re.sub(r"stride='\d+'", "stride='1'", text))
-        folder.path, folder.socket = copy.parent, read_ipi_input(copy).sockets[0].path
+        folder.path = copy.parent
+        sockets = read_ipi_input(copy).sockets
+        if sockets:
+            folder.socket = sockets[0].path
         model = example_of(name).model if name in EXAMPLES else "springs:springs"  # which knows water alone
-        runs[name] = folder, folder.start(copy.name, model=model)
+        runs[name] = folder, folder.start(copy.name, model=model if sockets else None)
     yield runs
     for folder, _ in runs.values():
         folder.kill_all()
@@ -82,7 +87,7 @@ def test_shipped_input_runs(shipped_runs, name):
     assert columns["step"].tolist() == [0, 1, 2]
     assert all(np.isfinite(values).all() for values in columns.values())
     assert (folder.path / f"{name}.energies.png").exists()
-    if "polarizability" in read_ipi_input(folder.path / f"{name}.xml").want:
+    if name == "in_process" or "polarizability" in read_ipi_input(folder.path / f"{name}.xml").want:
         rows = np.loadtxt(next(folder.path.glob(f"{name}.moments_*0")))
         assert rows.shape == (3, 3 + 9)
 
@@ -153,6 +158,34 @@ def test_copies_do_not_collide(tmp_path, monkeypatch):
     assert len({read_ipi_input(copy).sockets[0].address for copy in copies}) == 2
     Path("water").write_text("an input of the user's")
     assert not is_shipped_input(Path("water"))
+
+
+def test_copy_that_is_evaluated_in_ipis_process(tmp_path):
+    """It names the file that i-PI loads and the threads; and is otherwise the run with a socket."""
+    copy = copy_shipped_input("in_process", tmp_path, threads=3)
+    simulation = read_ipi_input(copy)
+    assert simulation.sockets == ()
+    (force_field,) = simulation.others
+    assert (force_field.tag, force_field.name) == ("ffdirect", "beadwise")
+    assert Path(force_field.python_file).samefile(shim.__file__)
+    assert re.findall(r"threads: (\d+)", copy.read_text()) == ["3"]
+    assert example_for(copy).spectra == ("ir", "raman")
+
+    def run(name):
+        text = re.sub(r"<!--.*?-->|prefix='\w+'", "", (INPUTS / f"{name}.xml").read_text(), flags=re.DOTALL)
+        return re.sub(r"<(ffdirect|ffsocket).*?</\1>", "", text, flags=re.DOTALL)
+
+    assert run("in_process") == run("water")
+
+
+def test_force_fields_of_other_doors(tmp_path):
+    text = (
+        "<ffcommittee><fflj name='a'/><ffdirect name='b'><pes>custom</pes></ffdirect></ffcommittee>"
+        "<ffdirect name='c'><pes> harmonic </pes></ffdirect><ffmpi name='d'/><ffsocket name='e'/>"
+    )
+    others = read_ipi_input(write(tmp_path / "in.xml", text)).others
+    found = [(force_field.tag, force_field.name, force_field.python_file) for force_field in others]
+    assert found == [("fflj", "a", None), ("ffdirect", "b", ""), ("ffdirect", "c", None), ("ffmpi", "d", None)]
 
 
 def test_shipped_example_asks_for_dipole_and_polarizability():
@@ -245,12 +278,6 @@ def test_inputs_that_are_none(tmp_path, text, message):
     (tmp_path / "in.xml").write_text(text)
     with pytest.raises(InputError, match=message):
         read_ipi_input(tmp_path / "in.xml")
-
-
-def test_input_without_ffsocket(folder):
-    write(folder.path / "in.xml", "<ffdirect name='a'/>")
-    status, _, errors = folder.run("in.xml")
-    assert status == 2 and "holds no <ffsocket>" in one_line(errors)
 
 
 def test_plot_of_an_output_that_still_grows(tmp_path):

@@ -21,8 +21,7 @@ MPIEXEC = shutil.which("mpiexec", path=f"{BIN}{os.pathsep}{os.environ['PATH']}")
 if MPIEXEC is None:
     pytest.skip("no mpiexec on the search path: pip install mpich", allow_module_level=True)
 PATIENCE = 100
-# mpi4py ends the whole job where a program under it ends by an exception
-IPI = [sys.executable, "-m", "mpi4py", str(BIN / "i-pi"), "input.xml"]
+IPI = [sys.executable, "-m", "beadwise.driver", "ipi", "input.xml"]
 SERVE = [sys.executable, "-m", "beadwise.driver", "serve"]
 INPUT = """
 <simulation verbosity='low' floatformat='%.17e'>
@@ -53,10 +52,8 @@ def environment() -> dict[str, str]:
 
 def mpiexec(*programs: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run programs, each after the number of its ranks, as one job."""
-    words = [word for program in programs for word in (":", "-n", *program)][1:]
-    return subprocess.run(
-        [MPIEXEC, *words], cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE
-    )
+    words = [MPIEXEC, *[word for program in programs for word in (":", "-n", *program)][1:]]
+    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
 
 
 def run_ipi(folder: Path, forcefields: str, forces: str, *servers: list[str], steps: int = 5):
@@ -79,7 +76,7 @@ def test_ranks_together(ranks, size, tmp_path, liquid):
     write(tmp_path / "water.xyz", liquid, format="extxyz")
     done = mpiexec([str(ranks), sys.executable, str(HERE / "mpi_together.py"), "water.xyz", str(size)], folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    groups = [json.loads(line) for line in done.stdout.splitlines()]
+    groups = json.loads(done.stdout)
     assert len(groups) == ranks // size
     for found in groups:
         assert (found["ranks"], found["group"]) == (ranks, size)
@@ -155,6 +152,24 @@ def test_ipi_that_fails(tmp_path):
     assert "Extra type 'dipole' is not among" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (("nbeads='6'", "nbeads='many'"), "many"),
+        (("<simulation", "<simulations"), "mismatched tag"),
+        (("<total_steps>", "<steps>"), "mismatched tag"),
+    ],
+)
+def test_input_that_is_refused(spoil, message, tmp_path):
+    write(tmp_path / "start.xyz", water())
+    text = INPUT.format(forcefields=MPI.format(name="one", batch=1), forces="<force forcefield='one'/>", steps=5)
+    (tmp_path / "input.xml").write_text(text.replace(*spoil))
+    serve = [*SERVE, "springs:springs", "--mpi", "--structure", "start.xyz"]
+    done = mpiexec(["1", *IPI], ["2", *serve], folder=tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
 def test_model_that_does_not_exist(tmp_path):
     done = run_ipi(tmp_path, MPI.format(name="one", batch=1), "<force forcefield='one'/>", ["2", "nothing"])
     assert done.returncode == 2
@@ -165,7 +180,7 @@ def test_model_that_does_not_exist(tmp_path):
 def test_no_ipi(tmp_path):
     done = mpiexec(["2", *SERVE, "springs:springs", "--mpi"], folder=tmp_path)
     assert done.returncode == 2
-    assert "Error: rank 0 of the job must be i-PI: `mpiexec -n 1 i-pi" in done.stderr
+    assert "Error: rank 0 of the job must be i-PI: `mpiexec -n 1 beadwise ipi" in done.stderr
 
 
 def test_group_behind_a_socket(tmp_path, over_a_socket):

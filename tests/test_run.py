@@ -61,9 +61,10 @@ class Folder:
         )
         (self.path / "input.xml").write_text(text.strip())
 
-    def start(self, *arguments: str, model: str = "springs:springs") -> subprocess.Popen[str]:
+    def start(self, *arguments: str, model: str | None = "springs:springs") -> subprocess.Popen[str]:
+        options = [] if model is None else ["--model", model]
         return subprocess.Popen(
-            [sys.executable, "-m", "beadwise.driver", "run", *arguments, "--model", model],
+            [sys.executable, "-m", "beadwise.driver", "run", *arguments, *options],
             cwd=self.path,
             env={**os.environ, "PYTHONPATH": str(HERE), "BEADWISE_TEST": self.mark},
             stdout=subprocess.PIPE,
@@ -71,7 +72,7 @@ class Folder:
             text=True,
         )
 
-    def run(self, *arguments: str, model: str = "springs:springs") -> tuple[int, str, str]:
+    def run(self, *arguments: str, model: str | None = "springs:springs") -> tuple[int, str, str]:
         process = self.start(*arguments, model=model)
         output, errors = process.communicate(timeout=60)
         return process.returncode, output, errors

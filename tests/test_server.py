@@ -199,6 +199,22 @@ def test_reconnects_and_gives_up_when_nothing_comes_back():
         server.result(PATIENCE)
 
 
+def test_comes_back_when_a_request_was_taken_back():
+    """i-PI asks for the status after each answer; EXIT instead means that its <timeout> was over."""
+    transport = Pairs(2)
+    server = in_background(serve, Toy(), transport, SPECIES, ORDINARY_PROPERTIES[:5], wait=5.0)
+    first, second = transport.servers
+    for ipi in (first, second):
+        ipi.initialize()
+        cells, positions = structures(1)
+        ipi.request(cells, positions)
+        assert_same(ipi.forces(1, 6), direct(cells, positions))
+        if ipi is second:
+            assert ipi.status() == "READY"
+        ipi.exit()
+    assert server.result(PATIENCE) is None
+
+
 def test_exit_is_read_even_if_the_reply_cannot_be_sent():
     class Slow(Toy):
         def evaluate(self, batch, want):

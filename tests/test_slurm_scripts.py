@@ -242,7 +242,7 @@ def test_mpi_by_srun(job):
     status, output = job.run("slurm_mpi.sh", SLURM_NTASKS="3", SLURM_CPUS_PER_TASK="4", MODEL="water")
     assert status == 0, output
     first, second = job.text("tasks").splitlines()
-    assert first == "0 i-pi input.xml"
+    assert first == "0 beadwise ipi input.xml"
     assert second == ("1-2 beadwise serve water --mpi --structure input.xml --want energy,forces,virial --threads 4")
     assert "--mpi=pmix --ntasks=3 --cpus-per-task=4 --kill-on-bad-exit=1 --multi-prog" in job.text("srun.arguments")
     assert not list(job.folder.glob("beadwise-*"))
@@ -267,6 +267,73 @@ def test_mpi_stopped_by_the_time_limit_and_submitted_again(job):
     assert job.run("slurm_mpi.sh", LAUNCHER="mpiexec", AGAIN="yes", MODEL="water") == (3, "")
     assert not (job.folder / "EXIT").exists()
     serve = "-n 1 beadwise serve water --mpi --structure {} --want energy,forces,virial --threads 1"
-    assert job.text("mpiexec.arguments").splitlines() == [
-        f"-n 1 i-pi {name} : {serve.format(name)}" for name in ("input.xml", "RESTART")
-    ]
+    for line, name in zip(job.text("mpiexec.arguments").splitlines(), ("input.xml", "RESTART"), strict=True):
+        assert line == f"-n 1 beadwise ipi {name} : {serve.format(name)}"
+
+
+@pytest.fixture
+def mpi_job(job):
+    """With a real MPI and the real i-PI, in place of the stand-ins."""
+    pytest.importorskip("mpi4py", reason="MPI is not installed: pip install 'beadwise[mpi]' and an MPI such as mpich")
+    scripts = Path(sys.executable).parent
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    if shutil.which("mpiexec", path=path) is None:
+        pytest.skip("no mpiexec on the search path: pip install mpich")
+    job.environment |= {"PATH": f"{job.commands}{os.pathsep}{path}", "LAUNCHER": "mpiexec", "SPRINGS_SECONDS": "0"}
+    return job
+
+
+def test_mpi_to_the_end(mpi_job):
+    """The same run as over TCP."""
+    mpi_job.write_input(steps=4, forcefield=MPI)
+    status, output = mpi_job.run("slurm_mpi.sh", SLURM_NTASKS="3")
+    assert status == 0, output
+    assert output.count("springs:slow serves energy, forces, virial to i-PI") == 1
+    over_mpi = np.loadtxt(mpi_job.folder / "out.energy")
+    assert mpi_job.steps() == list(range(5))
+
+    for path in (mpi_job.folder / "RESTART", mpi_job.folder / "out.energy"):
+        path.unlink()
+    mpi_job.stand_in("i-pi", STAND_INS["i-pi"])
+    mpi_job.write_input(steps=4)
+    status, output = mpi_job.run("slurm_tcp.sh")
+    assert status == 0, output + mpi_job.logs()
+    np.testing.assert_allclose(over_mpi, np.loadtxt(mpi_job.folder / "out.energy"), rtol=1e-9, atol=1e-12)
+
+
+def test_mpi_stopped_by_the_file_that_ipi_looks_for(mpi_job):
+    """i-PI writes RESTART, the servers end with it, and the job goes on when it is submitted again."""
+    mpi_job.write_input(steps=100000, forcefield=MPI)
+    script = mpi_job.start("slurm_mpi.sh", AGAIN="yes", SPRINGS_SECONDS="0.02")
+    mpi_job.wait_until(lambda: len(mpi_job.steps()) > 3)
+    os.kill(script.pid, signal.SIGTERM)
+    output, _ = script.communicate(timeout=PATIENCE)
+    assert script.returncode == 0, output
+    assert not (mpi_job.folder / "EXIT").exists()
+    assert mpi_job.text("requeued") == mpi_job.environment["SLURM_JOB_ID"] + "\n"
+
+    restart = mpi_job.text("RESTART")
+    reached = int(re.search(r"<step>\s*(\d+)", restart)[1])
+    assert 3 <= reached < 100000
+    (mpi_job.folder / "RESTART").write_text(restart.replace("100000", str(reached + 3)))
+    status, output = mpi_job.run("slurm_mpi.sh", AGAIN="yes")
+    assert status == 0, output
+    assert mpi_job.steps()[-1] == reached + 3
+    assert mpi_job.text("requeued").count("\n") == 1  # it ended by itself
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "reason"),
+    [
+        ("<force ", "<force nbeads='many' ", "'many'"),  # before i-PI has started MPI
+        ("stride='1'> [", "stride='1'> [ temper, ", "temper"),  # when it has
+    ],
+)
+def test_mpi_when_ipi_fails(mpi_job, right, wrong, reason):
+    """The servers, which wait for i-PI, end as well."""
+    mpi_job.write_input(steps=3, forcefield=MPI)
+    path = mpi_job.folder / "input.xml"
+    path.write_text(path.read_text().replace(right, wrong))
+    status, output = mpi_job.run("slurm_mpi.sh", SLURM_NTASKS="3")
+    assert status not in (0, 2), output
+    assert reason in output
