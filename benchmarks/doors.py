@@ -23,13 +23,14 @@ from measuring import machine
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from waiting import MOST_EVALUATIONS
 from waters import write_box
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-DRIVER = [str(BIN / "i-pi-driver-py"), "-m", "dummy"]
+WAITING = str(HERE / "waiting.py")
+DRIVER = [str(BIN / "i-pi-driver-py"), "-m", "custom", "-P", WAITING]
 WANT = "dipole,polarizability"
-MOST_EVALUATIONS = 100_000
 WARM_UP = 3  # steps that are not counted
 SHARE, FLOOR = 0.05, 0.2  # what driver and transport may cost: of the evaluation, or ms per step
 INPUT = """
@@ -91,12 +92,12 @@ def run(
     beads: int,
     atoms: int,
     steps: int,
-    is_dummy: bool,
+    wait: float | None,
     ranks: int = 1,
     group_size: int = 1,
     latency: float = 1e-4,
 ) -> Times:
-    """One run of the real i-PI, with i-PI's own dummy driver or with beadwise.
+    """One run of the real i-PI, with beadwise, or with i-PI's own driver, which waits so many ms for each structure.
 
     Over MPI there may be several ranks, and i-PI looks for answers every `latency` seconds.
     """
@@ -105,9 +106,9 @@ def run(
         folder = Path(name)
         write_box(folder / "box.xyz", atoms)
         address = f"doors-{uuid.uuid4().hex[:8]}"
-        forcefield = _forcefield(door, batch, address, is_dummy, latency)
+        forcefield = _forcefield(door, batch, address, wait, latency)
         (folder / "input.xml").write_text(INPUT.format(steps=steps, forcefield=forcefield, beads=beads))
-        with _programs(_commands(door, address, is_dummy, ranks, group_size), folder):
+        with _programs(_commands(door, address, wait, ranks, group_size), folder):
             pass
         steps_of_run = np.loadtxt(folder / "steps")[WARM_UP:]
         notes = [np.fromfile(file).reshape(-1, 2) for file in folder.glob("evaluations-*")]
@@ -129,30 +130,32 @@ def _overlap(evaluations: np.ndarray, begin: float, end: float) -> float:
     return float((evaluations[within, 1] - evaluations[within, 0]).sum())
 
 
-def _forcefield(door: Door, batch: int, address: str, is_dummy: bool, latency: float) -> str:
+def _forcefield(door: Door, batch: int, address: str, wait: float | None, latency: float) -> str:
     if door.kind == "mpi":
         return MPI.format(batch=batch, latency=latency)
     if door.kind == "direct":
         shim = subprocess.run([BIN / "beadwise", "shim"], capture_output=True, text=True, check=True).stdout.strip()
-        if is_dummy:
-            return DIRECT.format(pes="dummy", path="", parameters="{}", batch=batch)
+        if wait is not None:
+            path = f"<pes_path> {WAITING} </pes_path>"
+            return DIRECT.format(pes="custom", path=path, parameters=f"{{ milliseconds: {wait} }}", batch=batch)
         parameters = f"{{ model: doors:timed, want: {WANT.replace(',', '+')}, structure: box.xyz }}"
         return DIRECT.format(pes="custom", path=f"<pes_path> {shim} </pes_path>", parameters=parameters, batch=batch)
     return SOCKET.format(mode=door.kind, address=address, batch=batch)
 
 
-def _commands(door: Door, address: str, is_dummy: bool, ranks: int, group_size: int) -> list[list[str]]:
+def _commands(door: Door, address: str, wait: float | None, ranks: int, group_size: int) -> list[list[str]]:
     """Programs of a run, i-PI first."""
     ipi = [sys.executable, str(HERE / "doors.py"), "--ipi", "input.xml"]
     serve = [str(BIN / "beadwise"), "serve", "doors:timed", "--structure", "box.xyz", "--want", WANT]
+    driver = serve if wait is None else [*DRIVER, "-o", f"milliseconds={wait}"]
     if door.kind == "direct":
         return [ipi]
     if door.kind == "mpi":
-        driver = [*DRIVER, "--mpi"] if is_dummy else [*serve, "--mpi", "--group-size", str(group_size)]
-        return [["mpiexec", "-disable-auto-cleanup", "-n", "1", *ipi, ":", "-n", str(ranks), *driver]]
-    shared = ["--shm"] if door.kind == "shm" else []
-    driver = [*DRIVER, "-u", "-a", address] if is_dummy else [*serve, "--unix", address]
-    return [ipi, [*driver, *shared]]
+        ours = ["--group-size", str(group_size)] if wait is None else []
+        ranked = ["-n", str(ranks), *driver, "--mpi", *ours]
+        return [["mpiexec", "-disable-auto-cleanup", "-n", "1", *ipi, ":", *ranked]]
+    where = ["--unix", address] if wait is None else ["-u", "-a", address]
+    return [ipi, [*driver, *where, *(["--shm"] if door.kind == "shm" else [])]]
 
 
 @contextmanager
@@ -228,12 +231,12 @@ def run_ipi(source: str) -> None:
 
 def report(rows: list[dict], console: Console) -> None:
     """Print the table."""
-    title = "ms per step of i-PI, least, one thread; cost = beadwise - evaluation - dummy: driver and transport"
+    title = "ms per step of i-PI, least, one thread; cost = beadwise - evaluation - waiting: driver and transport"
     table = Table(title=title)
-    for column in ("beads", "atoms", "door", "dummy", "beadwise", "evaluation", "cost", "allowed"):
+    for column in ("beads", "atoms", "door", "dummy", "beadwise", "evaluation", "waiting", "cost", "allowed"):
         table.add_column(column, justify="left" if column == "door" else "right")
     for row in rows:
-        numbers = [row[name] for name in ("dummy", "step", "evaluation", "cost", "allowed")]
+        numbers = [row[name] for name in ("dummy", "step", "evaluation", "waiting", "cost", "allowed")]
         table.add_row(str(row["beads"]), str(row["atoms"]), row["door"], *(f"{number:.2f}" for number in numbers))
     console.print(table)
 
@@ -264,11 +267,12 @@ def main() -> None:
     rows = []
     for beads, atoms, door in track(cases, console=console):
         steps = arguments.steps * (5 if beads == 1 else 1)
-        dummies, own = [], []
+        dummies, own, waiting = [], [], []
         for _ in range(arguments.repetitions):
-            dummies.append(run(door, beads, atoms, steps, is_dummy=True))
-            own.append(run(door, beads, atoms, steps, is_dummy=False))
-        dummy, ours = least_of(dummies), least_of(own)
+            dummies.append(run(door, beads, atoms, steps, wait=0.0))
+            own.append(run(door, beads, atoms, steps, wait=None))
+            waiting.append(run(door, beads, atoms, steps, wait=own[-1].evaluation / beads))
+        dummy, ours, waited = least_of(dummies), least_of(own), least_of(waiting)
         rows.append(
             {
                 "beads": beads,
@@ -277,7 +281,8 @@ def main() -> None:
                 "dummy": dummy.step,
                 "step": ours.step,
                 "evaluation": ours.evaluation,
-                "cost": ours.rest - dummy.step,
+                "waiting": waited.rest,
+                "cost": ours.rest - waited.rest,
                 "allowed": max(SHARE * ours.evaluation, FLOOR),
             }
         )

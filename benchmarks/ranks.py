@@ -25,11 +25,11 @@ def measure(beads: int, atoms: int, shared: str, steps: int, repetitions: int) -
     """Least ms per step with a dummy, one rank and two, which take turns."""
     runs: dict[str, list] = {"dummy": [], "one": [], "two": []}
     for _ in range(repetitions):
-        runs["dummy"].append(run(MPI, beads, atoms, steps, is_dummy=True, latency=LATENCY))
-        runs["one"].append(run(MPI, beads, atoms, steps, is_dummy=False, latency=LATENCY))
+        runs["dummy"].append(run(MPI, beads, atoms, steps, wait=0.0, latency=LATENCY))
+        runs["one"].append(run(MPI, beads, atoms, steps, wait=None, latency=LATENCY))
         group_size = RANKS if shared == "atoms" else 1
         runs["two"].append(
-            run(MPI, beads, atoms, steps, is_dummy=False, ranks=RANKS, group_size=group_size, latency=LATENCY)
+            run(MPI, beads, atoms, steps, wait=None, ranks=RANKS, group_size=group_size, latency=LATENCY)
         )
     least = {name: least_of(times).step for name, times in runs.items()}
     return {

@@ -18,6 +18,8 @@ from .species import NO_SPECIES, species_from_parameters
 from .sum_rule import SumRule
 from .units import lengths_from_atomic, to_atomic
 
+PERIODIC = np.ones(3, dtype=bool)  # i-PI never says otherwise
+
 logger = logging.getLogger(__name__)
 
 OnEvaluation = Callable[[Batch, Response], None]
@@ -129,7 +131,7 @@ class Responder:
         check_cells(cells)
         if self._numbers is None:
             self._numbers = self._species_from_first(cells[0], positions[0])
-        batch = Batch(numbers=self._numbers, positions=positions, cells=cells, periodic=np.ones(3, dtype=bool))
+        batch = Batch(numbers=self._numbers, positions=positions, cells=cells, periodic=PERIODIC)
         response = self._evaluator.evaluate(batch, self._wanted)
         check_finite(response)
         if "born_charges" in response:
