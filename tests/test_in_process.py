@@ -10,6 +10,7 @@ import sysconfig
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from springs import Springs
 from toy import Toy, water
 
 HERE = Path(__file__).parent
-SHIM = HERE.parent / "driver" / "shim.py"
+SHIM = Path(str(files("beadwise.driver"))) / "shim.py"
 DRIVER = [sys.executable, str(Path(sysconfig.get_path("scripts")) / "i-pi-driver-py")]
 PARAMETERS = f"model: springs:springs, structure: {STRUCTURE}, want: dipole+polarizability"
 EXTRAS = "<trajectory filename='extras' stride='1' extra_type='dipole,polarizability'> extras </trajectory>"
