@@ -178,9 +178,10 @@ def start(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cut_off(start):
     """Runs of which one host has been cut off for good, without and with batches."""
-    runs = [start(12, batch_size, wait=5.0) for batch_size in ("", "<batch_size>3</batch_size>")]
-    for run in runs:
-        run.cut_while_computing()
+    runs = []
+    for batch_size in ("", "<batch_size>3</batch_size>"):
+        runs.append(start(12, batch_size, wait=5.0))
+        runs[-1].cut_while_computing()  # at once, or a run that is not looked at may end before
     return runs
 
 

@@ -204,8 +204,7 @@ def test_killed_run_takes_ipi_with_it(folder):
         (
             "<ffmpi mode='mpi' name='springs'/>",
             (),
-            "`mpiexec -n 1 python -m mpi4py $(command -v i-pi) input.xml : -n N beadwise serve MODEL --mpi --structure "
-            "input.xml`",
+            "`mpiexec -n 1 beadwise ipi input.xml : -n N beadwise serve MODEL --mpi --structure input.xml`",
         ),
     ],
 )
