@@ -21,7 +21,8 @@ timeout=${TIMEOUT:-60}             # seconds, far longer than one evaluation: th
 again=${AGAIN:-no}                 # yes: queue the job again when the time limit stopped it
 patience=${PATIENCE:-30}           # seconds that i-PI and the servers have to end after each other
 
-host=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+host=${hosts%%$'\n'*} # the first line; a pipe to head may end scontrol by a signal, and with it the script
 port=$((20000 + SLURM_JOB_ID % 10000))
 threads=${SLURM_CPUS_PER_TASK:-1}
 export OMP_NUM_THREADS=$threads
