@@ -161,7 +161,7 @@ def run(
 
 def parse_models(values: Sequence[str], default: str) -> dict[str, str]:
     """Split ``FORCEFIELD=MODEL``; a MODEL alone, or the default, goes under the empty name."""
-    from .evaluators import from_any_folder
+    from ..model.evaluators import from_any_folder
 
     models = {"": default}
     for value in values:

@@ -21,8 +21,8 @@ from ipi.pes.dummy import Dummy_driver
 from ipi.utils.softexit import softexit
 
 from ..model import PROPERTIES, BeadwiseError
+from ..model.evaluators import in_field, load_evaluator
 from .checks import ALWAYS_SENT
-from .evaluators import in_field, load_evaluator
 from .input_species import species_of_run
 from .responder import Answer, Responder
 from .species import FILE_PARAMETERS, species_from_parameters

@@ -59,7 +59,7 @@ def evaluate(model: str, data: tuple[Path, ...], json_file: Path | None, plot_fi
 
     from ..learning.data import iterate_frames
     from ..learning.errors import evaluate_errors
-    from .evaluators import load_evaluator
+    from ..model.evaluators import load_evaluator
 
     evaluator = load_evaluator(model)
     with progress_bar() as progress:

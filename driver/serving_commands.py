@@ -67,9 +67,9 @@ def serve(
 
     The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.
     """
+    from ..model.evaluators import in_field, load_evaluator
     from . import mpi_server
     from .checks import ALWAYS_SENT, check_species, wanted_properties
-    from .evaluators import in_field, load_evaluator
     from .input_species import species_of_run
     from .mpi_group import one_server_of
     from .server import serve as answer

@@ -10,8 +10,7 @@ from pathlib import Path
 from beadwise.learning.averaging import mean_model
 from beadwise.learning.configuration import read_configuration
 from beadwise.learning.fit import error_reports, model_path, with_errors
-from beadwise.model import load
-from beadwise.model.files import save
+from beadwise.model.files import load_model, save
 
 HERE = Path(__file__).parent
 
@@ -19,8 +18,8 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Average, evaluate the errors, and write the model beside this file."""
     configuration = read_configuration(HERE / "water_accurate_fit.toml")
-    larger = load(model_path(configuration))
-    mean = mean_model([load(HERE / "water.safetensors"), larger])
+    larger = load_model(model_path(configuration))
+    mean = mean_model([load_model(HERE / "water.safetensors"), larger])
     mean = replace(mean, metadata={**configuration.metadata, "envelope": larger.metadata["envelope"]})
     save(with_errors(mean, configuration, error_reports(mean, configuration)), HERE / "water_accurate.safetensors")
 

@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..model import Model, load
-from ..model.files import find, read
+from ..model import Model
+from ..model.files import find, load_model, read
 from ..pyx.tensor_head import TensorHead, feature_sizes
 from .data import species_names
 
@@ -45,7 +45,7 @@ def describe_model(name: str | Path) -> dict[str, Any]:
     """
     path = find(name)
     header, _ = read(path)
-    model = load(path)
+    model = load_model(path)
     return plain(
         {
             "file": path.name,
@@ -59,6 +59,7 @@ def describe_model(name: str | Path) -> dict[str, Any]:
             "heads": {head: _head(own) for head, own in model.heads.items()},
             "network": _network(model),
             "local_field": model.local_field,
+            "baseline": model.baseline,
             "repulsion": _repulsion(model),
             "metadata": model.metadata,
         }

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from .committee import Committee
+from .correction import BaselineError, Corrected
 from .errors import BeadwiseError, ModelFileError, PropertyError, StructureError
-from .files import load, save, shipped_models
+from .evaluators import load
+from .files import save, shipped_models
 from .model import Model
 from .response import ORDINARY_PROPERTIES, PROPERTIES, Evaluator, Response
 from .structures import Batch
@@ -12,9 +14,11 @@ from .structures import Batch
 __all__ = [
     "ORDINARY_PROPERTIES",
     "PROPERTIES",
+    "BaselineError",
     "Batch",
     "BeadwiseError",
     "Committee",
+    "Corrected",
     "Evaluator",
     "Model",
     "ModelFileError",

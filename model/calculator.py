@@ -12,7 +12,7 @@ from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from .files import load
+from .evaluators import load
 from .response import Evaluator, Response
 from .structures import Batch
 

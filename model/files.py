@@ -19,8 +19,8 @@ from .model import HEADS, ORDERS, Model, Repulsion
 from .radial import RadialBasis, RadialForm
 
 FORMAT = "beadwise model"
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)  # version 1 had neither groups of neighbours nor a network
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)  # version 1 had neither groups of neighbours nor a network, version 2 no baseline
 UNITS = {"energy": "eV", "length": "Å", "dipole": "e·Å", "polarizability": "Å³"}
 
 
@@ -49,6 +49,7 @@ def save(model: Model, path: str | Path) -> None:
         "groups": list(model.groups),
         "network": list(model.network.widths) if model.network else [],
         "local_field": model.local_field,
+        "baseline": model.baseline,
         "metadata": model.metadata,
     }
     contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
@@ -56,8 +57,8 @@ def save(model: Model, path: str | Path) -> None:
     Path(path).write_bytes(content)  # save_file would make a file that nobody else may read
 
 
-def load(name: str | Path, threads: int = 1) -> Model:
-    """Read a model file, or a shipped model by its name.
+def load_model(name: str | Path, threads: int = 1) -> Model:
+    """Read a model file, or a shipped model by its name; of a correction to a baseline the correction alone.
 
     Parameters
     ----------
@@ -108,8 +109,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise ModelFileError(f"{path} is a safetensors file without a '{FORMAT}' description")
     version = description.get("format_version")
     if version not in READABLE_VERSIONS:
-        readable = " and ".join(str(known) for known in READABLE_VERSIONS)
-        raise ModelFileError(f"{path} has format version {version}; this release reads versions {readable}")
+        raise ModelFileError(f"{path} has format version {version}; this release reads {list(READABLE_VERSIONS)}")
     return description, arrays
 
 
@@ -143,6 +143,7 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         groups,
         description["metadata"],
         threads,
+        baseline=str(description.get("baseline", "")),
     )
 
 

@@ -66,6 +66,9 @@ class Model:
     electric_field : tuple of float
         Static field in V/Å that energy, forces and virial are evaluated in; everything else stays what it is without
         (see `beadwise.model.electric_field`).  It is not written to a model file.
+    baseline : str
+        Name of the potential that the energy is a correction to, as `beadwise.model.evaluators.load_evaluator` takes
+        it; empty if the energy is the whole.  What is evaluated here is the correction alone.
 
     Raises
     ------
@@ -86,6 +89,7 @@ class Model:
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     threads: int = 1
     electric_field: Field = NO_FIELD
+    baseline: str = ""
 
     def __post_init__(self) -> None:
         self.groups = tuple(self.groups) or tuple(range(len(self.numbers)))

@@ -10,11 +10,11 @@ import pytest
 from ase import Atoms
 from ase.io import write
 from beadwise.driver.command_line import parse_models
-from beadwise.driver.evaluators import EvaluatorError, load_evaluator
 from beadwise.driver.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from beadwise.model import Batch, BeadwiseError, PropertyError, StructureError
 from beadwise.model.baselines import Harmonic, LennardJones
 from beadwise.model.calculator import Calculator
+from beadwise.model.evaluators import EvaluatorError, load_evaluator
 from beadwise.model.qtip4pf import PotentialError
 from ipi_pair import Side, beadwise, largest_differences, properties, reference, run_together
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from beadwise.driver.committee_input import extras_of_member
-from beadwise.driver.evaluators import EvaluatorError, from_any_folder, load_evaluator
 from beadwise.driver.extras import encode_extras
 from beadwise.driver.ipi_input import read_ipi_input
 from beadwise.driver.server import serve
@@ -20,6 +19,7 @@ from beadwise.driver.transport import unix_socket
 from beadwise.driver.units import BOHR_PER_ANGSTROM, to_atomic
 from beadwise.model import ORDINARY_PROPERTIES, PROPERTIES, Batch, Committee, PropertyError, load, save
 from beadwise.model.committee import CommitteeError
+from beadwise.model.evaluators import EvaluatorError, from_any_folder, load_evaluator
 from fake_ipi import PATIENCE, SPECIES, in_background
 from members import FOUR, Member, baseline, four
 from springs import Springs, without_polarizability

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from beadwise.driver.command_line import main
-from beadwise.driver.evaluators import EvaluatorError, in_field
 from beadwise.model import Batch, PropertyError, load
 from beadwise.model.calculator import Calculator
+from beadwise.model.evaluators import EvaluatorError, in_field
 from beadwise.model.model import HEADS
 from beadwise.model.qtip4pf import QTip4pF
 from click.testing import CliRunner

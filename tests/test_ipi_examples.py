@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from ase.io import write
-from beadwise.driver.evaluators import load_evaluator
 from beadwise.driver.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from beadwise.model import Batch
+from beadwise.model.evaluators import load_evaluator
 from ipi_pair import STRUCTURE, Side, beadwise, final_state, largest_differences, properties, reference, run_together
 from toy import water
 

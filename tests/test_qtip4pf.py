@@ -8,9 +8,9 @@ import qtip4pf_twin as twin
 from ase import Atoms
 from ase.data import atomic_masses
 from ase.units import Debye, _amu, _c, _e
-from beadwise.driver.evaluators import BUILT_IN, EvaluatorError, load_evaluator
 from beadwise.model import Batch, BeadwiseError, PropertyError, StructureError, shipped_models
 from beadwise.model.calculator import Calculator
+from beadwise.model.evaluators import BUILT_IN, EvaluatorError, load_evaluator
 from beadwise.model.qtip4pf import PotentialError, QTip4pF
 from beadwise.potentials.qtip4pf import ANGLE, ATOMIC_CHARGES, BOND_LENGTH, ewald_parameters
 from beadwise.pyx.water import point_charges

@@ -11,12 +11,12 @@ import pytest
 from ase import units
 from ase.calculators.socketio import SocketIOCalculator
 from ase.md.verlet import VelocityVerlet
-from beadwise.driver.evaluators import load_evaluator
 from beadwise.driver.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from beadwise.learning.data import iterate_frames
 from beadwise.learning.errors import evaluate_errors
 from beadwise.model import Batch, evaluate, load
 from beadwise.model.calculator import Calculator
+from beadwise.model.evaluators import load_evaluator
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = REPOSITORY.parent / "shared" / "data" / "water"
