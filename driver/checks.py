@@ -17,6 +17,9 @@ SMALLEST_VOLUME = 1e-3
 def wanted_properties(evaluator: Evaluator, want: Sequence[str], properties_only: bool = False) -> tuple[str, ...]:
     """Properties to evaluate, in the order of ``PROPERTIES``: the wanted ones and those that i-PI always reads.
 
+    An evaluator without a virial, such as an ASE calculator without stress, is served without it: i-PI gets zeros,
+    which nothing at constant volume reads.
+
     Parameters
     ----------
     evaluator : Evaluator
@@ -43,6 +46,7 @@ def wanted_properties(evaluator: Evaluator, want: Sequence[str], properties_only
             f"{', '.join(want) or 'nothing'} is wanted and zeros are to be sent for energy, forces and virial; "
             f"at least one other property is needed, of {', '.join(PROPERTIES[len(ALWAYS_SENT) :])}"
         )
+    wanted = tuple(name for name in wanted if name != "virial" or name in evaluator.properties)
     missing = [name for name in wanted if name not in evaluator.properties]
     if missing:
         raise PropertyError(f"this model does not provide {missing[0]}; it provides {', '.join(evaluator.properties)}")

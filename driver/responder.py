@@ -86,6 +86,8 @@ class Responder:
     ):
         self._evaluator = evaluator
         self._wanted = wanted_properties(evaluator, want, properties_only)
+        if "virial" not in self._wanted and not properties_only:
+            logger.warning("this model has no virial: zeros are sent, so pressures are wrong; keep the volume constant")
         self._numbers = None if species is None else check_species(evaluator, species)
         self._sum_rule = SumRule()
 

@@ -18,3 +18,7 @@ class PropertyError(BeadwiseError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class EvaluatorError(BeadwiseError, ValueError):
+    """An evaluator that cannot be found or is none, or whose parameters cannot be read."""

@@ -8,16 +8,20 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
-from ..model import BeadwiseError, Committee, Evaluator, load
-from ..model.baselines import Harmonic, LennardJones
-from ..model.qtip4pf import QTip4pF
+from . import ase_potential, tight_binding
+from .baselines import Harmonic, LennardJones
+from .committee import Committee
+from .correction import BaselineError, Corrected
+from .errors import BeadwiseError, EvaluatorError
+from .files import load_model
+from .model import Model
+from .qtip4pf import QTip4pF
+from .response import Evaluator
 
 COMMITTEE = "committee"
-
-
-class EvaluatorError(BeadwiseError, ValueError):
-    """A Python evaluator that cannot be found or is none."""
+CORRECTION = "correction"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,34 @@ BUILT_IN = {
 }
 
 
+def load(name: str | Path, threads: int = 1) -> Model | Corrected:
+    """Read a model file, or a shipped model by its name, together with the baseline that it corrects, if it does.
+
+    Parameters
+    ----------
+    name : str or Path
+        A path, or a name out of `shipped_models`.
+    threads : int
+        Threads for an evaluation.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such file or model, or it is damaged or of an unknown version.
+    BaselineError
+        If the model corrects a baseline that cannot be had.
+    """
+    model = load_model(name, threads)
+    if not model.baseline:
+        return model
+    try:
+        return Corrected(load_evaluator(model.baseline, threads), model)
+    except BeadwiseError as error:
+        raise BaselineError(
+            f"model '{name}' corrects the baseline {model.baseline} and does not run without it: {error}"
+        ) from error
+
+
 def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     """Load what a user calls MODEL.
 
@@ -62,9 +94,13 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
         this order: a file called ``qtip4pf`` is a model file, and ``harmonic:k`` no attribute of a module.  Parameters
         of a potential follow its name, in eV and Å: ``harmonic:k=1.0`` (eV/Å²), or
         ``lennard-jones:epsilon=0.0104,sigma=3.4,cutoff=8.5`` (eV, Å, Å; without a cutoff the atoms are isolated).
+        ``tblite:GFN1-xTB,accuracy=0.1,charge=1``, or without ``tblite:``, is a
+        `beadwise.model.tight_binding.TightBinding`, and ``ase:module.Class:key=value,key=value`` an ASE calculator
+        (`beadwise.model.ase_potential.AsePotential`).
         The attribute is an evaluator or a function without arguments that makes one; modules are looked for in the
         current folder, too.  Several of them, ``committee:MODEL,MODEL``, are the members of a
-        `beadwise.model.Committee`; a comma parts members, so none may have one in its name.
+        `beadwise.model.Committee`; a comma parts members, so none may have one in its name.  Of a model that corrects
+        a baseline, ``correction:MODEL`` is the correction alone, for those who serve the baseline apart.
     threads : int
         Threads for an evaluation; an evaluator of the user's own sees to its threads itself.
 
@@ -74,21 +110,49 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
         If the module or its attribute does not exist, or is no evaluator, or parameters of a potential are missing,
         unknown, or no numbers.
     PotentialError
-        If a parameter of a potential is outside what is allowed.
+        If a parameter of a potential is outside what is allowed, or the package that it needs is not installed.
     ModelFileError
         If the model file is missing or damaged.
+    BaselineError
+        If a model corrects a baseline that cannot be had.
     CommitteeError
         If the members of a committee have no species in common.
     """
     members = committee_members(name)
     if members:
-        return Committee([load_evaluator(member, threads) for member in members])
+        return _committee([load_evaluator(member, threads) for member in members])
     potential, colon, rest = name.partition(":")
-    if potential in BUILT_IN and not Path(name).is_file():
+    is_file = Path(name).is_file()
+    if potential == tight_binding.PREFIX and colon and not is_file:
+        return tight_binding.tight_binding(rest, threads)
+    if name.split(",")[0].strip() in tight_binding.METHODS and not is_file:
+        return tight_binding.tight_binding(name, threads)
+    if potential == ase_potential.PREFIX and colon and not is_file:
+        return ase_potential.ase_potential(rest)
+    if potential == CORRECTION and colon and not is_file:
+        return _correction(rest, threads)
+    if potential in BUILT_IN and not is_file:
         return BUILT_IN[potential].make(threads, _parameters(potential, rest))
     if colon and not Path(name).exists():
         return _python_evaluator(potential, rest)
     return load(name, threads)
+
+
+def _committee(members: Sequence[Evaluator]) -> Evaluator:
+    """Make a committee; a baseline that all members correct is evaluated once, and not once for each."""
+    corrected = [member for member in members if isinstance(member, Corrected)]
+    models = [member.correction for member in corrected if isinstance(member.correction, Model)]
+    if len(models) == len(members) and len({model.baseline for model in models}) == 1:
+        return Corrected(corrected[0].baseline, Committee(models))
+    return Committee(members)
+
+
+def _correction(name: str, threads: int) -> Model:
+    """Load a correction without its baseline."""
+    model = load_model(name, threads)
+    if not model.baseline:
+        raise EvaluatorError(f"model '{name}' corrects no baseline; it is served as '{name}'")
+    return model
 
 
 def committee_members(name: str) -> list[str]:
@@ -126,7 +190,10 @@ def from_any_folder(name: str) -> str:
     members = committee_members(name)
     if members:
         return f"{COMMITTEE}:{','.join(map(from_any_folder, members))}"
-    return str(Path(name).resolve()) if Path(name).exists() else name
+    if Path(name).exists():
+        return str(Path(name).resolve())
+    prefix, colon, rest = name.partition(":")
+    return f"{CORRECTION}:{from_any_folder(rest)}" if prefix == CORRECTION and colon else name
 
 
 def _parameters(potential: str, text: str) -> dict[str, float]:
@@ -190,7 +257,8 @@ def _python_evaluator(module_name: str, attribute: str) -> Evaluator:
         potentials = ", ".join(built_in.usage(name) for name, built_in in BUILT_IN.items())
         raise EvaluatorError(
             f"cannot import the evaluator '{module_name}:{attribute}' ({error}); "
-            f"allowed are a model file, the potentials {potentials}, the name of a shipped model, MODULE:ATTRIBUTE, "
+            f"allowed are a model file, the potentials {potentials}, {tight_binding.USAGE} and {ase_potential.USAGE}, "
+            "the name of a shipped model, MODULE:ATTRIBUTE, "
             f"and {COMMITTEE}:MODEL,MODEL"
         ) from error
     evaluator = found if _is_evaluator(found) else found() if callable(found) else None
@@ -202,6 +270,6 @@ def _python_evaluator(module_name: str, attribute: str) -> Evaluator:
     return evaluator
 
 
-def _is_evaluator(candidate: object) -> bool:
+def _is_evaluator(candidate: object) -> TypeGuard[Evaluator]:
     is_instance = not isinstance(candidate, type)
     return is_instance and all(hasattr(candidate, name) for name in ("species", "properties", "evaluate"))
