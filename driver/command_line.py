@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def run(
     plan = Plan(
         source=source,
         folder=folder,
-        models=parse_models(models, example.model),
+        models=parse_models(models, example.model, example.models),
         workers=workers,
         threads=threads or max(1, usable_cores() // workers),
         want=want,
@@ -159,17 +159,20 @@ def run(
         fail(str(failure), 1)
 
 
-def parse_models(values: Sequence[str], default: str) -> dict[str, str]:
-    """Split ``FORCEFIELD=MODEL``; a MODEL alone, or the default, goes under the empty name."""
+def parse_models(values: Sequence[str], default: str, by_name: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Split ``FORCEFIELD=MODEL``; a MODEL alone, or the default, goes under the empty name.
+
+    `by_name` are the models of single force fields unless they are given otherwise; a MODEL alone stands for all.
+    """
     from ..model.evaluators import from_any_folder
 
-    models = {"": default}
+    given: dict[str, str] = {}
     for value in values:
         name, equals, model = value.partition("=")
         if not equals or ":" in name:  # as in harmonic:k=1.0, whose "=" belongs to the model
             name, model = "", value
-        models[name] = from_any_folder(model)
-    return models
+        given[name] = from_any_folder(model)
+    return given if "" in given else {"": default, **(by_name or {}), **given}
 
 
 def usable_cores() -> int:

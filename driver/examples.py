@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import as_file, files
+from itertools import count
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -30,22 +32,30 @@ class Example:
         Kinds that are kept current.
     electric_field : tuple of float or None
         Static field in V/Å that is served.
+    models : mapping of str to str
+        Shipped models of those force fields that `model` does not answer for.
     """
 
     structure: str
     model: str
     spectra: tuple[str, ...] = ()
     electric_field: tuple[float, float, float] | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 WATER = Example("water_64.xyz", "water")
 INFRARED_AND_RAMAN = Example("water_64.xyz", "water", ("ir", "raman"))
+CORRECTED = {"reference": "water_gfn1"}
 EXAMPLES = {  # all others are liquid water
     "water": INFRARED_AND_RAMAN,
     "in_process": INFRARED_AND_RAMAN,
     "trpmd": INFRARED_AND_RAMAN,
     "ethanol_pimd": Example("ethanol.xyz", "ethanol"),
     "slab": Example("water_slab_128.xyz", "water", ("sfg",)),
+    "mts_nvt": Example("water_32.xyz", "water", models=CORRECTED),
+    "mts_pimd": Example("water_32.xyz", "water", models=CORRECTED),
+    "mts_trpmd": Example("water_32.xyz", "water", ("ir", "raman"), models=CORRECTED),
+    "mts_short_range": Example("water_64.xyz", "water_accurate", models={"short": "water_short"}),
     "static_field": Example("water_64.xyz", "water", electric_field=(0.0, 0.0, 0.1)),
 }
 
@@ -80,7 +90,7 @@ def is_shipped_input(source: Path) -> bool:
 def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
     """Copy a shipped input and its structure into a new folder ``beadwise-<name>``.
 
-    The copy gets an i-PI address of its own, so that two of them can run on one machine.  Where i-PI is to evaluate in
+    The copy gets i-PI addresses of its own, so that two of them can run on one machine.  Where i-PI is to evaluate in
     its own process, it gets the path of what i-PI loads.
 
     Parameters
@@ -107,7 +117,8 @@ def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
         with as_file(files(INPUTS) / file_name) as source:
             shutil.copy(source, folder / file_name)
     copy = folder / f"{name}.xml"
-    text = re.sub(r"(<address>)[^<]*", rf"\g<1>{folder.name}-{os.getpid()}", copy.read_text())
+    numbers = count(1)
+    text = re.sub(r"(?<=<address>)[^<]*", lambda _: f"{folder.name}-{os.getpid()}-{next(numbers)}", copy.read_text())
     text = re.sub(r"(?<=<pes_path>)[^<]*(?=</pes_path>)", lambda found: escape(str(SHIM)), text)
     copy.write_text(re.sub(r"(?<=\bthreads: )\d+", str(threads), text))
     return copy

@@ -3,6 +3,10 @@
 As i-PI 3.3 does it.  A ``<force>`` of weight 0 is never queued with the others, and adds nothing to energy, forces,
 virial and extras of the system: it is not even multiplied by 0.  Only an output that names the component evaluates it,
 at the stride of that output.
+
+Extras that a ``<force>`` names in ``<interpolate_extras>`` are added up over such components, each times its weight and
+the sum of its ``<mts_weights>``, and interpolated from contracted beads to all.  Of others the last component's stay,
+and a contracted component's are dropped.
 """
 
 from __future__ import annotations
@@ -87,13 +91,14 @@ def use_of(root: ElementTree.Element, force_field: str) -> Use:
     use = Use()
     for system in root.iterfind("system"):
         components = system.findall("forces/force")
-        is_driven = _is_driven(system)
+        combined = _names(readings, "extras").union(ELECTRIC if is_driven(system) else ())
+        added_up = set().union(*(interpolated(element) for element in components if weight_of(element) != 0))
         for place, element in enumerate(components):
-            if _force_field_of(element) == force_field:
+            if force_field_of(element) == force_field:
                 places = (None, place, place - len(components))
-                _add_component(use, element, places, readings, raw_energies, is_driven)
+                _add_component(use, element, places, readings, raw_energies, combined - added_up)
         for element in system.iterfind("ensemble/bias/force"):
-            if _force_field_of(element) == force_field:
+            if force_field_of(element) == force_field:
                 use.energies = True
                 use.extras.update(words(element.findtext("interpolate_extras")), _names(readings, "extras_bias"))
     return use
@@ -105,16 +110,20 @@ def _add_component(
     places: tuple[int | None, ...],
     readings: Iterable[ExtrasReading],
     raw_energies: set[int | None],
-    is_driven: bool,
+    combined: set[str],
 ) -> None:
-    """Add what is read of one component of a system, which goes by any of `places`."""
-    counts = _weight_of(element) != 0
+    """Add what is read of one component of a system, which goes by any of `places`.
+
+    Of all components together i-PI reads `combined`, and what they interpolate: who sends those without interpolating
+    them would put its own in the place of the sum.
+    """
+    counts = weight_of(element) != 0
     own = [reading for reading in readings if reading.keyword == "extras_component_raw" and reading.component in places]
     use.extras.update(_names(own, "extras_component_raw"))
     if counts or own:  # i-PI looks for these whenever it collects the extras of the component
-        use.extras.update(words(element.findtext("interpolate_extras")))
+        use.extras.update(interpolated(element))
     if counts:
-        use.extras.update(_names(readings, "extras"), ELECTRIC if is_driven else ())
+        use.extras.update(combined)
     use.energies |= counts or any(place in raw_energies for place in places)
 
 
@@ -122,27 +131,34 @@ def _whole_use(root: ElementTree.Element, readings: Iterable[ExtrasReading]) -> 
     extras = {name for reading in readings for name in reading.names}
     for element in root.iter("interpolate_extras"):
         extras.update(words(element.text))
-    return Use(extras | set(ELECTRIC if _is_driven(root) else ()), energies=True)
+    return Use(extras | set(ELECTRIC if is_driven(root) else ()), energies=True)
 
 
 def _names(readings: Iterable[ExtrasReading], keyword: str) -> set[str]:
     return {name for reading in readings if reading.keyword == keyword for name in reading.names}
 
 
-def _is_driven(element: ElementTree.Element) -> bool:
+def is_driven(element: ElementTree.Element) -> bool:
     """Whether i-PI takes Born effective charges from the driver."""
     return any(charges.get("mode", "").strip() == "driver" for charges in element.iter("bec"))
 
 
-def _force_field_of(element: ElementTree.Element) -> str:
+def force_field_of(element: ElementTree.Element) -> str:
+    """Name of the force field that a ``<force>`` asks."""
     return element.get("forcefield", "").strip()
 
 
-def _weight_of(element: ElementTree.Element) -> float:
+def weight_of(element: ElementTree.Element) -> float:
+    """Weight of a ``<force>``, without that of its levels of multiple time stepping."""
     try:
         return float(element.get("weight", "1"))
     except ValueError:
         return 1.0  # i-PI refuses it
+
+
+def interpolated(element: ElementTree.Element) -> set[str]:
+    """Extras that a ``<force>`` interpolates and adds up."""
+    return set(words(element.findtext("interpolate_extras")))
 
 
 def _components_with_energies(root: ElementTree.Element) -> set[int | None]:

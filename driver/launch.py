@@ -10,7 +10,8 @@ from rich.console import Console
 
 from ..spectra import SeriesError
 from .addresses import make_free, remove_leftover
-from .ipi_input import IN_PROCESS, InputError, IpiInput, read_ipi_input
+from .combined_extras import check_combined_extras
+from .ipi_input import IN_PROCESS, PROPERTY_OF_EXTRA, InputError, IpiInput, parse, read_ipi_input
 from .live_spectra import LiveSpectra
 from .plan import Plan
 from .progress import say
@@ -75,6 +76,15 @@ def _check(simulation: IpiInput, plan: Plan) -> None:
     if unknown:
         names = ", ".join(address.name for address in simulation.sockets)
         raise InputError(f"'{unknown.pop()}' is no <ffsocket> of '{plan.source}'; it has {names}")
+    check_combined_extras(parse(plan.folder / plan.source), _sent_extras(simulation, plan))
+
+
+def _sent_extras(simulation: IpiInput, plan: Plan) -> dict[str, set[str]]:
+    """Keys in the extras that the servers of each force field will answer with."""
+    return {
+        address.name: {extra for extra, wanted in PROPERTY_OF_EXTRA.items() if wanted in (plan.want or address.want)}
+        for address in simulation.sockets
+    }
 
 
 def _check_other_force_fields(simulation: IpiInput, plan: Plan) -> None:
