@@ -52,12 +52,17 @@ class DensitySettings:
 
 @dataclass(frozen=True)
 class EnergySettings:
-    """Expected errors that weigh the rows, and the ridge: energy in eV per √atom, forces in eV/Å, stress in eV/Å³."""
+    """Expected errors that weigh the rows, and the ridge: energy in eV per √atom, forces in eV/Å, stress in eV/Å³.
+
+    With a ``baseline``, a potential as `beadwise.model.evaluators.load_evaluator` takes it, what is fitted is the
+    difference from it: Δ-learning.
+    """
 
     energy_error: float = 0.01
     force_error: float = 0.05
     stress_error: float = 0.0005
     ridge: float = 1e-8
+    baseline: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,11 @@ class RepulsionSettings:
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """Where the model and the error report go, relative to the configuration file."""
+    """Where the model, the error report and what a baseline says go, relative to the configuration file."""
 
     model: str
     report: str = "report"
+    baselines: str = "baselines"
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,8 @@ def read_configuration(path: str | Path) -> Configuration:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the configuration {path}: {error}") from error
+    if "baseline" in content:
+        raise ConfigurationError(f"{path}: baseline = {content['baseline']!r} stands alone; it belongs into [energy]")
     unknown = sorted(set(content) - set(SECTIONS) - {"metadata"})
     if unknown:
         raise ConfigurationError(f"{path}: unknown section {unknown}; allowed are {[*SECTIONS, 'metadata']}")

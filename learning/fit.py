@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from ase.neighborlist import neighbor_list
 
-from ..model import Batch, Model
+from ..model import Batch, Corrected, Evaluator, Model
 from ..model.model import ORDERS, Repulsion, empty_head
 from ..model.radial import RadialBasis, RadialForm
 from ..pyx.tensor_head import DensityShape, TensorHead, feature_sizes, head_from_features
+from .baseline_labels import CachedBaseline, without_baseline
 from .configuration import Configuration, ConfigurationError, DensitySettings
 from .data import Frame, read_frames, require_files, species_of
 from .energy_fit import add_energy_frame, energy_head, species_energies
@@ -40,10 +41,12 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     Returns
     -------
     Model
-        Without validation errors; `with_errors` adds them.
+        Without validation errors; `with_errors` adds them.  With a baseline it is the correction, which names it.
 
     Raises
     ------
+    BaselineError
+        If the baseline cannot be had, or cannot be evaluated for a frame.
     ConfigurationError
         If no frame has the labels of a head that should be fitted.
     DataError
@@ -52,7 +55,11 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     require_files([configuration.folder / name for name in file_labels(configuration)])
     if configuration.network:
         network_fitting()  # before anything is fitted that would be lost
+    baseline = cached_baseline(configuration)
     frames = read_frames([configuration.folder / name for name in configuration.data.train])
+    if baseline is not None:
+        baseline.prepare(frames, progress)
+        frames = without_baseline(frames, baseline)
     model = bare_model(configuration, frames)
     heads: dict[str, TensorHead] = {}
     for name in wanted_heads(configuration):
@@ -61,7 +68,19 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     model = replace(model, heads=heads)
     if configuration.network:
         model = with_network(model, frames, configuration, progress)
-    return replace(model, metadata={**configuration.metadata, "envelope": envelope(model, frames)})
+    metadata = {**configuration.metadata, "envelope": envelope(model, frames)}
+    if baseline is None:
+        return replace(model, metadata=metadata)
+    metadata["baseline"] = {"name": baseline.name, "provider": baseline.provider}
+    return replace(model, baseline=baseline.name, metadata=metadata)
+
+
+def cached_baseline(configuration: Configuration) -> CachedBaseline | None:
+    """The baseline that the energy corrects, None where there is none."""
+    energy = configuration.energy
+    if energy is None or not energy.baseline:
+        return None
+    return CachedBaseline(energy.baseline, configuration.folder / configuration.output.baselines)
 
 
 def network_fitting() -> Callable[..., Model]:
@@ -223,17 +242,21 @@ def envelope(model: Model, frames: Iterable[Frame]) -> dict[str, list]:
 def error_reports(
     model: Model, configuration: Configuration, progress: Progress | None = None
 ) -> dict[str, ErrorReport]:
-    """Errors on every file of the configuration, by its label (see `file_labels`)."""
+    """Errors on every file of the configuration, by its label (see `file_labels`): those of the whole potential."""
     reports = {}
+    baseline = cached_baseline(configuration)
+    whole: Evaluator = model if baseline is None else Corrected(baseline, model)
     for name, label in file_labels(configuration).items():
         frames = read_frames(configuration.folder / name)
+        if baseline is not None:
+            baseline.prepare(frames, progress)
         count = itertools.count(1)
 
         def advance(label: str = label, total: int = len(frames), count: Iterator[int] = count) -> None:
             if progress:
                 progress(f"errors on {label}", next(count), total)
 
-        reports[label] = evaluate_errors(model, frames, advance)
+        reports[label] = evaluate_errors(whole, frames, advance)
     return reports
 
 

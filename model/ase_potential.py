@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class AsePotential:
             )
         self._energy_name = "free_energy" if "free_energy" in implemented else "energy"
         self.calculator = calculator
+        self.provider = _provider(calculator)
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.
@@ -178,3 +180,12 @@ def _value(text: str) -> bool | int | float | str:
         except ValueError:
             pass
     return text
+
+
+def _provider(calculator: object) -> str:
+    """Package and version that the calculator comes from; empty where it belongs to no package."""
+    package = type(calculator).__module__.partition(".")[0]
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return ""

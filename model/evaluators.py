@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from .files import load_model
 from .model import Model
 from .qtip4pf import QTip4pF
 from .response import Evaluator
+
+logger = logging.getLogger(__name__)
 
 COMMITTEE = "committee"
 CORRECTION = "correction"
@@ -77,11 +80,19 @@ def load(name: str | Path, threads: int = 1) -> Model | Corrected:
     if not model.baseline:
         return model
     try:
-        return Corrected(load_evaluator(model.baseline, threads), model)
+        corrected = Corrected(load_evaluator(model.baseline, threads), model)
     except BeadwiseError as error:
         raise BaselineError(
             f"model '{name}' corrects the baseline {model.baseline} and does not run without it: {error}"
         ) from error
+    fitted = model.metadata.get("baseline", {}).get("provider", "")
+    present = getattr(corrected.baseline, "provider", "")
+    if fitted != present:
+        logger.warning(
+            "model '%s' was fitted on the baseline %s of %s; here it is that of %s",
+            name, model.baseline, fitted or "no version", present or "no version",
+        )  # fmt: skip
+    return corrected
 
 
 def load_evaluator(name: str, threads: int = 1) -> Evaluator:
@@ -125,8 +136,8 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     is_file = Path(name).is_file()
     if potential == tight_binding.PREFIX and colon and not is_file:
         return tight_binding.tight_binding(rest, threads)
-    if name.split(",")[0].strip() in tight_binding.METHODS and not is_file:
-        return tight_binding.tight_binding(name, threads)
+    if full_name(name) != name and not is_file:
+        return load_evaluator(full_name(name), threads)
     if potential == ase_potential.PREFIX and colon and not is_file:
         return ase_potential.ase_potential(rest)
     if potential == CORRECTION and colon and not is_file:
@@ -136,6 +147,12 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     if colon and not Path(name).exists():
         return _python_evaluator(potential, rest)
     return load(name, threads)
+
+
+def full_name(name: str) -> str:
+    """The name of a potential that is the same for all its short forms, ``tblite:GFN1-xTB`` for ``GFN1-xTB``."""
+    is_short = name.split(",")[0].strip() in tight_binding.METHODS
+    return f"{tight_binding.PREFIX}:{name}" if is_short else name
 
 
 def _committee(members: Sequence[Evaluator]) -> Evaluator:

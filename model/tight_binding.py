@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,7 @@ class TightBinding:
                 "install it with `pip install 'beadwise[tblite]'`"
             ) from error
         self.settings = Settings(method, int(charge), float(accuracy), float(electronic_temperature))
+        self.provider = f"{PREFIX} {version(PREFIX)}"
         self.isolated = bool(isolated)
         self.threads = int(threads)
 
