@@ -169,7 +169,7 @@ def parse_models(values: Sequence[str], default: str, by_name: Mapping[str, str]
     given: dict[str, str] = {}
     for value in values:
         name, equals, model = value.partition("=")
-        if not equals or ":" in name:  # as in harmonic:k=1.0, whose "=" belongs to the model
+        if not equals or set(":,") & set(name):  # harmonic:k=1.0, GFN1-xTB,charge=1: the "=" belongs to the model
             name, model = "", value
         given[name] = from_any_folder(model)
     return given if "" in given else {"": default, **(by_name or {}), **given}

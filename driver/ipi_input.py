@@ -11,23 +11,11 @@ from pathlib import Path
 from ..model import BeadwiseError
 from .checks import ALWAYS_SENT
 from .committee_input import extras_of_member
+from .extras import KEYS
 from .force_components import ExtrasReading, Use, reading_of, use_of
 from .transport import UNIX_PREFIX
 
-PROPERTY_OF_EXTRA = {
-    "dipole": "dipole",
-    "polarizability": "polarizability",
-    "BEC": "born_charges",
-    "polarizability_derivatives": "polarizability_derivatives",
-    "molecular_dipole": "molecular_dipole",
-    "molecular_polarizability": "molecular_polarizability",
-    "molecular_position": "molecular_position",
-    "committee_pot": "committee_energy",
-    "committee_force": "committee_forces",
-    "committee_virial": "committee_virial",
-    "member_dipoles": "committee_dipole",
-    "member_polarizabilities": "committee_polarizability",
-}
+PROPERTY_OF_EXTRA = {extra: name for name, extra in KEYS.items()}
 
 # what i-PI evaluates itself
 IN_PROCESS = frozenset({"ffdirect", "fflj", "ffdebye", "ffdmd", "ffplumed", "ffyaff", "ffsgdml"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,15 @@ def image_path(context: click.Context, parameter: click.Parameter, value: Path |
     metavar="FILE.png",
     help="Draw prediction against reference.",
 )
-def evaluate(model: str, data: tuple[Path, ...], json_file: Path | None, plot_file: Path | None) -> None:
+@click.option(
+    "--baselines",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Of a model that corrects a baseline: evaluate it for all frames in parallel, and keep it there, as fit does.",
+)
+def evaluate(
+    model: str, data: tuple[Path, ...], json_file: Path | None, plot_file: Path | None, baselines: Path | None
+) -> None:
     """Compare a model with labelled structures.
 
     DATA are extended xyz files with any of energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e·Å) and
@@ -57,13 +65,19 @@ def evaluate(model: str, data: tuple[Path, ...], json_file: Path | None, plot_fi
     """
     from rich.console import Console
 
+    from ..learning.baseline_labels import with_kept_baseline
     from ..learning.data import iterate_frames
     from ..learning.errors import evaluate_errors
     from ..model.evaluators import load_evaluator
 
     evaluator = load_evaluator(model)
+    baseline = None
+    if baselines is not None:
+        evaluator, baseline = with_kept_baseline(evaluator, baselines, model)
     with progress_bar() as progress:
         frames = list(counted(progress, "reading", iterate_frames(data)))
+        if baseline is not None:
+            baseline.prepare(frames, labelled_bars(progress))
         task = progress.add_task("evaluating", total=len(frames))
         report = evaluate_errors(evaluator, frames, lambda: progress.advance(task))
     files = ", ".join(map(str, data))
@@ -95,13 +109,7 @@ def fit(configuration: Path) -> None:
     path = model_path(settings)
     output_path(click.get_current_context(), click.Argument(["model"]), path)
     with progress_bar() as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def advance(label: str, done: int, total: int) -> None:
-            if label not in tasks:
-                tasks[label] = progress.add_task(label.replace("_", " "), total=total)
-            progress.update(tasks[label], completed=done)
-
+        advance = labelled_bars(progress)
         model = fit_model(settings, advance)
         save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
         reports = error_reports(model, settings, advance)
@@ -121,6 +129,20 @@ def progress_bar() -> Progress:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def labelled_bars(progress: Progress) -> Callable[[str, int, int], None]:
+    """Make a function that is called with a label, what is done and the total, and keeps a bar for each label."""
+    from ..model.model import HEADS
+
+    tasks: dict[str, TaskID] = {}
+
+    def advance(label: str, done: int, total: int) -> None:
+        if label not in tasks:
+            tasks[label] = progress.add_task(label.replace("_", " ") if label in HEADS else label, total=total)
+        progress.update(tasks[label], completed=done, total=total)
+
+    return advance
 
 
 def counted(progress: Progress, description: str, frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from ipi.utils.units import unit_to_internal
 
-from ..model.response import COMMITTEE_PROPERTIES
+from ..model.response import COMMITTEE_PROPERTIES, WEIGHT
 
 BOHR_PER_ANGSTROM = float(unit_to_internal("length", "angstrom", 1.0))
 HARTREE_PER_ELECTRONVOLT = float(unit_to_internal("energy", "electronvolt", 1.0))
@@ -27,6 +27,7 @@ _TO_ATOMIC = {
     "molecular_dipole": BOHR_PER_ANGSTROM,
     "molecular_polarizability": BOHR_PER_ANGSTROM**3,
     "molecular_position": BOHR_PER_ANGSTROM,
+    WEIGHT: 1.0,
 }
 _TO_ATOMIC |= {name: _TO_ATOMIC[of_a_member] for name, of_a_member in COMMITTEE_PROPERTIES.items()}
 

@@ -6,23 +6,29 @@ import hashlib
 import multiprocessing
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 
-from ..model import BaselineError, Batch, BeadwiseError, Evaluator, Response
+from ..model import BaselineError, Batch, BeadwiseError, Committee, Corrected, Evaluator, Response, StructureError
 from ..model.correction import ENERGIES
-from ..model.evaluators import full_name, load_evaluator
+from ..model.evaluators import COMMITTEE, CORRECTION, WEIGHTED_BASELINE, full_name, load_evaluator
+from ..model.tight_binding import PREFIX
 from .data import Frame
 
 Progress = Callable[[str, int, int], None]
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-SOONER = 8  # evaluations in one process before a second one is worth its start
+START = 1.0  # s, that a further process takes until it evaluates something
 
 
 class CachedBaseline:
@@ -48,7 +54,7 @@ class CachedBaseline:
         self.name = full_name(name)
         self.evaluator = load_baseline(self.name)
         self.provider = str(getattr(self.evaluator, "provider", ""))
-        self.folder = folder / re.sub(r"[^A-Za-z0-9.=-]+", "_", name)
+        self.folder = folder / re.sub(r"[^A-Za-z0-9.=-]+", "_", self.name.removeprefix(f"{PREFIX}:"))
 
     @property
     def species(self) -> tuple[int, ...]:
@@ -68,6 +74,13 @@ class CachedBaseline:
         batch : Batch
         want : sequence of str
             Names out of `properties`.
+
+        Raises
+        ------
+        BaselineError
+            If an answer cannot be kept.
+        StructureError
+            If the baseline cannot answer for a structure, or with numbers that are not finite.
         """
         beads = [_bead(batch, bead) for bead in range(batch.beads)]
         answers = [self._kept(bead) or self._evaluated(bead) for bead in beads]
@@ -75,6 +88,9 @@ class CachedBaseline:
 
     def prepare(self, frames: Iterable[Frame], progress: Progress | None = None, workers: int | None = None) -> None:
         """Evaluate all frames that are not kept yet, several at the same time.
+
+        The processes import the program that calls this once more: a script of your own does so below
+        ``if __name__ == "__main__"``, as for every use of `multiprocessing`.
 
         Parameters
         ----------
@@ -87,13 +103,13 @@ class CachedBaseline:
         Raises
         ------
         BaselineError
-            If a frame cannot be evaluated, naming it; what others gave is kept.
+            If a frame cannot be evaluated, naming it, or a process is ended from outside; what others gave is kept.
         """
         missing = {self._path(batch): (batch, frame.name) for frame, batch in _with_batches(frames)}
         total = len(missing)
-        missing = {path: task for path, task in missing.items() if _read(path) is None}
+        missing = {path: task for path, task in missing.items() if self._kept(task[0]) is None}
         done = total - len(missing)
-        workers = min(workers or len(os.sched_getaffinity(0)), len(missing))
+        workers = min(workers or _usable_cores(), len(missing))
 
         def advance() -> None:
             nonlocal done
@@ -103,22 +119,36 @@ class CachedBaseline:
 
         if progress:
             progress(self._description, done, total)
-        if workers <= 1 or len(missing) < SOONER:
-            for batch, frame in missing.values():
-                self._evaluate_frame(batch, frame)
-                advance()
+        left = list(missing.items())
+        began = time.monotonic()
+        # the first one here, which tells what the others will take
+        while left and (workers == 1 or len(left) == len(missing) or self._is_soon_done(began, missing, left)):
+            _, (batch, frame) = left.pop(0)
+            self._evaluate_frame(batch, frame)
+            advance()
+        if not left:
             return
         with _processes(workers) as pool:
             waiting = {
-                pool.submit(_evaluate_in_process, self.name, path, batch): frame
-                for path, (batch, frame) in missing.items()
+                pool.submit(_evaluate_in_process, self.name, path, batch): frame for path, (batch, frame) in left
             }
             for finished in as_completed(waiting):
                 try:
                     finished.result()
                 except BeadwiseError as error:
                     raise self._failed(waiting[finished], error) from error
+                except BrokenProcessPool as error:
+                    raise BaselineError(
+                        f"a process that evaluates the baseline {self.name} was ended from outside, as for want of "
+                        f"memory; {done} of {total} frames are kept in '{self.folder}', and the same command goes on"
+                    ) from error
                 advance()
+
+    @staticmethod
+    def _is_soon_done(began: float, missing: Sized, left: Sized) -> bool:
+        """Whether what is left takes less time than processes need to start."""
+        done = len(missing) - len(left)
+        return (time.monotonic() - began) / done * len(left) < START
 
     @property
     def _description(self) -> str:
@@ -132,7 +162,13 @@ class CachedBaseline:
         return self.folder / f"{content.hexdigest()[:32]}.npz"
 
     def _kept(self, batch: Batch) -> Mapping[str, np.ndarray] | None:
-        return _read(self._path(batch))
+        """The answer for one bead; None where there is none, or what is there is damaged."""
+        answer = _read(self._path(batch))
+        shapes = {"energy": (), "forces": (batch.atoms, 3), "virial": (3, 3)}
+        is_whole = answer is not None and {name: array.shape for name, array in answer.items()} == {
+            name: shapes[name] for name in self.properties
+        }
+        return answer if is_whole else None
 
     def _evaluated(self, batch: Batch) -> Mapping[str, np.ndarray]:
         return _evaluate_and_keep(self.evaluator, self._path(batch), batch)
@@ -153,12 +189,14 @@ def load_baseline(name: str) -> Evaluator:
     Raises
     ------
     BaselineError
-        If it is a model file, which would mean something else elsewhere, cannot be had, or lacks energy or forces.
+        If it is made of model files, which would mean something else elsewhere, cannot be had, or lacks energy or
+        forces.
     """
-    if Path(name).exists() or name.endswith(".safetensors"):
+    of_files = name.partition(":")[0] in (COMMITTEE, CORRECTION, WEIGHTED_BASELINE) or ".safetensors" in name
+    if of_files or Path(name).is_file():
         raise BaselineError(
-            f"baseline '{name}' is a file; allowed are potentials that have a name everywhere, as GFN1-xTB, qtip4pf, "
-            "ase:package.module.Class"
+            f"baseline '{name}' is made of files; allowed are potentials that have a name everywhere, as GFN1-xTB, "
+            "qtip4pf, ase:package.module.Class"
         )
     try:
         evaluator = load_evaluator(name)
@@ -168,6 +206,32 @@ def load_baseline(name: str) -> Evaluator:
     if lacking:
         raise BaselineError(f"baseline '{name}' has {list(evaluator.properties)}; it must have {', '.join(lacking)}")
     return evaluator
+
+
+def with_kept_baseline(model: Evaluator, folder: Path, name: str) -> tuple[Corrected, CachedBaseline]:
+    """The same model with a baseline whose answers are kept in files, and that baseline.
+
+    Parameters
+    ----------
+    model : Evaluator
+        A correction to a baseline, or a committee of them.
+    folder : Path
+        Where baselines are kept.
+    name : str
+        What the user calls the model.
+
+    Raises
+    ------
+    BaselineError
+        If it corrects no baseline.
+    """
+    correction = model.correction if isinstance(model, Corrected) else None
+    first = correction.members[0] if isinstance(correction, Committee) else correction
+    baseline = getattr(first, "baseline", "")
+    if correction is None or not baseline:
+        raise BaselineError(f"model '{name}' corrects no baseline that could be kept; allowed is one that does")
+    kept = CachedBaseline(baseline, folder)
+    return Corrected(kept, correction), kept
 
 
 def without_baseline(frames: Iterable[Frame], baseline: CachedBaseline) -> list[Frame]:
@@ -215,26 +279,42 @@ def _bead(batch: Batch, bead: int) -> Batch:
     return replace(batch, positions=batch.positions[own], cells=batch.cells[own])
 
 
+def _usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _read(path: Path) -> Mapping[str, np.ndarray] | None:
-    """Read a file of the cache; None where there is none, or what is there is damaged."""
+    """Read a file of the cache; None where there is none that can be read."""
     try:
         with np.load(path) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError):
+    except Exception:  # whatever NumPy, zipfile and zlib stumble over in what is damaged: it is evaluated anew
         return None
-    except Exception as error:  # zipfile's own, of a damaged archive
-        if type(error).__module__ in ("zipfile", "zlib"):
-            return None
-        raise
 
 
 def _evaluate_and_keep(evaluator: Evaluator, path: Path, batch: Batch) -> Mapping[str, np.ndarray]:
+    """Evaluate one bead, and write its file.
+
+    Raises
+    ------
+    BaselineError
+        If the file cannot be written.
+    StructureError
+        If the baseline cannot answer, or with numbers that are not finite.
+    """
     response = evaluator.evaluate(batch, [name for name in ENERGIES if name in evaluator.properties])
     answer = {name: response[name][0] for name in response.names}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for name, array in answer.items():
+        if not np.isfinite(array).all():
+            raise StructureError(f"its {name} is not finite")
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(unfinished, **answer)
-    unfinished.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(unfinished, **answer)
+        unfinished.replace(path)
+    except OSError as error:
+        raise BaselineError(f"its answer cannot be kept in '{path.parent}': {error.strerror or error}") from error
     return answer
 
 
@@ -247,16 +327,43 @@ def _evaluate_in_process(name: str, path: Path, batch: Batch) -> None:
     _evaluate_and_keep(_evaluators[name], path, batch)
 
 
+def _begin_process(other_end: Connection) -> None:
+    """In a new process: leave an interrupt to the one that started it, and end with it."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which programs that a calculator starts would inherit
+    threading.Thread(target=_end_with, args=(other_end,), daemon=True).start()
+
+
+def _end_with(other_end: Connection) -> None:
+    """End this process once nobody holds the other end, which never sends anything."""
+    try:
+        other_end.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
 @contextmanager
 def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each, which end when this one leaves, for whatever reason."""
+    """Processes of one thread each, which end when this one leaves, for whatever reason.
+
+    What is under way is finished if a frame failed, and given up if the user interrupts, or this process is killed:
+    its end of a pipe closes then.  Left to itself, a pool waits for work forever.
+    """
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)  # read when a process begins
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_process, initargs=(theirs,))
     try:
         yield pool
+    except BeadwiseError:
+        raise
+    except BaseException:
+        ours.close()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        ours.close()
+        theirs.close()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name)

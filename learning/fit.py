@@ -17,7 +17,7 @@ from ..model.radial import RadialBasis, RadialForm
 from ..pyx.tensor_head import DensityShape, TensorHead, feature_sizes, head_from_features
 from .baseline_labels import CachedBaseline, without_baseline
 from .configuration import Configuration, ConfigurationError, DensitySettings
-from .data import Frame, read_frames, require_files, species_of
+from .data import Frame, iterate_frames, read_frames, require_files, species_of
 from .energy_fit import add_energy_frame, energy_head, species_energies
 from .errors import ErrorReport, evaluate_errors
 from .least_squares import NormalEquations
@@ -57,8 +57,8 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
         network_fitting()  # before anything is fitted that would be lost
     baseline = cached_baseline(configuration)
     frames = read_frames([configuration.folder / name for name in configuration.data.train])
-    if baseline is not None:
-        baseline.prepare(frames, progress)
+    if baseline is not None:  # of all files: what it cannot evaluate is found before anything is fitted
+        baseline.prepare(iterate_frames([configuration.folder / name for name in file_labels(configuration)]), progress)
         frames = without_baseline(frames, baseline)
     model = bare_model(configuration, frames)
     heads: dict[str, TensorHead] = {}
@@ -71,7 +71,11 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     metadata = {**configuration.metadata, "envelope": envelope(model, frames)}
     if baseline is None:
         return replace(model, metadata=metadata)
-    metadata["baseline"] = {"name": baseline.name, "provider": baseline.provider}
+    metadata["baseline"] = {
+        "name": baseline.name,
+        "provider": baseline.provider,
+        "species_energies": species_energies(model.numbers, frames).tolist(),
+    }
     return replace(model, baseline=baseline.name, metadata=metadata)
 
 

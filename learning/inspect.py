@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..model import Model
+from ..model.evaluators import provider_of_fit
 from ..model.files import find, load_model, read
 from ..pyx.tensor_head import TensorHead, feature_sizes
 from .data import species_names
@@ -128,6 +129,7 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
     density, repulsion = description["density"], description["repulsion"]
     return {
         "file": f"{description['file']}, {description['bytes'] / 1024:.0f} KiB",
+        "baseline": _baseline_text(description),
         "format": f"{description['format']}, version {description['format_version']}",
         "units": description["units"],
         "species": description["species"],
@@ -148,6 +150,14 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _baseline_text(description: dict[str, Any]) -> str:
+    """Name of the potential that the energy corrects, and what gave it in the fit."""
+    if not description["baseline"]:
+        return "none: the energy is the whole"
+    fitted = provider_of_fit(description["metadata"])
+    return f"{description['baseline']}{f', fitted on {fitted}' if fitted else ''}; the energy is a correction to it"
 
 
 def _radial_functions(density: dict[str, Any]) -> str:

@@ -90,7 +90,10 @@ class Calculator(AseCalculator):
             If the model cannot answer for the structure.
         """
         super().calculate(atoms, list(properties), list(system_changes))
-        want = [name for name in self.evaluator.properties if name not in ON_DEMAND or ASE_NAMES[name][0] in properties]
+        known = [
+            name for name in self.evaluator.properties if name in ASE_NAMES
+        ]  # a committee has more than ASE asks for
+        want = [name for name in known if name not in ON_DEMAND or ASE_NAMES[name][0] in properties]
         response = self.evaluator.evaluate(Batch.from_ase(self.atoms), want)
         self.results = _to_ase(response, self.atoms)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+import numpy as np
+
 from . import ase_potential, tight_binding
 from .baselines import Harmonic, LennardJones
 from .committee import Committee
@@ -20,11 +22,13 @@ from .files import load_model
 from .model import Model
 from .qtip4pf import QTip4pF
 from .response import Evaluator
+from .weighted_baseline import WeightedBaseline
 
 logger = logging.getLogger(__name__)
 
 COMMITTEE = "committee"
 CORRECTION = "correction"
+WEIGHTED_BASELINE = "weighted-baseline"
 
 
 @dataclass(frozen=True)
@@ -79,20 +83,31 @@ def load(name: str | Path, threads: int = 1) -> Model | Corrected:
     model = load_model(name, threads)
     if not model.baseline:
         return model
+    return Corrected(_baseline_of(model, name, threads), model)
+
+
+def _baseline_of(model: Model, name: str | Path, threads: int) -> Evaluator:
+    """Load the baseline that a model corrects, and say so if it is another version than that of the fit."""
     try:
-        corrected = Corrected(load_evaluator(model.baseline, threads), model)
+        baseline = load_evaluator(model.baseline, threads)
     except BeadwiseError as error:
         raise BaselineError(
             f"model '{name}' corrects the baseline {model.baseline} and does not run without it: {error}"
         ) from error
-    fitted = model.metadata.get("baseline", {}).get("provider", "")
-    present = getattr(corrected.baseline, "provider", "")
+    fitted = provider_of_fit(model.metadata)
+    present = getattr(baseline, "provider", "")
     if fitted != present:
         logger.warning(
             "model '%s' was fitted on the baseline %s of %s; here it is that of %s",
             name, model.baseline, fitted or "no version", present or "no version",
         )  # fmt: skip
-    return corrected
+    return baseline
+
+
+def provider_of_fit(metadata: object) -> str:
+    """What gave the baseline when the model was fitted, with its version; metadata may be anything."""
+    described = metadata.get("baseline") if isinstance(metadata, dict) else None
+    return str(described.get("provider", "")) if isinstance(described, dict) else ""
 
 
 def load_evaluator(name: str, threads: int = 1) -> Evaluator:
@@ -111,7 +126,9 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
         The attribute is an evaluator or a function without arguments that makes one; modules are looked for in the
         current folder, too.  Several of them, ``committee:MODEL,MODEL``, are the members of a
         `beadwise.model.Committee`; a comma parts members, so none may have one in its name.  Of a model that corrects
-        a baseline, ``correction:MODEL`` is the correction alone, for those who serve the baseline apart.
+        a baseline, ``correction:MODEL`` is the correction alone, for those who serve the baseline apart, and
+        ``weighted-baseline:uncertainty=S,MODEL,MODEL`` a `beadwise.model.weighted_baseline.WeightedBaseline` with the
+        baseline's uncertainty in eV.
     threads : int
         Threads for an evaluation; an evaluator of the user's own sees to its threads itself.
 
@@ -140,6 +157,8 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
         return load_evaluator(full_name(name), threads)
     if potential == ase_potential.PREFIX and colon and not is_file:
         return ase_potential.ase_potential(rest)
+    if potential == WEIGHTED_BASELINE and colon and not is_file:
+        return _weighted_baseline(rest, threads)
     if potential == CORRECTION and colon and not is_file:
         return _correction(rest, threads)
     if potential in BUILT_IN and not is_file:
@@ -162,6 +181,23 @@ def _committee(members: Sequence[Evaluator]) -> Evaluator:
     if len(models) == len(members) and len({model.baseline for model in models}) == 1:
         return Corrected(corrected[0].baseline, Committee(models))
     return Committee(members)
+
+
+def _weighted_baseline(text: str, threads: int) -> WeightedBaseline:
+    """Make a weighted baseline from ``uncertainty=S,MODEL,MODEL``."""
+    setting, *names = (item.strip() for item in text.split(","))
+    parameter, _, number = (part.strip() for part in setting.partition("="))
+    try:
+        uncertainty = float(number)
+    except ValueError:
+        uncertainty = np.nan
+    if parameter != "uncertainty" or np.isnan(uncertainty) or not all(names):
+        raise EvaluatorError(
+            f"'{WEIGHTED_BASELINE}:{text}' is no weighted baseline; it is written "
+            f"{WEIGHTED_BASELINE}:uncertainty=UNCERTAINTY,MODEL,MODEL, with the uncertainty of the baseline in eV"
+        )
+    members = [_correction(name, threads) for name in names]
+    return WeightedBaseline(_baseline_of(members[0], names[0], threads), members, uncertainty)
 
 
 def _correction(name: str, threads: int) -> Model:
@@ -210,7 +246,9 @@ def from_any_folder(name: str) -> str:
     if Path(name).exists():
         return str(Path(name).resolve())
     prefix, colon, rest = name.partition(":")
-    return f"{CORRECTION}:{from_any_folder(rest)}" if prefix == CORRECTION and colon else name
+    if prefix in (CORRECTION, WEIGHTED_BASELINE) and colon:
+        return f"{prefix}:{','.join(map(from_any_folder, rest.split(',')))}"
+    return name
 
 
 def _parameters(potential: str, text: str) -> dict[str, float]:

@@ -30,7 +30,8 @@ COMMITTEE_PROPERTIES = {
     "committee_dipole": "dipole",
     "committee_polarizability": "polarizability",
 }
-PROPERTIES = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES)
+WEIGHT = "correction_weight"  # of a correction whose baseline takes over where a committee is unsure
+PROPERTIES = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES, WEIGHT)
 
 
 class Response:
@@ -48,7 +49,7 @@ class Response:
         molecules, 3) in Å, the centres of mass, not wrapped; and of every member of a committee ``committee_energy``
         (beads, members) in eV, ``committee_forces`` (beads, members, atoms, 3) in eV/Å, ``committee_virial`` (beads,
         members, 3, 3) in eV, ``committee_dipole`` (beads, members, 3) in e·Å and ``committee_polarizability`` (beads,
-        members, 3, 3) in Å³.
+        members, 3, 3) in Å³; of a weighted baseline ``correction_weight`` (beads,), a number from 0 to 1.
     """
 
     def __init__(self, **arrays: np.ndarray):
@@ -144,6 +145,11 @@ class Response:
     def committee_polarizability(self) -> np.ndarray:
         """Polarizability of every member of a committee in Å³, shape (beads, members, 3, 3)."""
         return self["committee_polarizability"]
+
+    @property
+    def correction_weight(self) -> np.ndarray:
+        """What a weighted baseline takes of its correction, from 0 to 1, shape (beads,)."""
+        return self[WEIGHT]
 
 
 class Evaluator(Protocol):

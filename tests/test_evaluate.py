@@ -241,7 +241,7 @@ def test_inspect_lists_what_the_file_says(files):
     result = CliRunner().invoke(main, ["inspect", files[0]])
     assert result.exit_code == 0
     for text in (
-        "version 2", "H, O", "3 Å", "140 weights", "156 weights", "Clausius–Mossotti", "e·Å", "MIT", "a.xyz",
+        "version 3", "H, O", "3 Å", "140 weights", "156 weights", "Clausius–Mossotti", "e·Å", "MIT", "a.xyz",
         "10.1063/5.0016004", "[bold]liquid[/nothing] only", "100 numbers from 0 to 99", "never heard of",
     ):  # fmt: skip
         assert text in result.stdout
@@ -251,7 +251,7 @@ def test_inspect_json(files, model):
     result = CliRunner().invoke(main, ["inspect", files[0], "--json"])
     assert result.exit_code == 0
     description = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(name))
-    assert description["species"] == ["H", "O"] and description["format_version"] == 2
+    assert description["species"] == ["H", "O"] and description["format_version"] == 3
     assert description["density"]["cutoff"] == 3.0 and description["density"]["l_max"] == 2
     assert description["density"]["radial_functions"] == 3
     assert list(description["heads"]) == list(model.heads)

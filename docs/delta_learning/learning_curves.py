@@ -23,6 +23,7 @@ import numpy as np
 from beadwise.driver.learning_commands import progress_bar
 from beadwise.learning.configuration import read_configuration
 from beadwise.learning.fit import error_reports, fit
+from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -134,7 +135,7 @@ def describe(errors: dict[str, float]) -> str:
 
 def draw(curves: dict, networks: dict | None, path: Path) -> None:
     """Errors against the number of frames, both axes logarithmic; every set is a point, the line goes through means."""
-    figure, axes = plt.subplots(1, len(QUANTITIES), figsize=(10, 3.4), constrained_layout=True)
+    figure, axes = plt.subplots(1, len(QUANTITIES), figsize=(10, 3.7), constrained_layout=True)
     for axis, (quantity, label) in zip(axes, QUANTITIES.items(), strict=True):
         for kind, by_size in curves.items():
             sizes = [int(size) for size in by_size]
@@ -148,9 +149,10 @@ def draw(curves: dict, networks: dict | None, path: Path) -> None:
         axis.set(xscale="log", yscale="log", xlabel="training frames (32 molecules each)", ylabel=f"error of {label}")
         axis.set_xticks(SIZES, [str(size) for size in SIZES])
         axis.minorticks_off()
-        axis.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
+        axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         axis.grid(alpha=0.3)
-    axes[0].legend(frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
     figure.savefig(path, dpi=150)
 
 
