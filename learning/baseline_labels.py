@@ -129,9 +129,10 @@ class CachedBaseline:
         if not left:
             return
         with _processes(workers) as pool:
-            waiting = {
-                pool.submit(_evaluate_in_process, self.name, path, batch): frame for path, (batch, frame) in left
-            }
+            with _later_interrupts():  # processes start at the first submissions
+                waiting = {
+                    pool.submit(_evaluate_in_process, self.name, path, batch): frame for path, (batch, frame) in left
+                }
             for finished in as_completed(waiting):
                 try:
                     finished.result()
@@ -330,6 +331,7 @@ def _evaluate_in_process(name: str, path: Path, batch: Batch) -> None:
 def _begin_process(other_end: Connection) -> None:
     """In a new process: leave an interrupt to the one that started it, and end with it."""
     signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which programs that a calculator starts would inherit
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(other_end,), daemon=True).start()
 
 
@@ -339,6 +341,16 @@ def _end_with(other_end: Connection) -> None:
         other_end.recv_bytes()
     except (EOFError, OSError):
         os._exit(1)
+
+
+@contextmanager
+def _later_interrupts() -> Iterator[None]:
+    """Put Ctrl-C off, also for the processes that start here, which would answer with a traceback of their own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

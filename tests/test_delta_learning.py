@@ -119,7 +119,7 @@ def write_water(path, truth, seeds):
 
 
 def kept_files(folder):
-    return sorted(folder.glob("*/*.npz"))
+    return sorted(folder.glob("*/[!.]*.npz"))  # hidden ones are not finished
 
 
 def invoke(*arguments):
