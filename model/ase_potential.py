@@ -14,8 +14,8 @@ from ase import Atoms
 from ase.calculators.abc import GetPropertiesMixin
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from .errors import EvaluatorError, PropertyError, StructureError
-from .response import Response
+from .errors import EvaluatorError, StructureError
+from .response import Response, refuse_unavailable
 from .structures import Batch
 
 PREFIX = "ase"
@@ -79,11 +79,7 @@ class AsePotential:
         StructureError
             If the calculator fails, with its own words.
         """
-        for name in want:
-            if name not in self.properties:
-                raise PropertyError(
-                    f"property '{name}' is not available; the ASE calculator {self._name} has {list(self.properties)}"
-                )
+        refuse_unavailable(want, self.properties, f"the ASE calculator {self._name}")
         values = [self._evaluate_bead(batch, bead, want) for bead in range(batch.beads)]
         return Response(**{name: np.array([value[name] for value in values]) for name in want})
 

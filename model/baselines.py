@@ -11,9 +11,9 @@ import numpy as np
 
 from ..potentials.harmonic import evaluate_harmonic
 from ..potentials.lennard_jones import CLOSEST, evaluate_lennard_jones
-from .errors import PropertyError, StructureError
+from .errors import StructureError
 from .qtip4pf import PotentialError
-from .response import Response
+from .response import Response, refuse_unavailable
 from .structures import Batch
 
 PROPERTIES_OF_BASELINES = ("energy", "forces", "virial")
@@ -54,7 +54,7 @@ class Harmonic:
         PropertyError
             If a wanted property is not available.
         """
-        _check_wanted(want, "harmonic")
+        refuse_unavailable(want, PROPERTIES_OF_BASELINES, "harmonic")
         return _response(evaluate_harmonic(batch.positions, self.k), want)
 
 
@@ -108,7 +108,7 @@ class LennardJones:
         StructureError
             If two atoms overlap.
         """
-        _check_wanted(want, "lennard-jones")
+        refuse_unavailable(want, PROPERTIES_OF_BASELINES, "lennard-jones")
         arrays, overlap = evaluate_lennard_jones(
             batch.positions, batch.cells, batch.periodic, self.epsilon, self.sigma, self.cutoff
         )
@@ -118,12 +118,6 @@ class LennardJones:
                 f"apart; lennard-jones with sigma {self.sigma} Å needs at least {CLOSEST * self.sigma:.3g} Å"
             )
         return _response(arrays, want)
-
-
-def _check_wanted(want: Sequence[str], name: str) -> None:
-    for wanted in want:
-        if wanted not in PROPERTIES_OF_BASELINES:
-            raise PropertyError(f"property '{wanted}' is not available; {name} has {list(PROPERTIES_OF_BASELINES)}")
 
 
 def _response(arrays: dict[str, np.ndarray], want: Sequence[str]) -> Response:

@@ -7,8 +7,8 @@ from functools import reduce
 
 import numpy as np
 
-from .errors import BeadwiseError, PropertyError
-from .response import COMMITTEE_PROPERTIES, PROPERTIES, Evaluator, Response
+from .errors import BeadwiseError
+from .response import COMMITTEE_PROPERTIES, PROPERTIES, Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
 FEWEST_MEMBERS = 2  # one has no spread
@@ -91,10 +91,7 @@ class Committee:
         StructureError
             If a member cannot evaluate a structure.
         """
-        available = self.properties
-        for name in want:
-            if name not in available:
-                raise PropertyError(f"property '{name}' is not available; this committee has {list(available)}")
+        refuse_unavailable(want, self.properties, "this committee")
         wanted_of_members = tuple(dict.fromkeys(map(ordinary, want)))
         responses = [member.evaluate(batch, wanted_of_members) for member in self.members]
         arrays = {}

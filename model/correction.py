@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .errors import BeadwiseError, PropertyError
-from .response import PROPERTIES, Evaluator, Response
+from .response import PROPERTIES, Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
 ENERGIES = ("energy", "forces", "virial")  # what both parts have, and what adds up
@@ -81,11 +81,7 @@ class Corrected:
         StructureError
             If one of the two cannot answer for a structure.
         """
-        for name in want:
-            if name not in self.properties:
-                raise PropertyError(
-                    f"property '{name}' is not available; this correction with its baseline has {list(self.properties)}"
-                )
+        refuse_unavailable(want, self.properties, "this correction with its baseline")
         learned = self.correction.evaluate(batch, want)  # first, since it is quick to refuse what cannot be evaluated
         shared = list(dict.fromkeys(own for name in want if (own := _energy_like(name))))
         if not shared:

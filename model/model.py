@@ -19,10 +19,10 @@ from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .checks import CLOSEST_ALLOWED, ORDERS, check_model, checked_volume, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
-from .errors import PropertyError, StructureError
+from .errors import StructureError
 from .molecules import molecular_properties, repeating_unit, wants_molecules
 from .radial import INTERVALS, RadialBasis
-from .response import PROPERTIES, Response
+from .response import PROPERTIES, Response, refuse_unavailable
 from .structures import Batch
 
 SKIN = 0.5  # Å: a list then lasts some tens of steps in liquid water
@@ -235,10 +235,7 @@ class Model:
         PropertyError, StructureError
             As `evaluate`; what is wrong with two atoms is found in the part of one of them.
         """
-        available = self.properties
-        for name in want:
-            if name not in available:
-                raise PropertyError(f"property '{name}' is not available; this model has {list(available)}")
+        refuse_unavailable(want, self.properties, "this model")
         species = self.species_indices(batch.numbers)
         checked_volume(batch)
         rows = gradient_rows(want, self.electric_field)

@@ -9,8 +9,8 @@ from ase.data import chemical_symbols
 
 from ..potentials.qtip4pf import CLOSEST_CHARGES, LONGEST_BOND, LOWEST_CELL, SWITCH_WIDTH, Fault, evaluate_water
 from .electric_field import NO_FIELD, checked_field
-from .errors import BeadwiseError, PropertyError, StructureError
-from .response import Response
+from .errors import BeadwiseError, StructureError
+from .response import Response, refuse_unavailable
 from .structures import Batch
 
 MOLECULE = np.array([8, 1, 1], dtype=np.int32)
@@ -100,9 +100,7 @@ class QTip4pF:
             If the atoms are no such molecules, two molecules overlap, or the cell is periodic in some directions only
             or too flat.
         """
-        for name in want:
-            if name not in self.properties:
-                raise PropertyError(f"property '{name}' is not available; q-TIP4P/F has {list(self.properties)}")
+        refuse_unavailable(want, self.properties, "q-TIP4P/F")
         check_molecules(batch.numbers)
         periodic = is_periodic(batch)
         arrays, fault = evaluate_water(

@@ -152,6 +152,13 @@ class Response:
         return self[WEIGHT]
 
 
+def refuse_unavailable(want: Sequence[str], available: Sequence[str], name: str) -> None:
+    """Raise PropertyError if a wanted property is not among those of the evaluator of this name."""
+    for wanted in want:
+        if wanted not in available:
+            raise PropertyError(f"property '{wanted}' is not available; {name} has {list(available)}")
+
+
 class Evaluator(Protocol):
     """Anything that answers for a batch of beads: the integrated model, a baseline, a sum of both, a committee."""
 

@@ -10,9 +10,9 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from ..potentials.tight_binding import HEAVIEST, METHODS, Settings, evaluate_tight_binding, thread_limit
-from .errors import EvaluatorError, PropertyError, StructureError
+from .errors import EvaluatorError, StructureError
 from .qtip4pf import PotentialError
-from .response import Response
+from .response import Response, refuse_unavailable
 from .structures import Batch
 
 PREFIX = "tblite"
@@ -113,9 +113,7 @@ class TightBinding:
             self-consistent, or the cell is too flat, too wide, or periodic in some directions only.
         """
         method = self.settings.method
-        for name in want:
-            if name not in self.properties:
-                raise PropertyError(f"property '{name}' is not available; {method} has {list(self.properties)}")
+        refuse_unavailable(want, self.properties, method)
         _check_elements(batch.numbers, method)
         cells = None if self.isolated or not _is_periodic(batch, method) else batch.cells
         arrays, failure = evaluate_tight_binding(batch.numbers, batch.positions, cells, self.settings, self.threads)

@@ -21,9 +21,8 @@ import numpy as np
 
 from .committee import Committee, ordinary
 from .correction import ENERGIES, BaselineError
-from .errors import PropertyError
 from .model import Model
-from .response import COMMITTEE_PROPERTIES, PROPERTIES, WEIGHT, Evaluator, Response
+from .response import COMMITTEE_PROPERTIES, PROPERTIES, WEIGHT, Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
 
@@ -98,11 +97,7 @@ class WeightedBaseline:
         StructureError
             If the baseline or a member cannot answer for a structure.
         """
-        for name in want:
-            if name not in self.properties:
-                raise PropertyError(
-                    f"property '{name}' is not available; this weighted baseline has {list(self.properties)}"
-                )
+        refuse_unavailable(want, self.properties, "this weighted baseline")
         shared = [name for name in ENERGIES if name in map(ordinary, want)]
         needed = dict.fromkeys([name for name in want if name != WEIGHT])
         weighted = [name for name in ENERGIES if name in want]

@@ -20,6 +20,7 @@ from beadwise.driver.units import BOHR_PER_ANGSTROM, to_atomic
 from beadwise.model import ORDINARY_PROPERTIES, PROPERTIES, Batch, Committee, PropertyError, load, save
 from beadwise.model.committee import CommitteeError
 from beadwise.model.evaluators import EvaluatorError, from_any_folder, load_evaluator
+from beadwise.model.response import COMMITTEE_PROPERTIES
 from fake_ipi import PATIENCE, SPECIES, in_background
 from members import FOUR, Member, baseline, four
 from springs import Springs, without_polarizability
@@ -38,8 +39,9 @@ def beads(count: int = 3) -> Batch:
 def test_mean_and_members():
     members, batch = four(), beads()
     committee = Committee(members)
-    assert committee.properties == PROPERTIES
-    response = committee.evaluate(batch, PROPERTIES)
+    everything = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES)
+    assert committee.properties == everything
+    response = committee.evaluate(batch, everything)
     alone = [member.evaluate(batch, ORDINARY_PROPERTIES) for member in four()]
     for name in ORDINARY_PROPERTIES:
         np.testing.assert_allclose(response[name], np.mean([one[name] for one in alone], axis=0), rtol=1e-13)
@@ -154,7 +156,7 @@ def test_names_that_are_refused(name):
 
 def test_extras():
     batch = beads(2)
-    response = Committee(four()).evaluate(batch, PROPERTIES)
+    response = Committee(four()).evaluate(batch, (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES))
     want = [name for name in PROPERTIES if name.startswith("committee_")]
     for bead, text in enumerate(encode_extras(response, want)):
         extras = json.loads(text)
