@@ -247,7 +247,7 @@ def from_any_folder(name: str) -> str:
         return str(Path(name).resolve())
     prefix, colon, rest = name.partition(":")
     if prefix in (CORRECTION, WEIGHTED_BASELINE) and colon:
-        return f"{prefix}:{','.join(map(from_any_folder, rest.split(',')))}"
+        return f"{prefix}:{','.join(from_any_folder(item.strip()) for item in rest.split(','))}"
     return name
 
 

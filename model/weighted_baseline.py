@@ -10,6 +10,9 @@ virial.
 V_0, a constant for each species, is what the correction was on average in training.  A correction also carries the
 difference between the two methods' zeros of energy, thousands of eV; that part is certain, and multiplied by w it would
 drown all forces.  i-PI's ``<ffcommittee>`` has no such constant, so its members must be made with one zero of energy.
+
+Where V̄ exceeds V_0 the energy falls as w does, so the forces can hold a structure where the members disagree.  They
+are the derivative of the energy all the same; ``correction_weight`` shows it.
 """
 
 from __future__ import annotations
@@ -146,8 +149,13 @@ def _mean_correction(member: Model) -> dict[int, float]:
     BaselineError
         If the model file does not say it.
     """
-    energies = member.metadata.get("baseline", {}).get("species_energies")
-    if not isinstance(energies, list) or len(energies) != len(member.numbers):
+    described = member.metadata.get("baseline")
+    energies = described.get("species_energies") if isinstance(described, dict) else None
+    if (
+        not isinstance(energies, list)
+        or len(energies) != len(member.numbers)
+        or not all(isinstance(energy, (int, float)) and np.isfinite(energy) for energy in energies)
+    ):
         raise BaselineError(
             f"a member of a weighted baseline has the species energies {energies}; one for each of its species "
             f"{list(member.numbers)} is needed, as `beadwise fit` writes them with a baseline"

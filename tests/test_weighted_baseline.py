@@ -114,7 +114,9 @@ def test_the_virial_is_a_derivative():
     # springs to the origin are not carried along by strain, so the baseline is another one here
     baseline = load_evaluator("lennard-jones:epsilon=0.01,sigma=0.9,cutoff=2.8")
     atoms, potential = random_structure(2), WeightedBaseline(baseline, members(), UNCERTAINTY)
-    virial = answer(potential, atoms)["virial"]
+    virial, weight = answer(potential, atoms, ("virial", "correction_weight")).values()
+    without_slope = answer(baseline, atoms)["virial"] + weight * answer(Committee(members()), atoms)["virial"]
+    assert np.abs(without_slope - virial).max() > 1e-3  # what the change of the weight is for
     for row, column in np.ndindex(3, 3):
 
         def energy(step, row=row, column=column):
@@ -175,7 +177,7 @@ def test_by_name(tmp_path, monkeypatch):
     for index, own in enumerate(members(3)):
         save(own, tmp_path / f"{index}.safetensors")
     monkeypatch.chdir(tmp_path)
-    name = f"weighted-baseline:uncertainty={UNCERTAINTY},0.safetensors,1.safetensors,2.safetensors"
+    name = f"weighted-baseline:uncertainty={UNCERTAINTY}, 0.safetensors, 1.safetensors,2.safetensors"
     expected = answer(WeightedBaseline(load_evaluator(BASELINE), members(3), UNCERTAINTY), random_structure(6))
     absolute = from_any_folder(name)
     monkeypatch.chdir("/")
@@ -195,6 +197,8 @@ def test_by_name(tmp_path, monkeypatch):
         ("uncertainty=0.1,a.safetensors,direct.safetensors", "corrects no baseline"),
         ("uncertainty=0.1,a.safetensors,other.safetensors", "all must correct one and the same baseline"),
         ("uncertainty=0.1,a.safetensors,silent.safetensors", "species energies None; one for each"),
+        ("uncertainty=0.1,a.safetensors,worded.safetensors", "species energies None; one for each"),
+        ("uncertainty=0.1,a.safetensors,unsure.safetensors", r"species energies \['a', 1.0\]; one for each"),
     ],
 )
 def test_refusals(tmp_path, monkeypatch, text, message):
@@ -202,6 +206,8 @@ def test_refusals(tmp_path, monkeypatch, text, message):
     first, second = members(2)
     models = {"a": first, "b": second, "direct": random_model(0), "other": replace(second, baseline="harmonic:k=2.0")}
     models["silent"] = replace(second, metadata={})
+    models["worded"] = replace(second, metadata={"baseline": "of my own"})  # metadata may be anything
+    models["unsure"] = replace(second, metadata={"baseline": {"species_energies": ["a", 1.0]}})
     for name, model in models.items():
         save(model, f"{name}.safetensors")
     with pytest.raises((BaselineError, CommitteeError, EvaluatorError), match=message):
@@ -231,10 +237,11 @@ def test_a_run_from_a_distorted_structure_stays_bounded(tmp_path):
     """Through i-PI: bonds of 1.5 Å, corrections that were fitted to a liquid at 300 K, bare and weighted."""
     script = Path(__file__).resolve().parents[1] / "docs" / "weighted_baseline" / "run.py"
     command = [sys.executable, str(script), "--folder", str(tmp_path), "--seeds", "1", "--steps", "1200"]
+    command.append("--without-baseline")
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert finished.returncode == 0, finished.stderr
     results = json.loads((tmp_path / "results.json").read_text())
     bounded = {name: run["bounded"] for name, (run,) in results.items()}
-    assert bounded == {"one correction": False, "mean of five": False, "weighted baseline": True, "baseline": True}
+    assert bounded == {"one correction": False, "mean of five": False, "weighted baseline": True}
     (run,) = results["weighted baseline"]
     assert run["weight"][0] < 0.05 and max(run["temperature"][-20:]) < 2000

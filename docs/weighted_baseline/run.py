@@ -222,6 +222,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--figure", type=Path)
+    parser.add_argument("--without-baseline", action="store_true", help="leave out the runs of the baseline alone")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -235,6 +236,8 @@ def main() -> None:
         "weighted baseline": f"weighted-baseline:uncertainty={uncertainty:.4f},{together}",
         "baseline": BASELINE,
     }
+    if arguments.without_baseline:
+        del models["baseline"]
     last = read(folder / "frames.xyz", index=-1)
     results: dict[str, list[dict]] = {}
     for name, model in models.items():
