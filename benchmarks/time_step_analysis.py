@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from ase.units import kB
 from beadwise.driver.energy_plot import read_properties
 from counted_model import read_log
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.table import Table
 
-BOLTZMANN = 8.617333262e-5  # eV/K
 FINISHED = "finished.json"
 LEAST_BLOCKS = 8  # fewer say little of the error
 BIN_EDGES = np.linspace(0.75, 1.35, 61)  # Å
@@ -262,7 +262,7 @@ def table_of(rungs: Sequence[Rung], inner_step: float) -> Table:
 
 def kelvin(energy: float) -> float:
     """The rise in temperature, K, if an energy per atom, eV, all became kinetic: 2E/3k."""
-    return 2 * energy / (3 * BOLTZMANN)
+    return 2 * energy / (3 * kB)
 
 
 def as_json(rungs: Sequence[Rung], within: float, settings: dict[str, object], machine: dict[str, str]) -> str:

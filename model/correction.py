@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .committee import ordinary
 from .errors import BeadwiseError, PropertyError
 from .response import PROPERTIES, Evaluator, Response, refuse_unavailable
 from .structures import Batch
@@ -114,5 +115,5 @@ class Corrected:
 
 def _energy_like(name: str) -> str | None:
     """Which of the baseline's properties adds to this one: ``energy`` to ``committee_energy``; None if none does."""
-    own = name.removeprefix("committee_")
+    own = ordinary(name)
     return own if own in ENERGIES else None
