@@ -12,7 +12,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-ROOMS = ["pyx", "model", "potentials", "properties", "learning", "spectra", "driver", "inputs"]
+ROOMS = ["pyx", "model", "potentials", "properties", "learning", "spectra", "sampling", "driver", "inputs"]
 WATER_HEADERS = [
     f"{name}.hpp"
     for name in ("water", "water_instruction_set", "simd", "lattice", "screening", "waves", "ewald", "flexible_water")

@@ -12,6 +12,7 @@ import click
 
 from ..model import BeadwiseError
 from .learning_commands import evaluate, fit, inspect
+from .profile_commands import profile
 from .server_options import field_option, threads_option, want_option
 from .serving_commands import ipi, serve, shim
 from .spectra_commands import spectrum
@@ -63,6 +64,7 @@ main.add_command(fit)
 main.add_command(evaluate)
 main.add_command(inspect)
 main.add_command(spectrum)
+main.add_command(profile)
 
 
 def parse_spectra(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -105,6 +107,13 @@ def parse_spectra(context: click.Context, parameter: click.Parameter, value: str
     type=click.FloatRange(min=0, min_open=True),
     help="Length of the spectra's window in fs  [default: a fifth of the run, at most 1000].",
 )
+@click.option(
+    "--profile",
+    "variable",
+    metavar="VARIABLE",
+    help="Collective variable whose free-energy profile is kept current as CSV and PNG, or none  [default: that which "
+    "PLUMED biases, if the input writes it].",
+)
 def run(
     source: Path | None,
     models: tuple[str, ...],
@@ -114,6 +123,7 @@ def run(
     want: tuple[str, ...] | None,
     spectra: tuple[str, ...] | None,
     window: float | None,
+    variable: str | None,
 ) -> None:
     """Run i-PI and its servers together.
 
@@ -125,9 +135,11 @@ def run(
 
     from .examples import copy_shipped_input, example_for, is_shipped_input
     from .launch import run as launch
+    from .live_profiles import has_profile
     from .live_spectra import possible_kinds
     from .plan import Plan, RunError
     from .progress import say
+    from .run_profiles import ProfileOptions
 
     console = Console()
     folder = Path()
@@ -137,6 +149,7 @@ def run(
         say(console, f"copied the shipped input to {source}")
         folder, source = source.parent, Path(source.name)
     example = example_for(folder / source)
+    shows_profile = has_profile(folder / source) if variable is None else variable != "none"
     plan = Plan(
         source=source,
         folder=folder,
@@ -146,6 +159,7 @@ def run(
         want=want,
         spectra=possible_kinds(example.spectra, folder / source) if spectra is None else spectra,
         window=window,
+        profile=ProfileOptions(variable=variable) if shows_profile else None,
         electric_field=electric_field or example.electric_field,
         server_options=tuple(
             name for name, value in (("--model", models), ("--want", want), ("--field", electric_field)) if value

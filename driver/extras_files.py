@@ -1,9 +1,10 @@
 """Read the extras that i-PI wrote for every bead: of a finished run, of one that goes on, of one that was killed.
 
 i-PI writes a record for each sample: a header with the step, then the numbers; those of one force component
-(``extras_component_raw``) with a row for each bead, of all extras side by side, and no word of how many.  A killed i-PI
-may leave half a record, and the RESTART may lie steps before the last record; the run that continues appends to the
-files.  Where records go back in step, the later ones count, and half a record never does.
+(``extras_component_raw``) with a row for each bead, of all extras side by side, and no word of how many; those of a
+bias (``extras_bias``), which PLUMED hands over, one number each.  A killed i-PI may leave half a record, and the
+RESTART may lie steps before the last record; the run that continues appends to the files.  Where records go back in
+step, the later ones count, and half a record never does.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 from ..spectra import SeriesError
 
 # without "#" inside, or half a header that a killed i-PI left would swallow the one appended to it
-HEADER = re.compile(rb"#EXTRAS(?P<component>_COMPONENT_RAW)?\((?P<names>[^()#\n]*)\)# +Step: +(?P<step>\d+)[^#\n]*\n")
+HEADER = re.compile(rb"#EXTRAS(?P<kind>_COMPONENT_RAW|_BIAS)?\((?P<names>[^()#\n]*)\)# +Step: +(?P<step>\d+)[^#\n]*\n")
+COMPONENT, BIAS = b"_COMPONENT_RAW", b"_BIAS"
 CHUNK = 1 << 23  # bytes read at a time, so that memory stays bounded
 SIZES = {"dipole": 3, "polarizability": 9}
 MOLECULAR_SIZES = {"molecular_dipole": 3, "molecular_polarizability": 9, "molecular_position": 3}
@@ -108,14 +110,17 @@ class BeadFile:
         ours may write it in several lines.
         """
         self.names = tuple(name.strip() for name in header["names"].decode(errors="replace").split(","))
+        if header["kind"] == BIAS:
+            self._numbers = len(self.names)
+            return
         check_names(self.names)
         size = sum(SIZES[name] for name in self.names) if all(name in SIZES for name in self.names) else 0
-        if size and not header["component"]:
+        if size and header["kind"] != COMPONENT:
             self._numbers = size
             return
         first = next((body for body in bodies if body), b"")
         self._numbers = len(first.split())
-        if self._numbers and header["component"]:
+        if self._numbers and header["kind"] == COMPONENT:
             lines = first.count(b"\n")
             self.beads, left = divmod(self._numbers, size or self._numbers // lines)
             if left or not self.beads:

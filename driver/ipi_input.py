@@ -337,9 +337,9 @@ def _rows_of(system: ElementTree.Element, reading: ExtrasReading) -> int:
     return min(integer_attribute(components[reading.component], "nbeads", 0, least=0) or beads, beads)
 
 
-def output_name(root: ElementTree.Element, name: str) -> str:
-    """Name of an output file as i-PI writes it, with the prefixes of the run and of its system."""
-    output, system = root.find("output"), root.find("system")
+def output_name(root: ElementTree.Element, name: str, system: ElementTree.Element | None = None) -> str:
+    """Name of an output file as i-PI writes it, with the prefixes of the run and of its system, or of the first one."""
+    output, system = root.find("output"), root.find("system") if system is None else system
     prefix = "i-pi" if output is None else output.get("prefix", "i-pi")
     system_prefix = "" if system is None else system.get("prefix", "")
     name = f"{prefix}.{name}" if prefix else name

@@ -12,6 +12,7 @@ from ..spectra import SeriesError
 from .addresses import make_free, remove_leftover
 from .combined_extras import check_combined_extras
 from .ipi_input import IN_PROCESS, PROPERTY_OF_EXTRA, InputError, IpiInput, parse, read_ipi_input
+from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
 from .plan import Plan
 from .progress import say
@@ -41,19 +42,31 @@ def run(plan: Plan, console: Console) -> None:
     """
     simulation = read_ipi_input(plan.folder / plan.source)
     _check(simulation, plan)
-    spectra = None
-    if plan.spectra:
-        conditions = read_run_conditions(plan.folder / plan.source)
-        try:
-            spectra = LiveSpectra(plan.spectra, simulation, conditions, plan.folder, plan.window)
-        except SeriesError as error:
-            raise InputError(f"no spectra of this run: {error}") from error
+    results: list[LiveSpectra | LiveProfile] = [*_live_spectra(simulation, plan), *_live_profile(simulation, plan)]
     for address in simulation.sockets:
         make_free(address, lambda line: say(console, line))
     with _stop_requests() as stop_requests, ExitStack() as stack:
         stack.callback(_remove_leftovers, simulation)
         servers = start_servers(simulation, plan, stack, stop_requests)
-        Supervision(simulation, plan, console, servers, stop_requests, spectra).run(stack)
+        Supervision(simulation, plan, console, servers, stop_requests, results).run(stack)
+
+
+def _live_spectra(simulation: IpiInput, plan: Plan) -> list[LiveSpectra]:
+    """The spectra that are kept current; none if none is wanted."""
+    if not plan.spectra:
+        return []
+    conditions = read_run_conditions(plan.folder / plan.source)
+    try:
+        return [LiveSpectra(plan.spectra, simulation, conditions, plan.folder, plan.window)]
+    except SeriesError as error:
+        raise InputError(f"no spectra of this run: {error}") from error
+
+
+def _live_profile(simulation: IpiInput, plan: Plan) -> list[LiveProfile]:
+    """The free-energy profile that is kept current; none if none is wanted."""
+    if plan.profile is None:
+        return []
+    return [LiveProfile(plan.folder / plan.source, simulation.prefix, plan.profile)]
 
 
 def _check(simulation: IpiInput, plan: Plan) -> None:

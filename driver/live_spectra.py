@@ -55,6 +55,8 @@ class LiveSpectra:
         If the cell of a slab does not have its normal along z, or files of a run that continues cannot be read.
     """
 
+    name = "spectra"
+
     def __init__(
         self,
         kinds: Sequence[str],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .ipi_input import ForceSocket
+from .run_profiles import ProfileOptions
 
 
 class RunError(Exception):
@@ -35,6 +36,8 @@ class Plan:
         Kinds of spectra that are kept current.
     window : float or None
         Length of their window in fs; None for one that suits the length of the run.
+    profile : ProfileOptions or None
+        Free-energy profile that is kept current; None for none.
     electric_field : tuple of float or None
         Static field in V/Å that is served; None for no field.
     server_options : tuple of str
@@ -49,6 +52,7 @@ class Plan:
     want: tuple[str, ...] | None = None
     spectra: tuple[str, ...] = ()
     window: float | None = None
+    profile: ProfileOptions | None = None
     electric_field: tuple[float, float, float] | None = None
     server_options: tuple[str, ...] = ()
 

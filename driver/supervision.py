@@ -8,16 +8,18 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from ..model import BeadwiseError
+from ..sampling import SamplingError
 from ..spectra import SeriesError
 from . import processes
 from .ipi_input import InputError, IpiInput, read_ipi_input
+from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
 from .plan import Plan, RunError
 from .progress import ProgressDisplay, StepReader, duration, say
@@ -51,8 +53,8 @@ class Supervision:
         They are ready and wait for i-PI; none if i-PI evaluates everything itself.
     stop_requests : list of int
         Signals received so far; the first stops i-PI softly, a second one skips the patience.
-    spectra : LiveSpectra or None
-        Spectra that are kept current.
+    results : sequence of LiveSpectra and LiveProfile
+        What is kept current.
     """
 
     def __init__(
@@ -62,14 +64,14 @@ class Supervision:
         console: Console,
         servers: list[Server],
         stop_requests: list[int],
-        spectra: LiveSpectra | None = None,
+        results: Sequence[LiveSpectra | LiveProfile] = (),
     ):
         self._simulation = simulation
         self._plan = plan
         self._console = console
         self._servers = servers
         self._stop_requests = stop_requests
-        self._spectra = spectra
+        self._results = list(results)
         self._continues = simulation.step > 0
         self._log = plan.folder / f"{simulation.prefix or 'i-pi'}.log"
         self._properties = [plan.folder / name for name in simulation.property_files]
@@ -109,16 +111,16 @@ class Supervision:
             while ipi.poll() is None:
                 time.sleep(POLL_INTERVAL)
                 display.update(self._reader.read())
-                self._read_spectra()
+                self._read_results()
                 self._refresh_plot()
                 if reason := self._reason_to_stop():
                     self._stop_softly(ipi)
                     display.update(self._reader.read())
-                    self._read_spectra()
+                    self._read_results()
                     self._plot()
                     reason(display.step)
             display.update(self._reader.read())
-            self._read_spectra(has_begun=True)
+            self._read_results(has_begun=True)
         self._check_outcome(ipi.returncode, display.step)
         self._report_end(display.step, time.monotonic() - self._started)
 
@@ -214,18 +216,19 @@ class Supervision:
         lines = self._log_text().strip().splitlines()
         return lines[-1].strip() if lines else "without a word"
 
-    def _read_spectra(self, has_begun: bool = False) -> None:
+    def _read_results(self, has_begun: bool = False) -> None:
         """Take in what i-PI has written; a series that cannot be used is no reason to end a run.
 
         Not before i-PI has told a step: until then files of an older run may lie there.
         """
-        if self._spectra is None or not (has_begun or self._reader.step is not None):
+        if not (has_begun or self._reader.step is not None):
             return
-        try:
-            self._spectra.read()
-        except SeriesError as error:
-            say(self._console, f"no spectra any more: {error}")
-            self._spectra = None
+        for result in list(self._results):
+            try:
+                result.read()
+            except (SeriesError, BeadwiseError) as error:
+                say(self._console, f"no {result.name} any more: {error}")
+                self._results.remove(result)
 
     def _refresh_plot(self) -> None:
         """Draw every half minute, as long as all drawing together stays a small share of the run."""
@@ -238,8 +241,8 @@ class Supervision:
         self._plot_due = max(time.monotonic() + PLOT_INTERVAL, affordable)
 
     def _plot(self) -> str:
-        """Draw energies and spectra and say where; a picture that fails is no reason to end a run."""
-        return self._plot_energies() + self._plot_spectra()
+        """Draw energies and results and say where; a picture that fails is no reason to end a run."""
+        return self._plot_energies() + "".join(map(self._plot_result, self._results))
 
     def _plot_energies(self) -> str:
         from .energy_plot import plot_energies  # takes a second to import, while i-PI is running already
@@ -250,16 +253,14 @@ class Supervision:
             return f"; no picture of the energies, as {self._properties[0].name} cannot be drawn: {error}"
         return f", energies in {self._image}" if drawn else ""
 
-    def _plot_spectra(self) -> str:
-        if self._spectra is None:
-            return ""
+    def _plot_result(self, result: LiveSpectra | LiveProfile) -> str:
         try:
-            images = self._spectra.draw()
-        except (OSError, SeriesError) as error:
-            return f"; no picture of the spectra: {error}"
+            images = result.draw()
+        except (OSError, SeriesError, SamplingError, BeadwiseError) as error:
+            return f"; no picture of the {result.name}: {error}"
         if not images:
-            return f"; no spectra of {' and '.join(self._spectra.kinds)}, as there are too few samples"
-        return f", spectra in {' and '.join(map(str, images))}"
+            return f"; no {result.name} yet, as there are too few samples"
+        return f", {result.name} in {' and '.join(map(str, images))}"
 
     def _report_end(self, step: int, seconds: float) -> None:
         reached, last = self._step_of_restart() or step, self._simulation.total_steps

@@ -1,0 +1,167 @@
+"""From folders and files to free-energy profiles: what ``beadwise profile`` does."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..sampling import FreeEnergyProfile, Hills, SamplingError
+from ..sampling.plot import plot_profiles
+from ..sampling.profile import write_profiles
+from ..spectra import SeriesError
+from .biased_runs import BiasedRun, BiasSeries, read_biased_runs
+from .ipi_input import InputError
+from .plumed_input import ENERGY_UNITS
+from .plumed_tables import PlumedTable, is_plumed_table, read_plumed_table
+from .run_profiles import ProfileOptions, Samples, profiles_of, samples_of_runs, samples_of_table
+
+RESTART = "RESTART"
+Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
+
+
+@dataclass(frozen=True)
+class ProfileRequest:
+    """What a user asks of ``beadwise profile``.
+
+    Parameters
+    ----------
+    runs : tuple of Path
+        Folders of runs, i-PI inputs or RESTARTs, and tables of PLUMED.
+    options : ProfileOptions
+    temperature : float or None
+        In K, for tables of PLUMED.
+    energy_unit : str
+        Of the biases in tables of PLUMED.
+    output : Path or None
+        Name of the files to write, without the ending; None for one beside the first run.
+    """
+
+    runs: tuple[Path, ...]
+    options: ProfileOptions
+    temperature: float | None = None
+    energy_unit: str = "kj/mol"
+    output: Path | None = None
+
+    @property
+    def stem(self) -> Path:
+        """Path of the files to write, without the ending."""
+        if self.output is not None:
+            return self.output.with_name(self.output.name.removesuffix(".csv").removesuffix(".png"))
+        first = self.runs[0]
+        return first / "profile" if first.is_dir() else first.with_name(f"{first.name.removesuffix('.xml')}.profile")
+
+
+def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
+    """Make the profiles that are asked for, and say what came out.
+
+    Parameters
+    ----------
+    request : ProfileRequest
+    shown : callable
+        Passes runs on, one after the other, and shows how far this has come.
+
+    Raises
+    ------
+    InputError
+        If a run or file cannot be used.
+    SamplingError
+        If there are too few samples, or windows do not overlap.
+    """
+    tables, sources = [], []
+    for path in request.runs:
+        if is_plumed_table(path):
+            tables.append(path)
+        else:
+            sources.append(source_of(path))
+    found: list[Samples] = []
+    hills: dict[str, Hills] = {}
+    for path in shown(tables):
+        table, temperature, unit = _read_table(path, request)
+        if table.holds_hills:
+            hills[f"hills of {path}"] = table.hills(temperature, unit)
+        else:
+            found.append(samples_of_table(table, temperature, unit, request.options))
+    runs = []
+    for source in shown(sources):
+        for run in read_biased_runs(source):
+            series = BiasSeries(run)
+            try:
+                series.read()
+            except SeriesError as error:
+                raise InputError(str(error)) from error
+            runs.append((run, series))
+    found += samples_of_runs(runs, request.options)
+    variable = request.options.variable or _name_of_variable(runs, tables)
+    profiles = profiles_of(found, request.options, hills)
+    yield from _write(request, profiles, variable)
+
+
+def source_of(path: Path) -> Path:
+    """The i-PI input of a run: a file, or in a folder its RESTART, or else its only input.
+
+    Raises
+    ------
+    InputError
+        If there is none, or there are several.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise InputError(f"'{path}' does not exist; folders, i-PI inputs and tables of PLUMED are allowed")
+        return path
+    if (path / RESTART).is_file():
+        return path / RESTART
+    inputs = [file for file in sorted(path.glob("*.xml")) if _is_ipi_input(file)]
+    if len(inputs) != 1:
+        names = ", ".join(file.name for file in inputs) or "none"
+        raise InputError(f"'{path}' has no {RESTART} and not one i-PI input but {names}; name the file that was run")
+    return inputs[0]
+
+
+def _is_ipi_input(path: Path) -> bool:
+    try:
+        return ElementTree.parse(path).getroot().tag == "simulation"
+    except (OSError, ElementTree.ParseError):
+        return False
+
+
+def _read_table(path: Path, request: ProfileRequest) -> tuple[PlumedTable, float, float]:
+    """A table of PLUMED, the temperature in K, and its unit of energy in eV."""
+    if request.temperature is None:
+        raise InputError(f"the temperature of '{path}' is not known; give --temperature")
+    table = read_plumed_table(path)
+    if not len(table.rows):
+        raise InputError(f"'{path}' holds no sample yet")
+    return table, request.temperature, ENERGY_UNITS[request.energy_unit]
+
+
+def _name_of_variable(runs: Sequence[tuple[BiasedRun, BiasSeries]], tables: Sequence[Path]) -> str:
+    return runs[0][0].variable() if runs else read_plumed_table(tables[0]).names[1]
+
+
+def _write(request: ProfileRequest, profiles: dict[str, FreeEnergyProfile], variable: str) -> Iterator[str]:
+    stem = request.stem
+    table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
+    try:
+        write_profiles(profiles, table, variable)
+        plot_profiles(profiles, image, variable)
+    except OSError as error:
+        raise SamplingError(f"cannot write '{table}': {error.strerror}") from error
+    for label, profile in profiles.items():
+        yield f"{label}: {_summary(profile)}"
+        yield from (f"  {name}: {note}" for name, note in profile.notes.items())
+    yield f"written to {table} and {image}"
+
+
+def _summary(profile: FreeEnergyProfile) -> str:
+    """The lowest point of a curve, and the highest whose error is known."""
+    known = np.where(np.isnan(profile.standard_error), -np.inf, np.nan_to_num(profile.free_energy, nan=-np.inf))
+    lowest, highest = int(np.nanargmin(profile.free_energy)), int(np.argmax(known))
+    return (
+        f"lowest at {profile.coordinate[lowest]:.4g}, highest at {profile.coordinate[highest]:.4g} with "
+        f"{profile.free_energy[highest]:.4g} +- {profile.standard_error[highest]:.2g} eV"
+    )

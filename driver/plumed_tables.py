@@ -1,0 +1,145 @@
+"""Tables that PLUMED writes: ``COLVAR``, and the hills of metadynamics, of a run that was killed and continued, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..sampling import Hills
+from .ipi_input import InputError
+from .plumed_input import plumed_number
+
+FIELDS, SETTING = "#! FIELDS", "#! SET"
+
+
+@dataclass(frozen=True)
+class PlumedTable:
+    """A table of PLUMED.
+
+    Parameters
+    ----------
+    path : Path
+    names : tuple of str
+        Of the columns; the first is ``time``.
+    rows : ndarray of float64, shape (rows, columns)
+        Times increase: where they go back, as in a run that was continued, the later rows count.
+    settings : dict of str to str
+        What stands after ``#! SET``.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    rows: np.ndarray
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def column(self, name: str) -> np.ndarray:
+        """One column, shape (rows,).
+
+        Raises
+        ------
+        InputError
+            If there is none of this name.
+        """
+        if name not in self.names:
+            raise InputError(f"'{self.path}' has no column '{name}'; it has {', '.join(self.names[1:])}")
+        return self.rows[:, self.names.index(name)]
+
+    @property
+    def holds_hills(self) -> bool:
+        """Whether they are the hills of metadynamics: centres, widths and heights."""
+        return {"height", "biasf"} <= set(self.names) and bool(self.hill_variables)
+
+    @property
+    def hill_variables(self) -> tuple[str, ...]:
+        """The variables of hills."""
+        return tuple(name for name in self.names[1:] if f"sigma_{name}" in self.names)
+
+    def period_of(self, variable: str) -> tuple[float, float] | None:
+        """Limits of a variable that is periodic; None for one that is not.
+
+        Raises
+        ------
+        InputError
+            If they are no numbers.
+        """
+        limits = [self.settings.get(f"{end}_{variable}") for end in ("min", "max")]
+        try:
+            return None if None in limits else (plumed_number(str(limits[0])), plumed_number(str(limits[1])))
+        except ValueError:
+            raise InputError(f"'{self.path}' says that {variable} goes from {limits[0]} to {limits[1]}") from None
+
+    def hills(self, temperature: float, energy_unit: float) -> Hills:
+        """The hills that it holds.
+
+        Parameters
+        ----------
+        temperature : float
+            In K.
+        energy_unit : float
+            Of their heights, in eV.
+
+        Raises
+        ------
+        InputError
+            If a column is missing.
+        SamplingError
+            If there is no hill, or a number is out of its range.
+        """
+        periods = [self.period_of(name) for name in self.hill_variables]
+        return Hills(
+            centres=np.stack([self.column(name) for name in self.hill_variables], axis=1),
+            widths=np.stack([self.column(f"sigma_{name}") for name in self.hill_variables], axis=1),
+            heights=self.column("height") * energy_unit,
+            temperature=temperature,
+            bias_factor=float(self.column("biasf")[0]) if len(self.rows) else 1.0,
+            periods=np.array([np.inf if period is None else period[1] - period[0] for period in periods]),
+            kernel=self.settings.get("kerneltype", "stretched-gaussian"),
+        )
+
+
+def is_plumed_table(path: Path) -> bool:
+    """Whether a file begins as PLUMED's tables do."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(FIELDS)) == FIELDS.encode()
+    except OSError:
+        return False
+
+
+def read_plumed_table(path: Path) -> PlumedTable:
+    """Read a table of PLUMED; a last line that is not whole is left out.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is no table of PLUMED, or holds something else than numbers.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    if not lines or not lines[0].startswith(FIELDS):
+        raise InputError(f"'{path}' does not begin with '{FIELDS}', as tables of PLUMED do")
+    names = tuple(lines[0][len(FIELDS) :].split())
+    settings = dict(line[len(SETTING) :].split(maxsplit=1) for line in lines if _is_setting(line))
+    records = [line.split() for line in lines if line.strip() and not line.startswith("#!")]
+    # a killed run leaves half a line, which the next one continues
+    whole = [record for record in records if len(record) == len(names)]
+    try:
+        rows = np.array(whole, dtype=np.float64).reshape(-1, len(names))
+    except ValueError:
+        raise InputError(f"'{path}' holds a line that is not {len(names)} numbers") from None
+    return PlumedTable(path, names, rows[_rows_that_count(rows[:, 0])], settings)
+
+
+def _is_setting(line: str) -> bool:
+    return line.startswith(SETTING) and len(line.split()) > 3
+
+
+def _rows_that_count(times: np.ndarray) -> np.ndarray:
+    """Rows that are not superseded by later ones of an earlier time, or the same."""
+    lowest_later = np.append(np.minimum.accumulate(times[::-1])[::-1][1:], np.inf)
+    return times < lowest_later
