@@ -17,6 +17,7 @@ from .input_quantities import quantity
 from .ipi_input import ExtrasOutput, InputError, beads_of, integer_attribute, output_name, parse
 from .plumed_force_fields import PlumedForceField, plumed_force_fields
 from .plumed_input import DEPOSITING, OTHER_BIASES, RESTRAINTS, Action
+from .system_templates import systems_of
 
 OF_BEADS = "bead_"  # what stands before the name of a variable where it is that of each bead
 
@@ -224,11 +225,9 @@ def read_biased_runs(source: Path) -> list[BiasedRun]:
         If it is no i-PI input, no system is biased by PLUMED, or a bias is not written.
     """
     root = parse(source)
-    if root.find("system_template") is not None:
-        raise InputError(f"'{source}' has a <system_template>; the RESTART that i-PI writes names every system")
     force_fields = plumed_force_fields(root, source.parent)
     runs = []
-    for number, system in enumerate(root.iter("system")):
+    for number, system in enumerate(systems_of(root)):
         own = [one for one in force_fields if any(use.system == number for use in one.uses)]
         if own:
             runs.append(_read_system(root, system, own, source))

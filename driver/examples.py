@@ -34,6 +34,8 @@ class Example:
         Static field in V/Å that is served.
     models : mapping of str to str
         Shipped models of those force fields that `model` does not answer for.
+    files : tuple of str
+        Files beside the input that it names besides its structure, as those of PLUMED.
     """
 
     structure: str
@@ -41,11 +43,14 @@ class Example:
     spectra: tuple[str, ...] = ()
     electric_field: tuple[float, float, float] | None = None
     models: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 WATER = Example("water_64.xyz", "water")
 INFRARED_AND_RAMAN = Example("water_64.xyz", "water", ("ir", "raman"))
 CORRECTED = {"reference": "water_gfn1"}
+TORSION = ("torsion_beads.dat", "torsion_walls.dat")
+WINDOWS = tuple(f"torsion_window_{number:02d}.dat" for number in range(12))
 EXAMPLES = {  # all others are liquid water
     "water": INFRARED_AND_RAMAN,
     "in_process": INFRARED_AND_RAMAN,
@@ -56,6 +61,11 @@ EXAMPLES = {  # all others are liquid water
     "mts_pimd": Example("water_32.xyz", "water", models=CORRECTED),
     "mts_trpmd": Example("water_32.xyz", "water", ("ir", "raman"), models=CORRECTED),
     "mts_short_range": Example("water_64.xyz", "water_accurate", models={"short": "water_short"}),
+    "torsion_metadynamics": Example("ethanol.xyz", "ethanol", files=("torsion_metadynamics.dat", *TORSION)),
+    "torsion_opes": Example("ethanol.xyz", "ethanol", files=("torsion_opes.dat", *TORSION)),
+    "torsion_umbrella": Example("ethanol.xyz", "ethanol", files=(*WINDOWS, *TORSION)),
+    "proton_sharing": Example("water_32.xyz", "water", files=("proton_sharing.dat", "proton_beads.dat")),
+    "proton_restraint": Example("water_32.xyz", "water", files=("proton_restraint.dat", "proton_beads.dat")),
     "static_field": Example("water_64.xyz", "water", electric_field=(0.0, 0.0, 0.1)),
 }
 
@@ -88,7 +98,7 @@ def is_shipped_input(source: Path) -> bool:
 
 
 def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
-    """Copy a shipped input and its structure into a new folder ``beadwise-<name>``.
+    """Copy a shipped input and the files that it names into a new folder ``beadwise-<name>``.
 
     The copy gets i-PI addresses of its own, so that two of them can run on one machine.  Where i-PI is to evaluate in
     its own process, it gets the path of what i-PI loads.
@@ -113,7 +123,8 @@ def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
         If the folder cannot be made.
     """
     folder = _make_new_folder(parent / f"beadwise-{name.replace('_', '-')}")
-    for file_name in (f"{name}.xml", example_of(name).structure):
+    example = example_of(name)
+    for file_name in (f"{name}.xml", example.structure, *example.files):
         with as_file(files(INPUTS) / file_name) as source:
             shutil.copy(source, folder / file_name)
     copy = folder / f"{name}.xml"

@@ -87,7 +87,7 @@ class InProcessDriver(Dummy_driver):
         Raises
         ------
         SystemExit, BeadwiseError
-            If a structure cannot be evaluated; see `_fail`.
+            If a structure cannot be evaluated; see `end_program`.
         """
         if isinstance(cell, list):
             return self._evaluate(cell, list(pos))
@@ -104,7 +104,7 @@ class InProcessDriver(Dummy_driver):
             # i-PI keeps lattice vectors in columns
             return _results(self._responder.answer(np.array(cells).transpose(0, 2, 1), np.array(positions)))
         except Exception as error:
-            _fail(error)
+            end_program(error)
 
 
 def _results(answer: Answer) -> list[Result]:
@@ -185,7 +185,7 @@ def _words(text: str) -> list[str]:
     return text.replace(";", " ").split()
 
 
-def _fail(error: Exception) -> NoReturn:
+def end_program(error: Exception) -> NoReturn:
     """End what called: no exception that leaves the driver in one of i-PI's threads would ever be seen.
 
     i-PI waits forever for forces when its polling thread has died of an exception.  So it is asked for its soft exit,
@@ -224,12 +224,13 @@ def _stop_ipi(error: Exception) -> NoReturn:
     if softexit.hard_exit:
         # runs after all others, so nothing is left to be written: i-PI's own status would be 0, and it would wait for
         # threads, which may wait for this one
-        softexit.register_function(_exit_with_failure)
+        softexit.register_function(exit_with_failure)
     softexit.trigger(status="bad", message=f" @beadwise: {_line(error)}")
     raise SystemExit(FAILED)
 
 
-def _exit_with_failure() -> None:
+def exit_with_failure() -> None:
+    """Leave at once with status 2, whatever threads are still waiting."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(FAILED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from .force_components import words
 from .ipi_input import InputError, parse
 from .species import element_of_label, read_labels, read_species
+from .system_templates import systems_of
 
 
 def species_of_run(path: Path, folder: Path | None = None) -> np.ndarray:
@@ -55,7 +55,7 @@ def labels_of_run(path: Path, folder: Path | None = None) -> list[str]:
     StructureError
         If a structure file cannot be read.
     """
-    found = [_labels_of_system(system, path, folder or Path()) for system in _systems(parse(path))]
+    found = [_labels_of_system(system, path, folder or Path()) for system in systems_of(parse(path))]
     if not found:
         raise InputError(f"'{path}' holds no <system>; an i-PI input needs one")
     species = [_atomic_numbers(labels, path) for labels in found]
@@ -74,24 +74,6 @@ def _is_xml(path: Path) -> bool:
             return file.read(256).lstrip().startswith(b"<")
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
-
-
-def _systems(root: ElementTree.Element) -> Iterator[ElementTree.Element]:
-    yield from root.iterfind("system")
-    for template in root.iterfind("system_template"):
-        body = template.find("template/system")
-        if body is None:
-            continue
-        labels = words(template.findtext("labels"))
-        for instance in template.iterfind("instance"):
-            yield _fill_template(body, labels, words(instance.text))
-
-
-def _fill_template(body: ElementTree.Element, labels: list[str], values: list[str]) -> ElementTree.Element:
-    text = ElementTree.tostring(body, encoding="unicode")
-    for label, value in sorted(zip(labels, values, strict=False), reverse=True):  # "string1" before "string"
-        text = text.replace(label, value)
-    return ElementTree.fromstring(text)
 
 
 def _labels_of_system(system: ElementTree.Element, path: Path, folder: Path) -> list[str]:

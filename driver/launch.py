@@ -15,6 +15,9 @@ from .ipi_input import IN_PROCESS, PROPERTY_OF_EXTRA, InputError, IpiInput, pars
 from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
 from .plan import Plan
+from .plumed_checks import check_plumed
+from .plumed_force_fields import plumed_force_fields
+from .plumed_restart import prepare_restart
 from .progress import say
 from .run_conditions import read_run_conditions
 from .server_processes import start_servers
@@ -42,12 +45,17 @@ def run(plan: Plan, console: Console) -> None:
     """
     simulation = read_ipi_input(plan.folder / plan.source)
     _check(simulation, plan)
+    remarks = check_plumed(plan.source, plan.folder)
     results: list[LiveSpectra | LiveProfile] = [*_live_spectra(simulation, plan), *_live_profile(simulation, plan)]
     for address in simulation.sockets:
         make_free(address, lambda line: say(console, line))
     with _stop_requests() as stop_requests, ExitStack() as stack:
         stack.callback(_remove_leftovers, simulation)
         servers = start_servers(simulation, plan, stack, stop_requests)
+        # last of all: files are changed only when i-PI is about to go on from there
+        remarks += prepare_restart(plumed_force_fields(parse(plan.folder / plan.source), plan.folder), plan.folder)
+        for line in remarks:
+            say(console, line)
         Supervision(simulation, plan, console, servers, stop_requests, results).run(stack)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from .force_components import force_field_of, interpolated, words
 from .ipi_input import InputError, integer_attribute
 from .plumed_input import PlumedInput, read_plumed_input
+from .system_templates import systems_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class PlumedUse:
     Parameters
     ----------
     system : int
-        Which ``<system>`` it is in.
+        Which system it is in, in the order of `systems_of`.
     beads : int
         Beads that it is evaluated on; 1 is the centroid, 0 all.
     interpolated : frozenset of str
@@ -37,6 +38,8 @@ class PlumedForceField:
     Parameters
     ----------
     name : str
+    folder : Path
+        Where i-PI and PLUMED run.
     path : Path
         The PLUMED input, ``<plumed_dat>``.
     step : int
@@ -50,6 +53,7 @@ class PlumedForceField:
     """
 
     name: str
+    folder: Path
     path: Path
     step: int
     extras: tuple[str, ...]
@@ -64,7 +68,7 @@ class PlumedForceField:
         InputError
             If it cannot be read.
         """
-        return read_plumed_input(self.path)
+        return read_plumed_input(self.path, self.folder)
 
 
 def plumed_force_fields(root: ElementTree.Element, folder: Path) -> list[PlumedForceField]:
@@ -89,6 +93,7 @@ def plumed_force_fields(root: ElementTree.Element, folder: Path) -> list[PlumedF
         found.append(
             PlumedForceField(
                 name=name,
+                folder=folder,
                 path=folder / (element.findtext("plumed_dat") or "plumed.dat").strip(),
                 step=_step_of(element),
                 extras=tuple(words(element.findtext("plumed_extras"))),
@@ -110,7 +115,7 @@ def _step_of(element: ElementTree.Element) -> int:
 def _uses(root: ElementTree.Element, name: str) -> list[PlumedUse]:
     return [
         PlumedUse(number, integer_attribute(force, "nbeads", 0, least=0), frozenset(interpolated(force)))
-        for number, system in enumerate(root.iter("system"))
+        for number, system in enumerate(systems_of(root))
         for force in system.iterfind("ensemble/bias/force")
         if force_field_of(force) == name
     ]

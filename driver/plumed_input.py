@@ -129,29 +129,30 @@ class PlumedInput:
             ) from None
 
 
-def read_plumed_input(path: Path) -> PlumedInput:
+def read_plumed_input(path: Path, folder: Path | None = None) -> PlumedInput:
     """Read a PLUMED input.
 
     Parameters
     ----------
     path : Path
-        Files that it includes are looked for in its folder.
+    folder : Path, optional
+        Where PLUMED runs, and looks for files that are included; by default that of `path`.
 
     Raises
     ------
     InputError
         If it, or a file that it includes, cannot be read.
     """
-    return PlumedInput(path, tuple(_actions(path)))
+    return PlumedInput(path, tuple(_actions(path, path.parent if folder is None else folder)))
 
 
-def _actions(path: Path, includers: tuple[Path, ...] = ()) -> Iterator[Action]:
+def _actions(path: Path, folder: Path, includers: tuple[Path, ...] = ()) -> Iterator[Action]:
     if path in includers:
         raise InputError(f"the PLUMED input '{path}' includes itself")
     for words in _statements(path):
         action = _action(words)
         if action.name == "INCLUDE":
-            yield from _actions(path.parent / action.keywords.get("FILE", ""), (*includers, path))
+            yield from _actions(folder / action.keywords.get("FILE", ""), folder, (*includers, path))
         else:
             yield action
 

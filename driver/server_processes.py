@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from ..model import BeadwiseError
@@ -44,13 +46,33 @@ class Server:
         return lines[-1].removeprefix("Error: ") if lines else f"it ended with status {self.process.returncode}"
 
 
-def user_environment() -> dict[str, str]:
-    """The user's folder for evaluators of their own, and idle threads that sleep.
+def user_environment(folder: Path) -> dict[str, str]:
+    """What i-PI and servers find: modules of the user's own, plugins of PLUMED; and idle threads that sleep.
 
     Whoever evaluates needs its cores only between the moments in which i-PI moves the beads.
+
+    Parameters
+    ----------
+    folder : Path
+        Where i-PI runs; modules are found there, and in the current folder.
     """
-    paths = [os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"OMP_WAIT_POLICY": "passive", "PYTHONPATH": os.pathsep.join(paths)}
+    modules = dict.fromkeys([os.getcwd(), str(folder.resolve())])
+    return {
+        "OMP_WAIT_POLICY": "passive",
+        "PYTHONPATH": _joined([*modules, os.environ.get("PYTHONPATH", "")]),
+        "LD_LIBRARY_PATH": _joined([*plumed_libraries(), os.environ.get("LD_LIBRARY_PATH", "")]),
+    }
+
+
+def plumed_libraries() -> list[str]:
+    """Folders of the PLUMED that is installed as a Python package, where its plugins are that ``LOAD`` names."""
+    package = importlib.util.find_spec("plumed")
+    places = [] if package is None else package.submodule_search_locations or []
+    return [str(folder) for place in places if (folder := Path(place) / "_lib" / "lib").is_dir()]
+
+
+def _joined(folders: Sequence[str]) -> str:
+    return os.pathsep.join(filter(None, folders))
 
 
 def start_servers(simulation: IpiInput, plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) -> list[Server]:
@@ -82,7 +104,7 @@ def start_servers(simulation: IpiInput, plan: Plan, stack: ExitStack, stop_reque
             process = processes.start(
                 _serve_command(plan, address),
                 plan.folder,
-                {**user_environment(), "OMP_NUM_THREADS": str(plan.threads)},
+                {**user_environment(plan.folder), "OMP_NUM_THREADS": str(plan.threads)},
                 output=subprocess.PIPE,
                 errors=errors,
             )

@@ -102,7 +102,7 @@ class Supervision:
         ipi = processes.start(
             [*ipi_command(), self._plan.source],
             self._plan.folder,
-            {**user_environment(), "PYTHONUNBUFFERED": "1"},
+            {**user_environment(self._plan.folder), "PYTHONUNBUFFERED": "1"},
             log,
             subprocess.STDOUT,
         )

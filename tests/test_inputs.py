@@ -41,6 +41,7 @@ NAMES = [
     "water",
 ]
 MULTIPLE_TIME_STEPS = ["mts_nvt", "mts_pimd", "mts_short_range", "mts_trpmd"]  # run in their own tests
+BIASED = ["proton_restraint", "proton_sharing", "torsion_metadynamics", "torsion_opes", "torsion_umbrella"]  # likewise
 ALWAYS = ("energy", "forces", "virial")
 
 
@@ -55,7 +56,7 @@ def folder(tmp_path):
 
 
 def test_all_shipped_inputs_are_known():
-    assert shipped_inputs() == sorted(NAMES + MULTIPLE_TIME_STEPS)
+    assert shipped_inputs() == sorted(NAMES + MULTIPLE_TIME_STEPS + BIASED)
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,14 @@ def test_units_of_energy(plumed, tmp_path):
         _ = read_plumed_input(tmp_path / "plumed.dat").energy_unit
 
 
+def test_included_files_are_in_the_folder_of_the_run(tmp_path):
+    (tmp_path / "bias").mkdir()
+    (tmp_path / "bias" / "plumed.dat").write_text("INCLUDE FILE=bias/more.dat\n")
+    (tmp_path / "bias" / "more.dat").write_text("PRINT ARG=*\n")
+    plumed = read_plumed_input(tmp_path / "bias" / "plumed.dat", tmp_path)
+    assert [action.name for action in plumed.actions] == ["PRINT"]
+
+
 def test_input_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match=r"cannot read the PLUMED input '.*absent.dat': No such file"):
         read_plumed_input(tmp_path / "absent.dat")
