@@ -129,7 +129,7 @@ class BiasedRun:
                     "<plumed_extras>, to <interpolate_extras> and to the extra_type of its <trajectory>"
                 )
             return wanted
-        own = [bias for bias in self.biases if bias.is_deposited or bias in self.restraints]
+        own = [bias for bias in self.biases if bias.is_deposited or bias in self.restraints] or self.biases
         biased = list(dict.fromkeys(name for bias in own for name in bias.action.arguments))
         found = [name for name in biased if name in self.output.extras]
         if len(found) != 1:

@@ -66,6 +66,7 @@ EXAMPLES = {  # all others are liquid water
     "torsion_umbrella": Example("ethanol.xyz", "ethanol", files=(*WINDOWS, *TORSION)),
     "proton_sharing": Example("water_32.xyz", "water", files=("proton_sharing.dat", "proton_beads.dat")),
     "proton_restraint": Example("water_32.xyz", "water", files=("proton_restraint.dat", "proton_beads.dat")),
+    "committee_wall": Example("water_32.xyz", "water", files=("committee_wall.dat", "committee_wall_variables.py")),
     "static_field": Example("water_64.xyz", "water", electric_field=(0.0, 0.0, 0.1)),
 }
 

@@ -45,7 +45,10 @@ def plot_profiles(
     for number, (name, profile) in enumerate(profiles.items()):
         colour = COLOURS[number % len(COLOURS)]
         below, above = (profile.free_energy + sign * profile.standard_error for sign in (-1, 1))
-        axes.plot(profile.coordinate, profile.free_energy, color=colour, linewidth=1.2, label=name, zorder=3)
+        known = np.where(np.isfinite(profile.standard_error), profile.free_energy, np.nan)
+        axes.plot(profile.coordinate, known, color=colour, linewidth=1.2, label=name, zorder=3)
+        # what was seen too rarely for an error
+        axes.plot(profile.coordinate, profile.free_energy, color=colour, linewidth=0.8, linestyle=":", zorder=2)
         axes.fill_between(profile.coordinate, below, above, color=colour, alpha=0.25, linewidth=0, zorder=2)
     thermal_energy = kB * first.temperature
     scale = axes.twinx()

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import matplotlib
 
@@ -48,12 +49,16 @@ def run(folder: Path, steps: int) -> None:
         waiting = [own for own in folder.glob(f"{name}-*") if not (own / "RESTART").exists()]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
         running = [
-            subprocess.Popen([*ipi_command(), "input.xml"], cwd=own, env=environment, stdout=(own / "log").open("w"))
+            subprocess.Popen([*ipi_command(), "input.xml"], cwd=own, env=environment, stdout=log(own), stderr=log(own))
             for own in waiting
         ]
         for process in running:
             if process.wait() != 0:
                 raise SystemExit(f"i-PI ended with status {process.returncode}")
+
+
+def log(folder: Path) -> IO[str]:
+    return (folder / "log").open("a")
 
 
 def tables(folder: Path) -> dict[tuple[str, str, str], np.ndarray]:
@@ -72,15 +77,18 @@ def compare(found: dict[tuple[str, str, str], np.ndarray], figure_file: Path) ->
     """Print deviations from the exact curves, and draw them."""
     figure, all_axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     axes_of = dict(zip(POTENTIALS, all_axes, strict=True))
-    fine = np.linspace(*LIMITS, 181)
+    edges = np.linspace(*LIMITS, BINS + 1)
+    half = (edges[1] - edges[0]) / 2
+    centres = np.linspace(LIMITS[0] + half, LIMITS[1] - half, 171)  # a bin of the same width around each
     shifts = {}
     for well, potential in POTENTIALS.items():
         for statistics in BEADS:
-            exact = known_free_energy(potential, fine, statistics == "quantum")
+            exact = np.concatenate(
+                [known_free_energy(potential, np.array([x - half, x + half]), statistics == "quantum") for x in centres]
+            )
             shifts[well, statistics] = exact.min()
             shown = exact - exact.min() < HIGHEST
             dashes = "-" if statistics == "quantum" else "--"
-            centres = (fine[1:] + fine[:-1]) / 2
             axes_of[well].plot(
                 centres[shown], (exact - exact.min())[shown], dashes, color="0.3", label=f"exact, {statistics}"
             )
@@ -89,7 +97,6 @@ def compare(found: dict[tuple[str, str, str], np.ndarray], figure_file: Path) ->
         axes_of[well].set_ylabel("free energy / eV")
         axes_of[well].spines[["top", "right"]].set_visible(False)
     print(f"{'':38s} rms of (F - exact)/error   mean error / meV   mean |F - exact| / meV")
-    edges = np.linspace(*LIMITS, BINS + 1)
     for (statistics, method, well), table in found.items():
         exact = known_free_energy(POTENTIALS[well], edges, statistics == "quantum")
         known = np.isfinite(table[:, 2]) & (exact - exact.min() < HIGHEST)
@@ -113,7 +120,7 @@ def compare(found: dict[tuple[str, str, str], np.ndarray], figure_file: Path) ->
             markerfacecolor=COLOURS[method] if is_quantum else "white",
             label=method if is_quantum else None,
         )
-    all_axes[0].legend(fontsize=8.5, frameon=False, loc="upper center")
+    all_axes[1].legend(fontsize=8.5, frameon=False, loc="upper center")
     figure.savefig(figure_file, dpi=140)
 
 
