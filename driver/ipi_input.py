@@ -13,6 +13,7 @@ from .checks import ALWAYS_SENT
 from .committee_input import extras_of_member
 from .extras import KEYS
 from .force_components import ExtrasReading, Use, reading_of, use_of
+from .system_templates import systems_of
 from .transport import UNIX_PREFIX
 
 PROPERTY_OF_EXTRA = {extra: name for name, extra in KEYS.items()}
@@ -339,7 +340,7 @@ def _rows_of(system: ElementTree.Element, reading: ExtrasReading) -> int:
 
 def output_name(root: ElementTree.Element, name: str, system: ElementTree.Element | None = None) -> str:
     """Name of an output file as i-PI writes it, with the prefixes of the run and of its system, or of the first one."""
-    output, system = root.find("output"), root.find("system") if system is None else system
+    output, system = root.find("output"), next(systems_of(root), None) if system is None else system
     prefix = "i-pi" if output is None else output.get("prefix", "i-pi")
     system_prefix = "" if system is None else system.get("prefix", "")
     name = f"{prefix}.{name}" if prefix else name
@@ -352,7 +353,7 @@ def _property_files(root: ElementTree.Element) -> Iterator[str]:
 
 
 def _extras_outputs(root: ElementTree.Element) -> Iterator[ExtrasOutput]:
-    system = root.find("system")  # the files of another have its prefix in place of this one's
+    system = next(systems_of(root), None)  # the files of another have its prefix in place of this one's
     for element in root.iterfind("output/trajectory"):
         reading = reading_of(element)
         if reading is None or reading.keyword == "extras_bias":

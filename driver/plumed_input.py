@@ -6,9 +6,11 @@ PLUMED itself says whether an input is right.  Here it is only read: ``label: AC
 
 from __future__ import annotations
 
+import ast
 import math
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +26,13 @@ ENERGY_UNITS = {
     "kcal/mol": units.kcal / units.mol,
     "ev": units.eV,
     "ha": units.Hartree,
+}
+
+OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
 }
 
 # what deposits along the run, and the file that it continues from, unless FILE names it
@@ -188,15 +197,27 @@ def _action(words: list[str]) -> Action:
 
 
 def plumed_number(text: str) -> float:
-    """Read a number, or a multiple of pi such as ``-pi`` and ``2*pi``.
+    """Read a number as PLUMED does, which knows pi and the four operations: ``-5*pi/6``.
 
     Raises
     ------
     ValueError
-        If it is neither.
+        If it is none.
     """
-    factor, _, rest = text.rpartition("*") if "*" in text else ("1", "", text)
-    sign = -1.0 if rest.startswith("-") else 1.0
-    if rest.lstrip("+-") == "pi":
-        return float(factor) * sign * math.pi
-    return float(text)
+    try:
+        return _value(ast.parse(text.strip().lstrip("+"), mode="eval").body)
+    except (SyntaxError, TypeError, ZeroDivisionError) as error:
+        raise ValueError(f"'{text}' is no number") from error
+
+
+def _value(node: ast.expr) -> float:
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return float(value)
+        case ast.Name(id="pi"):
+            return math.pi
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand)
+        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in OPERATIONS:
+            return OPERATIONS[type(operation)](_value(left), _value(right))
+    raise TypeError(ast.dump(node))

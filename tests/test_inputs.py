@@ -41,7 +41,14 @@ NAMES = [
     "water",
 ]
 MULTIPLE_TIME_STEPS = ["mts_nvt", "mts_pimd", "mts_short_range", "mts_trpmd"]  # run in their own tests
-BIASED = ["proton_restraint", "proton_sharing", "torsion_metadynamics", "torsion_opes", "torsion_umbrella"]  # likewise
+BIASED = [  # likewise
+    "committee_wall",
+    "proton_restraint",
+    "proton_sharing",
+    "torsion_metadynamics",
+    "torsion_opes",
+    "torsion_umbrella",
+]
 ALWAYS = ("energy", "forces", "virial")
 
 

@@ -43,7 +43,10 @@ def test_lists_and_numbers(plumed):
     assert restraint.numbers("AT") == [1.0, -np.pi]
     assert restraint.numbers("KAPPA") == [10.0, 2 * np.pi]
     assert restraint.numbers("SLOPE", "0 0") == [0.0, 0.0]
-    assert plumed_number("+pi") == np.pi
+    assert [plumed_number(text) for text in ("+pi", "-5*pi/6", "1e-3", "2+1")] == [np.pi, -5 * np.pi / 6, 1e-3, 3]
+    for text in ("", "one", "1/0", "pi()", "True if 1 else 2", "nan"):
+        with pytest.raises(ValueError, match="is no number"):
+            plumed_number(text)
     with pytest.raises(InputError, match="ARG of RESTRAINT is 'd,phi'; numbers are needed"):
         restraint.numbers("ARG")
 

@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from beadwise.driver.ipi_input import InputError
+from beadwise.driver.live_profiles import LiveProfile
 from beadwise.driver.plumed_force_fields import PlumedForceField
 from beadwise.driver.plumed_restart import prepare_restart
+from beadwise.driver.run_profiles import ProfileOptions
 from beadwise.driver.supervision import ipi_command
 from ipi_pair import final_state
 from plumed_here import needs_plumed
+from test_profile_command import table_of
 
 HERE = Path(__file__).parent
 SHIM = Path(str(files("beadwise.driver"))) / "shim.py"
@@ -153,6 +156,7 @@ def test_what_is_refused(text, file, message, tmp_path, prepare):
 
 STEPS = 240
 CHECKPOINT = 110  # no multiple of PACE: a kernel of OPES changes the force where it is put, which i-PI sees a step late
+EXTRAS = "x1.x,x2.x,metad.rbias,opes.bias"
 PLUMED = """
 x1: POSITION ATOM=1 NOPBC
 x2: POSITION ATOM=2 NOPBC
@@ -166,20 +170,26 @@ INPUT = f"""
 <simulation verbosity='low' floatformat='%.17e'>
   <output prefix='out'>
     <checkpoint stride='{CHECKPOINT}' filename='checkpoint' overwrite='false'/>
+    <trajectory filename='variables' stride='2' extra_type='{EXTRAS}'> extras_bias </trajectory>
   </output>
   <total_steps>{STEPS}</total_steps>
   <prng><seed>3</seed></prng>
   <ffdirect name='trap'>
     <pes>custom</pes><pes_path>{SHIM}</pes_path><parameters>{{model: killed:Trap, structure: start.xyz}}</parameters>
   </ffdirect>
-  <ffplumed name='plumed'><file mode='xyz'>start.xyz</file></ffplumed>
+  <ffplumed name='plumed'>
+    <file mode='xyz'>start.xyz</file><plumed_extras>[{EXTRAS}]</plumed_extras>
+  </ffplumed>
   <system>
     <initialize nbeads='2'>
       <file mode='xyz'>start.xyz</file><velocities mode='thermal' units='kelvin'>300</velocities>
     </initialize>
     <forces><force forcefield='trap'/></forces>
     <ensemble>
-      <temperature units='kelvin'>300</temperature><bias><force forcefield='plumed' nbeads='1'/></bias>
+      <temperature units='kelvin'>300</temperature>
+      <bias>
+        <force forcefield='plumed' nbeads='1'><interpolate_extras>[{EXTRAS}]</interpolate_extras></force>
+      </bias>
     </ensemble>
     <motion mode='dynamics'>
       <fixcom>False</fixcom>
@@ -230,7 +240,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     assert (killed.returncode, "status -9" in errors) == (1, True)
     assert table(parts / "HILLS")[-1, 0] > CHECKPOINT + 20
     (parts / "KILL").unlink()
-    continued = start(parts, *command, "out.checkpoint_1")
+    continued = start(parts, *command, "out.checkpoint_1", "--profile", "x1.x")
     shown, errors = continued.communicate(timeout=60)
     assert (continued.returncode, errors) == (0, "")
     for name in ("HILLS", "KERNELS", "COLVAR"):
@@ -243,5 +253,11 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     work = [float(ElementTree.parse(folder / "RESTART").findtext("system/ensemble/eens")) for folder in folders]
     assert abs(work[0]) > 1e-4
     np.testing.assert_allclose(work[1], work[0], rtol=1e-9)
+    assert "free-energy profile in out.profile.png" in shown
+    live = LiveProfile(whole / "input.xml", "out", ProfileOptions("x1.x"))
+    live.read()
+    assert live.draw() == [whole / "out.profile.png"]
+    of_whole, of_parts = (table_of(folder / "out.profile.csv")[1] for folder in folders)
+    np.testing.assert_allclose(of_parts, of_whole, rtol=1e-6, atol=1e-9)
     for name, values in final_state(parts).items():
         np.testing.assert_allclose(values, final_state(whole)[name], rtol=1e-9, atol=1e-9)
