@@ -11,8 +11,7 @@ import numpy as np
 from ase import units
 from ipi.utils.units import unit_to_internal
 
-from .extras_files import BeadFile
-from .force_components import reading_of, words
+from .force_components import force_field_of, reading_of, weight_of, words
 from .input_quantities import quantity
 from .ipi_input import ExtrasOutput, InputError, beads_of, integer_attribute, output_name, parse
 from .plumed_force_fields import PlumedForceField, plumed_force_fields
@@ -54,6 +53,8 @@ class BiasedRun:
     ----------
     source : Path
         i-PI input or RESTART.
+    folder : Path
+        Where i-PI runs.
     output : ExtrasOutput
         What it writes of the bias.
     beads : int
@@ -66,9 +67,14 @@ class BiasedRun:
     definitions : dict of str to Action
         Of PLUMED, by their label.
     biases : tuple of Bias
+    of_beads : frozenset of str
+        Extras that are those of each bead, and not of the centroid.
+    length_unit : str
+        Of PLUMED.
     """
 
     source: Path
+    folder: Path
     output: ExtrasOutput
     beads: int
     temperature: float
@@ -76,6 +82,8 @@ class BiasedRun:
     step: int
     definitions: dict[str, Action]
     biases: tuple[Bias, ...]
+    of_beads: frozenset[str]
+    length_unit: str
 
     @property
     def thermal_energy(self) -> float:
@@ -85,7 +93,7 @@ class BiasedRun:
     @property
     def files(self) -> list[Path]:
         """Files of the extras, one for each bead that is written."""
-        return [self.source.parent / name for name in self.output.files(self.beads)]
+        return [self.folder / name for name in self.output.files(self.beads)]
 
     @property
     def is_deposited(self) -> bool:
@@ -93,9 +101,18 @@ class BiasedRun:
         return any(bias.is_deposited for bias in self.biases)
 
     @property
+    def shares_hills(self) -> bool:
+        """Whether other runs deposit into the same bias."""
+        return any(keyword.startswith("WALKERS") for bias in self.biases for keyword in bias.action.keywords)
+
+    @property
     def restraints(self) -> list[Bias]:
         """Harmonic restraints, which differ from one umbrella window to the next."""
         return [bias for bias in self.biases if bias.action.name in RESTRAINTS]
+
+    def definition_of(self, variable: str) -> Action | None:
+        """The action of PLUMED that a variable, or one of its components, is from."""
+        return self.definitions.get(variable.split(".")[0])
 
     def period_of(self, variable: str) -> tuple[float, float] | None:
         """Limits of a variable that is periodic; None for one that is not.
@@ -105,7 +122,7 @@ class BiasedRun:
         InputError
             If its limits are no numbers.
         """
-        action = self.definitions.get(variable.split(".")[0])
+        action = self.definition_of(variable)
         if action is None:
             return None
         if action.name == "TORSION" and "COSINE" not in action.flags:
@@ -121,103 +138,58 @@ class BiasedRun:
         InputError
             If it is not in the extras, or there are several.
         """
-        written = ", ".join(self.output.extras)
         if wanted is not None:
             if wanted not in self.output.extras:
                 raise InputError(
-                    f"'{self.source}' writes no '{wanted}' of the bias; it writes {written}. Add {wanted} to "
-                    "<plumed_extras>, to <interpolate_extras> and to the extra_type of its <trajectory>"
+                    f"'{self.source}' writes no '{wanted}' of the bias; it writes {', '.join(self.output.extras)}. Add "
+                    f"{wanted} to <plumed_extras>, to <interpolate_extras> and to the extra_type of its <trajectory>"
                 )
             return wanted
         own = [bias for bias in self.biases if bias.is_deposited or bias in self.restraints] or self.biases
         biased = list(dict.fromkeys(name for bias in own for name in bias.action.arguments))
         found = [name for name in biased if name in self.output.extras]
-        if len(found) != 1:
+        if not found:
             raise InputError(
-                f"the bias of '{self.source}' acts on {', '.join(biased) or 'no variable'}, of which "
-                f"{', '.join(found) or 'none'} is written; name one of {written} as --variable"
+                f"the bias of '{self.source}' acts on {', '.join(biased) or 'no variable'}, of which none is written; "
+                "add it to <plumed_extras>, to <interpolate_extras> and to the extra_type of its <trajectory>, or name "
+                f"another one as --variable: {', '.join(self.output.extras)}"
+            )
+        if len(found) > 1:
+            raise InputError(
+                f"the bias of '{self.source}' acts on {', '.join(biased)}; name one of {', '.join(found)} as --variable"
             )
         return found[0]
 
     def bead_variable(self, variable: str) -> str | None:
-        """The same variable of every bead; None if it is not written."""
-        if self.beads == 1:
-            return variable
-        name = OF_BEADS + variable
-        return name if name in self.output.extras and self.output.holds_all(self.beads) else None
-
-
-class BiasSeries:
-    """The extras of all beads of a biased run, read as i-PI writes them.
-
-    Parameters
-    ----------
-    run : BiasedRun
-    last_step : int, optional
-        What the files hold already beyond this step does not count.
-    """
-
-    def __init__(self, run: BiasedRun, last_step: int | None = None):
-        self._files = [BeadFile(path, last_step) for path in run.files]
-        self._waiting = [(np.zeros(0, dtype=np.int64), np.zeros((0, len(run.output.extras)))) for _ in run.files]
-        self._names = run.output.extras
-        self._rows: list[np.ndarray] = []
-        self._steps: list[np.ndarray] = []
-
-    def read(self) -> None:
-        """Take in what has been written since the last time.
+        """The same variable of every bead; None if it is not written.
 
         Raises
         ------
         InputError
-            If the files of the beads do not belong together.
-        SeriesError
-            If a file cannot be read, or holds something else than numbers.
+            If it is itself that of the beads, and not all of them are written.
         """
-        for bead, file in enumerate(self._files):
-            while True:
-                steps, rows = file.read()
-                if not len(steps):
-                    break
-                if file.names != self._names:
-                    raise InputError(
-                        f"'{file.path}' holds {', '.join(file.names)}; its input writes {', '.join(self._names)}"
-                    )
-                old_steps, old_rows = self._waiting[bead]
-                self._waiting[bead] = np.concatenate([old_steps, steps]), np.concatenate([old_rows, rows])
-        common = min(len(steps) for steps, _ in self._waiting)
-        first = self._waiting[0][0][:common]
-        for file, (steps, _) in zip(self._files, self._waiting, strict=True):
-            if not np.array_equal(steps[:common], first):
-                raise InputError(
-                    f"'{file.path}' and '{self._files[0].path}' do not hold the same steps; the files of all beads of "
-                    "one run are needed"
-                )
-        if common:
-            self._steps.append(first)
-            self._rows.append(np.stack([rows[:common] for _, rows in self._waiting], axis=1))
-        self._waiting = [(steps[common:], rows[common:]) for steps, rows in self._waiting]
-
-    @property
-    def steps(self) -> np.ndarray:
-        """Step of each sample, shape (samples,), int64."""
-        return np.concatenate(self._steps) if self._steps else np.zeros(0, dtype=np.int64)
-
-    def column(self, name: str) -> np.ndarray:
-        """One of the extras, shape (samples, beads that are written), in PLUMED's units."""
-        place = self._names.index(name)
-        if not self._rows:
-            return np.zeros((0, len(self._files)))
-        return np.concatenate([rows[:, :, place] for rows in self._rows])
+        if self.beads == 1:
+            return variable
+        name = variable if variable in self.of_beads else OF_BEADS + variable
+        if name in self.of_beads and name in self.output.extras and self.output.holds_all(self.beads):
+            return name
+        if variable in self.of_beads:
+            raise InputError(
+                f"'{self.source}' writes {variable} of some of its {self.beads} beads; all are needed, without the "
+                f"attribute bead='{self.output.bead}'"
+            )
+        return None
 
 
-def read_biased_runs(source: Path) -> list[BiasedRun]:
+def read_biased_runs(source: Path, folder: Path | None = None) -> list[BiasedRun]:
     """Read which systems of an i-PI input or RESTART are biased by PLUMED and write what a profile is made of.
 
     Parameters
     ----------
     source : Path
-        i-PI input or RESTART; its outputs, and the PLUMED inputs, are in its folder.
+        i-PI input or RESTART.
+    folder : Path, optional
+        Where i-PI runs, with its outputs and the PLUMED inputs; by default that of `source`.
 
     Raises
     ------
@@ -225,52 +197,73 @@ def read_biased_runs(source: Path) -> list[BiasedRun]:
         If it is no i-PI input, no system is biased by PLUMED, or a bias is not written.
     """
     root = parse(source)
-    force_fields = plumed_force_fields(root, source.parent)
+    folder = source.parent if folder is None else folder
+    force_fields = plumed_force_fields(root, folder)
     runs = []
     for number, system in enumerate(systems_of(root)):
         own = [one for one in force_fields if any(use.system == number for use in one.uses)]
         if own:
-            runs.append(_read_system(root, system, own, source))
+            _check_biases(system, {one.name for one in own}, source)
+            runs.append(_read_system(root, system, own, source, folder))
     if not runs:
         raise InputError(f"'{source}' has no <bias> with an <ffplumed>; a free-energy profile is made of a biased run")
     return runs
 
 
+def _check_biases(system: ElementTree.Element, plumed: set[str], source: Path) -> None:
+    """Refuse biases whose energy is not known."""
+    for force in system.iterfind("ensemble/bias/force"):
+        if force_field_of(force) not in plumed and weight_of(force) != 0:
+            raise InputError(
+                f"<bias> of '{source}' has a <force> of '{force_field_of(force)}', which is no <ffplumed>; a profile "
+                "needs the energy of each bias"
+            )
+    weights = words(system.findtext("ensemble/bias_weights"))
+    if any(float(weight) != 1 for weight in weights):
+        raise InputError(f"<bias_weights> of '{source}' are {', '.join(weights)}; a profile needs 1 for each bias")
+
+
 def _read_system(
-    root: ElementTree.Element, system: ElementTree.Element, force_fields: Sequence[PlumedForceField], source: Path
+    root: ElementTree.Element,
+    system: ElementTree.Element,
+    force_fields: Sequence[PlumedForceField],
+    source: Path,
+    folder: Path,
 ) -> BiasedRun:
     beads = beads_of(system)
-    output = _output_of(root, system, source)
-    definitions: dict[str, Action] = {}
-    biases: list[Bias] = []
+    inputs = {force_field.name: force_field.read() for force_field in force_fields}
+    actions = [(action, plumed.energy_unit) for plumed in inputs.values() for action in plumed.biases]
+    output = _output_of(root, system, source, {f"{action.label}.bias" for action, _ in actions})
+    of_beads: set[str] = set()
     for force_field in force_fields:
-        plumed = force_field.read()
-        definitions.update({action.label: action for action in plumed.actions if action.label})
-        if plumed.biases and beads > 1 and any(use.beads != 1 for use in force_field.uses):
+        on_centroid = beads == 1 or all(use.beads == 1 for use in force_field.uses)
+        if inputs[force_field.name].biases and not on_centroid:
             raise InputError(
                 f"the bias '{force_field.name}' of '{source}' acts on every bead; a profile needs one on the centroid, "
                 f"<force forcefield='{force_field.name}' nbeads='1'>"
             )
-        biases += [_bias_of(action, output, plumed.energy_unit, source) for action in plumed.biases]
-    _check_weights(system, source)
+        of_beads.update(() if on_centroid else force_field.extras)
     dynamics = next(system.iter("dynamics"), None)
     if dynamics is None:
         raise InputError(f"'{source}' holds no <dynamics>; a profile is made of a trajectory")
     return BiasedRun(
         source=source,
+        folder=folder,
         output=output,
         beads=beads,
         temperature=quantity(system, "ensemble/temperature", "temperature", source)
         / float(unit_to_internal("temperature", "kelvin", 1.0)),
         timestep=quantity(dynamics, "timestep", "time", source) / float(unit_to_internal("time", "femtosecond", 1.0)),
         step=int(root.findtext("step") or 0),
-        definitions=definitions,
-        biases=tuple(biases),
+        definitions={action.label: action for plumed in inputs.values() for action in plumed.actions if action.label},
+        biases=tuple(_bias_of(action, output, unit, source) for action, unit in actions),
+        of_beads=frozenset(of_beads),
+        length_unit=next((plumed.length_unit for plumed in inputs.values() if plumed.biases), ""),
     )
 
 
-def _output_of(root: ElementTree.Element, system: ElementTree.Element, source: Path) -> ExtrasOutput:
-    """The output of the bias's extras: the one that is written most often."""
+def _output_of(root: ElementTree.Element, system: ElementTree.Element, source: Path, biases: set[str]) -> ExtrasOutput:
+    """The output of the bias's extras: of those with most of the biases the one that is written most often."""
     outputs = [
         ExtrasOutput(
             name=output_name(root, element.get("filename", "traj"), system),
@@ -286,12 +279,18 @@ def _output_of(root: ElementTree.Element, system: ElementTree.Element, source: P
             f"'{source}' writes nothing of its bias; add <trajectory filename='variables' stride='10' "
             "extra_type='VARIABLE,LABEL.bias'> extras_bias </trajectory> with what <plumed_extras> names"
         )
-    return min(outputs, key=lambda output: output.stride)
+    found = min(outputs, key=lambda output: (-len(biases.intersection(output.extras)), output.stride))
+    beads = beads_of(system)
+    if found.bead >= beads:
+        raise InputError(f"'{found.name}' of '{source}' is of bead {found.bead}; allowed are 0 to {beads - 1}")
+    return found
 
 
 def _bias_of(action: Action, output: ExtrasOutput, energy_unit: float, source: Path) -> Bias:
     if action.name in OTHER_BIASES:
         raise InputError(f"'{source}' has the bias {action.name}, which no profile is made of")
+    if not action.label:
+        raise InputError(f"{action.name} of '{source}' has no label, by which its bias would be written; add LABEL=…")
     # without c(t), weights of samples from different times are comparable (Tiwary and Parrinello 2015)
     names = [f"{action.label}.rbias", f"{action.label}.bias"] if action.name == "METAD" else [f"{action.label}.bias"]
     written = [name for name in names if name in output.extras]
@@ -302,9 +301,3 @@ def _bias_of(action: Action, output: ExtrasOutput, energy_unit: float, source: P
             + (", and CALC_RCT to METAD" if action.name == "METAD" else "")
         )
     return Bias(action, written[0], energy_unit)
-
-
-def _check_weights(system: ElementTree.Element, source: Path) -> None:
-    weights = words(system.findtext("ensemble/bias_weights"))
-    if any(float(weight) != 1 for weight in weights):
-        raise InputError(f"<bias_weights> of '{source}' are {', '.join(weights)}; a profile needs 1 for each bias")

@@ -149,7 +149,7 @@ def run(
         say(console, f"copied the shipped input to {source}")
         folder, source = source.parent, Path(source.name)
     example = example_for(folder / source)
-    shows_profile = has_profile(folder / source) if variable is None else variable != "none"
+    shows_profile = has_profile(folder / source, folder) if variable is None else variable != "none"
     plan = Plan(
         source=source,
         folder=folder,

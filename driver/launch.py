@@ -74,7 +74,7 @@ def _live_profile(simulation: IpiInput, plan: Plan) -> list[LiveProfile]:
     """The free-energy profile that is kept current; none if none is wanted."""
     if plan.profile is None:
         return []
-    return [LiveProfile(plan.folder / plan.source, simulation.prefix, plan.profile)]
+    return [LiveProfile(plan.folder / plan.source, plan.folder, simulation.prefix, plan.profile)]
 
 
 def _check(simulation: IpiInput, plan: Plan) -> None:

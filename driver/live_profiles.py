@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..model import BeadwiseError
 from ..sampling import SamplingError
-from ..sampling.plot import plot_profiles
-from ..sampling.profile import write_profiles
-from .biased_runs import BiasedRun, BiasSeries, read_biased_runs
+from .bias_series import BiasSeries
+from .biased_runs import BiasedRun, read_biased_runs
+from .make_profiles import write_and_draw
 from .run_profiles import ProfileOptions, profiles_of, samples_of_runs
 
 FEWEST = 2  # samples of a block
@@ -23,6 +23,8 @@ class LiveProfile:
     ----------
     source : Path
         i-PI input or RESTART.
+    folder : Path
+        Where i-PI runs.
     prefix : str
         Of i-PI's outputs; the profile is called ``PREFIX.profile``.
     options : ProfileOptions
@@ -35,10 +37,10 @@ class LiveProfile:
 
     name = "free-energy profile"
 
-    def __init__(self, source: Path, prefix: str, options: ProfileOptions):
+    def __init__(self, source: Path, folder: Path, prefix: str, options: ProfileOptions):
         self._options = options
-        self._stem = source.with_name(f"{prefix or 'i-pi'}.profile")
-        self._runs: list[BiasedRun] = read_biased_runs(source)
+        self._stem = folder / f"{prefix or 'i-pi'}.profile"
+        self._runs: list[BiasedRun] = read_biased_runs(source, folder)
         self._variable = self._runs[0].variable(options.variable)
         self._series: list[BiasSeries] | None = None
         if self._runs[0].step > 0:  # before i-PI adds to the files
@@ -71,10 +73,7 @@ class LiveProfile:
         if not series or min(len(one.steps) for one in series) < FEWEST * self._options.blocks:
             return []
         samples = samples_of_runs(list(zip(self._runs, series, strict=True)), self._options)
-        profiles = profiles_of(samples, self._options)
-        table, image = (self._stem.with_name(self._stem.name + ending) for ending in (".csv", ".png"))
-        write_profiles(profiles, table, self._variable)
-        plot_profiles(profiles, image, self._variable)
+        _, image = write_and_draw(profiles_of(samples, self._options), self._stem, self._variable)
         return [image]
 
     def _open(self, last_step: int | None) -> list[BiasSeries]:
@@ -82,9 +81,9 @@ class LiveProfile:
         return self._series
 
 
-def has_profile(source: Path) -> bool:
-    """Whether an i-PI input writes what a free-energy profile is made of."""
+def has_profile(source: Path, folder: Path) -> bool:
+    """Whether an i-PI input, run in a folder, writes what a free-energy profile is made of."""
     try:
-        return bool([run.variable() for run in read_biased_runs(source)])
+        return bool([run.variable() for run in read_biased_runs(source, folder)])
     except (BeadwiseError, SamplingError):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from ..sampling import FreeEnergyProfile, Hills, SamplingError
 from ..sampling.plot import plot_profiles
 from ..sampling.profile import write_profiles
 from ..spectra import SeriesError
-from .biased_runs import BiasedRun, BiasSeries, read_biased_runs
+from .bias_series import BiasSeries
+from .biased_runs import BiasedRun, read_biased_runs
 from .ipi_input import InputError
 from .plumed_input import ENERGY_UNITS
 from .plumed_tables import PlumedTable, is_plumed_table, read_plumed_table
@@ -72,33 +73,69 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
     SamplingError
         If there are too few samples, or windows do not overlap.
     """
-    tables, sources = [], []
-    for path in request.runs:
-        if is_plumed_table(path):
-            tables.append(path)
-        else:
-            sources.append(source_of(path))
-    found: list[Samples] = []
+    samples: list[Samples] = []
     hills: dict[str, Hills] = {}
-    for path in shown(tables):
+    runs: list[tuple[BiasedRun, BiasSeries]] = []
+    variables: list[str] = []
+    for path in shown(request.runs):
+        if not is_plumed_table(path):
+            runs += _read_runs(source_of(path))
+            continue
         table, temperature, unit = _read_table(path, request)
+        variables.append(request.options.variable or table.names[1])
         if table.holds_hills:
             hills[f"hills of {path}"] = table.hills(temperature, unit)
         else:
-            found.append(samples_of_table(table, temperature, unit, request.options))
-    runs = []
-    for source in shown(sources):
-        for run in read_biased_runs(source):
-            series = BiasSeries(run)
-            try:
-                series.read()
-            except SeriesError as error:
-                raise InputError(str(error)) from error
-            runs.append((run, series))
-    found += samples_of_runs(runs, request.options)
-    variable = request.options.variable or _name_of_variable(runs, tables)
-    profiles = profiles_of(found, request.options, hills)
-    yield from _write(request, profiles, variable)
+            samples.append(samples_of_table(table, temperature, unit, request.options))
+    if runs:
+        variables.insert(0, runs[0][0].variable(request.options.variable))
+        samples = samples_of_runs(runs, request.options) + samples
+    profiles = profiles_of(samples, request.options, hills)
+    table_path, image = write_and_draw(profiles, request.stem, variables[0])
+    for label, profile in profiles.items():
+        yield f"{label}: {_summary(profile)}"
+        yield from (f"  {name}: {note}" for name, note in profile.notes.items())
+    yield f"written to {table_path} and {image}"
+
+
+def _read_runs(source: Path) -> list[tuple[BiasedRun, BiasSeries]]:
+    runs = [(run, BiasSeries(run)) for run in read_biased_runs(source)]
+    for _, series in runs:
+        try:
+            series.read()
+        except SeriesError as error:
+            raise InputError(str(error)) from error
+    return runs
+
+
+def write_and_draw(profiles: Mapping[str, FreeEnergyProfile], stem: Path, variable: str) -> tuple[Path, Path]:
+    """Write profiles as CSV and PNG.
+
+    Parameters
+    ----------
+    profiles : mapping of str to FreeEnergyProfile
+        By the name of their curve.
+    stem : Path
+        Of the files, without the ending.
+    variable : str
+        Its name.
+
+    Returns
+    -------
+    table, image : Path
+
+    Raises
+    ------
+    SamplingError
+        If they cannot be written.
+    """
+    table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
+    try:
+        write_profiles(profiles, table, variable)
+        plot_profiles(profiles, image, variable)
+    except OSError as error:
+        raise SamplingError(f"cannot write '{table}': {error.strerror}") from error
+    return table, image
 
 
 def source_of(path: Path) -> Path:
@@ -112,6 +149,8 @@ def source_of(path: Path) -> Path:
     if not path.is_dir():
         if not path.exists():
             raise InputError(f"'{path}' does not exist; folders, i-PI inputs and tables of PLUMED are allowed")
+        if not _starts_as_xml(path):
+            raise InputError(f"'{path}' is no run; allowed are folders, i-PI inputs, RESTARTs, COLVAR and HILLS")
         return path
     if (path / RESTART).is_file():
         return path / RESTART
@@ -120,6 +159,14 @@ def source_of(path: Path) -> Path:
         names = ", ".join(file.name for file in inputs) or "none"
         raise InputError(f"'{path}' has no {RESTART} and not one i-PI input but {names}; name the file that was run")
     return inputs[0]
+
+
+def _starts_as_xml(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(256).lstrip().startswith(b"<")
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
 
 
 def _is_ipi_input(path: Path) -> bool:
@@ -136,25 +183,15 @@ def _read_table(path: Path, request: ProfileRequest) -> tuple[PlumedTable, float
     table = read_plumed_table(path)
     if not len(table.rows):
         raise InputError(f"'{path}' holds no sample yet")
+    if table.holds_kernels:
+        raise InputError(
+            f"'{path}' holds kernels, of which no profile is made; allowed are COLVAR, HILLS whose widths are those of "
+            "the variables, and the folder of a run"
+        )
+    wanted = request.options.variable
+    if table.holds_hills and wanted is not None and wanted not in table.hill_variables:
+        raise InputError(f"'{path}' holds hills along {', '.join(table.hill_variables)}, and not along '{wanted}'")
     return table, request.temperature, ENERGY_UNITS[request.energy_unit]
-
-
-def _name_of_variable(runs: Sequence[tuple[BiasedRun, BiasSeries]], tables: Sequence[Path]) -> str:
-    return runs[0][0].variable() if runs else read_plumed_table(tables[0]).names[1]
-
-
-def _write(request: ProfileRequest, profiles: dict[str, FreeEnergyProfile], variable: str) -> Iterator[str]:
-    stem = request.stem
-    table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
-    try:
-        write_profiles(profiles, table, variable)
-        plot_profiles(profiles, image, variable)
-    except OSError as error:
-        raise SamplingError(f"cannot write '{table}': {error.strerror}") from error
-    for label, profile in profiles.items():
-        yield f"{label}: {_summary(profile)}"
-        yield from (f"  {name}: {note}" for name, note in profile.notes.items())
-    yield f"written to {table} and {image}"
 
 
 def _summary(profile: FreeEnergyProfile) -> str:

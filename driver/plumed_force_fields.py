@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from .force_components import force_field_of, interpolated, words
+from .force_components import force_field_of, words
 from .ipi_input import InputError, integer_attribute
 from .plumed_input import PlumedInput, read_plumed_input
 from .system_templates import systems_of
@@ -22,13 +22,10 @@ class PlumedUse:
         Which system it is in, in the order of `systems_of`.
     beads : int
         Beads that it is evaluated on; 1 is the centroid, 0 all.
-    interpolated : frozenset of str
-        Extras that are passed on from fewer beads to all.
     """
 
     system: int
     beads: int
-    interpolated: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def _step_of(element: ElementTree.Element) -> int:
 
 def _uses(root: ElementTree.Element, name: str) -> list[PlumedUse]:
     return [
-        PlumedUse(number, integer_attribute(force, "nbeads", 0, least=0), frozenset(interpolated(force)))
+        PlumedUse(number, integer_attribute(force, "nbeads", 0, least=0))
         for number, system in enumerate(systems_of(root))
         for force in system.iterfind("ensemble/bias/force")
         if force_field_of(force) == name

@@ -40,7 +40,8 @@ DEPOSITING = {"METAD": "HILLS", "OPES_METAD": "KERNELS", "OPES_METAD_EXPLORE": "
 RESTRAINTS = frozenset({"RESTRAINT"})
 STATIC = frozenset({"UPPER_WALLS", "LOWER_WALLS", "BIASVALUE", "EXTERNAL"})
 OTHER_BIASES = frozenset(
-    {"MOVINGRESTRAINT", "ABMD", "PBMETAD", "OPES_EXPANDED", "MAXENT", "EXTENDED_LAGRANGIAN", "VES_LINEAR_EXPANSION"}
+    "MOVINGRESTRAINT ABMD PBMETAD OPES_EXPANDED MAXENT EXTENDED_LAGRANGIAN VES_LINEAR_EXPANSION VES_DELTA_F DRR EDS "
+    "LOGMFD FISST RESCALE CALIBER METAINFERENCE".split()
 )
 BIASES = frozenset(DEPOSITING) | RESTRAINTS | STATIC | OTHER_BIASES
 
@@ -123,6 +124,11 @@ class PlumedInput:
             If it is unknown.
         """
         return self._unit("ENERGY", ENERGY_UNITS, KILOJOULE_PER_MOLE)
+
+    @property
+    def length_unit(self) -> str:
+        """Unit of length as ``UNITS`` has it: nm unless it says otherwise."""
+        return next((action.keywords["LENGTH"] for action in self.named("UNITS") if "LENGTH" in action.keywords), "nm")
 
     def _unit(self, keyword: str, known: Mapping[str, float], default: float) -> float:
         found = [action.keywords[keyword] for action in self.named("UNITS") if keyword in action.keywords]

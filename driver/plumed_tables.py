@@ -52,6 +52,11 @@ class PlumedTable:
         return {"height", "biasf"} <= set(self.names) and bool(self.hill_variables)
 
     @property
+    def holds_kernels(self) -> bool:
+        """Whether they are kernels of another kind, as those of OPES, or hills that are not along their variables."""
+        return not self.holds_hills and any(name.startswith("sigma_") for name in self.names)
+
+    @property
     def hill_variables(self) -> tuple[str, ...]:
         """The variables of hills."""
         return tuple(name for name in self.names[1:] if f"sigma_{name}" in self.names)
@@ -114,7 +119,7 @@ def read_plumed_table(path: Path) -> PlumedTable:
     Raises
     ------
     InputError
-        If it cannot be read, is no table of PLUMED, or holds something else than numbers.
+        If it cannot be read, is no table of PLUMED with times, or holds something else than finite numbers.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -132,6 +137,10 @@ def read_plumed_table(path: Path) -> PlumedTable:
         rows = np.array(whole, dtype=np.float64).reshape(-1, len(names))
     except ValueError:
         raise InputError(f"'{path}' holds a line that is not {len(names)} numbers") from None
+    if names[:1] != ("time",) or len(names) < 2:
+        raise InputError(f"'{path}' has the columns {' '.join(names) or '(none)'}; time and a variable are needed")
+    if not np.isfinite(rows).all():
+        raise InputError(f"'{path}' holds numbers that are not finite")
     return PlumedTable(path, names, rows[_rows_that_count(rows[:, 0])], settings)
 
 

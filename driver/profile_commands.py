@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +17,18 @@ def parse_range(context: click.Context, parameter: click.Parameter, value: str |
         return None
     try:
         lowest, highest = (float(item) for item in value.split(","))
+        if not (math.isfinite(lowest) and math.isfinite(highest)):
+            raise ValueError
     except ValueError:
-        raise click.BadParameter(f"'{value}' is no range; allowed is MIN,MAX, two numbers") from None
+        raise click.BadParameter(f"'{value}' is no range; allowed is MIN,MAX, two finite numbers") from None
     return lowest, highest
+
+
+def parse_finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse numbers that are not finite."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"'{value}' is not finite")
+    return value
 
 
 @click.command()
@@ -30,7 +40,8 @@ def parse_range(context: click.Context, parameter: click.Parameter, value: str |
 @click.option(
     "--skip",
     type=click.FloatRange(min=0),
-    help="Time to leave out of each run, in ps (of tables in their unit)  [default: a tenth if the bias is deposited].",
+    callback=parse_finite,
+    help="Time to leave out of each run, in ps; of tables in their own unit  [default: a tenth].",
 )
 @click.option(
     "--range",
@@ -44,7 +55,12 @@ def parse_range(context: click.Context, parameter: click.Parameter, value: str |
     "--blocks", type=click.IntRange(min=8), default=16, show_default=True, help="Parts of a run that errors come from."
 )
 @click.option("--centroid", is_flag=True, help="Draw the profile of the centroid beside that of the beads.")
-@click.option("--temperature", type=click.FloatRange(min=0, min_open=True), help="In K, for tables of PLUMED.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=parse_finite,
+    help="In K, for tables of PLUMED.",
+)
 @click.option("--energy-unit", default="kj/mol", show_default=True, help="Of the biases in tables of PLUMED.")
 @click.option("--output", type=click.Path(path_type=Path), help="Name of the .csv and .png, without the ending.")
 def profile(

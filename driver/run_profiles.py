@@ -9,12 +9,15 @@ import numpy as np
 from ase import units
 
 from ..sampling import BiasedSeries, FreeEnergyProfile, Hills, Window, profile_of_hills, series_profile, window_profile
-from .biased_runs import Bias, BiasedRun, BiasSeries
+from .bias_series import BiasSeries, counted_biases, reduced_energy
+from .biased_runs import BiasedRun
 from .ipi_input import InputError
 from .plumed_tables import PlumedTable
+from .umbrella_windows import check_common_biases, check_restraint, reduced_restraints
 
-SETTLING = 0.1  # part of a run whose bias is deposited that is left out unless the user says how much
-AGREEMENT = 1e-4  # of a restraint with what PLUMED wrote, in k_B T
+SETTLING = 0.1  # part of a run, on its way into the bias, that is left out unless the user says how much
+ROUNDING = 1e-6  # of a range that is written with few digits
+GROWING = "metad.bias holds c(t), which grows: late samples weigh more; CALC_RCT and metad.rbias take it out"
 WIDEST = 0.001  # part of the samples that may lie beyond either end of a range that is not given
 
 
@@ -29,7 +32,7 @@ class ProfileOptions:
     biases : tuple of str
         Labels of the biases that count; all if there is none.  Others must act on what the variable does not depend on.
     skip : float or None
-        Time at the beginning of each run that is left out, in ps; None for a tenth where the bias is deposited.
+        Time at the beginning of each run that is left out, in ps; None for a tenth.
     limits : tuple of float or None
         Range of the variable; None for all that was sampled, or the period.
     bins, blocks : int
@@ -62,6 +65,8 @@ class Samples:
     restraints : tuple of ndarray of float64, shape (samples,)
         β V of the restraint of each window; none if it is not one of several windows.
     period : tuple of float or None
+    are_independent : bool
+        Whether no other run deposits into the same bias.
     note : str
         What must be said of them.
     """
@@ -72,6 +77,7 @@ class Samples:
     log_weights: np.ndarray
     restraints: tuple[np.ndarray, ...] = ()
     period: tuple[float, float] | None = None
+    are_independent: bool = True
     note: str = ""
 
 
@@ -89,140 +95,103 @@ def samples_of_runs(runs: Sequence[tuple[BiasedRun, BiasSeries]], options: Profi
     Raises
     ------
     InputError
-        If a variable or bias is not written, or runs of one curve do not go together.
+        If a variable or bias is not written, or runs do not go together.
     """
+    _check_same_variable([run for run, _ in runs], options)
+    temperatures = {run.temperature for run, _ in runs}
     found: list[Samples] = []
     for key in dict.fromkeys((run.beads, run.temperature) for run, _ in runs):
         group = [pair for pair in runs if (pair[0].beads, pair[0].temperature) == key]
-        deposited = [run.is_deposited for run, _ in group]
-        if any(deposited) and not all(deposited):
-            raise InputError(
-                f"'{group[0][0].source}' and others of {key[0]} beads have both deposited biases and restraints alone; "
-                "make a profile of each"
-            )
-        windows = [run for run, _ in group] if len(group) > 1 and not any(deposited) else []
+        windows = _windows_of([run for run, _ in group], options)
+        suffix = f", {key[1]:g} K" if len(temperatures) > 1 else ""
         for run, series in group:
-            found += _samples_of_run(run, series, windows, options)
+            found += _samples_of_run(run, series, windows, options, suffix)
     return found
 
 
-def _samples_of_run(
-    run: BiasedRun, series: BiasSeries, windows: Sequence[BiasedRun], options: ProfileOptions
-) -> list[Samples]:
-    variable = run.variable(options.variable)
-    kept = slice(_left_out(run, len(series.steps), options.skip), None)
-    if len(series.steps[kept]) == 0:
-        raise InputError(f"'{run.output.name}' of '{run.source}' holds no sample yet")
-    counted = _counted(run, options.biases)
-    own = [bias for bias in counted if not windows or bias not in run.restraints]
-    weights = sum((_reduced(bias, run, series) for bias in own), np.zeros(len(series.steps)))
-    restraints = tuple(_reduced_restraints(window, run, series, options.biases)[kept] for window in windows)
-    if windows:
-        _check_restraint(run, series, options.biases)
+def _check_same_variable(runs: Sequence[BiasedRun], options: ProfileOptions) -> None:
+    """Refuse runs whose variables cannot stand on one axis, and those of which only some have that of the beads."""
+    described = []
+    for run in runs:
+        variable = run.variable(options.variable)
+        definition = run.definition_of(variable)
+        described.append((variable, "" if definition is None else definition.name, run.length_unit))
+    for run, one in zip(runs, described, strict=True):
+        if one != described[0]:
+            raise InputError(
+                f"'{runs[0].source}' is of {' '.join(described[0])} and '{run.source}' of {' '.join(one)}; make a "
+                "profile of each"
+            )
+    for beads in {run.beads for run in runs}:
+        with_beads = {run.bead_variable(described[0][0]) is not None for run in runs if run.beads == beads}
+        if len(with_beads) > 1:
+            raise InputError(f"some runs of {beads} beads write {described[0][0]} of all beads and others do not")
 
-    def samples(label: str, name: str, columns: slice, note: str = "") -> Samples:
+
+def _windows_of(runs: Sequence[BiasedRun], options: ProfileOptions) -> Sequence[BiasedRun]:
+    """The umbrella windows of one curve; none if it is of runs with deposited biases, or of one alone."""
+    deposited = {run.is_deposited for run in runs}
+    if len(deposited) > 1:
+        raise InputError(
+            f"of the runs with {runs[0].beads} beads some have deposited biases and others restraints alone; make a "
+            "profile of each"
+        )
+    if len(runs) == 1 or deposited == {True}:
+        return []
+    check_common_biases(runs, options.biases)
+    return runs
+
+
+def _samples_of_run(
+    run: BiasedRun, series: BiasSeries, windows: Sequence[BiasedRun], options: ProfileOptions, suffix: str
+) -> list[Samples]:
+    kept = _kept(run, series, options.skip)
+    biases = counted_biases(run, options.biases)
+    own = [bias for bias in biases if not windows or bias not in run.restraints]
+    weights = sum((reduced_energy(bias, run, series) for bias in own), np.zeros(len(series.steps)))
+    restraints = tuple(reduced_restraints(window, run, series, options.biases)[kept] for window in windows)
+    if windows:
+        check_restraint(run, series, options.biases)
+    notes = [GROWING for bias in own if bias.action.name == "METAD" and bias.extra.endswith(".bias")]
+
+    def samples(label: str, name: str, columns: slice, *more: str) -> Samples:
         return Samples(
-            label=label,
+            label=label + suffix,
             temperature=run.temperature,
             values=series.column(name)[kept, columns],
             log_weights=weights[kept],
             restraints=restraints,
             period=run.period_of(name),
-            note=note,
+            are_independent=not run.shares_hills,
+            note="; ".join([*notes, *more]),
         )
 
-    name = run.bead_variable(variable)
+    variable = run.variable(options.variable)
+    of_beads = run.bead_variable(variable)
     centroid = f"centroid ({run.beads} beads)"
     if run.beads == 1:
         return [samples("classical", variable, slice(0, 1))]
-    if name is None:
+    if of_beads is None:
         note = f"no bead_{variable} of all beads is written: this is the profile of the centroid, not of the particles"
         return [samples(centroid, variable, slice(0, 1), note)]
-    of_beads = [samples(f"quantum ({run.beads} beads)", name, slice(None))]
-    return [*of_beads, samples(centroid, variable, slice(0, 1))] if options.centroid else of_beads
+    found = [samples(f"quantum ({run.beads} beads)", of_beads, slice(None))]
+    if options.centroid and of_beads != variable:
+        found.append(samples(centroid, variable, slice(0, 1)))
+    return found
 
 
-def _left_out(run: BiasedRun, samples: int, skip: float | None) -> int:
+def _kept(run: BiasedRun, series: BiasSeries, skip: float | None) -> slice:
+    """Samples that are not left out."""
+    samples = len(series.steps)
     if skip is None:
-        return round(SETTLING * samples) if run.is_deposited else 0
-    return round(skip * 1000 / (run.timestep * run.output.stride))
-
-
-def _counted(run: BiasedRun, labels: Sequence[str]) -> list[Bias]:
-    """Biases of a run that count; those of the labels that are wanted."""
-    known = {bias.action.label for bias in run.biases}
-    unknown = [label for label in labels if label not in known]
-    if unknown:
-        raise InputError(f"'{run.source}' has no bias '{unknown[0]}'; it has {', '.join(sorted(known))}")
-    return [bias for bias in run.biases if not labels or bias.action.label in labels]
-
-
-def _reduced(bias: Bias, run: BiasedRun, series: BiasSeries) -> np.ndarray:
-    """β V of a bias at every sample; it is that of the centroid in the file of every bead."""
-    return series.column(bias.extra)[:, 0] * (bias.energy_unit / run.thermal_energy)
-
-
-def _reduced_restraints(window: BiasedRun, run: BiasedRun, series: BiasSeries, labels: Sequence[str]) -> np.ndarray:
-    """β V that the restraints of a window would give to the samples of a run."""
-    total = np.zeros(len(series.steps))
-    for bias in _counted(window, labels):
-        if bias in window.restraints:
-            total += restraint_energy(bias, window, run, series) * (bias.energy_unit / run.thermal_energy)
-    return total
-
-
-def restraint_energy(bias: Bias, window: BiasedRun, run: BiasedRun, series: BiasSeries) -> np.ndarray:
-    """Energy of a ``RESTRAINT`` at every sample of a run, in PLUMED's unit: Σ κ/2 (s − s₀)² + slope (s − s₀).
-
-    As PLUMED has it (Tribello et al., Comput. Phys. Commun. 185, 604 (2014)), with the shortest difference of a
-    periodic variable.
-
-    Parameters
-    ----------
-    bias : Bias
-        The restraint, of `window`.
-    window, run : BiasedRun
-    series : BiasSeries
-        Of `run`.
-
-    Raises
-    ------
-    InputError
-        If a variable is not written by the run, or numbers of the restraint are missing.
-    """
-    action = bias.action
-    names = action.arguments
-    centres = action.numbers("AT")
-    stiffness = action.numbers("KAPPA", " ".join(["0.0"] * len(names)))
-    slopes = action.numbers("SLOPE", " ".join(["0.0"] * len(names)))
-    if not len(names) == len(centres) == len(stiffness) == len(slopes):
-        raise InputError(
-            f"RESTRAINT '{action.label}' of '{window.source}' has {len(names)} arguments and {len(centres)} centres; "
-            "as many are needed"
-        )
-    total = np.zeros(len(series.steps))
-    for name, centre, kappa, slope in zip(names, centres, stiffness, slopes, strict=True):
-        difference = series.column(run.variable(name))[:, 0] - centre
-        period = window.period_of(name)
-        if period is not None:
-            length = period[1] - period[0]
-            difference -= length * np.round(difference / length)
-        total += 0.5 * kappa * np.square(difference) + slope * difference
-    return total
-
-
-def _check_restraint(run: BiasedRun, series: BiasSeries, labels: Sequence[str]) -> None:
-    """Refuse windows whose own restraints are not what PLUMED wrote, as after an edit of its input."""
-    written = sum(
-        (_reduced(bias, run, series) for bias in _counted(run, labels) if bias in run.restraints),
-        np.zeros(len(series.steps)),
-    )
-    off = np.abs(_reduced_restraints(run, run, series, labels) - written)
-    if (off > AGREEMENT * (1 + np.abs(written))).any():
-        raise InputError(
-            f"the restraint of '{run.source}' is up to {off.max():.3g} k_B T from what PLUMED wrote into "
-            f"'{run.output.name}'; was the PLUMED input changed since?"
-        )
+        first = round(SETTLING * samples)
+    else:
+        first = int(np.ceil(skip * 1000 / (run.timestep * run.output.stride)))
+    if not samples:
+        raise InputError(f"'{run.output.name}' of '{run.source}' holds no sample yet")
+    if first >= samples:
+        raise InputError(f"'{run.output.name}' of '{run.source}' has {samples} samples; --skip {skip:g} leaves out all")
+    return slice(first, None)
 
 
 def samples_of_table(table: PlumedTable, temperature: float, energy_unit: float, options: ProfileOptions) -> Samples:
@@ -243,27 +212,29 @@ def samples_of_table(table: PlumedTable, temperature: float, energy_unit: float,
     InputError
         If the variable, or a bias, is not in it.
     """
-    biases = [name for name in table.names if name.endswith(".bias")]
-    if options.biases:
-        biases = [f"{label}.bias" for label in options.biases]
+    labels = options.biases or tuple(
+        dict.fromkeys(name.rpartition(".")[0] for name in table.names if name.endswith((".bias", ".rbias")))
+    )
     # metadynamics without c(t), where it is written
-    biases = [without if (without := name.removesuffix(".bias") + ".rbias") in table.names else name for name in biases]
+    biases = [without if (without := f"{label}.rbias") in table.names else f"{label}.bias" for label in labels]
     variable = options.variable or table.names[1]
     values = table.column(variable)
     weights = sum((table.column(name) for name in biases), np.zeros(len(values))) * energy_unit
     times = table.column("time")
-    kept = times >= times[0] + options.skip if options.skip is not None else _settled(len(times), bool(biases))
+    if options.skip is None:
+        kept = np.arange(len(times)) >= round(SETTLING * len(times))
+    else:
+        kept = times >= times[0] + options.skip
+    if not kept.any():
+        raise InputError(f"'{table.path}' holds {len(kept)} samples; --skip {options.skip:g} leaves out all")
     return Samples(
-        label=table.path.name,
+        label=str(table.path),
         temperature=temperature,
         values=values[kept, None],
         log_weights=weights[kept] / (units.kB * temperature),
         period=table.period_of(variable),
+        note="" if biases else "no column of a bias, and so no weights",
     )
-
-
-def _settled(samples: int, is_biased: bool) -> np.ndarray:
-    return np.arange(samples) >= (round(SETTLING * samples) if is_biased else 0)
 
 
 def profiles_of(
@@ -284,28 +255,57 @@ def profiles_of(
         If there are too few samples, or windows do not overlap.
     """
     hills = hills or {}
-    edges = _edges(samples, options, hills)
+    period = _common_period(samples, hills)
+    edges = _edges(samples, options, hills, period)
     profiles = {}
     for label in dict.fromkeys(one.label for one in samples):
         own = [one for one in samples if one.label == label]
+        values = [_wrapped(one.values, edges[0], period) for one in own]
         if own[0].restraints:
-            windows = [Window(one.values, np.stack(one.restraints), one.log_weights) for one in own]
+            windows = [
+                Window(inside, np.stack(one.restraints), one.log_weights)
+                for one, inside in zip(own, values, strict=True)
+            ]
             profile = window_profile(windows, edges, own[0].temperature, options.blocks)
         else:
-            series = [BiasedSeries(one.values, one.log_weights) for one in own]
-            profile = series_profile(series, edges, own[0].temperature, options.blocks)
+            series = [BiasedSeries(inside, one.log_weights) for one, inside in zip(own, values, strict=True)]
+            independent = all(one.are_independent for one in own)
+            profile = series_profile(series, edges, own[0].temperature, options.blocks, independent)
         if own[0].note:
             profile = replace(profile, notes={**profile.notes, "note": own[0].note})
         profiles[label] = profile
-    return profiles | {label: profile_of_hills(one, edges, options.blocks) for label, one in hills.items()}
+    for label, one in hills.items():
+        inside = replace(one, centres=_wrapped(one.centres, edges[0], period))
+        profiles[label] = profile_of_hills(inside, edges, options.blocks)
+    return profiles
 
 
-def _edges(samples: Sequence[Samples], options: ProfileOptions, hills: Mapping[str, Hills]) -> np.ndarray:
+def _common_period(samples: Sequence[Samples], hills: Mapping[str, Hills]) -> float | None:
+    """Length of the period of the variable; None if it is not periodic."""
+    for one in samples:
+        if one.period is not None:
+            return one.period[1] - one.period[0]
+    lengths = [float(one.periods[0]) for one in hills.values() if one.periods is not None]
+    return next((length for length in lengths if np.isfinite(length)), None)
+
+
+def _edges(
+    samples: Sequence[Samples], options: ProfileOptions, hills: Mapping[str, Hills], period: float | None
+) -> np.ndarray:
     limits = options.limits or next((one.period for one in samples if one.period), None)
+    if limits is None and period is not None:
+        limits = -period / 2, period / 2
     if limits is None:
         sampled = [*(one.values for one in samples), *(one.centres for one in hills.values())]
         ends = [np.quantile(values, [WIDEST, 1 - WIDEST]) for values in sampled]
         limits = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
     if not limits[0] < limits[1]:
         raise InputError(f"the range of the variable is {limits[0]:g} to {limits[1]:g}; the first must be lower")
+    if period is not None and limits[1] - limits[0] > period * (1 + ROUNDING):
+        raise InputError(f"the range {limits[0]:g} to {limits[1]:g} is longer than the variable's period, {period:g}")
     return np.linspace(limits[0], limits[1], options.bins + 1)
+
+
+def _wrapped(values: np.ndarray, lowest: float, period: float | None) -> np.ndarray:
+    """Values of a periodic variable in the period that begins with the range."""
+    return values if period is None else lowest + (values - lowest) % period

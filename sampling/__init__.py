@@ -7,7 +7,7 @@ energies of biases in units of k_B T, profiles come out in eV, with standard err
 from .biased_series import BiasedSeries
 from .errors import SamplingError
 from .hills import Hills, bias_of_hills, profile_of_hills, reweighting_of_hills
-from .multistate import Multistate, Window, unbiased
+from .multistate import Multistate, Window
 from .profile import FreeEnergyProfile, free_energy_difference, series_profile, window_profile, write_profiles
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "profile_of_hills",
     "reweighting_of_hills",
     "series_profile",
-    "unbiased",
     "window_profile",
     "write_profiles",
 ]

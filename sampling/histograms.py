@@ -103,7 +103,9 @@ class Histograms:
         return Estimate(values, factor * errors, factor)
 
 
-def histograms_of(samples: Sequence[BiasedSeries] | Sequence[Window], edges: np.ndarray, blocks: int) -> Histograms:
+def histograms_of(
+    samples: Sequence[BiasedSeries] | Sequence[Window], edges: np.ndarray, blocks: int, independent: bool = True
+) -> Histograms:
     """Histograms of runs or of umbrella windows; see ``histograms_of_series`` and ``histograms_of_windows``.
 
     Raises
@@ -127,18 +129,23 @@ def histograms_of(samples: Sequence[BiasedSeries] | Sequence[Window], edges: np.
         raise SamplingError("umbrella windows and runs of their own bias were given together; they share no weights")
     # runs that are left out as a whole are not cut
     least = min(run.samples for run in samples)
-    if least < blocks and len(series) < FEWEST_UNITS:
+    by_run = independent and len(series) >= FEWEST_UNITS
+    if least < blocks and not by_run:
         raise SamplingError(f"a run of {least} samples cannot be cut into {blocks} blocks; it needs a sample for each")
-    return histograms_of_windows(windows, edges, blocks) if windows else histograms_of_series(series, edges, blocks)
+    if windows:
+        return histograms_of_windows(windows, edges, blocks)
+    return histograms_of_series(series, edges, blocks, by_run)
 
 
-def histograms_of_series(series: Sequence[BiasedSeries], edges: np.ndarray, blocks: int) -> Histograms:
+def histograms_of_series(
+    series: Sequence[BiasedSeries], edges: np.ndarray, blocks: int, leave_out_runs: bool
+) -> Histograms:
     """Histograms of runs that each have a bias of their own.
 
     The weights of a run are known up to a factor, which says nothing about other runs. They are therefore normalised
     to the number of samples of the run, so that no run dominates by its factor, and runs are averaged.
 
-    With at least 8 runs, which have to be independent, one run after another is left out. With fewer, every run is cut
+    With at least 8 runs, which have to be independent, one run after another is left out. Otherwise every run is cut
     into contiguous blocks, and the same block of every run is left out: what walkers have in common, as they share
     their bias, is left out with it.
     """
@@ -164,7 +171,7 @@ def histograms_of_series(series: Sequence[BiasedSeries], edges: np.ndarray, bloc
     by_run, sums, samples = (array[:, 0] for array in parts(1))
     by_run = by_run * (samples / sums)[:, None]
     whole = by_run.sum(0)
-    if len(series) >= FEWEST_UNITS:
+    if leave_out_runs:
         without, without_longer = LeftOut(whole - by_run, samples / samples.sum()), None
     else:
         without, without_longer = left_out(blocks), left_out(blocks // 2)

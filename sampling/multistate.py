@@ -170,22 +170,6 @@ class Multistate:
         )
 
 
-def unbiased(windows: Sequence[Window]) -> Multistate:
-    """Join umbrella windows; ``log_weights()`` of what is returned are those of the unbiased ensemble.
-
-    Parameters
-    ----------
-    windows : sequence of Window
-        All of them, in the order of the rows of their biases.
-
-    Raises
-    ------
-    SamplingError
-        If pymbar is missing, numbers do not belong together, or windows do not overlap at all.
-    """
-    return Multistate(windows)
-
-
 def _check(windows: Sequence[Window]) -> None:
     """Refuse windows that do not belong together."""
     if not windows:

@@ -16,6 +16,8 @@ from .errors import SamplingError
 from .histograms import Histograms, histograms_of
 from .multistate import Window
 
+WORTH_SAYING = 1.1  # growth of errors with the length of blocks; below it is chance
+
 
 @dataclass(frozen=True)
 class FreeEnergyProfile:
@@ -65,7 +67,11 @@ class FreeEnergyProfile:
 
 
 def series_profile(
-    series: Sequence[BiasedSeries], edges: np.ndarray, temperature: float, blocks: int = 16
+    series: Sequence[BiasedSeries],
+    edges: np.ndarray,
+    temperature: float,
+    blocks: int = 16,
+    independent: bool = True,
 ) -> FreeEnergyProfile:
     """The profile of one run or of several that each have a bias of their own: metadynamics, OPES, walls, or none.
 
@@ -82,13 +88,15 @@ def series_profile(
     blocks : int
         Contiguous parts of every run that errors come from, where there are fewer than 8 runs; with more, which have to
         be independent of each other, errors are those between runs.
+    independent : bool
+        Whether the runs are; walkers that deposit into one bias are not, and are cut into blocks however many.
 
     Raises
     ------
     SamplingError
         If samples do not belong together, are fewer than blocks, or none is inside the edges.
     """
-    return _profile(series, edges, temperature, blocks)
+    return _profile(series, edges, temperature, blocks, independent)
 
 
 def window_profile(
@@ -207,12 +215,16 @@ def common_edges(profiles: Mapping[str, FreeEnergyProfile]) -> np.ndarray:
 
 
 def _profile(
-    samples: Sequence[BiasedSeries] | Sequence[Window], edges: np.ndarray, temperature: float, blocks: int
+    samples: Sequence[BiasedSeries] | Sequence[Window],
+    edges: np.ndarray,
+    temperature: float,
+    blocks: int,
+    independent: bool = True,
 ) -> FreeEnergyProfile:
     """The profile of runs or of umbrella windows."""
     _check_temperature(temperature)
     edges = np.asarray(edges, dtype=np.float64)
-    histograms = histograms_of(samples, edges, blocks)
+    histograms = histograms_of(samples, edges, blocks, independent)
     if not histograms.whole.sum() > 0:
         values = np.concatenate([run.values.ravel() for run in samples])
         inside = f"inside {edges[0]:g} to {edges[-1]:g}"
@@ -249,7 +261,7 @@ def _notes(
     worth = effective_samples(histograms.log_weights)
     beads = samples[0].beads
     outside = sum(np.count_nonzero((run.values < edges[0]) | (run.values > edges[-1])) for run in samples)
-    memory = "" if growth == 1 else f", times {growth:.2f} as blocks are too short for the memory of the run"
+    memory = "" if growth < WORTH_SAYING else f", times {growth:.2f} as blocks are too short for the memory of the run"
     return {
         "temperature": f"{temperature:g} K",
         "data": f"{runs}, {len(histograms.log_weights)} samples, worth {worth:.4g} of equal weight",

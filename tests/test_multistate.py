@@ -4,7 +4,7 @@ import builtins
 
 import numpy as np
 import pytest
-from beadwise.sampling import SamplingError, Window, unbiased, window_profile
+from beadwise.sampling import Multistate, SamplingError, Window, window_profile
 from double_well import (
     EDGES,
     TEMPERATURE,
@@ -60,7 +60,7 @@ def test_windows_give_the_curve_of_the_double_well():
 
 def test_equals_pymbar_for_all_samples():
     windows = windows_of([2500, 3000, 1000, 4500, 700, 2100, 3000, 2999, 3001, 500], seed=2)
-    joined, twin = unbiased(windows), pymbar_of(windows)
+    joined, twin = Multistate(windows), pymbar_of(windows)
     np.testing.assert_allclose(joined.free_energies, twin.f_k, atol=1e-8)
     eigenvalues = np.sort(twin.compute_overlap()["eigenvalues"])
     assert joined.overlap == pytest.approx(1 - eigenvalues[-2])
@@ -102,14 +102,14 @@ def test_free_energies_of_harmonic_windows():
     windows = windows_of([20_000] * 6, 3, lambda x: curvature / 2 * x**2, centres)
     exact = curvature * STIFFNESS * centres**2 / 2 / (curvature + STIFFNESS)
     errors = pymbar_of(windows).compute_free_energy_differences()["dDelta_f"][0]
-    free_energies = unbiased(windows).free_energies
+    free_energies = Multistate(windows).free_energies
     assert np.all(np.abs(free_energies - (exact - exact[0]))[1:] < 4 * errors[1:])
     assert errors.max() < 0.05
 
 
 def test_leaving_samples_out_solves_the_equations_anew():
     windows = windows_of([400 + 30 * number for number in range(10)], seed=4)
-    joined = unbiased(windows)
+    joined = Multistate(windows)
     kept = np.random.default_rng(5).random(len(all_of(windows))) < 0.6
     ends = np.cumsum([window.samples for window in windows])
     parts = np.split(kept, ends[:-1])
@@ -118,7 +118,7 @@ def test_leaving_samples_out_solves_the_equations_anew():
         for window, part in zip(windows, parts, strict=True)
     ]
     fewer = joined.log_weights(kept)
-    np.testing.assert_allclose(fewer[kept], unbiased(rest).log_weights(), atol=1e-7)
+    np.testing.assert_allclose(fewer[kept], Multistate(rest).log_weights(), atol=1e-7)
     assert np.all(fewer[~kept] == -np.inf)
     assert np.exp(joined.log_weights()).sum() == pytest.approx(1)
 
@@ -137,14 +137,14 @@ def test_one_window_is_a_biased_run():
     values = draws(lambda x: reduced_double_well(x) + STIFFNESS / 2 * x**2, 3000, np.random.default_rng(7))[:, None]
     window = Window(values, STIFFNESS / 2 * values.T**2, np.zeros(3000))
     expected = STIFFNESS / 2 * values[:, 0] ** 2
-    received = unbiased([window]).log_weights()
+    received = Multistate([window]).log_weights()
     np.testing.assert_allclose(received - received[0], expected - expected[0], atol=1e-9)
 
 
 def test_biases_that_are_large_everywhere():
     windows = windows_of([500] * 10, seed=8)
     far = [Window(w.values, w.reduced_biases + 5000.0 + 1000 * np.sin(w.values[:, 0]), w.log_weights) for w in windows]
-    np.testing.assert_allclose(unbiased(far).free_energies, unbiased(windows).free_energies, atol=1e-8)
+    np.testing.assert_allclose(Multistate(far).free_energies, Multistate(windows).free_energies, atol=1e-8)
 
 
 def window(samples=100, windows=2):
@@ -158,7 +158,7 @@ def test_windows_without_overlap():
     values = [centre + random.normal(size=200) for centre in centres]
     apart = [Window(x[:, None], np.square(x - centres[:, None]) / 2, np.zeros(200)) for x in values]
     with pytest.raises(SamplingError, match="without common samples"):
-        unbiased(apart)
+        Multistate(apart)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_windows_without_overlap():
         (lambda: Window(np.zeros((3, 1)), np.zeros((2, 4)), np.zeros(3)), r"shape \(2, 4\)"),
         (lambda: Window(np.zeros((3, 1)), np.full((2, 3), np.nan), np.zeros(3)), "finite"),
         (lambda: Window(np.zeros((3, 1)), np.zeros((2, 3)), np.zeros(4)), "3 samples have log weights"),
-        (lambda: unbiased([]), "no umbrella window"),
-        (lambda: unbiased([window()]), "window 0 has biases of 2 windows, but there are 1"),
+        (lambda: Multistate([]), "no umbrella window"),
+        (lambda: Multistate([window()]), "window 0 has biases of 2 windows, but there are 1"),
         (lambda: window_profile([window(), window(10)], EDGES, TEMPERATURE), "10 samples cannot be cut into 16"),
     ],
 )
@@ -187,9 +187,9 @@ def test_without_pymbar(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(SamplingError, match=r"pip install 'beadwise\[sampling\]'"):
-        unbiased([window(), window()])
+        Multistate([window(), window()])
 
 
 def test_nothing_is_said_about_the_library(capfd):
-    unbiased([window(), window()])
+    Multistate([window(), window()])
     assert capfd.readouterr() == ("", "")

@@ -147,11 +147,11 @@ def test_columns_of_a_colvar_are_weights(tmp_path):
     arguments = (tmp_path / "COLVAR", "--range=-0.6,0.6", "--bins", "24")
     assert "temperature of" in run_command(*arguments).output
     assert run_command(*arguments, "--temperature", "300").exit_code == 0
-    check_gaussian(*table_of(tmp_path / "COLVAR.profile.csv"), "COLVAR", 1.0)
+    check_gaussian(*table_of(tmp_path / "COLVAR.profile.csv"), str(tmp_path / "COLVAR"), 1.0)
     # the unit of energy counts: as of kcal/mol the bias would be 4.184 times too large
     assert run_command(*arguments, "--temperature", "300", "--energy-unit", "kcal/mol").exit_code == 0
     with pytest.raises(AssertionError):
-        check_gaussian(*table_of(tmp_path / "COLVAR.profile.csv"), "COLVAR", 1.0)
+        check_gaussian(*table_of(tmp_path / "COLVAR.profile.csv"), str(tmp_path / "COLVAR"), 1.0)
 
 
 def test_without_the_beads_it_is_the_centroid_and_says_so(tmp_path):
@@ -165,8 +165,88 @@ def test_without_the_beads_it_is_the_centroid_and_says_so(tmp_path):
 def test_time_is_left_out(tmp_path):
     columns = restrained(np.random.default_rng(9), 0.0, samples=1000)
     folder = write_run(tmp_path / "run", [RESTRAINT.format(0)], [columns])
-    assert "1000 samples" in run_command(folder).output
+    assert "900 samples" in run_command(folder).output
     assert "600 samples" in run_command(folder, "--skip", "2").output  # a sample every 5 fs
+
+
+def test_a_range_across_the_seam_of_a_torsion(tmp_path):
+    random = np.random.default_rng(10)
+    angles = (np.pi + random.normal(0, 0.3, (4000, 1)) + np.pi) % (2 * np.pi) - np.pi
+    columns = {"s": angles, "restraint.bias": np.zeros((4000, 1))}
+    plumed = "s: TORSION ATOMS=1,2,3,4\nRESTRAINT LABEL=restraint ARG=s AT=0 KAPPA=0"
+    folder = write_run(tmp_path / "run", [plumed], [columns])
+    assert "outside the range: 0 of" in run_command(folder, "--range", f"0,{2 * np.pi:.7f}").output
+    table = table_of(folder / "profile.csv")[1]
+    assert abs(table[np.nanargmin(table[:, 1]), 0] - np.pi) < 0.3
+    assert "0 to 7 is longer than the variable's period, 6.28319" in run_command(folder, "--range", "0,7").output
+
+
+def test_each_temperature_has_its_own_curve(tmp_path):
+    columns = restrained(np.random.default_rng(11), 0.0)
+    folders = [write_run(tmp_path / name, [RESTRAINT.format(0)], [columns]) for name in ("cold", "hot")]
+    path = folders[1] / "input.xml"
+    path.write_text(path.read_text().replace("> 300 <", "> 600 <"))
+    output = run_command(*folders).output
+    assert "classical, 300 K: lowest" in output and "classical, 600 K: lowest" in output
+
+
+def test_a_variable_of_the_beads_is_taken_as_such(tmp_path):
+    columns = restrained(np.random.default_rng(12), 0.0, beads=4)
+    folder = write_run(tmp_path / "run", [RESTRAINT.format(0)], [columns], 4)
+    own = run_command(folder, "--output", tmp_path / "own").output
+    named = run_command(folder, "--variable", "bead_s", "--output", tmp_path / "named").output
+    assert own.splitlines()[:-1] == named.splitlines()[:-1]
+
+
+def test_what_does_not_go_together(tmp_path):
+    columns = [restrained(np.random.default_rng(13), centre) for centre in CENTRES[:2]]
+    first = write_run(tmp_path / "first", [RESTRAINT.format(CENTRES[0])], [columns[0]])
+    angstrom = write_run(tmp_path / "A", ["UNITS LENGTH=A\n" + RESTRAINT.format(CENTRES[1])], [columns[1]])
+    assert "is of s nm and" in run_command(first, angstrom).output
+    walls = [{**own, "wall.bias": np.zeros_like(own["s"])} for own in columns]
+    text = RESTRAINT + "\nUPPER_WALLS LABEL=wall ARG=s AT={} KAPPA=10"
+    plumed = [text.format(centre, 3 + centre) for centre in CENTRES[:2]]
+    folder = write_run(tmp_path / "walls", plumed, walls, prefixes=["a", "b"])
+    assert "umbrella windows must have the same walls" in run_command(folder).output
+    other = folder / "input.xml"
+    other.write_text(other.read_text().replace("<bias>", "<bias> <force forcefield='driver'/>"))
+    assert "has a <force> of 'driver', which is no <ffplumed>" in run_command(folder).output
+
+
+def test_metadynamics_without_the_constant_is_told(tmp_path):
+    columns = {"s": np.random.default_rng(14).normal(size=(400, 1)), "metad.bias": np.zeros((400, 1))}
+    folder = write_run(tmp_path / "run", [METAD], [columns])
+    assert "note: metad.bias holds c(t), which grows" in run_command(folder).output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("#! FIELDS time s sigma_s height logweight\n 1 0 1 1 1\n", "holds kernels, of which no profile is made"),
+        ("#! FIELDS time\n 1\n", "has the columns time; time and a variable are needed"),
+        ("#! FIELDS time s\n 1 nan\n", "holds numbers that are not finite"),
+        ("#! FIELDS time s\n", "holds no sample yet"),
+        ("#! FIELDS time s\n 1 0.5\n 2 0.6\n", "holds 2 samples; --skip 9 leaves out all"),
+        ("#! FIELDS time s sigma_s height biasf\n 1 0 1 1 6\n", "holds hills along s, and not along 't'"),
+        ("some text\n", "is no run; allowed are folders, i-PI inputs, RESTARTs, COLVAR and HILLS"),
+    ],
+)
+def test_tables_that_no_profile_is_made_of(tmp_path, text, message):
+    (tmp_path / "table").write_text(text)
+    options = ["--variable", "t"] if "biasf" in text else ["--skip", "9"]
+    result = run_command(tmp_path / "table", "--temperature", "300", *options)
+    assert result.exit_code == 2 and message in result.output and result.output.count("\n") == 1
+
+
+def test_reweighted_metadynamics_in_a_colvar(tmp_path):
+    """A column rbias counts without one of bias."""
+    columns = restrained(np.random.default_rng(15), 0.0, samples=20_000)
+    rows = np.stack([np.arange(20_000), columns["s"][:, 0], columns["restraint.bias"][:, 0]], axis=1)
+    with open(tmp_path / "COLVAR", "w") as file:
+        file.write("#! FIELDS time s metad.rbias\n")
+        np.savetxt(file, rows, fmt="%.6f")
+    run_command(tmp_path / "COLVAR", "--range=-0.6,0.6", "--bins", "24", "--temperature", "300")
+    check_gaussian(*table_of(tmp_path / "COLVAR.profile.csv"), str(tmp_path / "COLVAR"), 1.0)
 
 
 METAD = "METAD LABEL=metad ARG=s SIGMA=0.1 HEIGHT=1 PACE=10"
@@ -177,7 +257,11 @@ METAD = "METAD LABEL=metad ARG=s SIGMA=0.1 HEIGHT=1 PACE=10"
     [
         (METAD, ["s"], r"does not write the bias of METAD: add metad\.rbias to <plumed_extras>, .* CALC_RCT"),
         (RESTRAINT.format(0), ["s"], r"does not write the bias of RESTRAINT: add restraint\.bias"),
-        (METAD.replace("=s", "=t"), ["s", "metad.bias"], "acts on t, of which none is written; name one of s, metad"),
+        (
+            METAD.replace("=s", "=t"),
+            ["s", "metad.bias"],
+            "acts on t, of which none is written; .* --variable: s, metad",
+        ),
         ("MOVINGRESTRAINT LABEL=m ARG=s", ["s"], "has the bias MOVINGRESTRAINT, which no profile is made of"),
     ],
 )
@@ -188,7 +272,7 @@ def test_what_is_missing_is_named(tmp_path, plumed, extras, message):
     assert result.exit_code == 2
     assert result.output.count("\n") == 1
     assert re.search(message, result.output)
-    assert not has_profile(folder / "input.xml")
+    assert not has_profile(folder / "input.xml", folder)
 
 
 def test_refusals(tmp_path):
@@ -199,14 +283,17 @@ def test_refusals(tmp_path):
         in run_command(folder, "--variable", "t").output
     )
     assert "has no bias 'metad'; it has restraint" in run_command(folder, "--bias", "metad").output
-    assert "'1;2' is no range; allowed is MIN,MAX" in run_command(folder, "--range", "1;2").output
+    for text in ("1;2", "0,inf"):
+        assert f"'{text}' is no range; allowed is MIN,MAX, two finite" in run_command(folder, "--range", text).output
+    assert "'nan' is not finite" in run_command(folder, "--skip", "nan").output
+    assert "has 2000 samples; --skip 1000 leaves out all" in run_command(folder, "--skip", "1000").output
     assert "range of the variable is 2 to 1" in run_command(folder, "--range", "2,1").output
     assert "--energy-unit cal is unknown; allowed are kj/mol" in run_command(folder, "--energy-unit", "cal").output
     assert "does not exist" in run_command(tmp_path / "absent").output
     on_beads = write_run(tmp_path / "all", [RESTRAINT.format(0)], [columns], 4, on=0)
     assert "acts on every bead; a profile needs one on the centroid" in run_command(on_beads).output
-    assert has_profile(folder / "input.xml")
-    assert not has_profile(on_beads / "input.xml")
+    assert has_profile(folder / "input.xml", folder)
+    assert not has_profile(on_beads / "input.xml", on_beads)
 
 
 def test_restraint_that_was_edited_since(tmp_path):
