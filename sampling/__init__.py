@@ -5,23 +5,52 @@ energies of biases in units of k_B T, profiles come out in eV, with standard err
 """
 
 from .biased_series import BiasedSeries
+from .committee_reweighting import (
+    CommitteeAverage,
+    committee_average,
+    reduced_deviations,
+    two_committee_average,
+)
 from .errors import SamplingError
 from .hills import Hills, bias_of_hills, profile_of_hills, reweighting_of_hills
+from .mass_integration import (
+    MassIntegration,
+    centroid_virial_kinetic_energy,
+    gauss_legendre_ratios,
+    integrate_over_mass,
+)
 from .multistate import Multistate, Window
 from .profile import FreeEnergyProfile, free_energy_difference, series_profile, window_profile, write_profiles
+from .profile_uncertainty import UncertainProfile, uncertain_profile
+from .promotion import AcceptanceRatio, Promotion, acceptance_ratio, integrated_autocorrelation_time, promote
 
 __all__ = [
+    "AcceptanceRatio",
     "BiasedSeries",
+    "CommitteeAverage",
     "FreeEnergyProfile",
     "Hills",
+    "MassIntegration",
     "Multistate",
+    "Promotion",
     "SamplingError",
+    "UncertainProfile",
     "Window",
+    "acceptance_ratio",
     "bias_of_hills",
+    "centroid_virial_kinetic_energy",
+    "committee_average",
     "free_energy_difference",
+    "gauss_legendre_ratios",
+    "integrate_over_mass",
+    "integrated_autocorrelation_time",
     "profile_of_hills",
+    "promote",
+    "reduced_deviations",
     "reweighting_of_hills",
     "series_profile",
+    "two_committee_average",
+    "uncertain_profile",
     "window_profile",
     "write_profiles",
 ]
