@@ -34,7 +34,7 @@ def species_of_run(path: Path, folder: Path | None = None) -> np.ndarray:
     StructureError
         If a structure file cannot be read.
     """
-    if not _is_xml(path):
+    if not is_xml(path):
         return read_species(path)
     return _atomic_numbers(labels_of_run(path, folder), path)
 
@@ -67,8 +67,14 @@ def labels_of_run(path: Path, folder: Path | None = None) -> list[str]:
     return found[0]
 
 
-def _is_xml(path: Path) -> bool:
-    """Whether the file looks like XML: a RESTART has no suffix to tell."""
+def is_xml(path: Path) -> bool:
+    """Whether a file looks like XML: a RESTART has no suffix to tell.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
     try:
         with open(path, "rb") as file:
             return file.read(256).lstrip().startswith(b"<")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from ..sampling.profile import write_profiles
 from ..spectra import SeriesError
 from .bias_series import BiasSeries
 from .biased_runs import BiasedRun, read_biased_runs
-from .ipi_input import InputError
+from .input_species import is_xml
+from .ipi_input import InputError, parse
 from .plumed_input import ENERGY_UNITS
 from .plumed_tables import PlumedTable, is_plumed_table, read_plumed_table
 from .run_profiles import ProfileOptions, Samples, profiles_of, samples_of_runs, samples_of_table
@@ -76,22 +76,25 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
     samples: list[Samples] = []
     hills: dict[str, Hills] = {}
     runs: list[tuple[BiasedRun, BiasSeries]] = []
-    variables: list[str] = []
+    variables: dict[str, Path] = {}
     for path in shown(request.runs):
         if not is_plumed_table(path):
             runs += _read_runs(source_of(path))
             continue
         table, temperature, unit = _read_table(path, request)
-        variables.append(request.options.variable or table.names[1])
+        variables.setdefault(request.options.variable or table.names[1], path)
         if table.holds_hills:
             hills[f"hills of {path}"] = table.hills(temperature, unit)
         else:
             samples.append(samples_of_table(table, temperature, unit, request.options))
     if runs:
-        variables.insert(0, runs[0][0].variable(request.options.variable))
+        variables.setdefault(runs[0][0].variable(request.options.variable), runs[0][0].source)
         samples = samples_of_runs(runs, request.options) + samples
+    if len(variables) > 1:
+        given = ", ".join(f"'{path}' is of {name}" for name, path in variables.items())
+        raise InputError(f"{given}; make a profile of each, or name one as --variable")
     profiles = profiles_of(samples, request.options, hills)
-    table_path, image = write_and_draw(profiles, request.stem, variables[0])
+    table_path, image = write_and_draw(profiles, request.stem, next(iter(variables)))
     for label, profile in profiles.items():
         yield f"{label}: {_summary(profile)}"
         yield from (f"  {name}: {note}" for name, note in profile.notes.items())
@@ -149,7 +152,7 @@ def source_of(path: Path) -> Path:
     if not path.is_dir():
         if not path.exists():
             raise InputError(f"'{path}' does not exist; folders, i-PI inputs and tables of PLUMED are allowed")
-        if not _starts_as_xml(path):
+        if not is_xml(path):
             raise InputError(f"'{path}' is no run; allowed are folders, i-PI inputs, RESTARTs, COLVAR and HILLS")
         return path
     if (path / RESTART).is_file():
@@ -161,19 +164,12 @@ def source_of(path: Path) -> Path:
     return inputs[0]
 
 
-def _starts_as_xml(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(256).lstrip().startswith(b"<")
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}") from error
-
-
 def _is_ipi_input(path: Path) -> bool:
     try:
-        return ElementTree.parse(path).getroot().tag == "simulation"
-    except (OSError, ElementTree.ParseError):
+        parse(path)
+    except InputError:
         return False
+    return True
 
 
 def _read_table(path: Path, request: ProfileRequest) -> tuple[PlumedTable, float, float]:

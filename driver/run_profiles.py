@@ -17,7 +17,7 @@ from .umbrella_windows import check_common_biases, check_restraint, reduced_rest
 
 SETTLING = 0.1  # part of a run, on its way into the bias, that is left out unless the user says how much
 ROUNDING = 1e-6  # of a range that is written with few digits
-GROWING = "metad.bias holds c(t), which grows: late samples weigh more; CALC_RCT and metad.rbias take it out"
+GROWING = "holds c(t), which grows: late samples weigh more; CALC_RCT and rbias in place of bias take it out"
 WIDEST = 0.001  # part of the samples that may lie beyond either end of a range that is not given
 
 
@@ -61,7 +61,7 @@ class Samples:
         In K.
     values : ndarray of float64, shape (samples, beads)
     log_weights : ndarray of float64, shape (samples,)
-        β V of all biases but restraints.
+        β V of all biases; of one of several windows without its restraint.
     restraints : tuple of ndarray of float64, shape (samples,)
         β V of the restraint of each window; none if it is not one of several windows.
     period : tuple of float or None
@@ -152,7 +152,7 @@ def _samples_of_run(
     restraints = tuple(reduced_restraints(window, run, series, options.biases)[kept] for window in windows)
     if windows:
         check_restraint(run, series, options.biases)
-    notes = [GROWING for bias in own if bias.action.name == "METAD" and bias.extra.endswith(".bias")]
+    notes = [f"{bias.extra} {GROWING}" for bias in own if bias.action.name == "METAD" and bias.extra.endswith(".bias")]
 
     def samples(label: str, name: str, columns: slice, *more: str) -> Samples:
         return Samples(

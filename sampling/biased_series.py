@@ -9,8 +9,24 @@ import numpy as np
 from .errors import SamplingError
 
 
+class Sampled:
+    """How many samples and beads there are."""
+
+    values: np.ndarray
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return self.values.shape[0]
+
+    @property
+    def beads(self) -> int:
+        """Number of beads."""
+        return self.values.shape[1]
+
+
 @dataclass(frozen=True)
-class BiasedSeries:
+class BiasedSeries(Sampled):
     """The samples of one run.
 
     Parameters
@@ -33,16 +49,6 @@ class BiasedSeries:
         values, log_weights = samples_of(self.values, self.log_weights)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "log_weights", log_weights)
-
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return self.values.shape[0]
-
-    @property
-    def beads(self) -> int:
-        """Number of beads."""
-        return self.values.shape[1]
 
     @property
     def effective_samples(self) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .biased_series import samples_of
+from .biased_series import Sampled, samples_of
 from .errors import SamplingError
 
 FIRST_SAMPLES = 2000  # of each window, for the solution that the one for all samples starts from
@@ -22,7 +22,7 @@ NO_OVERLAP = 1e-10  # what rounding leaves of none
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(Sampled):
     """One umbrella window: its samples, and the energy that the bias of every window gives to them.
 
     Parameters
@@ -53,16 +53,6 @@ class Window:
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "reduced_biases", biases)
         object.__setattr__(self, "log_weights", log_weights)
-
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return self.values.shape[0]
-
-    @property
-    def beads(self) -> int:
-        """Number of beads."""
-        return self.values.shape[1]
 
 
 class Multistate:

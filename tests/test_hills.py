@@ -16,16 +16,8 @@ from beadwise.sampling import (
     series_profile,
 )
 from double_well import EDGES, TEMPERATURE, THERMAL_ENERGY, exact_free_energy, reduced_double_well
+from plumed_here import needs_plumed
 from scipy.integrate import simpson
-
-try:
-    import plumed
-
-    plumed.Plumed().finalize()
-except Exception as error:
-    NO_PLUMED = f"there is no PLUMED: {error}"
-else:
-    NO_PLUMED = ""
 
 BIAS_FACTOR = 8.0
 
@@ -67,6 +59,8 @@ def wandering(samples, seed):
 
 def plumed_biases(lines, positions):
     """The bias that PLUMED gives to one atom after another, in kJ/mol; its files lie in the current folder."""
+    import plumed
+
     kernel = plumed.Plumed()
     for command, value in (("setMDEngine", "test"), ("setTimestep", 1.0), ("setNatoms", 1), ("setLogFile", os.devnull)):
         kernel.cmd(command, value)
@@ -93,7 +87,7 @@ def plumed_biases(lines, positions):
     return np.array(biases)
 
 
-@pytest.mark.skipif(bool(NO_PLUMED), reason=NO_PLUMED)
+@needs_plumed
 @pytest.mark.parametrize("factor", ["BIASFACTOR=8", ""])
 def test_bias_is_that_of_plumed(tmp_path, monkeypatch, factor):
     monkeypatch.chdir(tmp_path)
@@ -112,7 +106,7 @@ def test_bias_is_that_of_plumed(tmp_path, monkeypatch, factor):
         assert bias[0] == pytest.approx(biases[step], abs=1e-9)
 
 
-@pytest.mark.skipif(bool(NO_PLUMED), reason=NO_PLUMED)
+@needs_plumed
 def test_weights_are_those_of_plumed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     metad = "METAD ARG=p.x SIGMA=0.1 HEIGHT=1.0 PACE=10 TEMP=300 BIASFACTOR=8 FILE=HILLS FMT=%24.16e CALC_RCT"

@@ -238,6 +238,13 @@ def test_tables_that_no_profile_is_made_of(tmp_path, text, message):
     assert result.exit_code == 2 and message in result.output and result.output.count("\n") == 1
 
 
+def test_tables_of_different_variables(tmp_path):
+    for name in ("s", "t"):
+        (tmp_path / name).write_text(f"#! FIELDS time {name}\n" + "".join(f" {step} 0.5\n" for step in range(40)))
+    result = run_command(tmp_path / "s", tmp_path / "t", "--temperature", "300")
+    assert result.exit_code == 2 and "is of t; make a profile of each, or name one as --variable" in result.output
+
+
 def test_reweighted_metadynamics_in_a_colvar(tmp_path):
     """A column rbias counts without one of bias."""
     columns = restrained(np.random.default_rng(15), 0.0, samples=20_000)
