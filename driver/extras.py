@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..model import Response
-from ..model.response import WEIGHT
+from ..model.response import UNCERTAINTIES, WEIGHT
 from ..pyx.json_numbers import json_array
 from .units import to_atomic
 
@@ -30,6 +30,7 @@ KEYS = {
     # an <ffcommittee> puts committee_ before every key that it does not know, so that these begin otherwise
     "committee_dipole": "member_dipoles",
     "committee_polarizability": "member_polarizabilities",
+    **{name: name for name in UNCERTAINTIES},
     WEIGHT: WEIGHT,
 }
 
@@ -54,8 +55,9 @@ def encode_extras(response: Response, want: Iterable[str]) -> list[bytes]:
         major; ``molecular_position``, 3 numbers each in bohr.  Of a committee, member by member, ``committee_pot``,
         a number each in hartree; ``committee_force``, a row of 3 atoms numbers each in hartree/bohr;
         ``committee_virial``, (3, 3) numbers each in hartree; and in one row ``member_dipoles``, 3 numbers each in
-        e·bohr, and ``member_polarizabilities``, 9 numbers each in bohr³, row major; and of a weighted baseline
-        ``correction_weight``, one number.  Floats are written so that
+        e·bohr, and ``member_polarizabilities``, 9 numbers each in bohr³, row major; ``energy_uncertainty``, one number
+        in hartree, ``forces_uncertainty``, a number for each atom in hartree/bohr, and ``envelope_distance``, one
+        number; and of a weighted baseline ``correction_weight``, one number.  Floats are written so that
         reading them gives the same float.
     """
     columns = {KEYS[name]: _column(response, name) for name in want if name in KEYS}

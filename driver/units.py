@@ -27,6 +27,9 @@ _TO_ATOMIC = {
     "molecular_dipole": BOHR_PER_ANGSTROM,
     "molecular_polarizability": BOHR_PER_ANGSTROM**3,
     "molecular_position": BOHR_PER_ANGSTROM,
+    "energy_uncertainty": HARTREE_PER_ELECTRONVOLT,
+    "forces_uncertainty": HARTREE_PER_ELECTRONVOLT / BOHR_PER_ANGSTROM,
+    "envelope_distance": 1.0,
     WEIGHT: 1.0,
 }
 _TO_ATOMIC |= {name: _TO_ATOMIC[of_a_member] for name, of_a_member in COMMITTEE_PROPERTIES.items()}

@@ -62,6 +62,8 @@ def check_model(model: Model) -> None:
     repeating_unit(model.metadata)  # refuses what is no formula
     for name, head in model.heads.items():
         check_head(name, head, model.shape)
+    if model.members is not None:
+        model.members.check(model.heads, model.shape)
     if model.network is not None and ("energy" not in model.heads or model.network.shape != model.shape):
         raise ModelFileError(
             f"a network for {model.network.shape}; the model has {model.shape} and {list(model.heads)}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 import numpy as np
 
 from .errors import BeadwiseError
+from .members import forces_spread
 from .response import COMMITTEE_PROPERTIES, PROPERTIES, Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
@@ -97,13 +98,22 @@ class Committee:
         arrays = {}
         for name in want:
             values = [response[ordinary(name)] for response in responses]
-            arrays[name] = np.stack(values, axis=1) if name in COMMITTEE_PROPERTIES else _mean(values)
+            arrays[name] = JOINED[name](np.stack(values, axis=1)) if name in JOINED else _mean(values)
         return Response(**arrays)
+
+
+# what is made of the members' values, (beads, members, …), where that is not their mean
+JOINED: dict[str, Callable[[np.ndarray], np.ndarray]] = dict.fromkeys(COMMITTEE_PROPERTIES, np.asarray) | {
+    "energy_uncertainty": lambda energies: energies.std(axis=1, ddof=1),
+    "forces_uncertainty": forces_spread,
+    "envelope_distance": lambda distances: distances.max(axis=1),
+}
+OF_MEMBERS = {**COMMITTEE_PROPERTIES, "energy_uncertainty": "energy", "forces_uncertainty": "forces"}
 
 
 def ordinary(name: str) -> str:
     """Name of a property of one member: ``energy`` for both ``committee_energy`` and ``energy``."""
-    return COMMITTEE_PROPERTIES.get(name, name)
+    return OF_MEMBERS.get(name, name)
 
 
 def _mean(values: Sequence[np.ndarray]) -> np.ndarray:

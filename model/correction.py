@@ -11,7 +11,7 @@ from typing import Any
 
 from .committee import ordinary
 from .errors import BeadwiseError, PropertyError
-from .response import PROPERTIES, Evaluator, Response, refuse_unavailable
+from .response import PROPERTIES, UNCERTAINTIES, Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
 ENERGIES = ("energy", "forces", "virial")  # what both parts have, and what adds up
@@ -115,5 +115,5 @@ class Corrected:
 
 def _energy_like(name: str) -> str | None:
     """Which of the baseline's properties adds to this one: ``energy`` to ``committee_energy``; None if none does."""
-    own = ordinary(name)
+    own = name if name in UNCERTAINTIES else ordinary(name)  # a spread does not change when the same is added to all
     return own if own in ENERGIES else None

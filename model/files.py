@@ -15,12 +15,14 @@ from safetensors.numpy import save as serialise
 from ..potentials.invariant_network import InvariantNetwork
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .errors import ModelFileError
+from .members import Members
 from .model import HEADS, ORDERS, Model, Repulsion
 from .radial import RadialBasis, RadialForm
 
 FORMAT = "beadwise model"
-FORMAT_VERSION = 3
-READABLE_VERSIONS = (1, 2, 3)  # version 1 had neither groups of neighbours nor a network, version 2 no baseline
+FORMAT_VERSION = 4
+READABLE_VERSIONS = (1, 2, 3, 4)  # 1 had neither groups of neighbours nor a network, 2 no baseline, 3 no members
+WITHOUT_MEMBERS = 3  # what has no members is written so that earlier releases read it
 UNITS = {"energy": "eV", "length": "Å", "dipole": "e·Å", "polarizability": "Å³"}
 
 
@@ -36,10 +38,10 @@ def save(model: Model, path: str | Path) -> None:
     arrays = {"radial.coefficients": model.radial.coefficients, "repulsion.onset": model.repulsion.onset}
     for name, head in model.heads.items():
         arrays |= {f"{name}.offset": head.offset, f"{name}.linear": head.linear, f"{name}.weights": head.weights}
-    arrays |= network_arrays(model.network)
+    arrays |= network_arrays(model.network) | member_arrays(model.members)
     description = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if model.members else WITHOUT_MEMBERS,
         "units": UNITS,
         "numbers": list(model.numbers),
         "l_max": model.l_max,
@@ -52,6 +54,8 @@ def save(model: Model, path: str | Path) -> None:
         "baseline": model.baseline,
         "metadata": model.metadata,
     }
+    if model.members:
+        description["members"] = {"count": model.members.count, "calibration": dict(model.members.factors)}
     contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
     content = serialise(contiguous, metadata={"beadwise": json.dumps(description, ensure_ascii=False)})
     Path(path).write_bytes(content)  # save_file would make a file that nobody else may read
@@ -144,6 +148,7 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         description["metadata"],
         threads,
         baseline=str(description.get("baseline", "")),
+        members=members_from(arrays, description.get("members"), heads),
     )
 
 
@@ -177,3 +182,41 @@ def network_from(arrays: dict[str, np.ndarray], shape: DensityShape, widths: lis
     if list(network.widths) != list(widths):
         raise ValueError(f"a network of widths {widths} has layers of {list(network.widths)}")
     return network
+
+
+def member_arrays(members: Members | None) -> dict[str, np.ndarray]:
+    """Arrays of the members' deviations by their names in the file, one row for each member."""
+    arrays = {}
+    for name, own in members.deviations.items() if members else ():
+        for part in ("offset", "linear", "weights"):
+            arrays[f"members.{name}.{part}"] = np.stack([getattr(head, part) for head in own])
+    return arrays
+
+
+def members_from(
+    arrays: dict[str, np.ndarray], described: dict[str, Any] | None, heads: dict[str, TensorHead]
+) -> Members | None:
+    """The members of a file, None where it has none.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not those of so many members.
+    """
+    if described is None:
+        return None
+    count = int(described["count"])
+    deviations = {}
+    for name, head in heads.items():
+        parts = [arrays.get(f"members.{name}.{part}") for part in ("offset", "linear", "weights")]
+        found = [part for part in parts if part is not None]
+        if not found:
+            continue
+        if len(found) != len(parts) or {len(part) for part in found} != {count}:
+            raise ValueError(f"{count} members have arrays of {[len(part) for part in found]} for the {name} head")
+        deviations[name] = tuple(
+            TensorHead(head.order, head.shape, *(part[member] for part in found)) for member in range(count)
+        )
+    if not deviations:
+        raise ValueError(f"{count} members have no arrays")
+    return Members(deviations, {str(name): float(factor) for name, factor in described["calibration"].items()})

@@ -12,22 +12,23 @@ from ase.data import chemical_symbols
 
 from ..potentials.invariant_network import InvariantNetwork
 from ..potentials.repulsion import repulsion_table
-from ..properties.dipole import CARTESIAN_FROM_HARMONICS, cartesian_vector
+from ..properties.dipole import cartesian_vector
 from ..properties.polarizability import cartesian_tensor, derivative_with_local_field, with_local_field
 from ..pyx.coupling import pairs
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .checks import CLOSEST_ALLOWED, ORDERS, check_model, checked_volume, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
+from .envelope import Envelope
 from .errors import StructureError
+from .members import Members, committee_properties, member_heads, member_rows
 from .molecules import molecular_properties, repeating_unit, wants_molecules
+from .outputs import HEADS, OUTPUTS, energies_in_field, gradient_places, gradient_rows, symmetric, wanted_heads
 from .radial import INTERVALS, RadialBasis
 from .response import PROPERTIES, Response, refuse_unavailable
 from .structures import Batch
 
 SKIN = 0.5  # Å: a list then lasts some tens of steps in liquid water
-HEADS = tuple(ORDERS)
-OUTPUTS = sum(2 * order + 1 for order in ORDERS.values())  # components of all heads, in their order
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Model:
     baseline : str
         Name of the potential that the energy is a correction to, as `beadwise.model.evaluators.load_evaluator` takes
         it; empty if the energy is the whole.  What is evaluated here is the correction alone.
+    members : Members, optional
+        Of a committee whose mean the model is.
 
     Raises
     ------
@@ -90,6 +93,7 @@ class Model:
     threads: int = 1
     electric_field: Field = NO_FIELD
     baseline: str = ""
+    members: Members | None = None
 
     def __post_init__(self) -> None:
         self.groups = tuple(self.groups) or tuple(range(len(self.numbers)))
@@ -119,7 +123,15 @@ class Model:
                 "molecular_polarizability": available["polarizability"],
                 "molecular_position": True,
             }
+        if self.members is not None:
+            available |= dict.fromkeys(self.members.properties, True)
+        available["envelope_distance"] = self.envelope is not None
         return tuple(name for name in PROPERTIES if available.get(name))
+
+    @cached_property
+    def envelope(self) -> Envelope | None:
+        """The densities that were seen in training; None if the metadata do not tell."""
+        return Envelope.of(self.metadata, len(self.numbers), self.shape.channels)
 
     @property
     def repeating_unit(self) -> tuple[int, ...] | None:
@@ -139,6 +151,17 @@ class Model:
     @cached_property
     def kernel(self) -> Kernel:
         """The compiled kernel with this model's tables, and the neighbour lists of the beads it has seen."""
+        return self._make_kernel([])
+
+    @cached_property
+    def member_kernel(self) -> Kernel:
+        """The same with the deviations of all members as further heads, each member's in the order of `HEADS`."""
+        assert self.members is not None
+        empty = {name: (empty_head(ORDERS[name], self.shape),) * self.members.count for name in HEADS}
+        by_head = empty | dict(self.members.deviations)
+        return self._make_kernel([by_head[name][member] for member in range(self.members.count) for name in HEADS])
+
+    def _make_kernel(self, further: Sequence[TensorHead]) -> Kernel:
         padded = self.shape.padded_radial
         heads = [self.head(name).kernel_form() for name in HEADS]
         network = None
@@ -148,6 +171,7 @@ class Model:
         pair_table = repulsion_table(
             self.numbers, self.repulsion.onset, self.repulsion.strength, self.radial.cutoff, INTERVALS
         )
+        heads += [head.kernel_form() for head in further]
         return Kernel(
             self.radial.spline_table(padded),
             pair_table,
@@ -238,29 +262,45 @@ class Model:
         refuse_unavailable(want, self.properties, "this model")
         species = self.species_indices(batch.numbers)
         checked_volume(batch)
-        rows = gradient_rows(want, self.electric_field)
-        beads, atoms = batch.beads, batch.atoms
+        beads, atoms, shape = batch.beads, batch.atoms, self.shape
+        kernel, heads, rows = self._asked_of_kernel(want)
         values = np.zeros((beads, atoms, rows.shape[1]))
         gradients = np.zeros((beads, len(rows), atoms, 3))
         strains = np.zeros((beads, len(rows), 3, 3))
-        overlap = self.kernel.evaluate(
+        density = None
+        if "envelope_distance" in want:
+            density = np.zeros((beads, atoms, shape.harmonics, shape.groups * shape.padded_radial))
+        overlap = kernel.evaluate(
             species,
             batch.positions,
             batch.cells,
             batch.periodic,
-            wanted_heads(want, self.is_in_field),
+            heads,
             np.repeat(rows[None], beads, axis=0),
             values,
             gradients,
             strains,
             CLOSEST_ALLOWED,
             self.threads,
-            part=part,
-            parts=parts,
+            density,
+            part,
+            parts,
         )
         refuse_overlap(overlap)
         sums = [values.sum(axis=1), gradients, strains]
+        if density is not None:
+            assert self.envelope is not None
+            distances = self.envelope.distances(density[:, :, 0][..., shape.padded_places], species)
+            # an atom of another part has no density here, and must not count
+            sums.append(np.where(density[:, :, 0].any(axis=2), distances, 0.0))
         return [*sums, values] if wants_molecules(want) else sums
+
+    def _asked_of_kernel(self, want: Sequence[str]) -> tuple[Kernel, list[bool], np.ndarray]:
+        """The kernel, which heads' values are wanted of it, and which combinations of outputs it differentiates."""
+        if self.members is None or not set(want) & set(self.members.properties):
+            return self.kernel, wanted_heads(want, self.is_in_field), gradient_rows(want, self.electric_field)
+        heads = member_heads(want, self.members.count, self.is_in_field)
+        return self.member_kernel, heads, member_rows(want, self.members, self.electric_field)
 
     def assemble(self, batch: Batch, want: Sequence[str], sums: Sequence[np.ndarray]) -> Response:
         """Answer the wanted properties from what `evaluate_part` gives, summed over all parts.
@@ -272,10 +312,17 @@ class Model:
             not stand molecule by molecule.
         """
         totals, gradients, strains, *of_atoms = sums
-        arrays = self.cell_properties(want, totals, gradients, strains, checked_volume(batch))
+        volume = checked_volume(batch)
+        arrays = self.cell_properties(want, totals, gradients, strains, volume)
+        if self.members is not None:
+            arrays |= committee_properties(
+                self.members, want, sums[:3], self.electric_field, lambda own: self.with_local_field(own, volume)
+            )
+        if "envelope_distance" in want:
+            arrays["envelope_distance"] = of_atoms.pop(0).max(axis=1)
         if of_atoms:
-            arrays |= molecular_properties(want, batch, self.repeating_unit, of_atoms[0])
-        return Response(**arrays)
+            arrays |= molecular_properties(want, batch, self.repeating_unit, of_atoms[0][..., :OUTPUTS])
+        return Response(**{name: arrays[name] for name in want})
 
     def density(self, batch: Batch) -> np.ndarray:
         """Density coefficients, shape (beads, atoms, harmonics, channels); channel = (neighbour species, n)."""
@@ -306,11 +353,9 @@ class Model:
         """Put the kernel's summed outputs (beads, OUTPUTS) and derivatives into the arrays of a `Response`."""
         arrays: dict[str, np.ndarray] = {}
         rows = gradient_places(want)
-        additive = cartesian_tensor(totals[:, 4:])
+        additive = cartesian_tensor(totals[:, 4:OUTPUTS])
         if "energy" in want:
-            arrays["energy"] = totals[:, 0].copy()
-            if self.is_in_field:
-                arrays["energy"] -= cartesian_vector(totals[:, 1:4]) @ np.array(self.electric_field)
+            arrays["energy"] = energies_in_field(totals, self.electric_field)
         if "forces" in want:
             arrays["forces"] = -gradients[:, 0]
         if "virial" in want:
@@ -348,42 +393,6 @@ class Model:
                 f"4π a/3V is {ratio[bead]:.3g}, and must be below 1"
             )
         return with_local_field(additive, volume)
-
-
-def gradient_places(want: Sequence[str]) -> dict[str, slice]:
-    """Which of the kernel's gradients belong to the energy, and to the derivatives that are wanted."""
-    counts = {
-        "energy": int("forces" in want or "virial" in want),
-        "born_charges": 3 * ("born_charges" in want),
-        "polarizability_derivatives": 6 * ("polarizability_derivatives" in want),
-    }
-    ends = np.cumsum(list(counts.values())).tolist()
-    return {name: slice(end - count, end) for (name, count), end in zip(counts.items(), ends, strict=True)}
-
-
-def gradient_rows(want: Sequence[str], electric_field: Field = NO_FIELD) -> np.ndarray:
-    """Combinations of the outputs (energy, dipole, polarizability) whose gradients are wanted, one per row."""
-    outputs = np.eye(OUTPUTS)
-    dipole = CARTESIAN_FROM_HARMONICS @ outputs[1:4]
-    rows = {
-        "energy": outputs[:1] - np.array(electric_field) @ dipole,
-        "born_charges": dipole,
-        "polarizability_derivatives": outputs[4:],
-    }
-    places = gradient_places(want)
-    return np.concatenate([rows[name] for name, place in places.items() if place.stop > place.start] or [outputs[:0]])
-
-
-def wanted_heads(want: Sequence[str], is_in_field: bool = False) -> list[bool]:
-    """Which heads' values are wanted, in the order of `HEADS`; in a field the energy has a part from the dipole."""
-    vector = "dipole" in want or "molecular_dipole" in want or (is_in_field and "energy" in want)
-    tensor = any(name in want for name in ("polarizability", "polarizability_derivatives", "molecular_polarizability"))
-    return ["energy" in want, vector, tensor, tensor]
-
-
-def symmetric(tensors: np.ndarray) -> np.ndarray:
-    """Symmetric part of tensors, shape (beads, 3, 3)."""
-    return 0.5 * (tensors + np.swapaxes(tensors, 1, 2))
 
 
 def empty_head(order: int, shape: DensityShape) -> TensorHead:

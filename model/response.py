@@ -30,8 +30,10 @@ COMMITTEE_PROPERTIES = {
     "committee_dipole": "dipole",
     "committee_polarizability": "polarizability",
 }
+# how sure a committee is, and how far a structure is from those of the training
+UNCERTAINTIES = ("energy_uncertainty", "forces_uncertainty", "envelope_distance")
 WEIGHT = "correction_weight"  # of a correction whose baseline takes over where a committee is unsure
-PROPERTIES = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES, WEIGHT)
+PROPERTIES = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES, *UNCERTAINTIES, WEIGHT)
 
 
 class Response:
@@ -49,7 +51,11 @@ class Response:
         molecules, 3) in Å, the centres of mass, not wrapped; and of every member of a committee ``committee_energy``
         (beads, members) in eV, ``committee_forces`` (beads, members, atoms, 3) in eV/Å, ``committee_virial`` (beads,
         members, 3, 3) in eV, ``committee_dipole`` (beads, members, 3) in e·Å and ``committee_polarizability`` (beads,
-        members, 3, 3) in Å³; of a weighted baseline ``correction_weight`` (beads,), a number from 0 to 1.
+        members, 3, 3) in Å³; ``energy_uncertainty`` (beads,) in eV, the standard deviation over members (ddof 1);
+        ``forces_uncertainty`` (beads, atoms) in eV/Å, for each atom the root mean square over its Cartesian components
+        of that standard deviation; ``envelope_distance`` (beads,), how far the worst atom is outside what was seen in
+        training (`beadwise.model.envelope`); of a weighted baseline ``correction_weight`` (beads,), a number from 0
+        to 1.
     """
 
     def __init__(self, **arrays: np.ndarray):
@@ -145,6 +151,21 @@ class Response:
     def committee_polarizability(self) -> np.ndarray:
         """Polarizability of every member of a committee in Å³, shape (beads, members, 3, 3)."""
         return self["committee_polarizability"]
+
+    @property
+    def energy_uncertainty(self) -> np.ndarray:
+        """Standard deviation of the energy over the members of a committee in eV, shape (beads,)."""
+        return self["energy_uncertainty"]
+
+    @property
+    def forces_uncertainty(self) -> np.ndarray:
+        """Standard deviation of a component of each atom's force over members in eV/Å, shape (beads, atoms)."""
+        return self["forces_uncertainty"]
+
+    @property
+    def envelope_distance(self) -> np.ndarray:
+        """How far the worst atom is outside what was seen in training, shape (beads,)."""
+        return self["envelope_distance"]
 
     @property
     def correction_weight(self) -> np.ndarray:

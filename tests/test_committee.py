@@ -29,6 +29,7 @@ from test_run import Folder, one_line
 from toy import water
 
 ENERGIES = ("energy", "forces", "virial")
+SPREADS = ("energy_uncertainty", "forces_uncertainty")
 MEMBERS = ",".join(f"members:{name}" for name in FOUR)
 
 
@@ -40,7 +41,7 @@ def test_mean_and_members():
     members, batch = four(), beads()
     committee = Committee(members)
     everything = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES)
-    assert committee.properties == everything
+    assert committee.properties == (*everything, *SPREADS)
     response = committee.evaluate(batch, everything)
     alone = [member.evaluate(batch, ORDINARY_PROPERTIES) for member in four()]
     for name in ORDINARY_PROPERTIES:
@@ -66,7 +67,7 @@ def test_members_are_evaluated_once(want):
 
 def test_what_all_members_have():
     committee = Committee([Springs(), without_polarizability()])
-    assert committee.properties == (*ENERGIES, "dipole", *(f"committee_{name}" for name in (*ENERGIES, "dipole")))
+    assert committee.properties == (*ENERGIES, "dipole", *(f"committee_{name}" for name in (*ENERGIES, "dipole")), *SPREADS)
     with pytest.raises(PropertyError, match="'committee_polarizability' is not available; this committee has"):
         committee.evaluate(beads(), ["committee_polarizability"])
 
