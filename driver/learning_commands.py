@@ -49,26 +49,40 @@ def image_path(context: click.Context, parameter: click.Parameter, value: Path |
     help="Draw prediction against reference.",
 )
 @click.option(
+    "--reliability",
+    "reliability_file",
+    type=click.Path(path_type=Path),
+    callback=image_path,
+    metavar="FILE.png",
+    help="Draw the errors against the uncertainty that a committee predicts.",
+)
+@click.option(
     "--baselines",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
     help="Of a model that corrects a baseline: evaluate it for all frames in parallel, and keep it there, as fit does.",
 )
 def evaluate(
-    model: str, data: tuple[Path, ...], json_file: Path | None, plot_file: Path | None, baselines: Path | None
+    model: str,
+    data: tuple[Path, ...],
+    json_file: Path | None,
+    plot_file: Path | None,
+    reliability_file: Path | None,
+    baselines: Path | None,
 ) -> None:
     """Compare a model with labelled structures.
 
     DATA are extended xyz files with any of energy (eV), forces (eV/Å), stress (eV/Å³), dipole (e·Å) and
     polarizability (Å³).  The last column of the table is the root mean square error in percent of the standard
-    deviation of the reference.
+    deviation of the reference.  A second table compares the errors with the uncertainty of a model that is a committee.
     """
     from rich.console import Console
 
     from ..learning.baseline_labels import with_kept_baseline
+    from ..learning.calibration import reliabilities, reliability_table
     from ..learning.data import iterate_frames
     from ..learning.errors import evaluate_errors
-    from ..model.evaluators import load_evaluator
+    from ..model.evaluators import EvaluatorError, load_evaluator
 
     evaluator = load_evaluator(model)
     baseline = None
@@ -80,10 +94,23 @@ def evaluate(
             baseline.prepare(frames, labelled_bars(progress))
         task = progress.add_task("evaluating", total=len(frames))
         report = evaluate_errors(evaluator, frames, lambda: progress.advance(task))
+        task = progress.add_task("uncertainty", total=len(frames))
+        reliable = reliabilities(evaluator, frames, lambda: progress.advance(task))
+    if reliability_file is not None and not reliable:
+        raise EvaluatorError(f"'{model}' has no uncertainty to draw; allowed are a committee and a model with members")
     files = ", ".join(map(str, data))
     Console().print(report.table(f"{model} on {files}, {report.frames} frames"))
+    if reliable:
+        Console().print(reliability_table(reliable))
     if json_file is not None:
-        write_json(json_file, {"model": model, "data": [str(path) for path in data], **report.as_dict()})
+        content = {"model": model, "data": [str(path) for path in data], **report.as_dict()}
+        write_json(json_file, content | {"reliability": {name: own.as_dict() for name, own in reliable.items()}})
+    if reliability_file is not None:
+        from ..learning.reliability_plot import plot_reliability
+
+        plot_reliability(
+            {n: (own.uncertainties, own.errors, own.unit) for n, own in reliable.items()}, reliability_file
+        )
     if plot_file is not None:
         from ..learning.report import plot_parity
 

@@ -109,6 +109,21 @@ class PolarizabilitySettings:
 
 
 @dataclass(frozen=True)
+class CommitteeSettings:
+    """Members of a committee, see `beadwise.learning.committee_fit`.
+
+    ``kind`` is ``subsampling``, where each of the ``members`` is fitted to this ``fraction`` of the frames, or
+    ``last-layer``.  With a ``model``, a file, the members are added to it and nothing else is fitted.
+    """
+
+    members: int = 8
+    kind: str = "subsampling"
+    fraction: float = 0.5
+    seed: int = 0
+    model: str = ""
+
+
+@dataclass(frozen=True)
 class RepulsionSettings:
     """The guard inside the shortest distance of the training data: fraction of that distance, and strength."""
 
@@ -138,7 +153,13 @@ class Configuration:
     network: NetworkSettings | None
     dipole: DipoleSettings | None
     polarizability: PolarizabilitySettings | None
+    committee: CommitteeSettings | None
     metadata: dict[str, Any]
+
+    @property
+    def adds_members(self) -> bool:
+        """Whether a fitted model gets members, and nothing else is fitted."""
+        return self.committee is not None and bool(self.committee.model)
 
 
 SECTIONS: dict[str, type] = {
@@ -148,11 +169,14 @@ SECTIONS: dict[str, type] = {
     "network": NetworkSettings,
     "dipole": DipoleSettings,
     "polarizability": PolarizabilitySettings,
+    "committee": CommitteeSettings,
     "repulsion": RepulsionSettings,
     "output": OutputSettings,
 }
 PROPERTIES = ("energy", "dipole", "polarizability")
-OPTIONAL = (*PROPERTIES, "network")
+OPTIONAL = (*PROPERTIES, "network", "committee")
+COMMITTEE_KINDS = ("subsampling", "last-layer")
+FEWEST_MEMBERS = 5  # of a committee that is calibrated; see beadwise.learning.calibration
 
 
 def read_configuration(path: str | Path) -> Configuration:
@@ -184,6 +208,8 @@ def read_configuration(path: str | Path) -> Configuration:
         if "energy" not in sections:
             raise ConfigurationError(f"{path}: [network] corrects the linear energy; it needs a section [energy]")
         check_network(path, sections["network"])
+    if "committee" in sections:
+        check_committee(path, sections["committee"], "network" in sections)
     check_density(path, sections["density"])
     complete: dict[str, Any] = {**dict.fromkeys(SECTIONS), **sections}
     return Configuration(folder=path.resolve().parent, metadata=content.get("metadata", {}), **complete)
@@ -199,6 +225,24 @@ def check_network(path: Path, network: NetworkSettings) -> None:
         raise ConfigurationError(
             f"{path}: epochs = {network.epochs}, batch = {network.batch}, learning_rate = {network.learning_rate} in "
             "[network]; each must be larger than 0"
+        )
+
+
+def check_committee(path: Path, committee: CommitteeSettings, has_network: bool) -> None:
+    """Refuse a committee that cannot be calibrated, or cannot be made this way."""
+    if committee.kind not in COMMITTEE_KINDS:
+        raise ConfigurationError(
+            f"{path}: kind = '{committee.kind}' in [committee]; allowed are {', '.join(COMMITTEE_KINDS)}"
+        )
+    if committee.members < FEWEST_MEMBERS:
+        raise ConfigurationError(
+            f"{path}: members = {committee.members} in [committee]; a calibration needs at least {FEWEST_MEMBERS}"
+        )
+    if not 0 < committee.fraction < 1:
+        raise ConfigurationError(f"{path}: fraction = {committee.fraction} in [committee]; it must be between 0 and 1")
+    if has_network and committee.kind == "subsampling":
+        raise ConfigurationError(
+            f"{path}: [committee] by subsampling with a [network], which members share; allowed is kind = 'last-layer'"
         )
 
 

@@ -12,16 +12,19 @@ import numpy as np
 from ase.neighborlist import neighbor_list
 
 from ..model import Batch, Corrected, Evaluator, Model
-from ..model.model import ORDERS, Repulsion, empty_head
+from ..model.files import load_model
+from ..model.members import Members
+from ..model.model import Repulsion, empty_head
 from ..model.radial import RadialBasis, RadialForm
-from ..pyx.tensor_head import DensityShape, TensorHead, feature_sizes, head_from_features
+from ..pyx.tensor_head import DensityShape, TensorHead
 from .baseline_labels import CachedBaseline, without_baseline
+from .calibration import calibrated, calibration_record, reliabilities
+from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError, DensitySettings
 from .data import Frame, iterate_frames, read_frames, require_files, species_of
-from .energy_fit import add_energy_frame, energy_head, species_energies
+from .energy_fit import species_energies
 from .errors import ErrorReport, evaluate_errors
-from .least_squares import NormalEquations
-from .property_fit import add_property_frame, prior_variances
+from .head_fit import HeadProblem
 from .report import plot_parity
 
 Progress = Callable[[str, int, int], None]
@@ -60,23 +63,88 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     if baseline is not None:  # of all files: what it cannot evaluate is found before anything is fitted
         baseline.prepare(iterate_frames([configuration.folder / name for name in file_labels(configuration)]), progress)
         frames = without_baseline(frames, baseline)
-    model = bare_model(configuration, frames)
-    heads: dict[str, TensorHead] = {}
-    for name in wanted_heads(configuration):
-        counted = with_progress(frames, name, progress)
-        heads[name] = fit_head(name, model, counted, frames, configuration)
-    model = replace(model, heads=heads)
-    if configuration.network:
-        model = with_network(model, frames, configuration, progress)
-    metadata = {**configuration.metadata, "envelope": envelope(model, frames)}
-    if baseline is None:
-        return replace(model, metadata=metadata)
-    metadata["baseline"] = {
+    model = fit_heads(configuration, frames, progress)
+    if model.members is not None and configuration.data.validation:
+        validation = read_frames([configuration.folder / name for name in configuration.data.validation])
+        model = with_calibration(model, validation if baseline is None else without_baseline(validation, baseline))
+    if baseline is None or configuration.adds_members:
+        return model
+    described = {
         "name": baseline.name,
         "provider": baseline.provider,
         "species_energies": species_energies(model.numbers, frames).tolist(),
     }
-    return replace(model, baseline=baseline.name, metadata=metadata)
+    return replace(model, baseline=baseline.name, metadata={**model.metadata, "baseline": described})
+
+
+def fit_heads(configuration: Configuration, frames: list[Frame], progress: Progress | None) -> Model:
+    """The model of these frames, with members that are not calibrated yet if there is to be a committee.
+
+    Raises
+    ------
+    ConfigurationError
+        If a model that gets members is not the one that the configuration describes.
+    """
+    committee = configuration.committee
+    fitted = load_model(configuration.folder / committee.model) if committee and committee.model else None
+    if fitted is not None and fitted.network is not None and committee and committee.kind != LAST_LAYER:
+        raise ConfigurationError(
+            f"kind = '{committee.kind}' in [committee] for '{committee.model}', whose energy has a network, which "
+            f"members share; allowed is {LAST_LAYER}"
+        )
+    model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
+    heads: dict[str, TensorHead] = {}
+    deviations: dict[str, tuple[TensorHead, ...]] = {}
+    for name in wanted_heads(configuration):
+        problem = HeadProblem.of(name, model, frames, configuration)
+        counted = with_progress(frames, name, progress)
+        if committee is None:
+            equations = problem.empty_equations()
+            for frame in counted:
+                problem.add(equations, frame)
+            heads[name] = problem.solve(equations)
+        else:
+            heads[name], deviations[name] = fit_with_members(problem, counted, committee)
+    members = Members(deviations) if deviations else None
+    if fitted is not None:
+        check_same_heads(fitted, heads, configuration)
+        return replace(fitted, members=members, metadata={**fitted.metadata, **configuration.metadata})
+    model = replace(model, heads=heads)
+    if configuration.network:
+        model = with_network(model, frames, configuration, progress)
+    metadata = {**configuration.metadata, "envelope": envelope(model, frames)}
+    return replace(model, members=members, metadata=metadata)
+
+
+def without_heads(model: Model) -> Model:
+    """The density and the repulsion of a fitted model alone."""
+    return replace(model, heads={"energy": empty_head(0, model.shape)}, network=None, members=None)
+
+
+def check_same_heads(fitted: Model, heads: Mapping[str, TensorHead], configuration: Configuration) -> None:
+    """Refuse members of other heads than those that a model has.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the head.
+    """
+    for name, head in heads.items():
+        has = fitted.heads[name].l_max if name in fitted.heads else None
+        if has != head.l_max:
+            assert configuration.committee is not None
+            raise ConfigurationError(
+                f"the {name} head of '{configuration.committee.model}' has l_max = {has}, that of the configuration "
+                f"{head.l_max}; members need those of the model"
+            )
+
+
+def with_calibration(model: Model, frames: list[Frame]) -> Model:
+    """The model with calibrated members, and what came out among its metadata."""
+    assert model.members is not None
+    model = calibrated(model, frames)
+    record = calibration_record(model, reliabilities(model, frames))
+    return replace(model, metadata={**model.metadata, "calibration": {"frames": len(frames), **record}})
 
 
 def cached_baseline(configuration: Configuration) -> CachedBaseline | None:
@@ -129,62 +197,6 @@ def with_progress(frames: list[Frame], name: str, progress: Progress | None) -> 
         yield frame
         if progress:
             progress(name, index + 1, len(frames))
-
-
-def fit_head(
-    name: str, model: Model, counted: Iterable[Frame], frames: list[Frame], configuration: Configuration
-) -> TensorHead:
-    """Add all frames to one head's normal equations, and solve."""
-    order, shape = ORDERS[name], head_shape(name, model, configuration)
-    equations = NormalEquations(shape.species * sum(feature_sizes(order, shape)))
-    if name == "energy":
-        assert configuration.energy is not None
-        offsets = species_energies(model.numbers, frames)
-        for frame in counted:
-            add_energy_frame(equations, model, frame, offsets, configuration.energy)
-        require_rows(equations, name)
-        return energy_head(equations, model, offsets, configuration.energy.ridge)
-    for frame in counted:
-        add_property_frame(equations, name, shape, model, frame)
-    require_rows(equations, name)
-    ridge, angular_decay, radial_decay = regularisation(name, configuration)
-    prior = prior_variances(order, shape, angular_decay, radial_decay, configuration.density.chemical_channels)
-    return head_from_features(order, shape, equations.solve(ridge, prior))
-
-
-def head_shape(name: str, model: Model, configuration: Configuration) -> DensityShape:
-    """Sizes of the part of the density that a head reads."""
-    settings = configuration.dipole if name == "dipole" else configuration.polarizability
-    if name == "energy" or settings is None:
-        return model.shape
-    if not ORDERS[name] <= settings.l_max <= model.l_max:
-        raise ConfigurationError(
-            f"l_max = {settings.l_max} of the {name} head; allowed are {ORDERS[name]}, its own angular momentum, "
-            f"to {model.l_max}, that of the density"
-        )
-    return replace(model.shape, l_max=settings.l_max)
-
-
-def regularisation(name: str, configuration: Configuration) -> tuple[float, float, float]:
-    """Ridge, angular decay and radial decay of a property's head."""
-    if name == "dipole":
-        assert configuration.dipole is not None
-        own = configuration.dipole
-        return own.ridge, own.angular_decay, own.radial_decay
-    assert configuration.polarizability is not None
-    both = configuration.polarizability
-    isotropic = name == "polarizability_isotropic"
-    return (
-        both.ridge,
-        both.angular_decay,
-        both.isotropic_radial_decay if isotropic else both.anisotropic_radial_decay,
-    )
-
-
-def require_rows(equations: NormalEquations, name: str) -> None:
-    """Refuse a head that no frame says anything about."""
-    if equations.rows == 0:
-        raise ConfigurationError(f"no training frame has labels for the {name} head; remove its section or add data")
 
 
 def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:

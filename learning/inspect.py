@@ -59,6 +59,7 @@ def describe_model(name: str | Path) -> dict[str, Any]:
             "density": _density(model),
             "heads": {head: _head(own) for head, own in model.heads.items()},
             "network": _network(model),
+            "members": _members(model),
             "local_field": model.local_field,
             "baseline": model.baseline,
             "repulsion": _repulsion(model),
@@ -90,6 +91,11 @@ def _network(model: Model) -> dict[str, Any] | None:
         return None
     arrays = [array for layer in model.network.layers for array in layer]
     return {"hidden": model.network.widths, "weights": sum(array.size for array in arrays) + model.network.final.size}
+
+
+def _members(model: Model) -> dict[str, Any] | None:
+    """Number of members and their calibration; None where the model is no committee."""
+    return {"count": model.members.count, "calibration": dict(model.members.factors)} if model.members else None
 
 
 def _repulsion(model: Model) -> dict[str, Any]:
@@ -142,6 +148,7 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
             for name, own in description["heads"].items()
         },
         "network of the energy": _network_text(description["network"]),
+        "members of a committee": _members_text(description["members"]),
         "local field": "Clausius–Mossotti" if description["local_field"] else "none",
         "repulsion": {
             "strength": repulsion["strength"],
@@ -169,6 +176,13 @@ def _radial_functions(density: dict[str, Any]) -> str:
     if form["decay_power"]:
         text += f", decay length {form['decay_length']:g} Å with power {form['decay_power']:g}"
     return text
+
+
+def _members_text(members: dict[str, Any] | None) -> str:
+    if members is None:
+        return "none"
+    factors = ", ".join(f"{name} {factor:.3g}" for name, factor in members["calibration"].items())
+    return f"{members['count']}, calibration {factors or 'none'}"
 
 
 def _network_text(network: dict[str, Any] | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import linalg
 
@@ -55,6 +57,44 @@ class NormalEquations:
         -------
         ndarray of float64, shape (features,)
         """
+        scaled, scale = self._regularised(ridge, prior)
+        return linalg.solve(scaled, self.right * scale, assume_a="pos") * scale
+
+    def deviations(
+        self, ridge: float, prior: np.ndarray | None, count: int, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Weights drawn from the Gaussian process about those of `solve`, in units of the rows' expected errors.
+
+        Their covariance is the inverse of the regularised XᵀX; weights of features that never occurred stay zero, as
+        nothing tells their scale.
+
+        Parameters
+        ----------
+        ridge, prior
+            As for `solve`.
+        count : int
+            How many to draw.
+        generator : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray of float64, shape (count, features)
+        """
+        scaled, scale = self._regularised(ridge, prior)
+        factor = linalg.cholesky(scaled, lower=True, overwrite_a=True)
+        drawn = generator.standard_normal((len(scale), count))
+        weights = linalg.solve_triangular(factor, drawn, lower=True, trans="T").T * scale
+        return weights * (np.diag(self.matrix) > 0)
+
+    def whitened(self, rows: np.ndarray, ridge: float, prior: np.ndarray | None = None) -> np.ndarray:
+        """Rows times a root of the covariance of `deviations`: their squares add up to the variance of a prediction."""
+        scaled, scale = self._regularised(ridge, prior)
+        factor = linalg.cholesky(scaled, lower=True, overwrite_a=True)
+        known = scale * (np.diag(self.matrix) > 0)
+        return linalg.solve_triangular(factor, (rows * known).T, lower=True).T
+
+    def _regularised(self, ridge: float, prior: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """XᵀX with its regularisation, scaled to a unit diagonal, and the scale of every column."""
         squares = np.diag(self.matrix)
         used = squares > 0
         if prior is None:
@@ -65,7 +105,7 @@ class NormalEquations:
         scale = 1 / np.sqrt(np.where(used, diagonal, 1.0))
         scaled = self.matrix * scale[:, None] * scale
         scaled[np.diag_indices_from(scaled)] = 1.0
-        return linalg.solve(scaled, self.right * scale, assume_a="pos") * scale
+        return scaled, scale
 
     def remaining_squares(self, explaining: np.ndarray) -> np.ndarray:
         """Sum of squares of each feature after a least-squares fit by the ``explaining`` ones, shape (features,)."""
@@ -75,3 +115,13 @@ class NormalEquations:
             across = self.matrix[explaining]
             squares -= np.einsum("af,ab,bf->f", across, inner, across)
         return np.maximum(squares, 0.0)
+
+
+def sum_of(parts: Sequence[NormalEquations]) -> NormalEquations:
+    """The equations of the rows of all parts."""
+    whole = NormalEquations(len(parts[0].right))
+    for part in parts:
+        whole.matrix += part.matrix
+        whole.right += part.right
+        whole.rows += part.rows
+    return whole
