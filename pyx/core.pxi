@@ -63,6 +63,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         int beads, atoms, most_neighbours, outputs
         size_t begin, end
         vector[char] want_head, differentiate_head
+        cbool shares_invariants
         double closest_allowed
         double* values
         double* density

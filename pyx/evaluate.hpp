@@ -4,7 +4,7 @@
 struct Workspace {
     Environment environment;
     std::vector<HeadWorkspace> heads;
-    std::vector<double> density, adjoint, network_adjoint, values, gradient_x, gradient_y, gradient_z;
+    std::vector<double> density, invariants, adjoint, network_adjoint, values, gradient_x, gradient_y, gradient_z;
 
     void size_for(const Basis &basis, const std::vector<Head> &all, int most_neighbours, int outputs, size_t recursion) {
         environment.size_for(basis, most_neighbours, recursion);
@@ -12,6 +12,7 @@ struct Workspace {
         for (size_t index = 0; index < all.size(); ++index) heads[index].size_for(all[index], basis);
         const size_t size = size_t(std::max(basis.harmonics(), 10)) * basis.channels();
         density.resize(size);
+        invariants.resize(size_t(basis.l_max + 1) * basis.channels() * basis.channels());
         adjoint.resize(size);
         network_adjoint.resize(size);
         values.resize(outputs);
@@ -89,10 +90,15 @@ static bool prepare_atom(const Task &task, int bead, int atom, Workspace &worksp
     if (task.density) std::copy_n(workspace.density.data(), size, task.density + place * size);
 
     double *value = workspace.values.data();
+    if (task.shares_invariants) scalar_invariants(basis, workspace.density.data(), workspace.invariants.data());
     for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components()) {
         if (!task.want_head[index] && !task.differentiate_head[index]) continue;
-        head_value(heads[index], basis, species, workspace.density.data(), task.differentiate_head[index],
-                   workspace.heads[index], value + first);
+        if (task.shares_invariants && heads[index].lambda == 0 && !task.differentiate_head[index])
+            value[first] = scalar_from_invariants(heads[index], basis, species, workspace.density.data(),
+                                                  workspace.invariants.data());
+        else
+            head_value(heads[index], basis, species, workspace.density.data(), task.differentiate_head[index],
+                       workspace.heads[index], value + first);
         if (task.want_head[index])
             std::copy_n(value + first, heads[index].components(), task.values + place * task.outputs + first);
     }

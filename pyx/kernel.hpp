@@ -30,6 +30,7 @@ struct Task {
     int outputs;                     // components of all heads together
     std::vector<char> want_head;          // whether its values are wanted
     std::vector<char> differentiate_head; // whether any combination contains it
+    bool shares_invariants = false;       // whether scalars that are not differentiated are many
     double closest_allowed;          // Å
     double *values;                  // [beads][atoms][outputs]
     double *density;                 // [beads][atoms][harmonics][channels], or null

@@ -11,6 +11,9 @@ import numpy as np
 include "core.pxi"
 
 
+MANY_SCALARS = 3  # forming the invariants costs as much as one scalar does without them
+
+
 def limits():
     """Highest angular momentum and most radial functions per species that are compiled in."""
     return {"l_max": L_LIMIT, "radial": RADIAL_LIMIT}
@@ -241,13 +244,15 @@ cdef class Kernel:
         task.strains = &strains[0, 0, 0, 0] if combinations.shape[1] else NULL
         overlap.bead = -1
         task.overlap = &overlap
-        first = 0
+        first, scalars = 0, 0
         used = np.any(np.asarray(combinations) != 0.0, axis=(0, 1))
         for index in range(self.heads.size()):
             components = self.heads[index].components()
             task.want_head.push_back(bool(want_head[index]))
             task.differentiate_head.push_back(bool(used[first:first + components].any()))
+            scalars += components == 1 and task.want_head[index] and not task.differentiate_head[index]
             first += components
+        task.shares_invariants = scalars >= MANY_SCALARS
         with self.lock:
             with nogil:
                 task.lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],

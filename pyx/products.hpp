@@ -45,6 +45,36 @@ static void head_value(const Head &head, const Basis &basis, int species, const 
     }
 }
 
+// Σ_m c_lm ⊗ c_lm of every l: what all scalars read, and worth forming where there are several.
+static void scalar_invariants(const Basis &basis, const double *density, double *invariants) {
+    const int channels = basis.channels();
+    std::fill_n(invariants, size_t(basis.l_max + 1) * channels * channels, 0.0);
+    for (int l = 0; l <= basis.l_max; ++l)
+        for (int m = 0; m < 2 * l + 1; ++m) {
+            const double *row = density + size_t(l * l + m) * channels;
+            for (int k = 0; k < channels; ++k)
+                add_scaled(invariants + (size_t(l) * channels + k) * channels, row[k], row, channels);
+        }
+}
+
+// A scalar from the invariants; as `head_value` without what an adjoint needs.  G(m, m, 0) is the same for all m.
+static double scalar_from_invariants(const Head &head, const Basis &basis, int species, const double *density,
+                                     const double *invariants) {
+    const int channels = basis.channels();
+    const size_t size = size_t(channels) * channels;
+    Vector total[4] = {};
+    for (const Block &block : head.blocks) {
+        const double *own = invariants + block.l1 * size, *weights = block.weights + species * size;
+        const Vector coupling = broadcast(block.coupling[0]);
+        for (size_t k = 0; k < size; k += 4 * WIDTH) {
+            UNROLL
+            for (int v = 0; v < 4; ++v) total[v] += coupling * load(own + k + v * WIDTH) * load(weights + k + v * WIDTH);
+        }
+    }
+    return head.offset[species] + dot(head.linear + size_t(species) * channels, density, channels) +
+           sum(total[0] + total[1] + (total[2] + total[3]));
+}
+
 // adjoint[lm][channel] += Σ_M factor_M ∂y_M/∂c[lm][channel], after head_value(…, for_adjoint = true).
 static void head_adjoint(const Head &head, const Basis &basis, int species, const double *factor,
                          const HeadWorkspace &workspace, double *adjoint) {
