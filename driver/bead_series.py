@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..spectra import SeriesError
-from .extras_files import BeadFile, columns_of
+from .extras_files import SERIES, BeadFile, columns_of
 from .units import from_atomic
 
 SHAPES = {
@@ -17,6 +17,9 @@ SHAPES = {
     "molecular_dipole": (-1, 3),
     "molecular_polarizability": (-1, 3, 3),
     "molecular_position": (-1, 3),
+    "committee_energy": (-1,),
+    "committee_dipole": (-1, 3),
+    "committee_polarizability": (-1, 3, 3),
 }
 
 
@@ -47,7 +50,7 @@ class BeadSeries:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the extras; empty before the first record."""
+        """Names of the extras, as i-PI writes them; empty before the first record."""
         return self._files[0].names
 
     def read(self) -> dict[str, np.ndarray]:
@@ -58,7 +61,10 @@ class BeadSeries:
         dict of str to ndarray of float64
             ``dipole`` (samples, 3) in e·Å, ``polarizability`` (samples, 3, 3) in Å³, ``molecular_dipole`` (samples,
             molecules, 3), ``molecular_polarizability`` (samples, molecules, 3, 3) and ``molecular_position`` (samples,
-            molecules, 3) in Å, those that the files hold; empty if there is nothing new.
+            molecules, 3) in Å, and of the members of a committee ``committee_energy`` (samples, members) in eV,
+            ``committee_dipole`` (samples, members, 3) and ``committee_polarizability`` (samples, members, 3, 3), those
+            that the files hold; empty if there is nothing new.  Names are those of properties, not i-PI's: what an
+            <ffcommittee> calls ``committee_dipole``, the mean, is ``dipole`` here.
 
         Raises
         ------
@@ -105,6 +111,7 @@ class BeadSeries:
 
     def _samples(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         samples = {}
-        for name, columns in columns_of(self.names, rows.shape[1]).items():
+        for extra, columns in columns_of(self.names, rows.shape[1]).items():
+            name = SERIES[extra]
             samples[name] = from_atomic(name, rows[:, columns].reshape(len(rows), *SHAPES[name]))
         return samples

@@ -10,9 +10,10 @@ from ..model import BeadwiseError
 from ..spectra import NotComputedError, Window
 from ..spectra.experiment import marks
 from ..spectra.plot import plot_spectra
-from ..spectra.recording import RECORDERS, FluxRecorder, make_recorder, spectrum_of
+from ..spectra.recording import RECORDERS, FluxRecorder, can_record, make_recorder, spectrum_of
 from ..spectra.sum_frequency import Slab
 from .bead_series import BeadSeries
+from .extras_files import series_of
 from .ipi_input import ExtrasOutput, InputError, IpiInput, read_ipi_input
 from .run_conditions import RunConditions, read_run_conditions
 from .spectrum_kinds import FROM_SERIES
@@ -148,19 +149,19 @@ def _usable_outputs(kind: str, simulation: IpiInput, conditions: RunConditions) 
     return [
         output
         for output in simulation.extras_outputs
-        if set(RECORDERS[kind].needs) <= set(output.extras) and output.holds_all(conditions.beads)
+        if can_record(kind, set(map(series_of, output.extras))) and output.holds_all(conditions.beads)
     ]
 
 
 def _output_for(kind: str, simulation: IpiInput, conditions: RunConditions) -> ExtrasOutput:
-    """The output with what a spectrum needs of every bead, the one that is written most often."""
+    """The output with what a spectrum needs of every bead: the one written most often, if possible with members."""
     if kind not in FROM_SERIES:
         raise InputError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(FROM_SERIES)}")
-    needs = RECORDERS[kind].needs
+    needs, members = RECORDERS[kind].needs, RECORDERS[kind].members
     usable = _usable_outputs(kind, simulation, conditions)
     if not usable:
         raise InputError(
             f"the spectrum '{kind}' is made of {' and '.join(needs)} of every bead, which the input does not write; "
             f"add <trajectory filename='moments' stride='2' extra_type='{','.join(needs)}'> extras </trajectory>"
         )
-    return min(usable, key=lambda output: output.stride)
+    return min(usable, key=lambda output: (output.stride, -len(set(members) & set(map(series_of, output.extras)))))

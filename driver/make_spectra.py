@@ -10,7 +10,7 @@ from ..spectra import SeriesError, Spectrum
 from ..spectra.dielectric import FEWEST_PARTS, dielectric_constant
 from ..spectra.experiment import marks
 from ..spectra.plot import plot_spectra
-from ..spectra.recording import spectrum_of
+from ..spectra.recording import spectrum_of, with_means
 from ..spectra.transform import wavenumbers
 from .record_files import check_alike, common_conditions, conditions_of, record
 from .series_files import find_sources
@@ -64,15 +64,23 @@ def _flux_spectrum(request: Request, shown: Shown) -> Iterator[str]:
 def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Iterator[str]:
     stem = request.stem
     table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
+    members = stem.with_name(stem.name + ".members.csv")
+    if request.members and not spectrum.has_members:
+        raise SeriesError(
+            f"'{request.files[0]}' holds no members of a committee for '{request.kind}', whose spectra --members is to "
+            "write; extras with members are member_dipoles, member_polarizabilities and committee_pot"
+        )
     try:
         spectrum.write(table)
+        if request.members:
+            spectrum.write_members(members)
         highest = min(request.highest, HIGHEST_MARKED)
         plot_spectra({"": spectrum}, image, marks(spectrum.kind, set(symbols)), highest=highest)
     except OSError as error:
         raise SeriesError(f"cannot write '{table}': {error.strerror}") from error
     yield spectrum.title
     yield from (f"  {name}: {note}" for name, note in spectrum.notes.items())
-    yield f"written to {table} and {image}"
+    yield f"written to {table} and {image}" + (f", members to {members}" if request.members else "")
 
 
 def _dielectric(request: Request, shown: Shown) -> str:
@@ -81,6 +89,7 @@ def _dielectric(request: Request, shown: Shown) -> str:
         run = request.run_of(source.path)
         pieces = []
         for samples in source.samples():
+            samples = with_means(samples)
             if "dipole" not in samples:
                 raise SeriesError(f"'{source.path}' holds no dipole; it holds {', '.join(samples)}")
             pieces.append(samples["dipole"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..spectra import Conditions, SeriesError, Window
-from ..spectra.recording import FluxRecorder, make_recorder
+from ..spectra.recording import MEMBERS_OF, FluxRecorder, make_recorder
 from ..spectra.sum_frequency import Slab
 from .run_conditions import RunConditions
 from .series_files import BeadFiles, Source
@@ -85,9 +85,9 @@ def record(
             slab = Slab(run.cell, **(distances or {})) if run is not None and kind == "sfg" else None
             recorder = make_recorder(_recorder_kind(kind, samples), conditions.timestep, window, slab)
             left_out = round(skip * 1000 / conditions.timestep)
-        needed = _needed(recorder.needs, samples, source)
+        needed = _needed(recorder, samples, source)
         recorder.add({name: values[left_out:] for name, values in needed.items()})
-        left_out = max(0, left_out - len(needed[recorder.needs[0]]))
+        left_out = max(0, left_out - len(next(iter(needed.values()))))
     if recorder is None or recorder.samples == 0:
         raise SeriesError(f"'{source.path}' holds too few samples; at least three are needed")
     return recorder, conditions
@@ -95,14 +95,19 @@ def record(
 
 def _recorder_kind(kind: str, samples: Mapping[str, np.ndarray]) -> str:
     """Name of the recorder: an infrared spectrum is also made of Born charges, where there is no dipole."""
-    return "ir_from_born_charges" if kind == "ir" and "dipole" not in samples and "born_charges" in samples else kind
+    return "ir_from_born_charges" if kind == "ir" and _is_of_born_charges(samples) else kind
 
 
-def _needed(needs: Sequence[str], samples: Mapping[str, np.ndarray], source: Source) -> dict[str, np.ndarray]:
-    missing = [name for name in needs if name not in samples]
+def _is_of_born_charges(samples: Mapping[str, np.ndarray]) -> bool:
+    return "born_charges" in samples and not {"dipole", MEMBERS_OF["dipole"]} & set(samples)
+
+
+def _needed(recorder: FluxRecorder, samples: Mapping[str, np.ndarray], source: Source) -> dict[str, np.ndarray]:
+    """What a recorder takes of samples: all that it needs, and the members of committees that there are."""
+    missing = [name for name in recorder.needs if name not in samples and MEMBERS_OF.get(name) not in samples]
     if missing:
         raise SeriesError(f"'{source.path}' holds no {missing[0]}; it holds {', '.join(samples)}")
-    needed = {name: samples[name] for name in needs}
+    needed = {name: samples[name] for name in (*recorder.needs, *recorder.members) if name in samples}
     if len({len(values) for values in needed.values()}) > 1:
         lengths = ", ".join(f"{len(values)} of {name}" for name, values in needed.items())
         raise SeriesError(f"'{source.path}' holds {lengths}; as many samples of each are needed")
@@ -158,7 +163,7 @@ def _beads_of(source: Source, samples: Mapping[str, np.ndarray]) -> int | None:
     if isinstance(source, BeadFiles):
         return source.beads
     charges = samples.get("born_charges")
-    is_of_beads = charges is not None and "dipole" not in samples and charges.ndim == WITH_BEADS
+    is_of_beads = charges is not None and _is_of_born_charges(samples) and charges.ndim == WITH_BEADS
     return charges.shape[1] if charges is not None and is_of_beads else None
 
 

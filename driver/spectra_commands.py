@@ -14,6 +14,7 @@ from .spectrum_kinds import KINDS, OPTIONS_OF_ONE_KIND
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
 NOT_NEGATIVE = click.FloatRange(min=0)
+KINDS_WITH_MEMBERS = ("ir", "raman")
 
 
 @click.command()
@@ -34,6 +35,7 @@ NOT_NEGATIVE = click.FloatRange(min=0)
 @click.option("--outer", type=NOT_NEGATIVE, help="Height in Å from where all counts, for sfg  [default: 4].")
 @click.option("--near", type=POSITIVE, help="Distance in Å of near neighbours, for sfg  [default: 4].")
 @click.option("--skip", type=NOT_NEGATIVE, default=0.0, show_default=True, help="Time to leave out, in ps.")
+@click.option("--members", is_flag=True, help="Write the spectra of all members, too, for ir and raman.")
 @click.option("--output", type=click.Path(path_type=Path), help="Name of the .csv and .png, without the ending.")
 def spectrum(kind: str, files: tuple[Path, ...], **options: Any) -> None:
     """Make a spectrum from the series in FILES, and write it as CSV and PNG.
@@ -42,6 +44,8 @@ def spectrum(kind: str, files: tuple[Path, ...], **options: Any) -> None:
     several, finished or running; extended xyz with dipole and polarizability; or arrays of numpy.savez, for `ir` also
     born_charges and velocities.  For `dos` they are velocities of centroids that i-PI wrote as xyz.  Timestep,
     temperature, cell and kind of dynamics are read from an i-PI input or RESTART beside the files, and otherwise given.
+    With members of committees among the series (member_dipoles, member_polarizabilities, committee_pot), `ir` and
+    `raman` have a model error beside their sampling error.
     """
     from ..model import BeadwiseError
     from ..spectra import NotComputedError, SeriesError
@@ -63,6 +67,8 @@ def _check_options(kind: str, options: Mapping[str, Any]) -> None:
         raise click.UsageError(
             f"--window {options['window']:g} and --resolution {options['resolution']:g} exclude each other; give one"
         )
+    if options["members"] and kind not in KINDS_WITH_MEMBERS:
+        raise click.UsageError(f"--members is for {' and '.join(KINDS_WITH_MEMBERS)}, not for {kind}")
     for name, own in OPTIONS_OF_ONE_KIND.items():
         if options[name] is not None and kind != own:
             raise click.UsageError(f"--{name} {options[name]:g} is for {own}, not for {kind}")

@@ -49,6 +49,8 @@ class Request:
         Time at the beginning of each trajectory that is left out, in ps.
     output : Path or None
         Name of the files to write, without the ending; None for one beside the first file.
+    members : bool
+        Whether to write the spectrum of every member of a committee, too.
     """
 
     kind: str
@@ -69,6 +71,7 @@ class Request:
     near: float | None = None
     skip: float = 0.0
     output: Path | None = None
+    members: bool = False
 
     @property
     def stem(self) -> Path:

@@ -10,6 +10,8 @@ from .conditions import Conditions
 from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
 from .kramers_kronig import real_permittivity, refractive_index
+from .model_error import CommitteeEstimates, ModelError, model_errors
+from .model_notes import notes_of_model
 from .spectrum import Column, Spectrum, notes_of
 from .transform import even_transform, wavenumbers
 from .units import (
@@ -88,8 +90,9 @@ def infrared_spectrum(
     wavenumber: np.ndarray | None = None,
     is_difference: bool = True,
     optical_permittivity: float = WATER_OPTICAL_PERMITTIVITY,
+    committee: CommitteeEstimates | None = None,
 ) -> Spectrum:
-    """Infrared spectrum with standard errors.
+    """Infrared spectrum with standard errors, and with model errors where there are members.
 
     Parameters
     ----------
@@ -103,6 +106,8 @@ def infrared_spectrum(
         Whether the flux is a central difference.
     optical_permittivity : float
         ε∞, which the absorption coefficient alone needs.
+    committee : CommitteeEstimates, optional
+        Of the members, under the name ``dipole``.
 
     Returns
     -------
@@ -130,7 +135,14 @@ def infrared_spectrum(
     )
     notes["optical permittivity"] = f"{optical_permittivity:.4g}, for alpha and the refractive index only"
     names = {"n_alpha": "cm^-1", "alpha": "cm^-1", "refractive_index": ""}
-    data = {name: Column(values[k], errors[k], unit) for k, (name, unit) in enumerate(names.items())}
+    models: list[ModelError | None] = [None] * len(values)
+    if committee is not None:
+        of_columns = model_errors(columns, {"dipole": flux}, committee, conditions.temperature)
+        notes["sum rule"] += f"; its model error is {of_columns[3].total[0]:.2g} cm^-2"
+        column = (0, "n alpha", values[0], errors[0])
+        notes |= notes_of_model(of_columns, column, grid, committee, conditions.temperature)
+        models = [*of_columns]
+    data = {name: Column(values[k], errors[k], unit, models[k]) for k, (name, unit) in enumerate(names.items())}
     return Spectrum("ir", "Infrared absorption", grid, data, notes)
 
 

@@ -6,16 +6,23 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from .spectrum import Spectrum
+from .spectrum import Column, Spectrum
 
 COLOURS = ("#1f5a92", "#c8641e", "#4a8c3f", "#8a4f9e")
 MARK_COLOUR = "0.72"
+LEGEND: dict[str, Any] = {"fontsize": 8.5, "frameon": False, "borderaxespad": 1.5}
+SAMPLING_ALPHA = 0.3
+HATCH_WIDTH = 0.45  # points; by default matplotlib hatches with lines as thick as a spectrum
+MODEL_BAND: dict[str, Any] = {"facecolor": "none", "edgecolor": "0.25", "hatch": "//////", "linewidth": 0.5}
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ def plot_spectra(
 ) -> None:
     """Draw one spectrum, or several of one kind for comparison, each panel with its error bands.
 
+    Sampling errors are filled, and model errors, where there are members of committees, are hatched.
+
     Parameters
     ----------
     spectra : mapping of str to Spectrum
@@ -71,22 +80,34 @@ def plot_spectra(
     note : str
         A line below the picture; by default dynamics, window and errors of the first spectrum.
     """
+    temporary = image.with_name(f".{image.name}")
+    with rc_context({"hatch.linewidth": HATCH_WIDTH}):
+        _figure_of(spectra, marks, (lowest, highest), note).savefig(temporary, format="png", dpi=140)
+    os.replace(temporary, image)
+
+
+def _figure_of(
+    spectra: Mapping[str, Spectrum], marks: Sequence[float], limits: tuple[float, float], note: str
+) -> Figure:
     first = next(iter(spectra.values()))
     panels = _panels_of(first)
     figure = Figure(figsize=(8.0, 0.9 + 2.9 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, panel in zip(all_axes, panels, strict=True):
-        _draw_panel(axes, panel, spectra, lowest, highest)
-        _draw_marks(axes, marks, lowest, highest)
+        _draw_panel(axes, panel, spectra, *limits)
+        _draw_marks(axes, marks, *limits)
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(loc="upper left", fontsize=8.5, frameon=False, borderaxespad=1.5)
+            axes.legend(loc="upper left", **LEGEND)
+    if bands := _bands_of(spectra):
+        lines = all_axes[0].get_legend()
+        all_axes[0].legend(handles=bands, loc="upper center", **LEGEND)
+        if lines is not None:
+            all_axes[0].add_artist(lines)
     all_axes[0].set_title(first.title, loc="left", fontsize=11)
     all_axes[-1].set_xlabel("wavenumber / cm⁻¹")
     figure.supxlabel(note or _note_of(first), fontsize=7.5, color="0.35")
-    temporary = image.with_name(f".{image.name}")
-    figure.savefig(temporary, format="png", dpi=140)
-    os.replace(temporary, image)
+    return figure
 
 
 def _panels_of(spectrum: Spectrum) -> list[Panel]:
@@ -117,7 +138,10 @@ def _draw_panel(axes: Axes, panel: Panel, spectra: Mapping[str, Spectrum], lowes
         x, y, error = (array[inside] for array in (spectrum.wavenumber, column.values, column.standard_error))
         text = ", ".join(filter(None, [label if len(spectra) > 1 else "", legend]))
         axes.plot(x, y, color=colour, linestyle=dashes, linewidth=1.2, label=text or None, zorder=3)
-        axes.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0, zorder=2)
+        axes.fill_between(x, y - error, y + error, color=colour, alpha=SAMPLING_ALPHA, linewidth=0, zorder=2)
+        if column.model is not None:
+            model = column.model.total[inside]
+            axes.fill_between(x, y - model, y + model, **MODEL_BAND, zorder=2.5)
         settled = y[x > max(lowest, 100.0)]  # what rises at ω = 0 would dwarf the rest
         tallest, deepest = max(tallest, np.nanmax(settled, initial=0.0)), min(deepest, np.nanmin(settled, initial=0.0))
     axes.set_ylabel(panel.label)
@@ -128,6 +152,17 @@ def _draw_panel(axes: Axes, panel: Panel, spectra: Mapping[str, Spectrum], lowes
     axes.grid(axis="y", color="0.93", linewidth=0.6)
     if deepest < 0:
         axes.axhline(0.0, color="0.6", linewidth=0.7, zorder=1)
+
+
+def _bands_of(spectra: Mapping[str, Spectrum]) -> list[Patch]:
+    """What a legend says of the bands; nothing where there is one kind of band only."""
+    columns: list[Column] = [column for spectrum in spectra.values() for column in spectrum.columns.values()]
+    labels = list(dict.fromkeys(column.model.label for column in columns if column.model is not None))
+    if not labels:
+        return []
+    sampling = Patch(facecolor="0.4", alpha=SAMPLING_ALPHA, linewidth=0, label="sampling error")
+    hatched = [Patch(**MODEL_BAND, label=label) for label in labels]
+    return [sampling, *hatched]
 
 
 def _draw_marks(axes: Axes, marks: Sequence[float], lowest: float, highest: float) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 from .conditions import Conditions
 from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
+from .model_error import CommitteeEstimates, ModelError, model_errors
+from .model_notes import notes_of_model
 from .quantum import stokes_factor
 from .spectrum import Column, Spectrum, notes_of
 from .transform import even_transform, wavenumbers
@@ -58,8 +60,9 @@ def raman_spectrum(
     wavenumber: np.ndarray | None = None,
     is_difference: bool = True,
     laser: float = LASER,
+    committee: CommitteeEstimates | None = None,
 ) -> Spectrum:
-    """Raman spectra with standard errors.
+    """Raman spectra with standard errors, and with model errors where there are members.
 
     From the fluxes of ᾱ and β: the line shape I(ω) = FT⟨α α(t)⟩ is FT⟨α̇ α̇(t)⟩/ω².
 
@@ -75,6 +78,8 @@ def raman_spectrum(
         Whether the fluxes are central differences.
     laser : float
         Of the Stokes intensity, in cm⁻¹.
+    committee : CommitteeEstimates, optional
+        Of the members, under the names ``isotropic`` and ``anisotropic``.
 
     Returns
     -------
@@ -109,5 +114,13 @@ def raman_spectrum(
         f"or stokes ((1 - w/w_laser)^4 I_quantum, laser {laser:.0f} cm^-1); I(w) = FT<flux flux(t)>/w^2; parallel = "
         "isotropic + anisotropic, perpendicular = 3/4 anisotropic, unpolarised = parallel + perpendicular"
     )
-    data = {name: Column(values[k], errors[k], units[k]) for k, name in enumerate(names)}
+    models: list[ModelError | None] = [None] * len(names)
+    if committee is not None:
+        run = {"isotropic": isotropic, "anisotropic": anisotropic}
+        of_columns = model_errors(columns, run, committee, conditions.temperature)
+        place = names.index("parallel")
+        column = (place, "parallel", values[place], errors[place])
+        notes |= notes_of_model(of_columns, column, grid, committee, conditions.temperature)
+        models = [*of_columns]
+    data = {name: Column(values[k], errors[k], units[k], models[k]) for k, name in enumerate(names)}
     return Spectrum("raman", "Raman scattering", grid, data, notes)

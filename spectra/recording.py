@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
+from .committee_recording import ENERGIES, CommitteeCorrelations, committee_estimates
 from .conditions import Conditions
 from .correlation import Correlation
 from .errors import NotComputedError, SeriesError
@@ -18,6 +19,7 @@ from .spectrum import Spectrum
 from .sum_frequency import FACES, TERMS, Slab, sum_frequency_spectrum, weighted_fluxes
 from .window import Window
 
+MEMBERS_OF = {"dipole": "committee_dipole", "polarizability": "committee_polarizability"}
 FRAMES_AT_ONCE = 50  # of a slab: distances between all molecules of more would fill the memory
 
 
@@ -35,6 +37,7 @@ class FluxRecorder:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    members: ClassVar[tuple[str, ...]] = ()  # series of members of committees, which are recorded if they are given
 
     def __init__(self, timestep: float, window: Window, names: Sequence[str]):
         self.timestep = timestep
@@ -65,18 +68,74 @@ class FluxRecorder:
             self.correlations[name].compute(first, second, reset=False)
 
 
-class InfraredRecorder(FluxRecorder):
+class DifferenceRecorder(FluxRecorder):
+    """Correlates differences of one series, and of every member of a committee that predicts it.
+
+    Samples may hold the members beside the series, ``committee_…`` (samples, members, …), or alone: then the series is
+    their mean.  With ``committee_energy`` (samples, members) in eV the initial conditions are weighted with every
+    member of a committee of potentials.
+    """
+
+    shape: ClassVar[tuple[int, ...]] = ()
+
+    def __init__(self, timestep: float, window: Window, names: Sequence[str]):
+        super().__init__(timestep, window, names)
+        self.committee = CommitteeCorrelations(timestep, window.lags(timestep), self.members[0])
+
+    def add(self, samples: Mapping[str, np.ndarray]) -> None:
+        """Add the next samples.
+
+        Raises
+        ------
+        SeriesError
+            If the series is missing, a shape is another one, or the members are not those of the samples before.
+        """
+        samples = with_means(samples)
+        values = _checked(samples, self.needs[0], self.shape)
+        members = self._checked_members(samples, len(values))
+        parts = self.parts(central_difference(self._overlap.extend(values), self.timestep))
+        for name, part in parts.items():
+            self._correlate(name, part)
+        self.committee.add(members, parts, self.parts)
+
+    def _checked_members(self, samples: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+        """Series of members, as many samples of each as of the series itself."""
+        shapes = {self.members[0]: (None, *self.shape), ENERGIES: (None,)}
+        members = {name: _checked(samples, name, shapes[name]) for name in self.members if name in samples}
+        for name, array in members.items():
+            if len(array) != count:
+                raise SeriesError(
+                    f"samples are {count} of {self.needs[0]} and {len(array)} of {name}; as many of each are needed"
+                )
+        return members
+
+    def parts(self, flux: np.ndarray) -> dict[str, np.ndarray]:
+        """What is correlated of a flux (samples, …), by name."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that has been recorded, also of members, as arrays that ``numpy.savez`` stores."""
+        return super().state() | self.committee.state()
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was taken."""
+        super().restore(state)
+        self.committee.restore(state)
+
+
+class InfraredRecorder(DifferenceRecorder):
     """⟨Ṁ(0)·Ṁ(t)⟩ from ``dipole``, shape (samples, 3) in e·Å."""
 
     needs = ("dipole",)
+    members = ("committee_dipole", ENERGIES)
+    shape = (3,)
 
     def __init__(self, timestep: float, window: Window):
         super().__init__(timestep, window, ["dipole"])
 
-    def add(self, samples: Mapping[str, np.ndarray]) -> None:
-        """Add the next samples."""
-        dipole = _checked(samples, "dipole", (3,))
-        self._correlate("dipole", central_difference(self._overlap.extend(dipole), self.timestep))
+    def parts(self, flux: np.ndarray) -> dict[str, np.ndarray]:
+        """The flux itself."""
+        return {"dipole": flux}
 
 
 class BornChargeRecorder(FluxRecorder):
@@ -99,21 +158,19 @@ class BornChargeRecorder(FluxRecorder):
         self._correlate("dipole", flux_from_born_charges(samples["born_charges"], samples["velocities"]))
 
 
-class RamanRecorder(FluxRecorder):
+class RamanRecorder(DifferenceRecorder):
     """Isotropic and anisotropic correlations from ``polarizability``, shape (samples, 3, 3) in Å³."""
 
     needs = ("polarizability",)
+    members = ("committee_polarizability", ENERGIES)
+    shape = (3, 3)
 
     def __init__(self, timestep: float, window: Window):
         super().__init__(timestep, window, ["isotropic", "anisotropic"])
 
-    def add(self, samples: Mapping[str, np.ndarray]) -> None:
-        """Add the next samples."""
-        polarizability = _checked(samples, "polarizability", (3, 3))
-        flux = central_difference(self._overlap.extend(polarizability), self.timestep)
-        isotropic, anisotropic = invariants(flux)
-        self._correlate("isotropic", isotropic)
-        self._correlate("anisotropic", anisotropic)
+    def parts(self, flux: np.ndarray) -> dict[str, np.ndarray]:
+        """Both invariants of the flux."""
+        return dict(zip(("isotropic", "anisotropic"), invariants(flux), strict=True))
 
 
 class SumFrequencyRecorder(FluxRecorder):
@@ -147,12 +204,33 @@ class SumFrequencyRecorder(FluxRecorder):
             self._correlate(f"{face} {term}", earlier, later)
 
 
-def _checked(samples: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+def with_means(samples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Samples with the mean over members of a dipole or polarizability that is given by members alone."""
+    means = {}
+    for name in MEMBERS_OF:
+        members = samples.get(MEMBERS_OF[name])
+        if name not in samples and members is not None and np.ndim(members) > 1:
+            means[name] = np.mean(members, axis=1)
+    return means | dict(samples)
+
+
+def can_record(kind: str, names: Collection[str]) -> bool:
+    """Whether series of these names are enough for one kind of spectrum."""
+    recorder: type[FluxRecorder] = RECORDERS[kind]
+    return all(need in names or MEMBERS_OF.get(need) in names for need in recorder.needs)
+
+
+def _checked(samples: Mapping[str, np.ndarray], name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+    """One series, whose axes after the first must have these lengths; None is any."""
     if name not in samples:
         raise SeriesError(f"{name} is missing; what was given is {', '.join(samples)}")
     array = np.asarray(samples[name], dtype=np.float64)
-    if array.shape[1:] != shape:
-        raise SeriesError(f"{name} has the shape {array.shape}; expected (samples, {', '.join(map(str, shape))})")
+    fits = array.ndim == len(shape) + 1 and all(
+        length in (None, given) for length, given in zip(shape, array.shape[1:], strict=True)
+    )
+    if not fits:
+        expected = ", ".join("members" if length is None else str(length) for length in shape)
+        raise SeriesError(f"{name} has the shape {array.shape}; expected (samples, {expected})")
     return array
 
 
@@ -218,7 +296,7 @@ def spectrum_of(
     Raises
     ------
     SeriesError
-        If there is no recorder.
+        If there is no recorder, or trajectories have different members.
     NotComputedError
         If one is empty, or all are shorter than the window.
     """
@@ -236,14 +314,22 @@ def spectrum_of(
             f"the series end after {np.count_nonzero(reached) * first.timestep:g} fs; "
             f"the window needs {window.length:g} fs"
         )
+    committees = [recorder.committee for recorder in recorders if isinstance(recorder, DifferenceRecorder)]
+    committee = committee_estimates(committees, list(estimates), lags) if committees else None
     if isinstance(first, InfraredRecorder | BornChargeRecorder):
         is_difference = isinstance(first, InfraredRecorder)
         return infrared_spectrum(
-            estimates["dipole"], conditions, window, wavenumber, is_difference, optical_permittivity
+            estimates["dipole"], conditions, window, wavenumber, is_difference, optical_permittivity, committee
         )
     if isinstance(first, RamanRecorder):
         return raman_spectrum(
-            estimates["isotropic"], estimates["anisotropic"], conditions, window, wavenumber, laser=laser
+            estimates["isotropic"],
+            estimates["anisotropic"],
+            conditions,
+            window,
+            wavenumber,
+            laser=laser,
+            committee=committee,
         )
     assert isinstance(first, SumFrequencyRecorder)
     faces = {(face, term): estimates[f"{face} {term}"] for face in FACES for term in TERMS}

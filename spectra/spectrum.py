@@ -12,6 +12,7 @@ import numpy as np
 
 from .conditions import Conditions
 from .estimates import FEWEST_UNITS, Estimate
+from .model_error import ModelError
 from .units import SPEED_OF_LIGHT
 from .window import Window
 
@@ -25,11 +26,14 @@ class Column:
     values, standard_error : ndarray of float64, shape (frequencies,)
         Errors are not a number where they are not known.
     unit : str
+    model : ModelError or None
+        What the members of committees say; None where there are none.
     """
 
     values: np.ndarray
     standard_error: np.ndarray
     unit: str
+    model: ModelError | None = None
 
 
 @dataclass(frozen=True)
@@ -58,25 +62,57 @@ class Spectrum:
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
 
+    @property
+    def has_members(self) -> bool:
+        """Whether it holds model errors."""
+        return any(column.model is not None for column in self.columns.values())
+
     def write(self, path: Path) -> None:
         """Write comma-separated values; the notes come first, each in a line that begins with ``#``.
 
+        Behind each column stand its standard error and, where there are members, its model error with the noise in it;
+        where there are members of both properties and potentials, what each of them alone would give.
+
         The file is replaced at once, so that a reader never sees half of it.
         """
+        table = {"wavenumber (cm^-1)": self.wavenumber}
+        for name, column in self.columns.items():
+            table[_header(name, column)] = column.values
+            table[f"{name} standard error"] = column.standard_error
+            if (model := column.model) is not None:
+                table |= {f"{name} model error": model.total, f"{name} noise floor": model.noise_floor}
+                for kind, members in model.parts.items():
+                    table[f"{name} model error of {kind}"] = members.error
+                    table[f"{name} noise floor of {kind}"] = members.noise_floor
+        self._write_table(path, table)
+
+    def write_members(self, path: Path) -> None:
+        """Write the spectrum of every member as comma-separated values, with the notes before them.
+
+        Members of the properties are numbered in the order in which the model sends them, and so are those of the
+        potentials.
+        """
+        table = {"wavenumber (cm^-1)": self.wavenumber}
+        for name, column in self.columns.items():
+            if column.model is not None:
+                for kind, members in (("property", column.model.properties), ("potential", column.model.potentials)):
+                    for number, values in enumerate(members.spectra):
+                        table[f"{_header(name, column)} {kind} {number}"] = values
+        self._write_table(path, table)
+
+    def _write_table(self, path: Path, table: Mapping[str, np.ndarray]) -> None:
         temporary = path.with_name(f".{path.name}")
         with open(temporary, "w", newline="", encoding="utf-8") as file:
             file.write(f"# {self.title}\n")
             file.writelines(f"# {name}: {note}\n" for name, note in self.notes.items())
             writer = csv.writer(file)
-            header = ["wavenumber (cm^-1)"]
-            arrays = [self.wavenumber]
-            for name, column in self.columns.items():
-                unit = f" ({column.unit})" if column.unit else ""
-                header += [f"{name}{unit}", f"{name} standard error"]
-                arrays += [column.values, column.standard_error]
-            writer.writerow(header)
-            writer.writerows([[f"{value:.7g}" for value in row] for row in np.stack(arrays, axis=1)])
+            writer.writerow(table)
+            writer.writerows([[f"{value:.7g}" for value in row] for row in np.stack([*table.values()], axis=1)])
         os.replace(temporary, path)
+
+
+def _header(name: str, column: Column) -> str:
+    return f"{name} ({column.unit})" if column.unit else name
 
 
 def notes_of(conditions: Conditions, window: Window, estimate: Estimate) -> dict[str, str]:
