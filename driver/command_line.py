@@ -12,7 +12,9 @@ import click
 
 from ..model import BeadwiseError
 from .learning_commands import evaluate, fit, inspect
+from .mass_commands import mass_integration
 from .profile_commands import profile
+from .promote_commands import promote
 from .server_options import field_option, threads_option, want_option
 from .serving_commands import ipi, serve, shim
 from .spectra_commands import spectrum
@@ -65,6 +67,8 @@ main.add_command(evaluate)
 main.add_command(inspect)
 main.add_command(spectrum)
 main.add_command(profile)
+main.add_command(promote)
+main.add_command(mass_integration)
 
 
 def parse_spectra(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:

@@ -69,6 +69,29 @@ def gauss_legendre_ratios(runs: int) -> tuple[np.ndarray, np.ndarray]:
     return (nodes + 1) / 2, weights / 2
 
 
+def fitting_rule(root_mass_ratios: np.ndarray) -> Literal["gauss-legendre", "trapezoidal"]:
+    """The rule that suits the y of some runs: Gauss–Legendre where they are its nodes, else the trapezoidal one.
+
+    Parameters
+    ----------
+    root_mass_ratios : ndarray of float64, shape (runs,)
+        In any order.
+
+    Raises
+    ------
+    SamplingError
+        If neither does: they are not the nodes of their number, and the largest is not 1.
+    """
+    ratios = np.sort(np.asarray(root_mass_ratios, dtype=np.float64))
+    nodes, _ = gauss_legendre_ratios(len(ratios))
+    if np.abs(ratios - nodes).max() <= AT_A_NODE:
+        return "gauss-legendre"
+    if abs(ratios[-1] - 1) <= AT_A_NODE:
+        return "trapezoidal"
+    wanted = f"the nodes of {len(ratios)} runs are {np.round(nodes, 6).tolist()}"
+    raise SamplingError(f"y are {np.round(ratios, 6).tolist()}; {wanted}, and the trapezoidal rule needs y = 1")
+
+
 def integrate_over_mass(
     root_mass_ratios: np.ndarray,
     kinetic_energies: np.ndarray,

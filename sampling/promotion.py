@@ -159,6 +159,25 @@ def promote(differences: np.ndarray, temperature: float, blocks: int = 16) -> Pr
     )
 
 
+def exponential_average(differences: np.ndarray, temperature: float) -> float:
+    """−k_B T ln ⟨exp(−h)⟩ of all samples as they are, in eV: what there is to show while samples come in.
+
+    Parameters
+    ----------
+    differences : ndarray of float64, shape (samples,) or (samples, beads)
+    temperature : float
+        As for ``promote``.
+
+    Raises
+    ------
+    SamplingError
+        If numbers are not finite or do not belong together.
+    """
+    thermal_energy = _thermal_energy(temperature)
+    reduced, _ = _reduced(differences, thermal_energy)
+    return thermal_energy * _exponential_average(reduced)
+
+
 def acceptance_ratio(differences: np.ndarray, reference_differences: np.ndarray, temperature: float) -> AcceptanceRatio:
     """A_REF − A_ML from samples of both, by Bennett's acceptance ratio (J. Comput. Phys. 22, 245 (1976)).
 
@@ -274,9 +293,14 @@ def _thinned(reduced: np.ndarray, time: float) -> np.ndarray:
     return kept
 
 
+def _exponential_average(reduced: np.ndarray) -> float:
+    """−ln ⟨exp(−h)⟩, without an overflow."""
+    return float(np.log(len(reduced)) - logsumexp(-reduced))
+
+
 def _jackknife(reduced: np.ndarray, blocks: int) -> Estimate:
     """Exponential average and second cumulant of h in k_B T, shape (2,), with errors by leaving out blocks."""
-    exponential = float(np.log(len(reduced)) - logsumexp(-reduced))
+    exponential = _exponential_average(reduced)
     # from there the weights have the mean one
     shifted = reduced - exponential
     columns = np.stack([np.ones(len(reduced)), np.exp(-shifted), shifted, np.square(shifted)], axis=-1)
