@@ -41,7 +41,7 @@ setup(
     packages=[f"beadwise.{room}" for room in ROOMS],
     package_dir={f"beadwise.{room}": room for room in ROOMS},
     package_data={
-        "beadwise.inputs": ["*.xml", "*.xyz", "*.safetensors", "*.dat", "*.toml", "*.sh"],
+        "beadwise.inputs": ["*.xml", "*.xyz", "*.safetensors", "*.dat", "*.toml", "*.sh", "*.inp"],
         "beadwise.pyx": ["*.hpp", "*.pxi"],
     },
     ext_modules=cythonize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..learning.worker_processes import usable_cores
 from ..model import BeadwiseError
 from .learning_commands import evaluate, fit, inspect
 from .mass_commands import mass_integration
@@ -191,8 +191,3 @@ def parse_models(values: Sequence[str], default: str, by_name: Mapping[str, str]
             name, model = "", value
         given[name] = from_any_folder(model)
     return given if "" in given else {"": default, **(by_name or {}), **given}
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..learning.baseline_labels import START, _later_interrupts, _processes
+from ..learning.worker_processes import START, later_interrupts, processes, usable_cores
 from ..model import Batch, BeadwiseError, Evaluator, StructureError
 from ..model.evaluators import full_name, load_evaluator
 from ..model.files import find, shipped_models
-from .command_line import usable_cores
 
 Labelled = tuple[str, Batch]  # what to call a structure, and its beads
 AHEAD = 2  # structures that wait for each process, so that memory stays bounded
@@ -95,14 +94,14 @@ class KeptEnergies:
         """The same with several processes, of which none starts where nothing is left."""
         waiting: dict[Future[float], tuple[str, str]] = {}
         unfinished: list[list[str]] = []
-        with _processes(workers) as pool:
+        with processes(workers) as pool:
             for label, batch in structures:
                 unfinished.append([])
                 for bead in beads_of_batch(batch):
                     key = _key(bead)
                     unfinished[-1].append(key)
                     if key not in self._kept and key not in (known for known, _ in waiting.values()):
-                        with _later_interrupts():  # a process may start here
+                        with later_interrupts():  # a process may start here
                             waiting[pool.submit(_energy_in_process, self.name, bead)] = key, label
                     while len(waiting) >= AHEAD * workers:
                         self._collect(waiting)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-PR_SET_PDEATHSIG = 1
+from ..learning.worker_processes import end_with_parent
 
 
 def start(
@@ -44,7 +42,7 @@ def start(
         stdout=output,
         stderr=errors,
         start_new_session=True,
-        preexec_fn=_end_with_parent(os.getpid()) if sys.platform == "linux" else None,
+        preexec_fn=end_with_parent(os.getpid()) if sys.platform == "linux" else None,
     )
 
 
@@ -65,15 +63,3 @@ def end(processes: Sequence[subprocess.Popen[bytes]], patience: float = 3.0) -> 
         if not wait(process, patience):
             process.kill()
             process.wait()
-
-
-def _end_with_parent(parent: int) -> Callable[[], None]:
-    """Make what a child runs before the program starts; the library is loaded here, as a child must not load any."""
-    control = ctypes.CDLL(None, use_errno=True).prctl
-
-    def ask_for_signal() -> None:
-        control(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # the parent died before the signal was asked for
-            os._exit(1)
-
-    return ask_for_signal

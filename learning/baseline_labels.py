@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import re
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +19,9 @@ from ..model.correction import ENERGIES
 from ..model.evaluators import COMMITTEE, CORRECTION, WEIGHTED_BASELINE, full_name, load_evaluator
 from ..model.tight_binding import PREFIX
 from .data import Frame
+from .worker_processes import START, later_interrupts, processes, usable_cores
 
 Progress = Callable[[str, int, int], None]
-
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-START = 1.0  # s, that a further process takes until it evaluates something
 
 
 class CachedBaseline:
@@ -109,7 +102,7 @@ class CachedBaseline:
         total = len(missing)
         missing = {path: task for path, task in missing.items() if self._kept(task[0]) is None}
         done = total - len(missing)
-        workers = min(workers or _usable_cores(), len(missing))
+        workers = min(workers or usable_cores(), len(missing))
 
         def advance() -> None:
             nonlocal done
@@ -128,8 +121,8 @@ class CachedBaseline:
             advance()
         if not left:
             return
-        with _processes(workers) as pool:
-            with _later_interrupts():  # processes start at the first submissions
+        with processes(workers) as pool:
+            with later_interrupts():  # processes start at the first submissions
                 waiting = {
                     pool.submit(_evaluate_in_process, self.name, path, batch): frame for path, (batch, frame) in left
                 }
@@ -280,11 +273,6 @@ def _bead(batch: Batch, bead: int) -> Batch:
     return replace(batch, positions=batch.positions[own], cells=batch.cells[own])
 
 
-def _usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _read(path: Path) -> Mapping[str, np.ndarray] | None:
     """Read a file of the cache; None where there is none that can be read."""
     try:
@@ -326,58 +314,3 @@ def _evaluate_in_process(name: str, path: Path, batch: Batch) -> None:
     if name not in _evaluators:
         _evaluators[name] = load_evaluator(name)
     _evaluate_and_keep(_evaluators[name], path, batch)
-
-
-def _begin_process(other_end: Connection) -> None:
-    """In a new process: leave an interrupt to the one that started it, and end with it."""
-    signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which programs that a calculator starts would inherit
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with, args=(other_end,), daemon=True).start()
-
-
-def _end_with(other_end: Connection) -> None:
-    """End this process once nobody holds the other end, which never sends anything."""
-    try:
-        other_end.recv_bytes()
-    except (EOFError, OSError):
-        os._exit(1)
-
-
-@contextmanager
-def _later_interrupts() -> Iterator[None]:
-    """Put Ctrl-C off, also for the processes that start here, which would answer with a traceback of their own."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each, which end when this one leaves, for whatever reason.
-
-    What is under way is finished if a frame failed, and given up if the user interrupts, or this process is killed:
-    its end of a pipe closes then.  Left to itself, a pool waits for work forever.
-    """
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)  # read when a process begins
-    context = multiprocessing.get_context("spawn")
-    theirs, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_process, initargs=(theirs,))
-    try:
-        yield pool
-    except BeadwiseError:
-        raise
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        ours.close()
-        theirs.close()
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
