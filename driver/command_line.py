@@ -15,6 +15,7 @@ from .learning_commands import evaluate, fit, inspect
 from .mass_commands import mass_integration
 from .profile_commands import profile
 from .promote_commands import promote
+from .reweight_commands import reweight
 from .server_options import field_option, threads_option, want_option
 from .serving_commands import ipi, serve, shim
 from .spectra_commands import spectrum
@@ -67,6 +68,7 @@ main.add_command(evaluate)
 main.add_command(inspect)
 main.add_command(spectrum)
 main.add_command(profile)
+main.add_command(reweight)
 main.add_command(promote)
 main.add_command(mass_integration)
 

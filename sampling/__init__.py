@@ -21,7 +21,7 @@ from .mass_integration import (
 )
 from .multistate import Multistate, Window
 from .profile import FreeEnergyProfile, free_energy_difference, series_profile, window_profile, write_profiles
-from .profile_uncertainty import UncertainProfile, uncertain_profile
+from .profile_uncertainty import UncertainDifference, UncertainProfile, uncertain_difference, uncertain_profile
 from .promotion import AcceptanceRatio, Promotion, acceptance_ratio, integrated_autocorrelation_time, promote
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Multistate",
     "Promotion",
     "SamplingError",
+    "UncertainDifference",
     "UncertainProfile",
     "Window",
     "acceptance_ratio",
@@ -50,6 +51,7 @@ __all__ = [
     "reweighting_of_hills",
     "series_profile",
     "two_committee_average",
+    "uncertain_difference",
     "uncertain_profile",
     "window_profile",
     "write_profiles",

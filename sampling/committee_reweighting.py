@@ -1,28 +1,51 @@
-"""The error that a committee of potentials puts on an average of one run, which was made with the committee's mean.
+"""The error that a committee of potentials puts on an average of a run, which was made with the committee's mean.
 
 Each member of the committee has an ensemble of its own. Its averages come from the same run, by weights or by their
 cumulant expansion, and their spread is the model error (Imbalzano, Zhuang, Kapil, Rossi, Engel, Grasselli, Ceriotti,
 J. Chem. Phys. 154, 074102 (2021)). That the run is finite is another error, which stands beside it.
+
+The run may be biased: log weights take the bias away, and covariances are weighted like averages. Several runs of one
+ensemble are averaged as in profiles, each with weights that are normalised to the number of its samples.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
-from ase.units import kB
 
 from .biased_series import effective_samples
 from .errors import SamplingError
-from .histograms import FEWEST_UNITS, Histograms, LeftOut
+from .histograms import Histograms
+from .member_deviations import (
+    LEAST_EFFECTIVE_SAMPLES,
+    METHODS,
+    ModelErrors,
+    calibrated,
+    check_effective_samples,
+    check_finite,
+    check_members,
+    check_method,
+    model_errors,
+    reduced_deviations,
+    warnings_of,
+    worth_of_members,
+)
+from .weighted_sums import normalised_weights, sums_of_runs
 
-METHODS = ("cea", "direct")
-LEAST_EFFECTIVE_SAMPLES = 50  # with fewer, an average with direct weights is that of a handful of samples
-LINEAR_SPREAD = 1.0  # of h; beyond it the second order is no longer small because h is
-WEIGHTED_SPREAD = 1.5  # of h; beyond it a tenth of the samples is left of a Gaussian h, exp(−σ²)
-LARGEST_SHARE_OF_NOISE = 0.5  # of the square of a model error
+__all__ = [
+    "METHODS",
+    "CommitteeAverage",
+    "ModelErrors",
+    "check_effective_samples",
+    "committee_average",
+    "model_errors",
+    "reduced_deviations",
+    "two_committee_average",
+]
+
+Runs = np.ndarray | Sequence[np.ndarray]  # one run, or several
 
 
 @dataclass(frozen=True)
@@ -34,9 +57,10 @@ class CommitteeAverage:
     Parameters
     ----------
     mean : ndarray of float64, shape (columns,)
-        Of the run as it was made, with the mean of the potentials; mean over the members of a property committee.
+        Of the run as it was made, with the mean of the potentials, without its bias; mean over the members of a
+        property committee.
     sampling_error : ndarray of float64, shape (columns,)
-        Standard error of the mean, by the jackknife over blocks.
+        Standard error of the mean, by the jackknife over blocks, or over runs from 8 on.
     model_error : ndarray of float64, shape (columns,)
         Standard deviation over members (ddof 1), or over all pairs of members of two committees.
     noise_floor : ndarray of float64, shape (columns,)
@@ -51,13 +75,16 @@ class CommitteeAverage:
     spread : ndarray of float64, shape (potential members,)
         Standard deviation of h_i, in units of k_B T.
     effective_samples : ndarray of float64, shape (potential members,)
-        Samples of equal weight that those with the weights exp(−h_i) would be worth (Kish); memory is not in it.
+        Samples of equal weight that those with the weights exp(−h_i), times those of the run, would be worth (Kish);
+        memory is not in it.
     growth : float
         Factor by which sampling errors were made larger, as blocks remember each other.
     method : str
         ``cea`` or ``direct``.
     warnings : tuple of str
         What speaks against these numbers.
+    samples : int
+        Of all runs.
     """
 
     mean: np.ndarray
@@ -73,31 +100,27 @@ class CommitteeAverage:
     growth: float
     method: str
     warnings: tuple[str, ...]
-
-
-class ModelErrors(NamedTuple):
-    """Standard deviations of two committees together, of the potentials, and of the properties."""
-
-    both: np.ndarray
-    potentials: np.ndarray
-    properties: np.ndarray
+    samples: int
 
 
 def committee_average(
-    energies: np.ndarray,
-    observable: np.ndarray,
+    energies: Runs,
+    observable: Runs,
     temperature: float,
     method: str = "cea",
     calibration: float = 1.0,
     blocks: int = 16,
+    log_weights: Runs | None = None,
+    independent: bool = True,
 ) -> CommitteeAverage:
     """An average with the errors that the sampling and a committee of potentials give to it.
 
     Parameters
     ----------
-    energies : ndarray of float64, shape (samples, members) or (samples, beads, members)
-        V_i of each sample, or of each bead of it, in eV; the run was made with their mean over members.
-    observable : ndarray of float64, shape (samples,) or (samples, columns)
+    energies : ndarray of float64, shape (samples, members) or (samples, beads, members), or a sequence of them
+        V_i of each sample, or of each bead of it, without a bias, in eV; the run was made with their mean over members.
+        A sequence is several runs.
+    observable : ndarray of float64, shape (samples,) or (samples, columns), or a sequence of them
         For path integrals an estimator of the whole ring polymer, as the mean over beads.
     temperature : float
         In K; that of the run, not the one of the ring polymer's P times as hot beads.
@@ -108,7 +131,12 @@ def committee_average(
     calibration : float
         α of V_i ← V̄ + α (V_i − V̄).
     blocks : int
-        Contiguous parts of the run that errors come from.
+        Contiguous parts of the run that errors come from, where there are fewer than 8 runs; with more, which have to
+        be independent of each other, errors are those between runs.
+    log_weights : ndarray of float64, shape (samples,), or a sequence of them, optional
+        β V of the bias of each run, which it takes away; none without a bias.
+    independent : bool
+        Whether the runs are; walkers that deposit into one bias are not, and are cut into blocks however many.
 
     Raises
     ------
@@ -116,22 +144,27 @@ def committee_average(
         If numbers do not belong together or are not finite, there are fewer than two members, fewer samples than
         blocks, or too few effective samples for direct weights.
     """
-    values = np.asarray(observable, dtype=np.float64)
-    if values.ndim not in (1, 2):
-        given = f"the observable has the shape {values.shape}"
-        raise SamplingError(f"{given}; (samples,) or (samples, columns) is needed")
-    deviations = reduced_deviations(energies, temperature, calibration)
-    return _average(deviations, values[:, None, None] if values.ndim == 1 else values[:, None, :], method, blocks)
+    values = []
+    for own in _runs_of(observable):
+        if own.ndim not in (1, 2):
+            given = f"the observable has the shape {own.shape}"
+            raise SamplingError(f"{given}; (samples,) or (samples, columns) is needed")
+        values.append(own[:, None, None] if own.ndim == 1 else own[:, None, :])
+    deviations = [reduced_deviations(own, temperature, calibration) for own in _runs_of(energies)]
+    return _average(deviations, values, log_weights, method, blocks, independent)
 
 
 def two_committee_average(
-    energies: np.ndarray,
-    properties: np.ndarray,
+    energies: Runs,
+    properties: Runs,
     temperature: float,
     method: str = "cea",
     calibration: float = 1.0,
     property_calibration: float = 1.0,
     blocks: int = 16,
+    log_weights: Runs | None = None,
+    independent: bool = True,
+    paired: bool = False,
 ) -> CommitteeAverage:
     """An average of a property that is predicted by a committee, too, with the errors of both committees.
 
@@ -141,121 +174,68 @@ def two_committee_average(
 
     Parameters
     ----------
-    energies, temperature, method, calibration, blocks
+    energies, temperature, method, calibration, blocks, log_weights, independent
         As for ``committee_average``.
     properties : ndarray of float64, shape (samples, property members) or (samples, property members, columns)
-        a_j of each sample, by every member.
+        a_j of each sample, by every member; or a sequence of them, several runs.
     property_calibration : float
         α of a_j ← ā + α (a_j − ā), ā being the mean over members.
+    paired : bool
+        Whether only <a_i>_i counts, as for the energy of each member: then there is one property member, and the model
+        error is the standard deviation over i.
 
     Raises
     ------
     SamplingError
-        As for ``committee_average``, or if there are fewer than two property members.
+        As for ``committee_average``, if there are fewer than two property members, or if those of pairs are not as many
+        as those of the potentials.
     """
-    values = np.asarray(properties, dtype=np.float64)
-    if values.ndim not in (2, 3) or values.shape[1] < 2:
-        wanted = "(samples, members) or (samples, members, columns) is needed, with at least two members"
-        raise SamplingError(f"the property committee has the shape {values.shape}; {wanted}")
-    values = _calibrated(values[..., None] if values.ndim == 2 else values, property_calibration, axis=1)
-    return _average(reduced_deviations(energies, temperature, calibration), values, method, blocks)
+    values = []
+    for own in _runs_of(properties):
+        if own.ndim not in (2, 3) or own.shape[1] < 2:
+            wanted = "(samples, members) or (samples, members, columns) is needed, with at least two members"
+            raise SamplingError(f"the property committee has the shape {own.shape}; {wanted}")
+        values.append(calibrated(own[..., None] if own.ndim == 2 else own, property_calibration, axis=1))
+    deviations = [reduced_deviations(own, temperature, calibration) for own in _runs_of(energies)]
+    if paired and {own.shape[1] for own in (*deviations, *values)} != {deviations[0].shape[1]}:
+        raise SamplingError("members of a property that are paired with those of the potential must be as many")
+    return _average(deviations, values, log_weights, method, blocks, independent, paired)
 
 
-def reduced_deviations(energies: np.ndarray, temperature: float, calibration: float = 1.0) -> np.ndarray:
-    """h_i = (β/P) Σ_k [V_i(q_k) − V̄(q_k)]; with one bead β (V_i − V̄).
-
-    Parameters
-    ----------
-    energies : ndarray of float64, shape (samples, members) or (samples, beads, members)
-        In eV.
-    temperature : float
-        In K.
-    calibration : float
-        α of V_i ← V̄ + α (V_i − V̄).
-
-    Returns
-    -------
-    ndarray of float64, shape (samples, members)
-        They sum to zero over members.
-
-    Raises
-    ------
-    SamplingError
-        If there are fewer than two members or no sample, a number is not finite, or the temperature or the calibration
-        is not positive.
-    """
-    energies = np.asarray(energies, dtype=np.float64)
-    if energies.ndim not in (2, 3) or not energies.size or energies.shape[-1] < 2:
-        wanted = "(samples, members) or (samples, beads, members) is needed, with at least two members"
-        raise SamplingError(f"energies of the committee have the shape {energies.shape}; {wanted}")
-    _check_finite("energies", energies)
-    _check_positive("temperature in K", temperature)
-    deviations = _calibrated(energies, calibration, axis=-1) - energies.mean(axis=-1, keepdims=True)
-    if deviations.ndim == 3:
-        deviations = deviations.mean(axis=1)
-    return deviations / (kB * temperature)
+def _runs_of(values: Runs) -> list[np.ndarray]:
+    """The arrays of each run; an array is one run."""
+    return [np.asarray(own, dtype=np.float64) for own in ([values] if isinstance(values, np.ndarray) else values)]
 
 
-def model_errors(members: np.ndarray) -> ModelErrors:
-    """Standard deviations (ddof 1) of averages by two committees; see ``two_committee_average``.
-
-    Parameters
-    ----------
-    members : ndarray of float64, shape (…, potential members, property members, columns)
-        With one property member the result is the standard deviation over potential members.
-
-    Returns
-    -------
-    ModelErrors
-        Arrays of the shape (…, columns).
-    """
-    potentials, properties = members.shape[-3:-1]
-    by_property = members.mean(axis=-3)
-    variance_of_potentials = members.var(axis=-3, ddof=1).mean(axis=-2)
-    variance_of_properties = (
-        by_property.var(axis=-2, ddof=1) if properties > 1 else np.zeros_like(variance_of_potentials)
-    )
-    both = (
-        potentials * (properties - 1) * variance_of_properties + properties * (potentials - 1) * variance_of_potentials
-    ) / (potentials * properties - 1)
-    return ModelErrors(np.sqrt(both), np.sqrt(variance_of_potentials), np.sqrt(variance_of_properties))
-
-
-def check_effective_samples(worth: np.ndarray) -> None:
-    """Refuse weights that leave too few samples.
-
-    Parameters
-    ----------
-    worth : ndarray of float64, shape (members,)
-        Effective samples of each member.
-
-    Raises
-    ------
-    SamplingError
-        If one of them is below the limit.
-    """
-    member = int(np.argmin(worth))
-    if worth[member] < LEAST_EFFECTIVE_SAMPLES:
-        given = f"direct weights of member {member} leave {worth[member]:.3g} effective samples"
-        raise SamplingError(f"{given}; at least {LEAST_EFFECTIVE_SAMPLES} are needed: use the method 'cea'")
-
-
-def _average(deviations: np.ndarray, values: np.ndarray, method: str, blocks: int) -> CommitteeAverage:
+def _average(
+    deviations: Sequence[np.ndarray],
+    values: Sequence[np.ndarray],
+    log_weights: Runs | None,
+    method: str,
+    blocks: int,
+    independent: bool,
+    paired: bool = False,
+) -> CommitteeAverage:
     """The average of values (samples, property members, columns) for deviations (samples, potential members)."""
-    _check_average(deviations, values, method, blocks)
+    logarithms = [np.zeros(len(h)) for h in deviations] if log_weights is None else _runs_of(log_weights)
+    _check_average(deviations, values, logarithms, method)
+    weights = np.concatenate(normalised_weights(logarithms))
     # covariances do not depend on the origins, but their rounding does
-    origin = values.mean(axis=0)
-    centred = (values - origin).reshape(len(values), -1)
-    deviations = deviations - deviations.mean(axis=0)
-    worth = np.array([effective_samples(-h) for h in deviations.T])
+    joined = np.concatenate(deviations)
+    means = (weights @ joined) / len(weights)
+    origin = np.tensordot(weights, np.concatenate(values), axes=1) / len(weights)
+    deviations = [h - means for h in deviations]
+    columns = [(own - origin).reshape(len(own), -1) for own in values]
+    worth = worth_of_members(joined, np.log(weights))
     if method == "direct":
         check_effective_samples(worth)
-    moments = _moments(deviations, centred, method, blocks)
-    shape = (deviations.shape[1] + 1, centred.shape[1] + 1)
+    moments = _moments(deviations, columns, logarithms, method, blocks, independent)
+    factors = 1 + len(means)
 
     def averages(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the run, (…, property members, columns), and of each member of the potentials before them."""
-        sums = sums.reshape(*sums.shape[:-1], *shape)
+        batch = sums.shape[:-1]
+        sums = sums.reshape(*batch, -1, factors).swapaxes(-1, -2)
         run = sums[..., :1, 1:] / sums[..., :1, :1]
         weighted = sums[..., 1:, :]
         if method == "direct":
@@ -263,8 +243,8 @@ def _average(deviations: np.ndarray, values: np.ndarray, method: str, blocks: in
         else:
             weighted = weighted / sums[..., :1, :1]
             members = run - (weighted[..., 1:] - run * weighted[..., :1])
-        batch = sums.shape[:-2]
-        return run.reshape(*batch, *origin.shape) + origin, members.reshape(*batch, -1, *origin.shape) + origin
+        members = members.reshape(*batch, -1, *origin.shape) + origin
+        return run.reshape(*batch, *origin.shape) + origin, _pairs(members) if paired else members
 
     def differences(sums: np.ndarray) -> np.ndarray:
         """Of each pair of members from the mean of all, flattened."""
@@ -276,9 +256,13 @@ def _average(deviations: np.ndarray, values: np.ndarray, method: str, blocks: in
     noise = moments.jackknife(differences).standard_errors.reshape(members.shape)
     pairs = members.shape[0] * members.shape[1]
     floor = np.sqrt(np.square(noise).sum(axis=(0, 1)) / (pairs - 1))
-    third = np.square(deviations).T @ centred / (2 * len(values))
-    second_order = np.sqrt(np.square(third.reshape(members.shape)).mean(axis=(0, 1)))
-    errors, spread = model_errors(members), deviations.std(axis=0)
+    squares = np.square(np.concatenate(deviations)) * weights[:, None]
+    third = squares.T @ np.concatenate(columns) / (2 * len(weights))
+    third = third.reshape(-1, *origin.shape)
+    second_order = np.sqrt(np.square(_pairs(third) if paired else third).mean(axis=(0, 1)))
+    errors, spread = model_errors(members), np.sqrt(squares.sum(axis=0) / len(weights))
+    known = errors.potentials > 0
+    next_term = float(np.max(second_order[known] / errors.potentials[known], initial=0.0))
     return CommitteeAverage(
         mean=mean.values,
         sampling_error=mean.standard_errors,
@@ -292,83 +276,70 @@ def _average(deviations: np.ndarray, values: np.ndarray, method: str, blocks: in
         effective_samples=worth,
         growth=mean.growth,
         method=method,
-        warnings=_warnings(method, spread, errors, floor, second_order),
+        warnings=_warnings_of_weights(weights) + warnings_of(method, spread, errors.both, floor, next_term),
+        samples=len(weights),
     )
 
 
-def _moments(deviations: np.ndarray, values: np.ndarray, method: str, blocks: int) -> Histograms:
+def _warnings_of_weights(weights: np.ndarray) -> tuple[str, ...]:
+    """Say if weights that take a bias away leave few samples, whatever the members are."""
+    worth = effective_samples(np.log(weights))
+    if worth >= min(LEAST_EFFECTIVE_SAMPLES, 0.5 * len(weights)):
+        return ()
+    return (f"the weights of the bias leave {worth:.3g} effective samples of {len(weights)}",)
+
+
+def _pairs(members: np.ndarray) -> np.ndarray:
+    """Those of (…, members, members, columns) that are of one member, (…, members, 1, columns)."""
+    return np.swapaxes(np.diagonal(members, axis1=-3, axis2=-2), -1, -2)[..., None, :]
+
+
+def _moments(
+    deviations: Sequence[np.ndarray],
+    values: Sequence[np.ndarray],
+    log_weights: Sequence[np.ndarray],
+    method: str,
+    blocks: int,
+    independent: bool,
+) -> Histograms:
     """Sums of 1 and h_i, or of 1 and the weight of i, times 1 and each value: all that averages are functions of.
 
     Such sums are to averages what a histogram is to a profile, so that errors come from the same jackknife.
     """
-    factors = np.exp(deviations.min(axis=0) - deviations) if method == "direct" else deviations
-    ones = np.ones((len(values), 1))
-    factors, values = np.hstack([ones, factors]), np.hstack([ones, values])
-
-    def left_out(units: int) -> tuple[np.ndarray, LeftOut]:
-        cuts = np.linspace(0, len(values), units + 1).astype(int)
-        sums = np.array([factors[a:b].T @ values[a:b] for a, b in pairwise(cuts)])
-        sums = sums.reshape(units, -1)
-        whole = sums.sum(axis=0)
-        return whole, LeftOut(whole - sums, np.diff(cuts) / len(values))
-
-    whole, without = left_out(blocks)
-    return Histograms(whole, without, left_out(blocks // 2)[1], np.zeros(len(values)))
+    lowest = np.min([h.min(axis=0) for h in deviations], axis=0)
+    factors = [np.exp(lowest - h) if method == "direct" else h for h in deviations]
+    ones = [np.ones((len(h), 1)) for h in deviations]
+    return sums_of_runs(
+        [np.hstack(pair) for pair in zip(ones, factors, strict=True)],
+        [np.hstack(pair) for pair in zip(ones, values, strict=True)],
+        log_weights,
+        blocks,
+        independent,
+    )
 
 
-def _calibrated(values: np.ndarray, calibration: float, axis: int) -> np.ndarray:
-    """y_i ← ȳ + α (y_i − ȳ) along an axis."""
-    _check_positive("calibration", calibration)
-    mean = values.mean(axis=axis, keepdims=True)
-    return mean + calibration * (values - mean)
-
-
-def _warnings(
-    method: str, spread: np.ndarray, errors: ModelErrors, floor: np.ndarray, second_order: np.ndarray
-) -> tuple[str, ...]:
-    """What speaks against the model errors."""
-    found = []
-    member = int(np.argmax(spread))
-    limit = LINEAR_SPREAD if method == "cea" else WEIGHTED_SPREAD
-    if spread[member] > limit:
-        largest = f"h of member {member} varies by {spread[member]:.3g}, more than {limit:g}"
-        if method == "cea":
-            known = errors.potentials > 0
-            ratio = np.max(second_order[known] / errors.potentials[known], initial=0.0)
-            meaning = "the expansion may have left its linear range"
-            found.append(f"{largest}: {meaning}; its next term is up to {ratio:.2g} of the error of the potentials")
-        else:
-            found.append(f"{largest}: few samples carry the direct weights")
-    noisy = np.square(floor) > LARGEST_SHARE_OF_NOISE * np.square(errors.both)
-    if noisy.any():
-        counted = f"{np.count_nonzero(noisy)} of {noisy.size} model errors"
-        found.append(f"{counted} are hardly larger than what sampling alone would give; a longer run would tell")
-    return tuple(found)
-
-
-def _check_average(deviations: np.ndarray, values: np.ndarray, method: str, blocks: int) -> None:
-    """Refuse what no average, or no error of one, can be made of."""
-    if method not in METHODS:
-        raise SamplingError(f"the method {method!r} is unknown; there are {', '.join(METHODS)}")
-    if len(values) != len(deviations):
-        raise SamplingError(
-            f"energies have {len(deviations)} samples, the observable has {len(values)}; they must be the same"
-        )
-    if not values.size:
-        raise SamplingError("the observable has no column; at least one is needed")
-    _check_finite("values of the observable", values)
-    if blocks < FEWEST_UNITS:
-        raise SamplingError(f"{blocks} blocks say too little about an error; at least {FEWEST_UNITS} are needed")
-    if len(values) < blocks:
-        raise SamplingError(f"a run of {len(values)} samples cannot be cut into {blocks} blocks")
-
-
-def _check_finite(name: str, numbers: np.ndarray) -> None:
-    wrong = np.count_nonzero(~np.isfinite(numbers))
-    if wrong:
-        raise SamplingError(f"{wrong} of {numbers.size} {name} are not finite; all must be")
-
-
-def _check_positive(name: str, number: float) -> None:
-    if not (np.isfinite(number) and number > 0):
-        raise SamplingError(f"the {name} is {number}; it must be positive")
+def _check_average(
+    deviations: Sequence[np.ndarray], values: Sequence[np.ndarray], log_weights: Sequence[np.ndarray], method: str
+) -> None:
+    """Refuse what no average can be made of."""
+    check_method(method)
+    if not deviations:
+        raise SamplingError("there is no run; at least one is needed")
+    if not len(deviations) == len(values) == len(log_weights):
+        given = f"{len(deviations)} runs have observables of {len(values)} and weights of {len(log_weights)}"
+        raise SamplingError(f"{given}; each needs its own")
+    check_members(deviations)
+    shapes = list(dict.fromkeys(own.shape[1:] for own in values))
+    if len(shapes) > 1:
+        raise SamplingError(f"observables of the runs have samples of the shapes {shapes}; they must be the same")
+    for h, own, logarithms in zip(deviations, values, log_weights, strict=True):
+        if len(own) != len(h):
+            given = f"energies have {len(h)} samples, the observable has {len(own)}"
+            raise SamplingError(f"{given}; they must be the same")
+        if logarithms.shape != (len(h),):
+            given = f"{len(h)} samples have log weights of the shape {logarithms.shape}"
+            raise SamplingError(f"{given}; each needs one")
+        if not own.size:
+            raise SamplingError("the observable has no column; at least one is needed")
+        check_finite("values of the observable", own)
+        check_finite("log weights", logarithms)

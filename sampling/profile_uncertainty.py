@@ -1,18 +1,29 @@
-"""The error that a committee of potentials puts on a free-energy profile of a run made with the committee's mean."""
+"""The error that a committee of potentials puts on free energies of runs made with the committee's mean."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from ase.units import kB
 
 from .biased_series import BiasedSeries
-from .committee_reweighting import METHODS, check_effective_samples, reduced_deviations
 from .errors import SamplingError
-from .histograms import histograms_of, occupation
-from .profile import FreeEnergyProfile, series_profile
+from .histograms import Histograms, histograms_of, occupation
+from .member_deviations import (
+    check_effective_samples,
+    check_members,
+    check_method,
+    reduced_deviations,
+    warnings_of,
+    worth_of_members,
+)
+from .multistate import Multistate, Window
+from .profile import FreeEnergyProfile, series_profile, window_profile
+from .weighted_sums import normalised_weights, sums_of_runs
+
+Samples = Sequence[BiasedSeries] | Sequence[Window]
 
 
 @dataclass(frozen=True)
@@ -28,15 +39,81 @@ class UncertainProfile:
         sampled. No minimum is made zero, as that would hide what members say about it.
     model_error : ndarray of float64, shape (bins,)
         Standard deviation of the members (ddof 1), in eV.
+    noise_floor : ndarray of float64, shape (bins,)
+        The model error that runs of this length would show, by chance, for members whose profiles are equal, in eV; a
+        part of every model error.
+    spread : ndarray of float64, shape (members,)
+        Standard deviation of h_i over the unbiased ensemble, in units of k_B T.
+    effective_samples : ndarray of float64, shape (members,)
+        Samples of equal weight that those with the weights of the runs times exp(−h_i) would be worth (Kish).
+    method : str
+        ``cea`` or ``direct``.
+    warnings : tuple of str
+        What speaks against the model errors.
     """
 
     profile: FreeEnergyProfile
     members: np.ndarray
     model_error: np.ndarray
+    noise_floor: np.ndarray
+    spread: np.ndarray
+    effective_samples: np.ndarray
+    method: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UncertainDifference:
+    """A free-energy difference with a sampling error and a model error.
+
+    Parameters
+    ----------
+    value, sampling_error, model_error, noise_floor : float
+        As for ``UncertainProfile``, in eV.
+    members : ndarray of float64, shape (members,)
+        Of each member, in eV.
+    spread, effective_samples : ndarray of float64, shape (members,)
+    method : str
+    warnings : tuple of str
+    """
+
+    value: float
+    sampling_error: float
+    model_error: float
+    noise_floor: float
+    members: np.ndarray
+    spread: np.ndarray
+    effective_samples: np.ndarray
+    method: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """Sums of every bin, (bins · (1 + members),), the weight of each sample, and h_i of all samples."""
+
+    sums: Histograms
+    spread: np.ndarray
+    worth: np.ndarray
+    members: int
+
+    def of_bins(self, sums: np.ndarray) -> np.ndarray:
+        """Sums (…, bins, 1 + members): weights of the run, then those times h_i or times the weight of i."""
+        return sums.reshape(*sums.shape[:-1], -1, 1 + self.members)
+
+    def noise_floor(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """What a function of the sums, (…, members, values), would differ by between members by chance, (values,)."""
+
+        def differences(sums: np.ndarray) -> np.ndarray:
+            members = function(sums)
+            return (members - members.mean(axis=-2, keepdims=True)).reshape(*sums.shape[:-1], -1)
+
+        noise = self.sums.jackknife(differences).standard_errors.reshape(self.members, -1)
+        return np.sqrt(np.square(noise).sum(axis=0) / (self.members - 1))
 
 
 def uncertain_profile(
-    series: Sequence[BiasedSeries],
+    series: Samples,
     energies: Sequence[np.ndarray],
     edges: np.ndarray,
     temperature: float,
@@ -45,20 +122,23 @@ def uncertain_profile(
     blocks: int = 16,
     independent: bool = True,
 ) -> UncertainProfile:
-    """The profile of biased or unbiased runs and its model error.
+    """The profile of biased or unbiased runs, or of umbrella windows, and its model error.
 
     ``direct``: −h_i is added to the log weights of the runs. ``cea``: to first order in h_i the free energy of a bin
     moves by F_i(s) − F(s) = k_B T [<h_i>_s − <h_i>], the mean of h_i in the bin minus that over the range; the
     cumulant expansion of Imbalzano et al., J. Chem. Phys. 154, 074102 (2021), with −ln p as the observable rather
     than p, which stays positive.
 
+    Weights of umbrella windows are those of MBAR, which belong to the unbiased ensemble of the mean, whatever window a
+    sample is from; that they are not known exactly is not part of the noise floor.
+
     Parameters
     ----------
-    series : sequence of BiasedSeries
+    series : sequence of BiasedSeries or of Window
     energies : sequence of ndarray of float64, shape (samples, members) or (samples, beads, members)
-        V_i at the samples of each run, without the bias, in eV; for path integrals of every bead.
+        V_i at the samples of each run, without the bias, in eV; for path integrals of every bead, or their mean.
     edges, temperature, blocks, independent
-        As for ``series_profile``.
+        As for ``series_profile`` and ``window_profile``.
     method : str
         ``cea`` or ``direct``.
     calibration : float
@@ -70,68 +150,153 @@ def uncertain_profile(
         If numbers do not belong together, direct weights leave too few effective samples, or as for
         ``series_profile``.
     """
-    if method not in METHODS:
-        raise SamplingError(f"the method {method!r} is unknown; there are {', '.join(METHODS)}")
-    profile = series_profile(series, edges, temperature, blocks, independent)
-    deviations = [reduced_deviations(each, temperature, calibration) for each in energies]
-    _check(series, deviations)
-    free_energy = np.full(len(profile.density), np.nan)
-    sampled = profile.density > 0
-    free_energy[sampled] = -kB * temperature * np.log(profile.density[sampled])
-    if method == "cea":
-        shifts = _expanded(series, deviations, profile.edges, blocks, independent)
-        members = free_energy + kB * temperature * shifts
+    check_method(method)
+    windows, runs = _windows_of(series), _runs_of(series)
+    if windows:
+        profile = window_profile(windows, edges, temperature, blocks)
     else:
-        members = _weighted(series, deviations, profile.edges, temperature, blocks, independent)
-    return UncertainProfile(profile, members, members.std(axis=0, ddof=1))
+        profile = series_profile(runs, edges, temperature, blocks, independent)
+    weighted = _weighted(series, energies, profile.edges, temperature, method, calibration, blocks, independent)
+    widths = np.diff(profile.edges)[:, None]
+    thermal_energy = kB * temperature
 
+    def free_energies(sums: np.ndarray) -> np.ndarray:
+        """Of each member, (…, members, bins)."""
+        bins = weighted.of_bins(sums)
+        run, members = bins[..., :1], bins[..., 1:]
+        if method == "direct":
+            values = -np.log(members / (members.sum(axis=-2, keepdims=True) * widths))
+        else:
+            total = run.sum(axis=-2, keepdims=True)
+            values = -np.log(run / (total * widths)) + members / run - members.sum(axis=-2, keepdims=True) / total
+        return thermal_energy * np.swapaxes(values, -1, -2)
 
-def _expanded(
-    series: Sequence[BiasedSeries], deviations: Sequence[np.ndarray], edges: np.ndarray, blocks: int, independent: bool
-) -> np.ndarray:
-    """<h_i>_s − <h_i> of each member, shape (members, bins)."""
-    weights = np.exp(histograms_of(series, edges, blocks, independent).log_weights)[:, None]
-    inside = occupation(np.concatenate([run.values for run in series]), edges)
-    h = np.concatenate(deviations)
-    density = inside.T @ weights
-    sums = inside.T @ (weights * (h - h.mean(axis=0)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (sums / density - sums.sum(axis=0) / density.sum()).T
+        members = free_energies(weighted.sums.whole)
+    members = np.where(np.isfinite(members), members, np.nan)
+    model_error, floor = members.std(axis=0, ddof=1), weighted.noise_floor(free_energies)
+    warnings = warnings_of(method, weighted.spread, model_error, floor)
+    return UncertainProfile(profile, members, model_error, floor, weighted.spread, weighted.worth, method, warnings)
+
+
+def uncertain_difference(
+    series: Samples,
+    energies: Sequence[np.ndarray],
+    first: tuple[float, float],
+    second: tuple[float, float],
+    temperature: float,
+    method: str = "cea",
+    calibration: float = 1.0,
+    blocks: int = 16,
+    independent: bool = True,
+) -> UncertainDifference:
+    """F(first) − F(second) of two ranges of the variable, as ``free_energy_difference``, and its model error.
+
+    ``direct``: −k_B T ln (P_first/P_second) with −h_i added to the log weights. ``cea``: it moves by
+    k_B T [<h_i>_first − <h_i>_second], means over the two ranges; see ``uncertain_profile``.
+
+    Parameters
+    ----------
+    series, energies, temperature, method, calibration, blocks, independent
+        As for ``uncertain_profile``.
+    first, second : tuple of two floats
+        Lowest and highest value of each range; ranges do not overlap.
+
+    Raises
+    ------
+    SamplingError
+        If ranges overlap, one of them was never visited, or as for ``uncertain_profile``.
+    """
+    check_method(method)
+    lower, higher = sorted([first, second])
+    if not lower[0] < lower[1] <= higher[0] < higher[1]:
+        raise SamplingError(f"the ranges {first} and {second} must each increase and not overlap")
+    edges = np.unique([*lower, *higher])
+    places = np.searchsorted(edges, [first[0], second[0]])
+    histograms = histograms_of(series, edges, blocks, independent)
+    for region, place in zip((first, second), places, strict=True):
+        if histograms.whole[place] <= 0:
+            raise SamplingError(f"nothing was sampled from {region[0]:g} to {region[1]:g}")
+    weighted = _weighted(series, energies, edges, temperature, method, calibration, blocks, independent)
+    thermal_energy = kB * temperature
+
+    def difference(histogram: np.ndarray) -> np.ndarray:
+        return -thermal_energy * np.log(histogram[..., places[:1]] / histogram[..., places[1:]])
+
+    def differences(sums: np.ndarray) -> np.ndarray:
+        """Of each member, (…, members, 1)."""
+        bins = weighted.of_bins(sums)[..., places, :]
+        run, members = bins[..., :1], bins[..., 1:]
+        values = -np.log(members) if method == "direct" else -np.log(run) + members / run
+        return thermal_energy * (values[..., 0, :] - values[..., 1, :])[..., None]
+
+    estimate = histograms.jackknife(difference)
+    members = differences(weighted.sums.whole)[:, 0]
+    model_error, floor = members.std(ddof=1), weighted.noise_floor(differences)
+    return UncertainDifference(
+        value=float(estimate.values[0]),
+        sampling_error=float(estimate.standard_errors[0]),
+        model_error=float(model_error),
+        noise_floor=float(floor[0]),
+        members=members,
+        spread=weighted.spread,
+        effective_samples=weighted.worth,
+        method=method,
+        warnings=warnings_of(method, weighted.spread, np.array([model_error]), floor),
+    )
 
 
 def _weighted(
-    series: Sequence[BiasedSeries],
-    deviations: Sequence[np.ndarray],
+    series: Samples,
+    energies: Sequence[np.ndarray],
     edges: np.ndarray,
     temperature: float,
+    method: str,
+    calibration: float,
     blocks: int,
     independent: bool,
-) -> np.ndarray:
-    """−k_B T ln p_i(s) of each member by direct weights, shape (members, bins)."""
-    members = [
-        [BiasedSeries(run.values, run.log_weights - h[:, member]) for run, h in zip(series, deviations, strict=True)]
-        for member in range(deviations[0].shape[1])
-    ]
-    check_effective_samples(np.array([_worth(runs) for runs in members]))
-    densities = [series_profile(runs, edges, temperature, blocks, independent).density for runs in members]
-    with np.errstate(divide="ignore"):
-        free_energies = -kB * temperature * np.log(densities)
-    return np.where(np.isfinite(free_energies), free_energies, np.nan)
+) -> _Weighted:
+    """Sums over the samples in every bin."""
+    deviations = [reduced_deviations(each, temperature, calibration) for each in energies]
+    _check(series, deviations)
+    windows = _windows_of(series)
+    lengths = np.cumsum([run.samples for run in series])[:-1]
+    logarithms = (
+        np.split(Multistate(windows).log_weights(), lengths) if windows else [one.log_weights for one in series]
+    )
+    weights = np.concatenate(normalised_weights(logarithms, bool(windows)))
+    joined = np.concatenate(deviations)
+    means = weights @ joined / len(weights)
+    worth = worth_of_members(joined, np.log(weights))
+    if method == "direct":
+        check_effective_samples(worth)
+    lowest = joined.min(axis=0)
+    factors = [np.exp(lowest - h) if method == "direct" else h - means for h in deviations]
+    sums = sums_of_runs(
+        [np.hstack([np.ones((len(own), 1)), own]) for own in factors],
+        [occupation(run.values, edges) for run in series],
+        logarithms,
+        blocks,
+        independent,
+        comparable=bool(windows),
+    )
+    spread = np.sqrt(weights @ np.square(joined - means) / len(weights))
+    return _Weighted(sums, spread, worth, joined.shape[1])
 
 
-def _worth(runs: Sequence[BiasedSeries]) -> float:
-    """Effective samples of runs whose weights are normalised to their number of samples, as in a profile."""
-    samples = np.array([run.samples for run in runs])
-    return float(samples.sum() ** 2 / np.sum(samples**2 / np.array([run.effective_samples for run in runs])))
+def _windows_of(series: Samples) -> list[Window]:
+    return [run for run in series if isinstance(run, Window)]
 
 
-def _check(series: Sequence[BiasedSeries], deviations: Sequence[np.ndarray]) -> None:
+def _runs_of(series: Samples) -> list[BiasedSeries]:
+    return [run for run in series if isinstance(run, BiasedSeries)]
+
+
+def _check(series: Samples, deviations: Sequence[np.ndarray]) -> None:
     """Refuse energies that are not those of the runs."""
     if len(series) != len(deviations):
         raise SamplingError(f"{len(series)} runs have energies of {len(deviations)}; each needs its own")
     for number, (run, h) in enumerate(zip(series, deviations, strict=True)):
         if len(h) != run.samples:
             raise SamplingError(f"run {number} has {run.samples} samples and energies of {len(h)}; each needs its own")
-    members = sorted({h.shape[1] for h in deviations})
-    if len(members) > 1:
-        raise SamplingError(f"energies are those of {members} members; one number is needed")
+    check_members(deviations)

@@ -67,7 +67,8 @@ def test_members_are_evaluated_once(want):
 
 def test_what_all_members_have():
     committee = Committee([Springs(), without_polarizability()])
-    assert committee.properties == (*ENERGIES, "dipole", *(f"committee_{name}" for name in (*ENERGIES, "dipole")), *SPREADS)
+    own = (*ENERGIES, "dipole")
+    assert committee.properties == (*own, *(f"committee_{name}" for name in own), *SPREADS)
     with pytest.raises(PropertyError, match="'committee_polarizability' is not available; this committee has"):
         committee.evaluate(beads(), ["committee_polarizability"])
 

@@ -1,0 +1,141 @@
+"""Columns of the properties that i-PI wrote, by their names, step by step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .energy_plot import UNITS
+from .ipi_input import InputError
+
+COLUMN = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:\s*-\s*(\d+))?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?")
+MORE_UNITS = {"angstrom": "Å", "atomic_unit": "atomic units"}
+IN_FEMTOSECONDS = {"femtosecond": 1.0, "picosecond": 1e3}
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property in the header of a file.
+
+    Parameters
+    ----------
+    name : str
+        With its argument, as ``kinetic_cv(O)``.
+    unit : str
+        i-PI's name of it; empty for its atomic units.
+    columns : slice
+    """
+
+    name: str
+    unit: str
+    columns: slice
+
+    @property
+    def unit_label(self) -> str:
+        """The unit as it is written beside a number."""
+        return (UNITS | MORE_UNITS).get(self.unit, self.unit) or "atomic units"
+
+
+@dataclass(frozen=True)
+class PropertyTable:
+    """What i-PI wrote into one file of properties.
+
+    Parameters
+    ----------
+    path : Path
+    properties : tuple of Property
+    steps : ndarray of int64, shape (rows,)
+    rows : ndarray of float64, shape (rows, columns)
+    """
+
+    path: Path
+    properties: tuple[Property, ...]
+    steps: np.ndarray
+    rows: np.ndarray
+
+
+def read_property_table(path: Path, timestep: float) -> PropertyTable | None:
+    """Read a file of properties, also while it grows: a last line that is not whole is left out.
+
+    Where steps go back, as those of a run that was killed and continued, the later rows count.
+
+    Parameters
+    ----------
+    path : Path
+    timestep : float
+        In fs; it makes steps of times where steps are not written.
+
+    Returns
+    -------
+    PropertyTable or None
+        None if there is no such file, or no row yet.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or holds neither step nor time.
+    """
+    try:
+        text = path.read_text(errors="replace") if path.exists() else ""
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    found = [match for line in lines if line.startswith("#") and (match := COLUMN.match(line))]
+    properties = tuple(
+        Property(name + (argument or ""), unit or "", slice(int(first) - 1, int(last or first)))
+        for first, last, name, argument, unit in (match.groups() for match in found)
+    )
+    width = max((one.columns.stop for one in properties), default=0)
+    words = [words for line in lines if not line.startswith("#") and len(words := line.split()) == width > 0]
+    if not words:
+        return None
+    try:
+        rows = np.array(words, dtype=np.float64)
+    except ValueError as error:
+        raise InputError(f"'{path}' holds a word that is no number: {error}") from error
+    steps = _steps_of(path, properties, rows, timestep)
+    lowest_later = np.append(np.minimum.accumulate(steps[::-1])[::-1][1:], np.iinfo(np.int64).max)
+    kept = steps < lowest_later
+    return PropertyTable(path, properties, steps[kept], rows[kept])
+
+
+def find_property(tables: Sequence[PropertyTable], name: str) -> tuple[PropertyTable, Property] | None:
+    """The property of a name in one of several files, the one with most rows.
+
+    Parameters
+    ----------
+    tables : sequence of PropertyTable
+    name : str
+        With its argument, or without one if only one property has that name.
+
+    Returns
+    -------
+    tuple of PropertyTable and Property, or None
+        None if no file holds it.
+
+    Raises
+    ------
+    InputError
+        If it is one of several with different arguments.
+    """
+    pairs = [(table, one) for table in tables for one in table.properties]
+    exact = [pair for pair in pairs if pair[1].name == name.replace(" ", "")]
+    alike = [pair for pair in pairs if pair[1].name.partition("(")[0] == name]
+    if not exact and len({one.name for _, one in alike}) > 1:
+        raise InputError(f"'{name}' is one of {', '.join(dict.fromkeys(one.name for _, one in alike))}; name one")
+    return max(exact or alike, key=lambda pair: len(pair[0].steps), default=None)
+
+
+def _steps_of(path: Path, properties: Sequence[Property], rows: np.ndarray, timestep: float) -> np.ndarray:
+    """Step of each row, from the column of steps or of times."""
+    by_name = {one.name: one for one in properties}
+    if "step" in by_name:
+        return np.rint(rows[:, by_name["step"].columns.start]).astype(np.int64)
+    time = by_name.get("time")
+    if time is None or time.unit not in IN_FEMTOSECONDS:
+        raise InputError(f"'{path}' holds neither step nor time{{femtosecond}}, by which its rows are told; add step")
+    return np.rint(rows[:, time.columns.start] * IN_FEMTOSECONDS[time.unit] / timestep).astype(np.int64)

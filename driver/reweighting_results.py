@@ -1,0 +1,198 @@
+"""What ``beadwise reweight`` found: numbers and curves, each with two errors, as table, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from ..sampling import SamplingError
+
+HEADER = ("unit", "mean", "sampling error", "model error", "noise floor", "effective samples", "spread of h")
+MOST_DECIMALS = 9
+
+
+@dataclass(frozen=True)
+class Line:
+    """One number with its errors.
+
+    Parameters
+    ----------
+    name, unit : str
+    mean, sampling_error, model_error, noise_floor : float
+        In the unit.
+    members : tuple of float
+        What each member of the potentials says, mean over the members of a property.
+    effective_samples : float
+        Of the member with fewest.
+    spread : float
+        Largest standard deviation of h_i over members.
+    samples : int
+    details : tuple of (str, float)
+        Other numbers, by their name.
+    """
+
+    name: str
+    unit: str
+    mean: float
+    sampling_error: float
+    model_error: float
+    noise_floor: float
+    members: tuple[float, ...]
+    effective_samples: float
+    spread: float
+    samples: int
+    details: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function with its errors.
+
+    Parameters
+    ----------
+    axis, name : str
+        What stands along the two axes, with units.
+    coordinate, values, sampling_error, model_error, noise_floor : ndarray of float64, shape (points,)
+    members : ndarray of float64, shape (members, points)
+    """
+
+    axis: str
+    name: str
+    coordinate: np.ndarray
+    values: np.ndarray
+    sampling_error: np.ndarray
+    model_error: np.ndarray
+    noise_floor: np.ndarray
+    members: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that was found.
+
+    Parameters
+    ----------
+    title : str
+        Data and method in one line.
+    lines : tuple of Line
+    curve : Curve or None
+    notes, warnings : tuple of str
+    """
+
+    title: str
+    lines: tuple[Line, ...]
+    curve: Curve | None
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def table(self) -> Table:
+        """The numbers, for a terminal."""
+        table = Table(title=self.title, title_justify="left")
+        table.add_column("observable", no_wrap=True)
+        for name in HEADER:
+            table.add_column(name, justify="left" if name == "unit" else "right")
+        for line in self.lines:
+            errors = (line.sampling_error, line.model_error, line.noise_floor)
+            numbers = [f"{error:.2g}" if np.isfinite(error) else "–" for error in errors]
+            mean = _with_digits(line.mean, errors[:2])
+            table.add_row(line.name, line.unit, mean, *numbers, f"{line.effective_samples:.4g}", f"{line.spread:.3g}")
+        return table
+
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers for programs; what is not known is None."""
+        return {
+            "title": self.title,
+            "observables": [_line_as_dict(line) for line in self.lines],
+            "curve": None if self.curve is None else _curve_as_dict(self.curve),
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+
+
+def write_csv(outcome: Outcome, path: Path) -> None:
+    """Write the curve, or the numbers if there is none, as comma-separated values; what must be said comes first.
+
+    The file is replaced at once, so that a reader never sees half of it.
+
+    Raises
+    ------
+    SamplingError
+        If it cannot be written.
+    """
+    rows = _rows_of_lines(outcome.lines) if outcome.curve is None else _rows_of_curve(outcome.curve)
+    said = (outcome.title, *outcome.notes, *(f"warning: {warning}" for warning in outcome.warnings))
+    temporary = path.with_name(f".{path.name}")
+    try:
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            file.writelines(f"# {one}\n" for one in said)
+            csv.writer(file).writerows(rows)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise SamplingError(f"cannot write '{path}': {error.strerror}") from error
+
+
+def _rows_of_lines(lines: Sequence[Line]) -> Iterable[list[str]]:
+    members = len(lines[0].members) if lines else 0
+    yield ["observable", *HEADER, *(f"member {number}" for number in range(members))]
+    for line in lines:
+        errors = (line.sampling_error, line.model_error, line.noise_floor)
+        numbers = (line.mean, *errors, line.effective_samples, line.spread, *line.members)
+        yield [line.name, line.unit, *(f"{number:.10g}" for number in numbers)]
+
+
+def _rows_of_curve(curve: Curve) -> Iterable[list[str]]:
+    members = [f"member {number}" for number in range(len(curve.members))]
+    yield [curve.axis, curve.name, "sampling error", "model error", "noise floor", *members]
+    errors = (curve.sampling_error, curve.model_error, curve.noise_floor)
+    columns = np.stack([curve.coordinate, curve.values, *errors, *curve.members], axis=1)
+    yield from ([f"{number:.7g}" for number in row] for row in columns)
+
+
+def _line_as_dict(line: Line) -> dict[str, Any]:
+    return {
+        "observable": line.name,
+        "unit": line.unit,
+        "mean": _known(line.mean),
+        "sampling_error": _known(line.sampling_error),
+        "model_error": _known(line.model_error),
+        "noise_floor": _known(line.noise_floor),
+        "effective_samples": line.effective_samples,
+        "spread_of_h": line.spread,
+        "samples": line.samples,
+        "members": [_known(member) for member in line.members],
+        **{name: _known(number) for name, number in line.details},
+    }
+
+
+def _curve_as_dict(curve: Curve) -> dict[str, Any]:
+    arrays = {
+        "coordinate": curve.coordinate,
+        "values": curve.values,
+        "sampling_error": curve.sampling_error,
+        "model_error": curve.model_error,
+        "noise_floor": curve.noise_floor,
+    }
+    numbers = {name: [_known(number) for number in array] for name, array in arrays.items()}
+    members = [[_known(number) for number in member] for member in curve.members]
+    return {"axis": curve.axis, "name": curve.name, **numbers, "members": members}
+
+
+def _known(number: float) -> float | None:
+    """A number that JSON has."""
+    return float(number) if np.isfinite(number) else None
+
+
+def _with_digits(mean: float, errors: Iterable[float]) -> str:
+    """A mean with two digits of the smallest of its errors."""
+    known = [error for error in errors if np.isfinite(error) and error > 0]
+    if not known:
+        return f"{mean:.6g}"
+    decimals = 1 - int(np.floor(np.log10(min(known))))
+    return f"{mean:.{decimals}f}" if 0 <= decimals <= MOST_DECIMALS else f"{mean:.6g}"
