@@ -11,6 +11,7 @@ import click
 
 from ..learning.worker_processes import usable_cores
 from ..model import BeadwiseError
+from .learn_commands import learn
 from .learning_commands import evaluate, fit, inspect
 from .mass_commands import mass_integration
 from .profile_commands import profile
@@ -64,6 +65,7 @@ main.add_command(serve)
 main.add_command(ipi)
 main.add_command(shim)
 main.add_command(fit)
+main.add_command(learn)
 main.add_command(evaluate)
 main.add_command(inspect)
 main.add_command(spectrum)

@@ -67,6 +67,9 @@ EXAMPLES = {  # all others are liquid water
     "proton_sharing": Example("water_32.xyz", "water", files=("proton_sharing.dat", "proton_beads.dat")),
     "proton_restraint": Example("water_32.xyz", "water", files=("proton_restraint.dat", "proton_beads.dat")),
     "committee_wall": Example("water_32.xyz", "water", files=("committee_wall.dat", "committee_wall_variables.py")),
+    "water_committee": Example("water_32.xyz", "water", ("ir",)),
+    "water_learn_300": Example("water_32.xyz", "water"),
+    "water_learn_400": Example("water_32.xyz", "water"),
     "static_field": Example("water_64.xyz", "water", electric_field=(0.0, 0.0, 0.1)),
 }
 

@@ -39,7 +39,9 @@ NAMES = [
     "static_field",
     "trpmd",
     "water",
+    "water_committee",
 ]
+LEARNING = ["water_learn_300", "water_learn_400"]  # what beadwise learn explores
 MULTIPLE_TIME_STEPS = ["mts_nvt", "mts_pimd", "mts_short_range", "mts_trpmd"]  # run in their own tests
 BIASED = [  # likewise
     "committee_wall",
@@ -63,7 +65,7 @@ def folder(tmp_path):
 
 
 def test_all_shipped_inputs_are_known():
-    assert shipped_inputs() == sorted(NAMES + MULTIPLE_TIME_STEPS + BIASED)
+    assert shipped_inputs() == sorted(NAMES + MULTIPLE_TIME_STEPS + BIASED + LEARNING)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,193 @@
+"""The command ``beadwise learn``: active learning with i-PI."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from .learning_commands import labelled_bars, progress_bar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..learning.active_learning import RoundRecord
+    from ..learning.learn_configuration import LearnConfiguration
+
+REPORT = "report.html"
+
+
+@click.command()
+@click.argument("configuration", type=click.Path(path_type=Path), metavar="CONFIG.toml")
+@click.option(
+    "--compare",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Folder of another loop, drawn beside this one in the report; may be repeated.",
+)
+def learn(configuration: Path, others: tuple[Path, ...]) -> None:
+    """Let a model choose what it learns from.
+
+    CONFIG.toml names frames to start with, how to fit, i-PI inputs to explore, a reference that labels, and when to
+    stop; paths in it are relative to it.  Each round fits a model with members, runs the inputs with it, keeps what it
+    is unsure of, labels a part of that, and goes on.  Started again with the same file, the loop goes on where it was,
+    whatever ended it.
+    """
+    from rich.console import Console
+
+    from ..learning.learn_configuration import read_learn_configuration
+    from ..learning.learn_rounds import locked
+
+    settings = read_learn_configuration(configuration)
+    console = Console()
+    line = StageLine()
+    with locked(settings.folder):
+        previous = signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
+        try:
+            _learn(settings, console, line, others)
+        finally:
+            line.clear()
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _learn(settings: LearnConfiguration, console: Console, line: StageLine, others: Sequence[Path]) -> None:
+    """Run the loop, and make one line of what ends it before its end."""
+    from ..learning.labelling import labeller
+    from ..learning.learn_report import rounds_table
+    from ..learning.learn_rounds import ActiveLearning
+    from .exploration import Interrupted, IpiExplorer
+    from .plan import RunError
+    from .progress import say
+
+    def tell(text: str) -> None:
+        line.clear()
+        say(console, text)
+
+    def after_round(rounds: Sequence[RoundRecord]) -> None:
+        console.print(rounds_table(rounds))
+        write_report(settings, rounds, "at work", others)
+
+    check_inputs(settings)
+    reference = labeller(settings.label, settings.folder / "labels", settings.base)
+    reference.check()
+    loop = ActiveLearning(
+        settings,
+        IpiExplorer(settings, console, line.clear),
+        reference.label,
+        tell,
+        after_round,
+        line,
+    )
+    go_on = f"go on with `beadwise learn {settings.path}`"
+    try:
+        outcome = loop.run()
+    except (KeyboardInterrupt, Interrupted):
+        line.clear()
+        _fail(f"interrupted {loop.stage}; {go_on}")
+    except RunError as error:
+        _fail(f"{error}; {go_on}")
+    else:
+        write_report(settings, loop.state.rounds, f"ended: {outcome}", others)
+        tell(f"{outcome}; model in {settings.base / settings.output.model}, report in {settings.folder / REPORT}")
+
+
+def check_inputs(settings: LearnConfiguration) -> None:
+    """Refuse inputs that cannot be explored, before anything is fitted.
+
+    Raises
+    ------
+    InputError
+        Naming what is wrong with the first of them.
+    """
+    import numpy as np
+
+    from ..learning.data import iterate_frames
+    from .exploration import check_input
+    from .ipi_input import InputError
+
+    for name in settings.explore.inputs:
+        numbers = check_input(settings.base / name)
+        if settings.explore.start != "known":
+            continue
+        for frame in iterate_frames(settings.base / file for file in settings.start.frames):
+            if not np.array_equal(frame.atoms.numbers, numbers):
+                raise InputError(
+                    f"start = 'known' in [explore], but {frame.name} has not the atoms of '{name}' in its order; "
+                    "allowed is start = 'input', or start frames with the same atoms"
+                )
+
+
+def write_report(
+    settings: LearnConfiguration, rounds: Sequence[RoundRecord], state: str, others: Sequence[Path] = ()
+) -> None:
+    """Write the report of a loop, with the rounds of others beside.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    LearnError
+        If the folder of another loop has no state that can be read.
+    """
+    from ..learning.active_learning import LearnError, load_state
+    from ..learning.learn_report import LearningReport, write_learning_report
+
+    compared = {}
+    for folder in others:
+        other = load_state(folder)
+        if other is None:
+            raise LearnError(f"'{folder}' is not the folder of a loop: it has no state.json")
+        compared[folder.name] = other.rounds
+    explore = settings.explore
+    report = LearningReport(
+        rounds,
+        title=f"Active learning, {settings.path.stem}",
+        state=state,
+        thresholds={"flag": explore.flag, "stop": explore.stop},
+        envelope_thresholds={"envelope_flag": explore.envelope_flag, "envelope_stop": explore.envelope_stop},
+        name=settings.folder.name,
+        others=compared,
+    )
+    write_learning_report(report, settings.folder / REPORT)
+
+
+class StageLine:
+    """A bar for the stage at work, which vanishes with it: while i-PI runs, that shows its own."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._advance: Callable[[str, int, int], None] | None = None
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        """Show how far a stage is."""
+        if self._progress is None or self._advance is None:
+            self._progress = progress_bar()
+            self._progress.start()
+            self._advance = labelled_bars(self._progress)
+        self._advance(label, done, total)
+        if done >= total:
+            self.clear()
+
+    def clear(self) -> None:
+        """Remove the bar."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = self._advance = None
+
+
+def _as_keyboard_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str) -> None:
+    """End with status 1, as what went wrong was not the input."""
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    sys.exit(1)
