@@ -22,6 +22,7 @@ from .files import load_model
 from .model import Model
 from .qtip4pf import QTip4pF
 from .response import Evaluator
+from .single_member import single_member
 from .weighted_baseline import WeightedBaseline
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 COMMITTEE = "committee"
 CORRECTION = "correction"
 WEIGHTED_BASELINE = "weighted-baseline"
+MEMBER = "member"
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
         `beadwise.model.Committee`; a comma parts members, so none may have one in its name.  Of a model that corrects
         a baseline, ``correction:MODEL`` is the correction alone, for those who serve the baseline apart, and
         ``weighted-baseline:uncertainty=S,MODEL,MODEL`` a `beadwise.model.weighted_baseline.WeightedBaseline` with the
-        baseline's uncertainty in eV.
+        baseline's uncertainty in eV.  ``member:K,MODEL`` is member K, from 0, of a model that has members, alone.
     threads : int
         Threads for an evaluation; an evaluator of the user's own sees to its threads itself.
 
@@ -161,6 +163,8 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
         return _weighted_baseline(rest, threads)
     if potential == CORRECTION and colon and not is_file:
         return _correction(rest, threads)
+    if potential == MEMBER and "," in rest and not is_file:
+        return _member(rest, threads)
     if potential in BUILT_IN and not is_file:
         return BUILT_IN[potential].make(threads, _parameters(potential, rest))
     if colon and not Path(name).exists():
@@ -208,6 +212,18 @@ def _correction(name: str, threads: int) -> Model:
     return model
 
 
+def _member(text: str, threads: int) -> Evaluator:
+    """Make the member of ``K,MODEL``."""
+    number, _, name = (part.strip() for part in text.partition(","))
+    if not number.isdecimal():
+        raise EvaluatorError(f"'{MEMBER}:{text}' is no member; it is written {MEMBER}:K,MODEL, K counting from 0")
+    whole = load(name, threads)
+    if isinstance(whole, Model):
+        return single_member(whole, int(number))
+    assert isinstance(whole.correction, Model)
+    return Corrected(whole.baseline, single_member(whole.correction, int(number)))
+
+
 def committee_members(name: str) -> list[str]:
     """Names of the members in ``committee:MODEL,MODEL``; empty if `name` is something else.
 
@@ -246,7 +262,7 @@ def from_any_folder(name: str) -> str:
     if Path(name).exists():
         return str(Path(name).resolve())
     prefix, colon, rest = name.partition(":")
-    if prefix in (CORRECTION, WEIGHTED_BASELINE) and colon:
+    if prefix in (CORRECTION, WEIGHTED_BASELINE, MEMBER) and colon:
         return f"{prefix}:{','.join(from_any_folder(item.strip()) for item in rest.split(','))}"
     return name
 
