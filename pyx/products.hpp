@@ -23,6 +23,7 @@ static void head_value(const Head &head, const Basis &basis, int species, const 
         value[component] = head.lambda == 0 ? head.offset[species] : 0.0;
         value[component] += dot(linear, density + size_t(head.lambda * head.lambda + component) * channels, channels);
     }
+    Vector total[2 * LAMBDA_LIMIT + 1] = {};  // summed horizontally only once: lanes of the products stay apart until then
     for (size_t index = 0; index < head.blocks.size(); ++index) {
         const Block &block = head.blocks[index];
         const size_t matrix = size_t(species) * channels * channels;
@@ -32,8 +33,6 @@ static void head_value(const Head &head, const Basis &basis, int species, const 
         multiply(second, 2 * block.l2 + 1, channels, block.weights + matrix, right);
         if (for_adjoint && !block.symmetric)
             multiply(first, 2 * block.l1 + 1, channels, block.transposed + matrix, workspace.left.data() + index * stride);
-        // Summed horizontally only once per component: lanes of the products stay apart until then.
-        Vector total[2 * LAMBDA_LIMIT + 1] = {};
         for (size_t term = 0; term < block.coupling.size();) {
             const int m1 = block.m1[term], m2 = block.m2[term];
             const Vector product =
@@ -41,8 +40,8 @@ static void head_value(const Head &head, const Basis &basis, int species, const 
             for (; term < block.coupling.size() && block.m1[term] == m1 && block.m2[term] == m2; ++term)
                 total[block.component[term]] += broadcast(block.coupling[term]) * product;
         }
-        for (int component = 0; component < head.components(); ++component) value[component] += sum(total[component]);
     }
+    for (int component = 0; component < head.components(); ++component) value[component] += sum(total[component]);
 }
 
 // Σ_m c_lm ⊗ c_lm of every l: what all scalars read, and worth forming where there are several.
