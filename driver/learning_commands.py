@@ -127,6 +127,7 @@ def fit(configuration: Path) -> None:
     """
     from rich.console import Console
 
+    from ..learning.calibration import calibration_text
     from ..learning.configuration import read_configuration
     from ..learning.fit import error_reports, model_path, with_errors, write_report
     from ..learning.fit import fit as fit_model
@@ -144,6 +145,8 @@ def fit(configuration: Path) -> None:
     console = Console()
     for name, report in reports.items():
         console.print(report.table(f"{name}, {report.frames} frames"))
+    if model.members is not None:
+        console.print(calibration_text(model), soft_wrap=True, highlight=False)
     folder = write_report(settings, reports)
     console.print(f"model in {path}, errors and parity plots in {folder}", soft_wrap=True)
 

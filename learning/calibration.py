@@ -23,6 +23,8 @@ COMMITTEE_OF = {
 }
 UNITS = {"energy": "eV", "forces": "eV/Å", "dipole": "e·Å", "polarizability": "Å³"}
 UPPER_TRIANGLE = np.triu_indices(3)  # what is independent of a symmetric matrix
+# of the root mean squares: where symmetry fixes a value, members differ by rounding alone, and errors are small
+FIXED_SPREAD, FIXED_ERROR = 1e-6, 1e-3
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def calibration_factor(errors: np.ndarray, variances: np.ndarray, members: int) 
     α² = −1/M + (M − 3)/(M − 1) <(y_ref − ȳ)²/σ²>, where the second term corrects for the few members that σ² is
     estimated from, and the first for the error of their mean (Imbalzano, Zhuang, Kapil, Rossi, Engel, Grasselli,
     Ceriotti, J. Chem. Phys. 154, 074102 (2021)).  Where members are so far apart that this is not positive, the first
-    term is left out.
+    term is left out.  Values that symmetry fixes for all members, such as forces out of the plane of a molecule, do not
+    count: their σ is rounding.
 
     Parameters
     ----------
@@ -85,18 +88,29 @@ def calibration_factor(errors: np.ndarray, variances: np.ndarray, members: int) 
     Raises
     ------
     DataError
-        If there are fewer than five members, nothing to compare, or members that all agree.
+        If there are fewer than five members, nothing to compare, or members that all agree on what is wrong.
     """
+    errors, variances = np.asarray(errors, dtype=np.float64), np.asarray(variances, dtype=np.float64)
     if members < FEWEST_MEMBERS:
         raise DataError(f"a committee of {members} members cannot be calibrated; at least {FEWEST_MEMBERS} are needed")
-    if not len(errors) or not (np.asarray(variances) > 0).all():
+    free = _not_fixed(errors, variances)
+    if not free.any() or not (variances[free] > FIXED_SPREAD**2 * variances.mean()).all():
         raise DataError(
-            f"a committee cannot be calibrated on {len(errors)} values, with variances from "
-            f"{np.min(variances, initial=0):.3g}; at least one value is needed, and variances above 0"
+            f"a committee cannot be calibrated on {len(errors)} values, {int(free.sum())} not fixed by symmetry, "
+            f"with variances from {variances.min(initial=np.inf):.3g}; at least one is needed, and variances above 0"
         )
+    errors, variances = errors[free], variances[free]
     ratio = (members - 3) / (members - 1) * float(np.mean(np.square(errors) / variances))
     square = ratio - 1 / members
     return float(np.sqrt(square if square > 0 else ratio))
+
+
+def _not_fixed(errors: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """Which values are more than rounding: those with a spread, and those with an error in spite of none."""
+    if not len(errors):
+        return np.zeros(0, dtype=bool)
+    squares = np.square(errors)
+    return (variances > FIXED_SPREAD**2 * variances.mean()) | (squares > FIXED_ERROR**2 * squares.mean())
 
 
 def reliabilities(
@@ -197,6 +211,17 @@ def reliability_table(found: Mapping[str, Reliability]) -> Table:
         sizes = (f"{number:.4g}" for number in root_mean_squares)
         table.add_row(name, own.unit, str(len(own.errors)), *sizes, *fractions)
     return table
+
+
+def calibration_text(model: Model) -> str:
+    """One line about the members of a model: α of every property, how many values gave it, and what has none."""
+    assert model.members is not None
+    record = model.metadata.get("calibration", {})
+    values = {name: record[name]["values"] if name in record else 0 for name in model.members.factors}
+    factors = [f"{name} {factor:.4g} ({values[name]})" for name, factor in model.members.factors.items()]
+    text = f"{model.members.count} members, calibration α (validation values): {', '.join(factors) or 'none'}"
+    missing = model.members.uncalibrated
+    return f"{text}; not calibrated, for want of validation labels: {', '.join(missing)}" if missing else text
 
 
 def calibration_record(model: Model, found: Mapping[str, Reliability]) -> dict[str, dict[str, float | int | str]]:

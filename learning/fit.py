@@ -12,6 +12,7 @@ import numpy as np
 from ase.neighborlist import neighbor_list
 
 from ..model import Batch, Corrected, Evaluator, Model
+from ..model.evaluators import full_name
 from ..model.files import load_model
 from ..model.members import Members
 from ..model.model import Repulsion, empty_head
@@ -58,15 +59,17 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     require_files([configuration.folder / name for name in file_labels(configuration)])
     if configuration.network:
         network_fitting()  # before anything is fitted that would be lost
+    fitted = fitted_model(configuration)
     baseline = cached_baseline(configuration)
     frames = read_frames([configuration.folder / name for name in configuration.data.train])
     if baseline is not None:  # of all files: what it cannot evaluate is found before anything is fitted
         baseline.prepare(iterate_frames([configuration.folder / name for name in file_labels(configuration)]), progress)
         frames = without_baseline(frames, baseline)
-    model = fit_heads(configuration, frames, progress)
+    model = fit_heads(configuration, frames, progress, fitted)
     if model.members is not None and configuration.data.validation:
         validation = read_frames([configuration.folder / name for name in configuration.data.validation])
-        model = with_calibration(model, validation if baseline is None else without_baseline(validation, baseline))
+        validation = validation if baseline is None else without_baseline(validation, baseline)
+        model = with_calibration(model, validation, progress)
     if baseline is None or configuration.adds_members:
         return model
     described = {
@@ -77,21 +80,50 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     return replace(model, baseline=baseline.name, metadata={**model.metadata, "baseline": described})
 
 
-def fit_heads(configuration: Configuration, frames: list[Frame], progress: Progress | None) -> Model:
+def fitted_model(configuration: Configuration) -> Model | None:
+    """The model that gets members; None if one is to be fitted.
+
+    Raises
+    ------
+    ConfigurationError
+        If its energy is not the one that the configuration describes.
+    ModelFileError
+        If it cannot be read.
+    """
+    committee, energy = configuration.committee, configuration.energy
+    if committee is None or not committee.model:
+        return None
+    fitted = load_model(configuration.folder / committee.model)
+    if energy is not None and fitted.network is not None and committee.kind != LAST_LAYER:
+        raise ConfigurationError(
+            f"kind = '{committee.kind}' in [committee] for '{committee.model}', whose energy has a network, which "
+            f"members share; allowed is {LAST_LAYER}"
+        )
+    if energy is not None and fitted.baseline != full_name(energy.baseline):
+        raise ConfigurationError(
+            f"baseline = '{energy.baseline}' in [energy]; '{committee.model}', which gets members, corrects "
+            f"'{fitted.baseline}', and both must be the same"
+        )
+    lost = set(fitted.members.deviations) - set(wanted_heads(configuration)) if fitted.members else set()
+    if lost:
+        raise ConfigurationError(
+            f"'{committee.model}' has members of the heads {sorted(lost)}, which the configuration leaves out; all its "
+            "members are replaced, so that every head that has some needs its section"
+        )
+    return fitted
+
+
+def fit_heads(
+    configuration: Configuration, frames: list[Frame], progress: Progress | None, fitted: Model | None = None
+) -> Model:
     """The model of these frames, with members that are not calibrated yet if there is to be a committee.
 
     Raises
     ------
     ConfigurationError
-        If a model that gets members is not the one that the configuration describes.
+        If the fitted model, which gets members, is not the one that the configuration describes.
     """
     committee = configuration.committee
-    fitted = load_model(configuration.folder / committee.model) if committee and committee.model else None
-    if fitted is not None and fitted.network is not None and committee and committee.kind != LAST_LAYER:
-        raise ConfigurationError(
-            f"kind = '{committee.kind}' in [committee] for '{committee.model}', whose energy has a network, which "
-            f"members share; allowed is {LAST_LAYER}"
-        )
     model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
     heads: dict[str, TensorHead] = {}
     deviations: dict[str, tuple[TensorHead, ...]] = {}
@@ -108,7 +140,8 @@ def fit_heads(configuration: Configuration, frames: list[Frame], progress: Progr
     members = Members(deviations) if deviations else None
     if fitted is not None:
         check_same_heads(fitted, heads, configuration)
-        return replace(fitted, members=members, metadata={**fitted.metadata, **configuration.metadata})
+        kept = {name: own for name, own in fitted.metadata.items() if name != "calibration"}  # of other members
+        return replace(fitted, members=members, metadata={**kept, **configuration.metadata})
     model = replace(model, heads=heads)
     if configuration.network:
         model = with_network(model, frames, configuration, progress)
@@ -139,11 +172,17 @@ def check_same_heads(fitted: Model, heads: Mapping[str, TensorHead], configurati
             )
 
 
-def with_calibration(model: Model, frames: list[Frame]) -> Model:
+def with_calibration(model: Model, frames: list[Frame], progress: Progress | None = None) -> Model:
     """The model with calibrated members, and what came out among its metadata."""
     assert model.members is not None
-    model = calibrated(model, frames)
-    record = calibration_record(model, reliabilities(model, frames))
+    count = itertools.count(1)
+
+    def advance() -> None:
+        if progress:
+            progress("calibration", next(count), 2 * len(frames))
+
+    model = calibrated(model, frames, advance)
+    record = calibration_record(model, reliabilities(model, frames, advance))
     return replace(model, metadata={**model.metadata, "calibration": {"frames": len(frames), **record}})
 
 

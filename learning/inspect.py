@@ -95,7 +95,10 @@ def _network(model: Model) -> dict[str, Any] | None:
 
 def _members(model: Model) -> dict[str, Any] | None:
     """Number of members and their calibration; None where the model is no committee."""
-    return {"count": model.members.count, "calibration": dict(model.members.factors)} if model.members else None
+    if model.members is None:
+        return None
+    own = model.members
+    return {"count": own.count, "calibration": dict(own.factors), "uncalibrated": own.uncalibrated}
 
 
 def _repulsion(model: Model) -> dict[str, Any]:
@@ -182,7 +185,8 @@ def _members_text(members: dict[str, Any] | None) -> str:
     if members is None:
         return "none"
     factors = ", ".join(f"{name} {factor:.3g}" for name, factor in members["calibration"].items())
-    return f"{members['count']}, calibration {factors or 'none'}"
+    missing = f"; not calibrated: {', '.join(members['uncalibrated'])}" if members["uncalibrated"] else ""
+    return f"{members['count']}, calibration {factors or 'none'}{missing}"
 
 
 def _network_text(network: dict[str, Any] | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-SMALLEST_RANGE = 1e-6  # of the widest of a species: a channel that never varied in training still has a range
+SMALLEST_RANGE = 1e-6  # of a species' largest density: a channel that never varied in training still has a range
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ class Envelope:
             low, high = (np.array(described[f"two_body_{name}"], dtype=np.float64) for name in ("low", "high"))
         except (KeyError, TypeError, ValueError):
             return None
-        return cls(low, high) if low.shape == high.shape == (species, channels) else None
+        if not low.shape == high.shape == (species, channels) or not np.isfinite([low, high]).all():
+            return None  # infinite where training had no atom of a species
+        return cls(low, high)
 
     def distances(self, density: np.ndarray, species: np.ndarray) -> np.ndarray:
         """How far each atom is outside, in units of the range of the channel that is farthest; 0 inside.
@@ -52,7 +54,8 @@ class Envelope:
         -------
         ndarray of float64, shape (beads, atoms)
         """
-        ranges = self.high - self.low
-        ranges = np.maximum(ranges, SMALLEST_RANGE * ranges.max(axis=1, keepdims=True))[species]
+        largest = np.maximum(np.abs(self.low), np.abs(self.high)).max(axis=1, keepdims=True)
+        largest = np.where(largest > 0, largest, 1.0)  # a species that was seen only as isolated atoms
+        ranges = np.maximum(self.high - self.low, SMALLEST_RANGE * largest)[species]
         beyond = np.maximum(self.low[species] - density, density - self.high[species])
         return np.maximum(beyond / ranges, 0.0).max(axis=2)

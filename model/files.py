@@ -203,13 +203,17 @@ def members_from(
     ValueError
         If the arrays are not those of so many members.
     """
+    parts = ("offset", "linear", "weights")
+    known = {f"members.{name}.{part}" for name in heads for part in parts} if described is not None else set()
+    unknown = sorted(name for name in arrays if name.startswith("members.") and name not in known)
+    if unknown:
+        raise ValueError(f"arrays {unknown} of members that the description does not have")
     if described is None:
         return None
     count = int(described["count"])
     deviations = {}
     for name, head in heads.items():
-        parts = [arrays.get(f"members.{name}.{part}") for part in ("offset", "linear", "weights")]
-        found = [part for part in parts if part is not None]
+        found = [arrays[f"members.{name}.{part}"] for part in parts if f"members.{name}.{part}" in arrays]
         if not found:
             continue
         if len(found) != len(parts) or {len(part) for part in found} != {count}:

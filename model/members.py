@@ -67,6 +67,13 @@ class Members:
         return float(self.factors.get(name, 1.0))
 
     @property
+    def uncalibrated(self) -> tuple[str, ...]:
+        """What members of these heads differ in, out of `CALIBRATED`, without an α."""
+        present = {name.split("_")[0] for name in self.deviations}
+        own = {"forces": "energy"}
+        return tuple(name for name in CALIBRATED if own.get(name, name) in present and name not in self.factors)
+
+    @property
     def output_factors(self) -> np.ndarray:
         """α of every output of a member: energy, dipole, polarizability; shape (OUTPUTS,)."""
         names = [name.split("_")[0] for name in HEADS]

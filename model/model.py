@@ -289,10 +289,8 @@ class Model:
         refuse_overlap(overlap)
         sums = [values.sum(axis=1), gradients, strains]
         if density is not None:
-            assert self.envelope is not None
-            distances = self.envelope.distances(density[:, :, 0][..., shape.padded_places], species)
-            # an atom of another part has no density here, and must not count
-            sums.append(np.where(density[:, :, 0].any(axis=2), distances, 0.0))
+            # zeros for the atoms of other parts; in one piece, as processes send it
+            sums.append(np.ascontiguousarray(density[:, :, 0][..., shape.padded_places]))
         return [*sums, values] if wants_molecules(want) else sums
 
     def _asked_of_kernel(self, want: Sequence[str]) -> tuple[Kernel, list[bool], np.ndarray]:
@@ -319,7 +317,9 @@ class Model:
                 self.members, want, sums[:3], self.electric_field, lambda own: self.with_local_field(own, volume)
             )
         if "envelope_distance" in want:
-            arrays["envelope_distance"] = of_atoms.pop(0).max(axis=1)
+            assert self.envelope is not None
+            distances = self.envelope.distances(of_atoms.pop(0), self.species_indices(batch.numbers))
+            arrays["envelope_distance"] = distances.max(axis=1)
         if of_atoms:
             arrays |= molecular_properties(want, batch, self.repeating_unit, of_atoms[0][..., :OUTPUTS])
         return Response(**{name: arrays[name] for name in want})

@@ -25,7 +25,7 @@ import numpy as np
 from .committee import Committee, ordinary
 from .correction import ENERGIES, BaselineError
 from .model import Model
-from .response import COMMITTEE_PROPERTIES, PROPERTIES, WEIGHT, Evaluator, Response, refuse_unavailable
+from .response import COMMITTEE_PROPERTIES, PROPERTIES, UNCERTAINTIES, WEIGHT, Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
 
@@ -101,7 +101,7 @@ class WeightedBaseline:
             If the baseline or a member cannot answer for a structure.
         """
         refuse_unavailable(want, self.properties, "this weighted baseline")
-        shared = [name for name in ENERGIES if name in map(ordinary, want)]
+        shared = [name for name in ENERGIES if name in (ordinary(own) for own in want if own not in UNCERTAINTIES)]
         needed = dict.fromkeys([name for name in want if name != WEIGHT])
         weighted = [name for name in ENERGIES if name in want]
         if weighted or WEIGHT in want:

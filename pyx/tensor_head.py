@@ -157,8 +157,8 @@ def features(order: int, shape: DensityShape, density: np.ndarray, species: np.n
 def coupled_products(density: np.ndarray, l1: int, l2: int, coefficients: np.ndarray) -> np.ndarray:
     """Σ_atoms Σ_{m1 m2} G(m1 m2 M) c_{l1 m1,k} c_{l2 m2,q}, shape (2 λ + 1, channels, channels)."""
     atoms, _, channels = density.shape
-    first = density[:, l1 * l1 : (l1 + 1) ** 2].reshape(atoms, -1)
-    second = density[:, l2 * l2 : (l2 + 1) ** 2].reshape(atoms, -1)
+    first = density[:, l1 * l1 : (l1 + 1) ** 2].reshape(atoms, (2 * l1 + 1) * channels)  # of no atoms, too
+    second = density[:, l2 * l2 : (l2 + 1) ** 2].reshape(atoms, (2 * l2 + 1) * channels)
     gram = (first.T @ second).reshape(2 * l1 + 1, channels, 2 * l2 + 1, channels)
     return np.einsum("akbq,abM->Mkq", gram, coefficients, optimize=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from beadwise.learning.data import DataError, Frame, read_frames
 from beadwise.learning.fit import bare_model, fit
 from beadwise.learning.head_fit import HeadProblem
 from beadwise.learning.least_squares import NormalEquations, sum_of
-from beadwise.model import Batch, Model, load
+from beadwise.model import Batch, Model, load, save
 from beadwise.pyx.tensor_head import TensorHead
 from click.testing import CliRunner
 from models import labelled, random_model, random_structure
@@ -105,6 +106,41 @@ def test_calibration_refuses_few_members():
         calibration_factor(np.zeros(0), np.zeros(0), 8)
     with pytest.raises(DataError, match="variances above 0"):
         calibration_factor(np.ones(2), np.array([1.0, 0.0]), 8)
+
+
+def test_values_that_symmetry_fixes_do_not_count():
+    errors, variances = np.array([0.3, -0.2, 0.5]), np.array([0.01, 0.02, 0.04])
+    fixed_errors, fixed_variances = np.append(errors, [0.0, 1e-5, -1e-8]), np.append(variances, [0.0, 1e-34, 1e-20])
+    factor = calibration_factor(errors, variances, 8)
+    assert calibration_factor(fixed_errors, fixed_variances, 8) == pytest.approx(factor, rel=1e-14)
+    with pytest.raises(DataError, match="3 values, 0 not fixed"):
+        calibration_factor(np.zeros(3), np.zeros(3), 8)
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [
+        (
+            "['valid.xyz']",
+            r"6 members, calibration α .*energy [0-9.]+ \(1\), .*forces [0-9.]+ \(0\).*calibrated.*: dipole",
+        ),
+        ("[]", r"calibration α .*: none; not calibrated.*: energy, forces, dipole, polarizability"),
+    ],
+)
+def test_the_command_tells_what_is_not_calibrated(folder: Path, frames: str, told: str, tmp_path: Path):
+    (tmp_path / "train.xyz").write_text((folder / "train.xyz").read_text())
+    frame = noisy(100)
+    for name in ("forces", "dipole"):
+        del frame.calc.results[name]
+    write(tmp_path / "valid.xyz", frame)
+    path = configuration(tmp_path, ('["valid.xyz"]', frames))
+    result = CliRunner().invoke(main, ["fit", str(path)])
+    assert result.exit_code == 0 and re.search(told, result.output), result.output
+    model = load(tmp_path / "fitted.safetensors")
+    assert model.members is not None and model.members.factor("dipole") == 1
+    assert model.members.factor("forces") == model.members.factor("energy")
+    listing = CliRunner().invoke(main, ["inspect", "--json", str(tmp_path / "fitted.safetensors")])
+    assert "dipole" in json.loads(listing.output)["members"]["uncalibrated"]
 
 
 def test_fractions_of_gaussian_errors():
@@ -255,6 +291,31 @@ def test_members_are_added_to_a_fitted_model(folder: Path):
     for name in before.properties:
         np.testing.assert_array_equal(model.evaluate(batch, (name,))[name], before.evaluate(batch, (name,))[name])
     assert model.members.factor("forces") != 1 and model.metadata["envelope"] == before.metadata["envelope"]
+    # a calibration is of the members that it was made with
+    again = configuration(
+        folder,
+        ("members = 6", 'members = 6\nmodel = "added.safetensors"'),
+        ('validation = ["valid.xyz"]', ""),
+        name="again.toml",
+    )
+    save(model, folder / "added.safetensors")
+    assert "calibration" in model.metadata and "calibration" not in fit(read_configuration(again)).metadata
+    fewer = configuration(
+        folder,
+        ("members = 6", 'members = 6\nmodel = "added.safetensors"'),
+        ("[energy]\n", ""),
+        name="fewer.toml",
+    )
+    with pytest.raises(ConfigurationError, match=r"has members of the heads .'energy'., which the config"):
+        fit(read_configuration(fewer))
+    corrects = configuration(
+        folder,
+        ("members = 6", 'members = 6\nmodel = "plain.safetensors"'),
+        ("[energy]", '[energy]\nbaseline = "harmonic:k=1.0"'),
+        name="corrects.toml",
+    )
+    with pytest.raises(ConfigurationError, match=r"baseline = 'harmonic:k=1.0' in .energy.; .*must be the same"):
+        fit(read_configuration(corrects))
     other = configuration(
         folder,
         ("members = 6", 'members = 6\nmodel = "plain.safetensors"'),

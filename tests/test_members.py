@@ -18,6 +18,7 @@ from beadwise.model.model import ORDERS
 from beadwise.model.response import COMMITTEE_PROPERTIES, UNCERTAINTIES
 from beadwise.pyx.tensor_head import TensorHead, feature_sizes, head_from_features
 from models import random_model, random_structure
+from safetensors.numpy import save as serialise
 from scipy.spatial.transform import Rotation
 
 COUNT = 5
@@ -161,6 +162,56 @@ def test_file_holds_the_members(model: Model, tmp_path):
         np.testing.assert_array_equal(read.evaluate(batch, (name,))[name], model.evaluate(batch, (name,))[name])
 
 
+def without_description(description: dict, arrays: dict) -> None:
+    del description["members"]
+
+
+def of_another_count(description: dict, arrays: dict) -> None:
+    description["members"]["count"] = COUNT + 1
+
+
+def without_an_array(description: dict, arrays: dict) -> None:
+    del arrays["members.dipole.linear"]
+
+
+def of_another_head(description: dict, arrays: dict) -> None:
+    arrays["members.charge.linear"] = arrays["members.dipole.linear"]
+
+
+def of_another_shape(description: dict, arrays: dict) -> None:
+    arrays["members.dipole.linear"] = arrays["members.dipole.linear"][:, :, 1:].copy()
+
+
+def not_finite(description: dict, arrays: dict) -> None:
+    arrays["members.energy.weights"][0, 0, 0] = np.nan
+
+
+def not_a_factor(description: dict, arrays: dict) -> None:
+    description["members"]["calibration"]["energy"] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (without_description, "of members that the description does not have"),
+        (of_another_count, "6 members have arrays of .5, 5, 5. for the energy head"),
+        (without_an_array, "5 members have arrays of .5, 5. for the dipole head"),
+        (of_another_head, "arrays .'members.charge.linear'. of members"),
+        (of_another_shape, "linear of the λ = 1 head has shape"),
+        (not_finite, "weights that are not finite"),
+        (not_a_factor, "calibration energy = nan"),
+    ],
+)
+def test_damaged_files_are_refused(damage, message: str, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save(with_members(random_model()), path)
+    description, arrays = read_file(path)
+    damage(description, arrays)
+    path.write_bytes(serialise(arrays, metadata={"beadwise": json.dumps(description)}))
+    with pytest.raises(ModelFileError, match=message):
+        load(path)
+
+
 def test_files_without_members_stay_what_they_were(model: Model, tmp_path):
     save(replace(model, members=None), tmp_path / "model.safetensors")
     assert read_file(tmp_path / "model.safetensors")[0]["format_version"] == 3
@@ -203,7 +254,30 @@ def test_envelope_counts_ranges():
     assert constant.distances(np.array([[[1.0, 1.1]]]), np.zeros(1, dtype=int))[0, 0] == pytest.approx(0.1 / 2e-6)
 
 
+def test_a_species_that_never_varied_has_a_range_as_well():
+    single, isolated = Envelope(np.ones((1, 2)), np.ones((1, 2))), Envelope(np.zeros((1, 2)), np.zeros((1, 2)))
+    for envelope, inside in ((single, 1.0), (isolated, 0.0)):
+        density = np.array([[[inside, inside], [inside, 1.5]]])
+        distances = envelope.distances(density, np.zeros(2, dtype=int))[0]
+        assert distances[0] == 0 and 1e5 < distances[1] < np.inf
+
+
+@pytest.mark.parametrize("low", [-0.1, 0.02])
+def test_an_isolated_atom_is_outside_where_training_had_none(low: float):
+    envelope = {"two_body_low": [[low] * 6] * 2, "two_body_high": [[0.1] * 6] * 2}
+    model = random_model(metadata={"envelope": envelope})
+    atoms = Atoms("OOH", positions=[[0, 0, 0], [20, 0, 0], [40, 0, 0]])
+    batch, want = Batch.from_ase(atoms), ("envelope_distance",)
+    expected = max(0.0, low / (0.1 - low))
+    assert model.evaluate(batch, want).envelope_distance[0] == pytest.approx(expected, rel=1e-12)
+    parts = [model.evaluate_part(batch, want, part, 3) for part in range(3)]
+    joined = model.assemble(batch, want, [sum(arrays) for arrays in zip(*parts, strict=True)])
+    assert joined.envelope_distance[0] == pytest.approx(expected, rel=1e-12)
+
+
 def test_without_an_envelope_there_is_no_distance():
+    unseen = {"two_body_low": [[0.0] * 6, [np.inf] * 6], "two_body_high": [[1.0] * 6, [-np.inf] * 6]}
+    assert "envelope_distance" not in random_model(metadata={"envelope": unseen}).properties
     assert "envelope_distance" not in random_model().properties
     assert "envelope_distance" not in random_model(metadata={"envelope": {"two_body_low": [1.0]}}).properties
 

@@ -13,6 +13,7 @@ import pytest
 from beadwise.driver.extras import encode_extras
 from beadwise.driver.units import to_atomic
 from beadwise.model import BaselineError, Batch, Committee, Corrected, save
+from beadwise.model.baselines import Harmonic
 from beadwise.model.committee import CommitteeError
 from beadwise.model.evaluators import EvaluatorError, from_any_folder, load_evaluator
 from beadwise.model.weighted_baseline import WeightedBaseline
@@ -171,6 +172,18 @@ def test_members_are_whole_potentials_and_the_rest_is_their_mean():
             np.testing.assert_allclose(response[name][index], value, rtol=1e-12, atol=1e-12)
     extras = json.loads(encode_extras(response, ("dipole", "correction_weight"))[1])
     assert extras["correction_weight"] == pytest.approx([response.correction_weight[1]])
+
+
+def test_uncertainties_need_no_baseline():
+    class Untouched(Harmonic):
+        def evaluate(self, batch, want):
+            raise AssertionError(want)
+
+    batch, want = Batch.from_ase(random_structure(5)), ("dipole", "energy_uncertainty", "forces_uncertainty")
+    response = WeightedBaseline(Untouched(k=0.3), members(), UNCERTAINTY).evaluate(batch, want)
+    expected = Committee(members()).evaluate(batch, want)
+    for name in want:
+        np.testing.assert_array_equal(response[name], expected[name])
 
 
 def test_by_name(tmp_path, monkeypatch):
