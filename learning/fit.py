@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +23,15 @@ from .baseline_labels import CachedBaseline, without_baseline
 from .calibration import calibrated, calibration_record, reliabilities
 from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError, DensitySettings
-from .data import Frame, iterate_frames, read_frames, require_files, species_of
+from .data import DataError, Frame, iterate_frames, read_frames, require_files, species_of
 from .energy_fit import species_energies
 from .errors import ErrorReport, evaluate_errors
 from .head_fit import HeadProblem
 from .report import plot_parity
 
 Progress = Callable[[str, int, int], None]
+
+logger = logging.getLogger(__name__)
 
 
 def fit(configuration: Configuration, progress: Progress | None = None) -> Model:
@@ -69,7 +72,10 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     if model.members is not None and configuration.data.validation:
         validation = read_frames([configuration.folder / name for name in configuration.data.validation])
         validation = validation if baseline is None else without_baseline(validation, baseline)
-        model = with_calibration(model, validation, progress)
+        try:
+            model = with_calibration(model, validation, progress)
+        except DataError as error:  # a fit should not be lost to what follows
+            logger.warning("the members are not calibrated: %s", error)
     if baseline is None or configuration.adds_members:
         return model
     described = {
