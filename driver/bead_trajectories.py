@@ -20,12 +20,12 @@ from typing import BinaryIO
 
 import numpy as np
 from ipi.utils.io import read_file
-from ipi.utils.units import unit_to_internal
 
 from .force_components import KEYWORD, weight_of
-from .input_quantities import quantity
+from .input_quantities import timestep_of
 from .input_species import species_of_run
 from .ipi_input import ExtrasOutput, InputError, beads_of, integer_attribute, output_name, parse
+from .run_ensemble import Ensemble, ensemble_of
 from .system_templates import systems_of
 from .units import lengths_from_atomic
 
@@ -46,23 +46,24 @@ class BeadTrajectory:
         i-PI's xyz, one for each bead.
     numbers : ndarray of int32, shape (atoms,)
         Atomic numbers.
-    temperature : float
-        In K.
+    ensemble : Ensemble
     timestep : float or None
         In fs; None if the run is no dynamics.
     is_biased : bool
         Whether a bias acts, so that samples have weights.
-    keeps_energy : bool
-        Whether it is dynamics at constant energy, and not in contact with a bath.
     """
 
     source: Path
     files: tuple[Path, ...]
     numbers: np.ndarray
-    temperature: float
+    ensemble: Ensemble
     timestep: float | None
     is_biased: bool
-    keeps_energy: bool
+
+    @property
+    def temperature(self) -> float:
+        """In K."""
+        return self.ensemble.temperature
 
     @property
     def beads(self) -> int:
@@ -99,7 +100,8 @@ def find_bead_trajectory(source: Path) -> BeadTrajectory:
     Raises
     ------
     InputError
-        If it is no i-PI input, has several systems, or does not write the positions of all beads as xyz.
+        If it is no i-PI input, has several systems, does not write the positions of all beads as xyz, or does not
+        sample usual path integrals at one temperature.
     StructureError
         If the file with its atoms cannot be read.
     """
@@ -111,16 +113,14 @@ def find_bead_trajectory(source: Path) -> BeadTrajectory:
     dynamics = next(system.iter("dynamics"), None)
     timestep = None
     if dynamics is not None:
-        timestep = quantity(dynamics, "timestep", "time", source) / float(unit_to_internal("time", "femtosecond", 1.0))
-    kelvin = float(unit_to_internal("temperature", "kelvin", 1.0))
+        timestep = timestep_of(dynamics, source)
     return BeadTrajectory(
         source=source,
         files=_files(root, system, source),
         numbers=species_of_run(source, source.parent),
-        temperature=quantity(system, "ensemble/temperature", "temperature", source) / kelvin,
+        ensemble=ensemble_of(root, system, source),
         timestep=timestep,
         is_biased=any(weight_of(force) != 0 for force in system.iterfind("ensemble/bias/force")),
-        keeps_energy=dynamics is not None and dynamics.get("mode", "nve").strip() == "nve",
     )
 
 

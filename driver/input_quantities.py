@@ -11,6 +11,8 @@ from ipi.utils.units import UnitMap, unit_to_internal
 
 from .ipi_input import InputError
 
+DIGITS = 7  # i-PI writes nine into a RESTART, in its own units: a temperature of 300 K comes back as almost that
+
 
 def unit_of(element: ElementTree.Element, family: str, path: Path) -> float:
     """Unit of an element, in i-PI's internal units.
@@ -62,5 +64,29 @@ def quantity(element: ElementTree.Element, name: str, family: str, path: Path) -
     except ValueError:
         value = None
     if found is None or value is None:
-        raise InputError(f"'{path}' holds no number in <{name.split('/')[-1]}>; a spectrum needs it")
+        raise InputError(f"'{path}' holds no number in <{name.split('/')[-1]}>; one is needed")
     return value * unit_of(found, family, path)
+
+
+def temperature_of(system: ElementTree.Element, path: Path) -> float:
+    """Temperature of a system's ensemble in K, the same from an input and from the RESTART of its run.
+
+    Raises
+    ------
+    InputError
+        If there is no such number, or its unit is unknown.
+    """
+    kelvin = float(unit_to_internal("temperature", "kelvin", 1.0))
+    return float(f"{quantity(system, 'ensemble/temperature', 'temperature', path) / kelvin:.{DIGITS}g}")
+
+
+def timestep_of(dynamics: ElementTree.Element, path: Path) -> float:
+    """Time step in fs, the same from an input and from the RESTART of its run.
+
+    Raises
+    ------
+    InputError
+        If there is no such number, or its unit is unknown.
+    """
+    femtosecond = float(unit_to_internal("time", "femtosecond", 1.0))
+    return float(f"{quantity(dynamics, 'timestep', 'time', path) / femtosecond:.{DIGITS}g}")

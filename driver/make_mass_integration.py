@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ipi.utils.units import unit_to_internal
 
 from ..sampling import MassIntegration, SamplingError, integrate_over_mass, integrated_autocorrelation_time
 from ..sampling.mass_integration import fitting_rule
 from ..sampling.mass_plot import plot_integrand
-from .input_quantities import quantity
+from .input_quantities import timestep_of
 from .input_species import labels_of_run
 from .ipi_input import InputError, beads_of, parse
-from .make_profiles import source_of
 from .mass_scaling import KINETIC_ENERGY, root_mass_ratio
+from .run_ensemble import Ensemble, ensemble_of, first_step
 from .run_properties import energies_of_run
+from .run_source import source_of
 from .system_templates import systems_of
 
-SKIPPED = 0.1  # of each run, unless the user says how long it took to reach equilibrium
 FEWEST_ROWS = 8
 MILLI = 1000
 
@@ -42,8 +41,7 @@ class MassRun:
     beads : int
     labels : tuple of str
         Of the atoms.
-    temperature : float
-        In K.
+    ensemble : Ensemble
     mean, standard_error : float
         Of the centroid-virial kinetic energy of all atoms, in eV.
     rows : int
@@ -56,7 +54,7 @@ class MassRun:
     ratio: float
     beads: int
     labels: tuple[str, ...]
-    temperature: float
+    ensemble: Ensemble
     mean: float
     standard_error: float
     rows: int
@@ -86,7 +84,7 @@ class MassReport:
         """What the command prints."""
         first, result = self.runs[0], self.integration
         unit, units = formula_unit(first.labels)
-        yield f"{self.atoms} atoms, {units} x {unit}, {first.temperature:g} K, rule {result.rule}"
+        yield f"{self.atoms} atoms, {units} x {unit}, {first.ensemble.temperature:g} K, rule {result.rule}"
         yield "T_CV and the integrand (2/y)(T_CV - 3/2 kT) in meV per atom, the autocorrelation time tau in rows"
         yield f"{'y':>9}{'mass':>10}{'beads':>7}{'T_CV':>12}{'error':>9}{'integrand':>12}{'rows':>8}{'tau':>7}"
         for run, value in zip(self.runs, result.integrand, strict=True):
@@ -95,10 +93,12 @@ class MassReport:
                 f"{run.ratio:>9.5f}{run.ratio**-2:>10.4g}{run.beads:>7}{mean:>12.4f}{error:>9.2g}{value:>12.4f}"
                 f"{run.rows:>8}{run.autocorrelation_time:>7.2g}"
             )
-        yield f"A_q - A_cl = {result.difference:.6f} +- {result.standard_error:.2g} eV"
+        letter = first.ensemble.free_energy
+        yield f"{letter}_q - {letter}_cl = {result.difference:.6f} +- {result.standard_error:.2g} eV"
         for count, name in ((self.atoms, "atom"), (units, unit)):
             value, error = (MILLI * energy / count for energy in (result.difference, result.standard_error))
             yield f"           = {value:.4f} +- {error:.2g} meV per {name}"
+        yield from (f"warning: {said}" for run in self.runs if (said := run.ensemble.warning(run.source)))
 
     def as_dict(self) -> dict[str, Any]:
         """The same for programs, in eV of all atoms."""
@@ -110,7 +110,8 @@ class MassReport:
             "atoms": self.atoms,
             "formula_unit": unit,
             "formula_units": units,
-            "temperature": self.runs[0].temperature,
+            "temperature": self.runs[0].ensemble.temperature,
+            "free_energy": self.runs[0].ensemble.free_energy,
             "rule": result.rule,
             "runs": [
                 {
@@ -181,17 +182,17 @@ def integrate(paths: Sequence[Path], skip: float | None = None) -> MassReport:
     for run in runs[1:]:
         if run.labels != first.labels:
             raise InputError(f"'{first.source}' and '{run.source}' have different atoms, or in a different order")
-        if run.temperature != first.temperature:
+        if run.ensemble.name != first.ensemble.name:
             raise InputError(
-                f"'{first.source}' is at {first.temperature:g} K and '{run.source}' at {run.temperature:g} K; "
-                "they must be the same"
+                f"'{first.source}' is at {first.ensemble.name} and '{run.source}' at {run.ensemble.name}; they must be "
+                "the same"
             )
     ratios = np.array([run.ratio for run in runs])
     integration = integrate_over_mass(
         ratios,
         np.array([run.mean for run in runs]),
         len(first.labels),
-        first.temperature,
+        first.ensemble.temperature,
         np.array([run.standard_error for run in runs]),
         fitting_rule(ratios),
     )
@@ -208,13 +209,16 @@ def formula_unit(labels: Sequence[str]) -> tuple[str, int]:
 
 
 def _read_run(source: Path, skip: float | None) -> MassRun:
-    system = next(systems_of(parse(source)))
+    root = parse(source)
+    system = next(systems_of(root))
     ratio = root_mass_ratio(source)
     beads = beads_of(system)
     if beads < 2:
         raise InputError(f"'{source}' has one bead; a quantum kinetic energy needs those of a path integral")
     steps, energies = energies_of_run(source, KINETIC_ENERGY)
-    kept = energies[steps >= _first_step(steps, skip, source)]
+    dynamics = next(system.iter("dynamics"), None)
+    timestep = None if dynamics is None else timestep_of(dynamics, source)
+    kept = energies[steps >= first_step(steps, skip, timestep, source)]
     if len(kept) < FEWEST_ROWS:
         raise SamplingError(f"'{source}' has {len(kept)} rows after equilibration; at least {FEWEST_ROWS} are needed")
     time = integrated_autocorrelation_time(kept)
@@ -223,23 +227,10 @@ def _read_run(source: Path, skip: float | None) -> MassRun:
         ratio=ratio,
         beads=beads,
         labels=tuple(labels_of_run(source, source.parent)),
-        temperature=quantity(system, "ensemble/temperature", "temperature", source)
-        / float(unit_to_internal("temperature", "kelvin", 1.0)),
+        ensemble=ensemble_of(root, system, source),
         mean=float(kept.mean()),
         # of correlated samples, M/(2 τ_int) of which are independent
         standard_error=float(kept.std(ddof=1) * np.sqrt(2 * time / len(kept))),
         rows=len(kept),
         autocorrelation_time=time,
     )
-
-
-def _first_step(steps: np.ndarray, skip: float | None, source: Path) -> float:
-    """The first step that counts as equilibrium."""
-    if skip is None:
-        return SKIPPED * float(steps.max(initial=0))
-    system = next(systems_of(parse(source)))
-    dynamics = next(system.iter("dynamics"), None)
-    if dynamics is None:
-        raise InputError(f"'{source}' holds no <dynamics>, and thus no time to skip")
-    timestep = quantity(dynamics, "timestep", "time", source) / float(unit_to_internal("time", "femtosecond", 1.0))
-    return 1000 * skip / timestep

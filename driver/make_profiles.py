@@ -15,13 +15,13 @@ from ..sampling.profile import write_profiles
 from ..spectra import SeriesError
 from .bias_series import BiasSeries
 from .biased_runs import BiasedRun, read_biased_runs
-from .input_species import is_xml
-from .ipi_input import InputError, parse
+from .ipi_input import InputError
 from .plumed_input import ENERGY_UNITS
 from .plumed_tables import PlumedTable, is_plumed_table, read_plumed_table
 from .run_profiles import ProfileOptions, Samples, profiles_of, samples_of_runs, samples_of_table
+from .run_source import source_of
 
-RESTART = "RESTART"
+OTHERS = "tables of PLUMED, COLVAR and HILLS"  # what profiles are made of beside runs
 Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
 
 
@@ -79,7 +79,7 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
     variables: dict[str, Path] = {}
     for path in shown(request.runs):
         if not is_plumed_table(path):
-            runs += _read_runs(source_of(path))
+            runs += _read_runs(source_of(path, OTHERS))
             continue
         table, temperature, unit = _read_table(path, request)
         variables.setdefault(request.options.variable or table.names[1], path)
@@ -139,37 +139,6 @@ def write_and_draw(profiles: Mapping[str, FreeEnergyProfile], stem: Path, variab
     except OSError as error:
         raise SamplingError(f"cannot write '{table}': {error.strerror}") from error
     return table, image
-
-
-def source_of(path: Path) -> Path:
-    """The i-PI input of a run: a file, or in a folder its RESTART, or else its only input.
-
-    Raises
-    ------
-    InputError
-        If there is none, or there are several.
-    """
-    if not path.is_dir():
-        if not path.exists():
-            raise InputError(f"'{path}' does not exist; folders, i-PI inputs and tables of PLUMED are allowed")
-        if not is_xml(path):
-            raise InputError(f"'{path}' is no run; allowed are folders, i-PI inputs, RESTARTs, COLVAR and HILLS")
-        return path
-    if (path / RESTART).is_file():
-        return path / RESTART
-    inputs = [file for file in sorted(path.glob("*.xml")) if _is_ipi_input(file)]
-    if len(inputs) != 1:
-        names = ", ".join(file.name for file in inputs) or "none"
-        raise InputError(f"'{path}' has no {RESTART} and not one i-PI input but {names}; name the file that was run")
-    return inputs[0]
-
-
-def _is_ipi_input(path: Path) -> bool:
-    try:
-        parse(path)
-    except InputError:
-        return False
-    return True
 
 
 def _read_table(path: Path, request: ProfileRequest) -> tuple[PlumedTable, float, float]:

@@ -15,13 +15,13 @@ from ..sampling.promotion import exponential_average
 from .bead_trajectories import BeadTrajectory, find_bead_trajectory, read_bead_trajectory
 from .ipi_input import InputError
 from .kept_energies import KeptEnergies, Labelled
-from .make_profiles import source_of
 from .promotion_report import PromotionReport
 from .reference_frames import ReferenceFrames, write_structures
 from .responder import PERIODIC
+from .run_ensemble import first_step
 from .run_properties import energies_of_run, writes_property
+from .run_source import source_of
 
-SKIPPED = 0.1  # of each run, unless the user says how long it took to reach equilibrium
 DIFFERENT_POTENTIAL = 0.5  # k_B T; positions in files are rounded, which changes energies by much less
 FORMATS = (".xyz", ".extxyz")
 Advance = Callable[[str, int, int], None]  # a description, what is done, and the total
@@ -100,6 +100,7 @@ def make(request: PromotionRequest, advance: Advance | None = None) -> Promotion
         acceptance=acceptance,
         atoms=len(runs[0].numbers),
         beads=runs[0].beads,
+        free_energy=runs[0].ensemble.free_energy,
         model="as the runs wrote it" if model is None else model.name,
         reference=reference.name,
         kept=reference.file if isinstance(reference, KeptEnergies) else None,
@@ -158,6 +159,9 @@ def _runs_of(paths: Iterable[Path]) -> list[BeadTrajectory]:
 
 def _check_alike(runs: Sequence[BeadTrajectory]) -> None:
     first = runs[0]
+    files = [run.files[0].resolve() for run in runs]
+    if twice := next((run for run, file in zip(runs, files, strict=True) if files.count(file) > 1), None):
+        raise InputError(f"'{twice.source}' is given twice, or other runs write the same files; each counts once")
     for run in runs[1:]:
         for name, value, other in (
             ("beads", first.beads, run.beads),
@@ -168,6 +172,11 @@ def _check_alike(runs: Sequence[BeadTrajectory]) -> None:
                 raise InputError(
                     f"'{first.source}' has {value:g} {name} and '{run.source}' {other:g}; they must be the same"
                 )
+        if run.ensemble.pressure != first.ensemble.pressure:
+            raise InputError(
+                f"'{first.source}' is at {first.ensemble.name} and '{run.source}' at {run.ensemble.name}; they must be "
+                "the same"
+            )
         if not np.array_equal(first.numbers, run.numbers):
             raise InputError(f"'{first.source}' and '{run.source}' have different atoms, or in a different order")
 
@@ -180,7 +189,7 @@ def _choose(runs: Sequence[BeadTrajectory], request: PromotionRequest, needs_pot
         if needs_potential or writes_property(run.source, "potential"):
             steps, energies = energies_of_run(run.source, "potential")
             potential = dict(zip(steps.tolist(), energies.tolist(), strict=True))
-        first = _first_step(run, request.skip)
+        first = first_step(run.steps, request.skip, run.timestep, run.source)
         usable = [step for step in run.steps if step >= first and (step in potential or not needs_potential)]
         found.append(_Samples(run, usable, potential))
     places = [(number, step) for number, one in enumerate(found) for step in one.steps]
@@ -193,15 +202,6 @@ def _choose(runs: Sequence[BeadTrajectory], request: PromotionRequest, needs_pot
         _Samples(one.run, [step for number, step in chosen if number == place], one.potential)
         for place, one in enumerate(found)
     ]
-
-
-def _first_step(run: BeadTrajectory, skip: float | None) -> float:
-    """The first step that counts as equilibrium."""
-    if skip is None:
-        return SKIPPED * max(run.steps, default=0)
-    if run.timestep is None and skip:
-        raise InputError(f"'{run.source}' holds no <dynamics>, and thus no time to skip; --skip 0 is allowed")
-    return 1000 * skip / run.timestep if run.timestep else 0.0
 
 
 def _structures(samples: Iterable[_Samples]) -> Iterator[Labelled]:
@@ -237,7 +237,8 @@ def _differences(
         references.append(energies.mean())
         if advance is not None:
             estimate = exponential_average(np.array(differences), temperature)
-            advance(f"A_REF - A_ML = {estimate:.4f} eV", len(differences), total)
+            letter = samples[0].run.ensemble.free_energy
+            advance(f"{letter}_REF - {letter}_ML = {estimate:.4f} eV", len(differences), total)
     models = [own.mean() for own in of_model]
     return _Differences(np.array(differences), np.array(models), np.array(references))
 
@@ -256,8 +257,4 @@ def _check_potential(samples: Sequence[_Samples], energies: np.ndarray) -> None:
 
 
 def _warnings(runs: Iterable[BeadTrajectory]) -> tuple[str, ...]:
-    return tuple(
-        f"'{run.source}' keeps its energy: its samples are not those of a temperature"
-        for run in runs
-        if run.keeps_energy
-    )
+    return tuple(warning for run in runs if (warning := run.ensemble.warning(run.source)))

@@ -17,12 +17,11 @@ from ..sampling import (
     uncertain_difference,
     uncertain_profile,
 )
-from ..sampling.histograms import FEWEST_UNITS
+from ..sampling.jackknife import FEWEST_UNITS
 from ..sampling.uncertain_plot import plot_two_errors
 from .bead_trajectories import find_bead_trajectory
 from .biased_runs import BiasedRun
 from .ipi_input import InputError
-from .make_profiles import source_of
 from .reweighting_bias import BiasAtSteps, check_no_windows, log_weights, read_biases, samples_for_profile
 from .reweighting_distances import Distances, bins_of, read_distances
 from .reweighting_lines import curve_of_profile, line_of_difference, lines_of, lines_of_profile, without_model_error
@@ -42,6 +41,7 @@ from .reweighting_series import (
     what_else_acts,
 )
 from .run_profiles import GROWING, ProfileOptions
+from .run_source import source_of
 
 Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
 Found = tuple[list[Line], Curve | None, list[str]]  # numbers, curve and warnings
@@ -88,6 +88,8 @@ def make(request: ReweightRequest, shown: Shown = iter) -> tuple[Outcome, list[P
     """
     runs = [loaded for path in shown(request.runs) for loaded in _load(source_of(path), request)]
     check_same_ensemble([one.run for one in runs])
+    if request.biases and not any(one.bias for one in runs):
+        raise InputError(f"'{runs[0].run.source}' has no bias, and so none of the label {request.biases[0]}")
     if request.profile:
         found: Found = _profile(runs, request)
     elif request.distance is not None:
@@ -95,13 +97,14 @@ def make(request: ReweightRequest, shown: Shown = iter) -> tuple[Outcome, list[P
     else:
         found = _averages(runs, request)
     lines, curve, warnings = found
-    common = [warning for one in runs if (warning := what_else_acts(one.run, one.members))]
+    common = [one.run.ensemble.warning(one.run.source) for one in runs]
+    common += [what_else_acts(one.run, one.members) for one in runs]
     outcome = Outcome(
         _title(runs, lines, request),
         tuple(lines),
         curve,
         _notes(runs, request),
-        tuple(dict.fromkeys(common + warnings)),
+        tuple(dict.fromkeys(filter(None, common + warnings))),
     )
     return outcome, _write(outcome, request)
 
@@ -180,6 +183,7 @@ def _average(
     independent = not any(run.shares_hills for run in biased)
     options: dict[str, Any] = {"method": request.method, "calibration": request.calibration, "blocks": request.blocks}
     options |= {"temperature": runs[0].run.temperature, "log_weights": weights, "independent": independent}
+    options["forced"] = request.force
     if series[0].is_of_members:
         return two_committee_average(energies, values, paired=series[0].is_paired, **options)
     return committee_average(energies, values, **options)
@@ -199,7 +203,7 @@ def _profile(runs: Sequence[LoadedRun], request: ReweightRequest) -> Found:
     options = ProfileOptions(request.variable, request.biases, 0.0, request.limits, request.bins, request.blocks)
     samples, edges, described = samples_for_profile(pairs, options)
     independent = all(one.are_independent for one in described)
-    how = (request.method, request.calibration, request.blocks, independent)
+    how = (request.method, request.calibration, request.blocks, independent, request.force)
     temperature = runs[0].run.temperature
     result = uncertain_profile(samples, energies, edges, temperature, *how)
     variable = pairs[0][0].variable(request.variable)

@@ -31,6 +31,7 @@ from .profile_commands import parse_finite
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
+    callback=output_path,
     default=Path("mass_integration"),
     show_default=True,
     help="Name of the .csv and .png, without the ending.",

@@ -23,6 +23,8 @@ class PromotionReport:
     acceptance : AcceptanceRatio or None
         Where the reference was sampled.
     atoms, beads : int
+    free_energy : str
+        Its letter: A at constant volume, G at constant pressure.
     model, reference : str
     kept : Path or None
         Where the reference energies are.
@@ -34,6 +36,7 @@ class PromotionReport:
     acceptance: AcceptanceRatio | None
     atoms: int
     beads: int
+    free_energy: str
     model: str
     reference: str
     kept: Path | None
@@ -47,7 +50,8 @@ class PromotionReport:
         system = f"{self.atoms} atoms, {beads}, {one.temperature:g} K"
         yield f"{one.samples} samples of {system}, kT = {thermal_energy:.6f} eV"
         yield f"model {self.model}, reference {self.reference}"
-        yield f"{'A_REF - A_ML':<24}{'eV':>18}{'error':>11}{'meV/atom':>18}{'error':>11}"
+        difference = f"{self.free_energy}_REF - {self.free_energy}_ML"
+        yield f"{difference:<24}{'eV':>18}{'error':>11}{'meV/atom':>18}{'error':>11}"
         yield self._row("perturbation", one.difference, one.standard_error)
         yield self._row("second cumulant", one.second_cumulant, one.second_cumulant_standard_error)
         if self.acceptance is not None:
@@ -87,6 +91,7 @@ class PromotionReport:
             "reference": self.reference,
             "atoms": self.atoms,
             "beads": self.beads,
+            "free_energy": self.free_energy,
             "mean_difference": self.mean,
             "promotion": _finite_or_none(asdict(self.promotion)),
             "acceptance_ratio": None if self.acceptance is None else _finite_or_none(asdict(self.acceptance)),

@@ -12,7 +12,7 @@ from .learning_commands import output_path, progress_bar
 from .profile_commands import parse_finite, parse_range
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
-NARROWEST = 120  # columns of the table where the output is no terminal
+NARROWEST = 100  # columns of the table where the output is no terminal
 
 
 @click.command()
@@ -59,6 +59,7 @@ NARROWEST = 120  # columns of the table where the output is no terminal
 @click.option(
     "--blocks", type=click.IntRange(min=8), default=16, show_default=True, help="Parts of a run that errors come from."
 )
+@click.option("--force", is_flag=True, help="Give numbers that would be refused as the members are too far apart.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
     "--output",
@@ -83,6 +84,7 @@ def reweight(
     limits: tuple[float, float] | None,
     bins: int,
     blocks: int,
+    force: bool,
     as_json: bool,
     output: Path | None,
 ) -> None:
@@ -95,7 +97,7 @@ def reweight(
     from rich.console import Console
 
     from ..model import BeadwiseError
-    from ..sampling import SamplingError
+    from ..sampling import OutOfReachError, SamplingError
     from ..spectra import SeriesError
     from .make_reweighting import ReweightRequest, make
     from .reweighting_distances import labels_of
@@ -118,11 +120,14 @@ def reweight(
         limits=limits,
         bins=bins,
         blocks=blocks,
+        force=force,
         output=output,
     )
     try:
         with progress_bar() as progress:
             outcome, files = make(request, partial(progress.track, description="reading"))
+    except OutOfReachError as error:
+        raise BeadwiseError(f"{error}; --force gives the numbers all the same") from error
     except (SamplingError, SeriesError) as error:
         raise BeadwiseError(str(error)) from error
     if as_json:

@@ -12,7 +12,7 @@ from .bias_series import BiasSeries, counted_biases, reduced_energy
 from .biased_runs import BiasedRun, read_biased_runs
 from .ipi_input import InputError
 from .reweighting_runs import CommitteeRun
-from .run_profiles import WIDEST, ProfileOptions, samples_of_runs
+from .run_profiles import ProfileOptions, edges_of, samples_of_runs, wrapped
 from .run_profiles import Samples as ProfileSamples
 
 
@@ -126,26 +126,11 @@ def samples_for_profile(
     """
     described = samples_of_runs(runs, options)
     period = described[0].period
-    edges = _edges(described, options, period)
     length = None if period is None else period[1] - period[0]
-    inside = [one.values if length is None else edges[0] + (one.values - edges[0]) % length for one in described]
+    edges = edges_of(described, options, {}, length)
+    inside = [wrapped(one.values, edges[0], length) for one in described]
     pairs = list(zip(described, inside, strict=True))
     if described[0].restraints:
         windows = [Window(values, np.stack(one.restraints), one.log_weights) for one, values in pairs]
         return windows, edges, described
     return [BiasedSeries(values, one.log_weights) for one, values in pairs], edges, described
-
-
-def _edges(
-    samples: Sequence[ProfileSamples], options: ProfileOptions, period: tuple[float, float] | None
-) -> np.ndarray:
-    """Edges of the bins: of the range that is wanted, the period, or what was sampled."""
-    limits = options.limits or period
-    if limits is None:
-        ends = [np.quantile(one.values, [WIDEST, 1 - WIDEST]) for one in samples]
-        limits = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
-    if not limits[0] < limits[1]:
-        raise InputError(f"the range of the variable is {limits[0]:g} to {limits[1]:g}; the first must be lower")
-    if period is not None and limits[1] - limits[0] > (period[1] - period[0]) * (1 + 1e-6):
-        raise InputError(f"the range {limits[0]:g} to {limits[1]:g} is longer than the variable's period")
-    return np.linspace(limits[0], limits[1], options.bins + 1)

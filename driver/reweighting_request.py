@@ -37,6 +37,8 @@ class ReweightRequest:
     limits : tuple of float or None
         Range of distances in Å, or of the variable.
     bins, blocks : int
+    force : bool
+        Whether numbers that would be refused are given.
     output : Path or None
         Name of the files to write, without the ending.
     """
@@ -56,6 +58,7 @@ class ReweightRequest:
     limits: tuple[float, float] | None = None
     bins: int = 50
     blocks: int = 16
+    force: bool = False
     output: Path | None = None
 
     @property

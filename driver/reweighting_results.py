@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..sampling import SamplingError
@@ -94,10 +95,11 @@ class Outcome:
 
     def table(self) -> Table:
         """The numbers, for a terminal."""
-        table = Table(title=self.title, title_justify="left")
+        table = Table(title=self.title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
         table.add_column("observable", no_wrap=True)
         for name in HEADER:
-            table.add_column(name, justify="left" if name == "unit" else "right")
+            # in two lines, as these are words above numbers of few digits
+            table.add_column(name.replace(" ", "\n", 1), justify="left" if name == "unit" else "right")
         for line in self.lines:
             errors = (line.sampling_error, line.model_error, line.noise_floor)
             numbers = [f"{error:.2g}" if np.isfinite(error) else "–" for error in errors]

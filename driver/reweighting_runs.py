@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ipi.utils.units import unit_to_internal
-
 from .extras_files import SERIES
 from .force_components import force_field_of, reading_of, weight_of
-from .input_quantities import quantity
+from .input_quantities import timestep_of
 from .ipi_input import ExtrasOutput, InputError, beads_of, integer_attribute, output_name, parse
+from .run_ensemble import Ensemble, ensemble_of
 from .system_templates import systems_of
 
 ENERGY = "committee_energy"
@@ -29,8 +28,7 @@ class CommitteeRun:
         i-PI input or RESTART.
     folder : Path
         Where i-PI runs.
-    temperature : float
-        In K.
+    ensemble : Ensemble
     timestep : float
         In fs.
     beads : int
@@ -47,7 +45,7 @@ class CommitteeRun:
 
     source: Path
     folder: Path
-    temperature: float
+    ensemble: Ensemble
     timestep: float
     beads: int
     extras: tuple[ExtrasOutput, ...]
@@ -55,6 +53,11 @@ class CommitteeRun:
     is_biased: bool
     system: int
     note: str
+
+    @property
+    def temperature(self) -> float:
+        """In K."""
+        return self.ensemble.temperature
 
     def holds(self, series: str) -> bool:
         """Whether a series of beadwise's name is written of all beads."""
@@ -147,9 +150,8 @@ def _read_system(
     return CommitteeRun(
         source=source,
         folder=folder,
-        temperature=quantity(system, "ensemble/temperature", "temperature", source)
-        / float(unit_to_internal("temperature", "kelvin", 1.0)),
-        timestep=quantity(dynamics, "timestep", "time", source) / float(unit_to_internal("time", "femtosecond", 1.0)),
+        ensemble=ensemble_of(root, system, source),
+        timestep=timestep_of(dynamics, source),
         beads=beads,
         extras=tuple(_extras(root, system, beads)),
         property_files=tuple(folder / name for name in names),
@@ -179,12 +181,15 @@ def check_same_ensemble(runs: Sequence[CommitteeRun]) -> None:
     Raises
     ------
     InputError
-        If temperatures or numbers of beads differ.
+        If temperatures, pressures or numbers of beads differ, or a run is given twice.
     """
     first = runs[0]
+    files = [(run.folder.resolve(), run.output_of(ENERGY).name) for run in runs]
+    if twice := next((run for run, file in zip(runs, files, strict=True) if files.count(file) > 1), None):
+        raise InputError(f"'{twice.source}' is given twice, or other runs write the same files; each counts once")
     for run in runs[1:]:
-        if run.temperature != first.temperature or run.beads != first.beads:
+        if run.ensemble.name != first.ensemble.name or run.beads != first.beads:
             raise InputError(
-                f"'{first.source}' has {first.beads} beads at {first.temperature:g} K and '{run.source}' {run.beads} "
-                f"at {run.temperature:g} K; runs of one ensemble are averaged"
+                f"'{first.source}' has {first.beads} beads at {first.ensemble.name} and '{run.source}' {run.beads} "
+                f"at {run.ensemble.name}; runs of one ensemble are averaged"
             )

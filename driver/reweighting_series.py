@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-from ipi.utils.units import unit_to_internal
 
 from ..sampling.member_deviations import calibrated
+from . import run_ensemble
 from .bead_series import SHAPES
 from .extras import KEYS
 from .extras_files import SERIES, BeadFile, columns_of
 from .ipi_input import InputError
-from .reweighting_properties import PropertyTable, find_property, read_property_table
 from .reweighting_runs import ENERGY, CommitteeRun
-from .units import HARTREE_PER_ELECTRONVOLT, from_atomic
+from .run_properties import PropertyTable, electronvolts, find_property, read_property_table
+from .units import from_atomic
 
-SETTLING = 0.1  # part of a run that is left out unless the user says how much
 OF_MEMBERS = {"dipole": "committee_dipole", "polarizability": "committee_polarizability"}
 # i-PI's names of what members say, which mean the same observable
 SYNONYMS = {"member_dipoles": "dipole", "member_polarizabilities": "polarizability"}
@@ -157,10 +156,8 @@ def first_step(run: CommitteeRun, members: Series, skip: float | None) -> int:
     InputError
         If nothing would be left.
     """
-    if skip is None:
-        return int(members.steps[round(SETTLING * (len(members.steps) - 1))])
-    first = int(members.steps[0] + np.ceil(skip * 1000 / run.timestep))
-    if first > members.steps[-1]:
+    first = int(np.ceil(run_ensemble.first_step(members.steps, skip, run.timestep, run.source)))
+    if skip is not None and first > members.steps[-1]:
         raise InputError(
             f"'{run.output_of(ENERGY).name}' of '{run.source}' ends at step {members.steps[-1]}; --skip {skip:g} "
             "leaves out all"
@@ -208,7 +205,7 @@ def what_else_acts(run: CommitteeRun, members: Series) -> str:
     if len(common) < 2:
         return ""
     means = members.values[mine].mean(axis=1)
-    potential = table.rows[theirs, column.columns.start] * _energy_unit(column.unit)
+    potential = table.rows[theirs, column.columns.start] * electronvolts(column.unit, table.path)
     varies = float(np.std(potential - means))
     if varies <= max(DIFFERING * potential.std(), WRITTEN_DIGITS * np.abs(potential).max()):
         return ""
@@ -282,8 +279,3 @@ def _stride(steps: np.ndarray) -> str:
     """Steps between the samples of a series."""
     apart = np.unique(np.diff(steps))
     return f"{apart[0]} steps" if len(apart) == 1 else "time"
-
-
-def _energy_unit(unit: str) -> float:
-    """i-PI's unit of an energy in eV."""
-    return float(unit_to_internal("energy", unit or "atomic_unit", 1.0)) / HARTREE_PER_ELECTRONVOLT

@@ -11,6 +11,7 @@ from ase import units
 from ..sampling import BiasedSeries, FreeEnergyProfile, Hills, Window, profile_of_hills, series_profile, window_profile
 from .bias_series import BiasSeries, counted_biases, reduced_energy
 from .biased_runs import BiasedRun
+from .input_quantities import DIGITS
 from .ipi_input import InputError
 from .plumed_tables import PlumedTable
 from .umbrella_windows import check_common_biases, check_restraint, reduced_restraints
@@ -98,15 +99,20 @@ def samples_of_runs(runs: Sequence[tuple[BiasedRun, BiasSeries]], options: Profi
         If a variable or bias is not written, or runs do not go together.
     """
     _check_same_variable([run for run, _ in runs], options)
-    temperatures = {run.temperature for run, _ in runs}
+    temperatures = {_rounded(run.temperature) for run, _ in runs}
     found: list[Samples] = []
-    for key in dict.fromkeys((run.beads, run.temperature) for run, _ in runs):
-        group = [pair for pair in runs if (pair[0].beads, pair[0].temperature) == key]
+    for key in dict.fromkeys((run.beads, _rounded(run.temperature)) for run, _ in runs):
+        group = [pair for pair in runs if (pair[0].beads, _rounded(pair[0].temperature)) == key]
         windows = _windows_of([run for run, _ in group], options)
         suffix = f", {key[1]:g} K" if len(temperatures) > 1 else ""
         for run, series in group:
             found += _samples_of_run(run, series, windows, options, suffix)
     return found
+
+
+def _rounded(temperature: float) -> float:
+    """A temperature, the same from an input and from a RESTART, which has fewer digits."""
+    return float(f"{temperature:.{DIGITS}g}")
 
 
 def _check_same_variable(runs: Sequence[BiasedRun], options: ProfileOptions) -> None:
@@ -256,11 +262,11 @@ def profiles_of(
     """
     hills = hills or {}
     period = _common_period(samples, hills)
-    edges = _edges(samples, options, hills, period)
+    edges = edges_of(samples, options, hills, period)
     profiles = {}
     for label in dict.fromkeys(one.label for one in samples):
         own = [one for one in samples if one.label == label]
-        values = [_wrapped(one.values, edges[0], period) for one in own]
+        values = [wrapped(one.values, edges[0], period) for one in own]
         if own[0].restraints:
             windows = [
                 Window(inside, np.stack(one.restraints), one.log_weights)
@@ -275,7 +281,7 @@ def profiles_of(
             profile = replace(profile, notes={**profile.notes, "note": own[0].note})
         profiles[label] = profile
     for label, one in hills.items():
-        inside = replace(one, centres=_wrapped(one.centres, edges[0], period))
+        inside = replace(one, centres=wrapped(one.centres, edges[0], period))
         profiles[label] = profile_of_hills(inside, edges, options.blocks)
     return profiles
 
@@ -289,9 +295,24 @@ def _common_period(samples: Sequence[Samples], hills: Mapping[str, Hills]) -> fl
     return next((length for length in lengths if np.isfinite(length)), None)
 
 
-def _edges(
+def edges_of(
     samples: Sequence[Samples], options: ProfileOptions, hills: Mapping[str, Hills], period: float | None
 ) -> np.ndarray:
+    """Edges of the bins, shape (bins + 1,): of the range that is wanted, the period, or what was sampled.
+
+    Parameters
+    ----------
+    samples : sequence of Samples
+    options : ProfileOptions
+    hills : mapping of str to Hills
+    period : float or None
+        Length of the period of the variable.
+
+    Raises
+    ------
+    InputError
+        If the range does not increase, or is longer than the period.
+    """
     limits = options.limits or next((one.period for one in samples if one.period), None)
     if limits is None and period is not None:
         limits = -period / 2, period / 2
@@ -306,6 +327,15 @@ def _edges(
     return np.linspace(limits[0], limits[1], options.bins + 1)
 
 
-def _wrapped(values: np.ndarray, lowest: float, period: float | None) -> np.ndarray:
-    """Values of a periodic variable in the period that begins with the range."""
+def wrapped(values: np.ndarray, lowest: float, period: float | None) -> np.ndarray:
+    """Values of a periodic variable in the period that begins with the range.
+
+    Parameters
+    ----------
+    values : ndarray of float64
+    lowest : float
+        Of the range.
+    period : float or None
+        Its length; None if the variable is not periodic.
+    """
     return values if period is None else lowest + (values - lowest) % period

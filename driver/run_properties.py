@@ -6,19 +6,135 @@ import contextlib
 import io
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from ipi.utils.units import unit_to_internal
 
+from .energy_plot import UNITS
 from .force_components import words
 from .ipi_input import InputError, integer_attribute, output_name, parse
 from .system_templates import systems_of
 from .units import HARTREE_PER_ELECTRONVOLT
 
-COLUMN = re.compile(
-    r"#\s*(?:column|cols\.)\s+(?P<first>\d+)(?:-(?P<last>\d+))?\s+-->\s+(?P<name>[^\s:{]+)(?:\{(?P<unit>[^}]*)\})?"
-)
+COLUMN = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:\s*-\s*(\d+))?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?")
+MORE_UNITS = {"angstrom": "Å", "atomic_unit": "atomic units"}
+IN_FEMTOSECONDS = {"femtosecond": 1.0, "picosecond": 1e3}
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property in the header of a file.
+
+    Parameters
+    ----------
+    name : str
+        With its argument, as ``kinetic_cv(O)``.
+    unit : str
+        i-PI's name of it; empty for its atomic units.
+    columns : slice
+    """
+
+    name: str
+    unit: str
+    columns: slice
+
+    @property
+    def unit_label(self) -> str:
+        """The unit as it is written beside a number."""
+        return (UNITS | MORE_UNITS).get(self.unit, self.unit) or "atomic units"
+
+
+@dataclass(frozen=True)
+class PropertyTable:
+    """What i-PI wrote into one file of properties.
+
+    Parameters
+    ----------
+    path : Path
+    properties : tuple of Property
+    steps : ndarray of int64, shape (rows,)
+    rows : ndarray of float64, shape (rows, columns)
+    """
+
+    path: Path
+    properties: tuple[Property, ...]
+    steps: np.ndarray
+    rows: np.ndarray
+
+
+def read_property_table(path: Path, timestep: float | None = None) -> PropertyTable | None:
+    """Read a file of properties, also while it grows: a last line that is not whole is left out.
+
+    Where steps go back, as those of a run that was killed and continued, the later rows count.
+
+    Parameters
+    ----------
+    path : Path
+    timestep : float, optional
+        In fs; it makes steps of times where steps are not written.
+
+    Returns
+    -------
+    PropertyTable or None
+        None if there is no such file, or no row yet.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or holds neither step nor time.
+    """
+    try:
+        text = path.read_text(errors="replace") if path.exists() else ""
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    found = [match for line in lines if line.startswith("#") and (match := COLUMN.match(line))]
+    properties = tuple(
+        Property(name + (argument or ""), unit or "", slice(int(first) - 1, int(last or first)))
+        for first, last, name, argument, unit in (match.groups() for match in found)
+    )
+    width = max((one.columns.stop for one in properties), default=0)
+    words = [words for line in lines if not line.startswith("#") and len(words := line.split()) == width > 0]
+    if not words:
+        return None
+    try:
+        rows = np.array(words, dtype=np.float64)
+    except ValueError as error:
+        raise InputError(f"'{path}' holds a word that is no number: {error}") from error
+    steps = _steps_of(path, properties, rows, timestep)
+    lowest_later = np.append(np.minimum.accumulate(steps[::-1])[::-1][1:], np.iinfo(np.int64).max)
+    kept = steps < lowest_later
+    return PropertyTable(path, properties, steps[kept], rows[kept])
+
+
+def find_property(tables: Sequence[PropertyTable], name: str) -> tuple[PropertyTable, Property] | None:
+    """The property of a name in one of several files, the one with most rows.
+
+    Parameters
+    ----------
+    tables : sequence of PropertyTable
+    name : str
+        With its argument, or without one if only one property has that name.
+
+    Returns
+    -------
+    tuple of PropertyTable and Property, or None
+        None if no file holds it.
+
+    Raises
+    ------
+    InputError
+        If it is one of several with different arguments.
+    """
+    pairs = [(table, one) for table in tables for one in table.properties]
+    exact = [pair for pair in pairs if pair[1].name == name.replace(" ", "")]
+    alike = [pair for pair in pairs if pair[1].name.partition("(")[0] == name]
+    if not exact and len({one.name for _, one in alike}) > 1:
+        raise InputError(f"'{name}' is one of {', '.join(dict.fromkeys(one.name for _, one in alike))}; name one")
+    return max(exact or alike, key=lambda pair: len(pair[0].steps), default=None)
 
 
 def writes_property(source: Path, name: str) -> bool:
@@ -63,8 +179,39 @@ def energies_of_run(source: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
             f"'{source}' does not write {name}; add to its <output> <properties filename='out' stride='10'> "
             f"[ step, {name}{{electronvolt}} ] </properties>"
         )
-    rows = _rows(files[0], name)
-    return np.array(list(rows), dtype=np.int64), np.array(list(rows.values()), dtype=np.float64)
+    path = files[0]
+    if not path.exists():
+        raise InputError(f"cannot read '{path}': no such file")
+    table = read_property_table(path)
+    if table is None:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    column = next((one for one in table.properties if one.name == name), None)
+    if column is None:
+        names = ", ".join(one.name for one in table.properties)
+        raise InputError(f"'{path}' has no column {name}; its header names {names}")
+    return table.steps, table.rows[:, column.columns.start] * electronvolts(column.unit, path)
+
+
+def electronvolts(unit: str, path: Path) -> float:
+    """A unit of energy in eV.
+
+    Parameters
+    ----------
+    unit : str
+        i-PI's name of it; empty for its atomic unit.
+    path : Path
+        File that it is from.
+
+    Raises
+    ------
+    InputError
+        If i-PI knows no such unit of energy.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # i-PI prints all units that it knows
+            return float(unit_to_internal("energy", unit or "automatic", 1.0)) / HARTREE_PER_ELECTRONVOLT
+    except (TypeError, ValueError):
+        raise InputError(f"'{path}' has a column in {unit}, which is no unit of energy that i-PI knows") from None
 
 
 def _outputs(root: ElementTree.Element, source: Path, name: str) -> list[Path]:
@@ -79,38 +226,12 @@ def _outputs(root: ElementTree.Element, source: Path, name: str) -> list[Path]:
     return [file for _, file in sorted(found)]
 
 
-def _rows(path: Path, name: str) -> dict[int, float]:
-    """Values in eV by their step, increasing."""
-    try:
-        text = path.read_text(errors="replace")
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}") from error
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    columns = [found for line in lines if (found := COLUMN.match(line))]
-    places = {column["name"]: column for column in columns}
-    missing = [wanted for wanted in ("step", name) if wanted not in places]
-    if missing:
-        raise InputError(f"'{path}' has no column {missing[0]}; its header names {', '.join(places) or 'none'}")
-    numbers = max(int(column["last"] or column["first"]) for column in columns)
-    step_place, place = (int(places[wanted]["first"]) - 1 for wanted in ("step", name))
-    unit = _electronvolts(places[name]["unit"] or "", path)
-    rows: dict[int, float] = {}
-    for line in lines:
-        row = [] if line.startswith("#") else line.split()
-        if len(row) != numbers:
-            continue  # half a row, to which the next run has appended its first
-        with contextlib.suppress(ValueError):
-            step, value = int(float(row[step_place])), float(row[place])
-            while rows and next(reversed(rows)) >= step:
-                rows.popitem()
-            rows[step] = value * unit
-    return rows
-
-
-def _electronvolts(unit: str, path: Path) -> float:
-    """A unit of energy, by i-PI's name, in eV."""
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # i-PI prints all units that it knows
-            return float(unit_to_internal("energy", unit or "automatic", 1.0)) / HARTREE_PER_ELECTRONVOLT
-    except (TypeError, ValueError):
-        raise InputError(f"'{path}' has a column in {unit}, which is no unit of energy that i-PI knows") from None
+def _steps_of(path: Path, properties: Sequence[Property], rows: np.ndarray, timestep: float | None) -> np.ndarray:
+    """Step of each row, from the column of steps or of times."""
+    by_name = {one.name: one for one in properties}
+    if "step" in by_name:
+        return np.rint(rows[:, by_name["step"].columns.start]).astype(np.int64)
+    time = by_name.get("time")
+    if time is None or timestep is None or time.unit not in IN_FEMTOSECONDS:
+        raise InputError(f"'{path}' holds neither step nor time{{femtosecond}}, by which its rows are told; add step")
+    return np.rint(rows[:, time.columns.start] * IN_FEMTOSECONDS[time.unit] / timestep).astype(np.int64)

@@ -11,7 +11,7 @@ from .committee_reweighting import (
     reduced_deviations,
     two_committee_average,
 )
-from .errors import SamplingError
+from .errors import OutOfReachError, SamplingError
 from .hills import Hills, bias_of_hills, profile_of_hills, reweighting_of_hills
 from .mass_integration import (
     MassIntegration,
@@ -32,6 +32,7 @@ __all__ = [
     "Hills",
     "MassIntegration",
     "Multistate",
+    "OutOfReachError",
     "Promotion",
     "SamplingError",
     "UncertainDifference",

@@ -17,17 +17,19 @@ import numpy as np
 
 from .biased_series import effective_samples
 from .errors import SamplingError
-from .histograms import Histograms
+from .jackknife import Histograms
 from .member_deviations import (
     LEAST_EFFECTIVE_SAMPLES,
     METHODS,
     ModelErrors,
+    NextTerm,
     calibrated,
-    check_effective_samples,
     check_finite,
     check_members,
     check_method,
+    judged,
     model_errors,
+    reasons_to_refuse,
     reduced_deviations,
     warnings_of,
     worth_of_members,
@@ -38,7 +40,6 @@ __all__ = [
     "METHODS",
     "CommitteeAverage",
     "ModelErrors",
-    "check_effective_samples",
     "committee_average",
     "model_errors",
     "reduced_deviations",
@@ -112,6 +113,7 @@ def committee_average(
     blocks: int = 16,
     log_weights: Runs | None = None,
     independent: bool = True,
+    forced: bool = False,
 ) -> CommitteeAverage:
     """An average with the errors that the sampling and a committee of potentials give to it.
 
@@ -137,12 +139,15 @@ def committee_average(
         β V of the bias of each run, which it takes away; none without a bias.
     independent : bool
         Whether the runs are; walkers that deposit into one bias are not, and are cut into blocks however many.
+    forced : bool
+        Whether numbers that would be refused because members are too far from the run are given, with a warning.
 
     Raises
     ------
     SamplingError
         If numbers do not belong together or are not finite, there are fewer than two members, fewer samples than
-        blocks, or too few effective samples for direct weights.
+        blocks, too few effective samples for direct weights, or members beyond what the expansion can reach; see
+        ``member_deviations.reasons_to_refuse``.
     """
     values = []
     for own in _runs_of(observable):
@@ -151,7 +156,7 @@ def committee_average(
             raise SamplingError(f"{given}; (samples,) or (samples, columns) is needed")
         values.append(own[:, None, None] if own.ndim == 1 else own[:, None, :])
     deviations = [reduced_deviations(own, temperature, calibration) for own in _runs_of(energies)]
-    return _average(deviations, values, log_weights, method, blocks, independent)
+    return _average(deviations, values, log_weights, method, blocks, independent, forced)
 
 
 def two_committee_average(
@@ -165,6 +170,7 @@ def two_committee_average(
     log_weights: Runs | None = None,
     independent: bool = True,
     paired: bool = False,
+    forced: bool = False,
 ) -> CommitteeAverage:
     """An average of a property that is predicted by a committee, too, with the errors of both committees.
 
@@ -174,7 +180,7 @@ def two_committee_average(
 
     Parameters
     ----------
-    energies, temperature, method, calibration, blocks, log_weights, independent
+    energies, temperature, method, calibration, blocks, log_weights, independent, forced
         As for ``committee_average``.
     properties : ndarray of float64, shape (samples, property members) or (samples, property members, columns)
         a_j of each sample, by every member; or a sequence of them, several runs.
@@ -199,7 +205,7 @@ def two_committee_average(
     deviations = [reduced_deviations(own, temperature, calibration) for own in _runs_of(energies)]
     if paired and {own.shape[1] for own in (*deviations, *values)} != {deviations[0].shape[1]}:
         raise SamplingError("members of a property that are paired with those of the potential must be as many")
-    return _average(deviations, values, log_weights, method, blocks, independent, paired)
+    return _average(deviations, values, log_weights, method, blocks, independent, forced, paired)
 
 
 def _runs_of(values: Runs) -> list[np.ndarray]:
@@ -214,6 +220,7 @@ def _average(
     method: str,
     blocks: int,
     independent: bool,
+    forced: bool,
     paired: bool = False,
 ) -> CommitteeAverage:
     """The average of values (samples, property members, columns) for deviations (samples, potential members)."""
@@ -227,17 +234,24 @@ def _average(
     deviations = [h - means for h in deviations]
     columns = [(own - origin).reshape(len(own), -1) for own in values]
     worth = worth_of_members(joined, np.log(weights))
+    squares = np.square(joined - means) * weights[:, None]
+    spread = np.sqrt(squares.sum(axis=0) / len(weights))
     if method == "direct":
-        check_effective_samples(worth)
+        judged(reasons_to_refuse(method, spread, worth, len(weights), None), forced)
     moments = _moments(deviations, columns, logarithms, method, blocks, independent)
-    factors = 1 + len(means)
+    count = len(means)
+    factors = 1 + count if method == "direct" else 1 + 2 * count
+
+    def by_factor(sums: np.ndarray) -> np.ndarray:
+        """Sums (…, factors, 1 + values)."""
+        return sums.reshape(*sums.shape[:-1], -1, factors).swapaxes(-1, -2)
 
     def averages(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the run, (…, property members, columns), and of each member of the potentials before them."""
         batch = sums.shape[:-1]
-        sums = sums.reshape(*batch, -1, factors).swapaxes(-1, -2)
+        sums = by_factor(sums)
         run = sums[..., :1, 1:] / sums[..., :1, :1]
-        weighted = sums[..., 1:, :]
+        weighted = sums[..., 1 : 1 + count, :]
         if method == "direct":
             members = weighted[..., 1:] / weighted[..., :1]
         else:
@@ -251,18 +265,31 @@ def _average(
         members = averages(sums)[1]
         return (members - members.mean(axis=(-3, -2), keepdims=True)).reshape(*sums.shape[:-1], -1)
 
+    def next_terms(sums: np.ndarray) -> np.ndarray:
+        """½ <δa δh²> of each pair of members, flattened."""
+        batch = sums.shape[:-1]
+        sums = by_factor(sums) / by_factor(sums)[..., :1, :1]
+        run, first, second = sums[..., :1, 1:], sums[..., 1 : 1 + count, :], sums[..., 1 + count :, :]
+        linear = first[..., 1:] - run * first[..., :1]
+        terms = (second[..., 1:] - run * second[..., :1]) / 2 - first[..., :1] * linear
+        terms = terms.reshape(*batch, -1, *origin.shape)
+        return (_pairs(terms) if paired else terms).reshape(*batch, -1)
+
     members = averages(moments.whole)[1]
     mean = moments.jackknife(lambda sums: averages(sums)[0].mean(axis=-2))
     noise = moments.jackknife(differences).standard_errors.reshape(members.shape)
     pairs = members.shape[0] * members.shape[1]
     floor = np.sqrt(np.square(noise).sum(axis=(0, 1)) / (pairs - 1))
-    squares = np.square(np.concatenate(deviations)) * weights[:, None]
     third = squares.T @ np.concatenate(columns) / (2 * len(weights))
     third = third.reshape(-1, *origin.shape)
     second_order = np.sqrt(np.square(_pairs(third) if paired else third).mean(axis=(0, 1)))
-    errors, spread = model_errors(members), np.sqrt(squares.sum(axis=0) / len(weights))
-    known = errors.potentials > 0
-    next_term = float(np.max(second_order[known] / errors.potentials[known], initial=0.0))
+    errors, next_term = model_errors(members), None
+    if method == "cea":
+        doubt = moments.jackknife(next_terms).standard_errors.reshape(pairs, -1)
+        next_term = NextTerm(
+            second_order, np.sqrt(np.square(doubt).mean(axis=0)), errors.potentials, mean.standard_errors
+        )
+    reasons = judged(reasons_to_refuse(method, spread, worth, effective_samples(np.log(weights)), next_term), forced)
     return CommitteeAverage(
         mean=mean.values,
         sampling_error=mean.standard_errors,
@@ -276,7 +303,9 @@ def _average(
         effective_samples=worth,
         growth=mean.growth,
         method=method,
-        warnings=_warnings_of_weights(weights) + warnings_of(method, spread, errors.both, floor, next_term),
+        warnings=reasons
+        + _warnings_of_weights(weights)
+        + warnings_of(method, spread, errors.both, floor, None if next_term is None else next_term.largest_ratio),
         samples=len(weights),
     )
 
@@ -302,12 +331,12 @@ def _moments(
     blocks: int,
     independent: bool,
 ) -> Histograms:
-    """Sums of 1 and h_i, or of 1 and the weight of i, times 1 and each value: all that averages are functions of.
+    """Sums of 1, h_i and h_i², or of 1 and the weight of i, times 1 and each value: all that averages are functions of.
 
     Such sums are to averages what a histogram is to a profile, so that errors come from the same jackknife.
     """
     lowest = np.min([h.min(axis=0) for h in deviations], axis=0)
-    factors = [np.exp(lowest - h) if method == "direct" else h for h in deviations]
+    factors = [np.exp(lowest - h) if method == "direct" else np.hstack([h, np.square(h)]) for h in deviations]
     ones = [np.ones((len(h), 1)) for h in deviations]
     return sums_of_runs(
         [np.hstack(pair) for pair in zip(ones, factors, strict=True)],

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from ase.units import kB
 
 from .biased_series import effective_samples
-from .errors import SamplingError
+from .errors import OutOfReachError, SamplingError
 
 METHODS = ("cea", "direct")
 LEAST_EFFECTIVE_SAMPLES = 50  # with fewer, an average with direct weights is that of a handful of samples
 LINEAR_SPREAD = 1.0  # of h; beyond it the second order is no longer small because h is
 WEIGHTED_SPREAD = 1.5  # of h; beyond it a tenth of the samples is left of a Gaussian h, exp(−σ²)
 LARGEST_SHARE_OF_NOISE = 0.5  # of the square of a model error
+CERTAIN = 3  # standard errors of noise that a next term must be above before it speaks against an expansion
 
 
 class ModelErrors(NamedTuple):
@@ -24,6 +26,44 @@ class ModelErrors(NamedTuple):
     both: np.ndarray
     potentials: np.ndarray
     properties: np.ndarray
+
+
+@dataclass(frozen=True)
+class NextTerm:
+    """The first term that an expansion leaves out, beside what the expansion gives.
+
+    Arrays have one number for each column; what is not a number does not count.
+
+    Parameters
+    ----------
+    size, noise : ndarray of float64, shape (columns,)
+        Root mean squares over members of the term, and of its standard error.
+    errors : ndarray of float64, shape (columns,)
+        Standard deviation over members of what the expansion gives.
+    scale : ndarray of float64, shape (columns,)
+        Unit of each column, in which columns can be added: its sampling error.
+    """
+
+    size: np.ndarray
+    noise: np.ndarray
+    errors: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def largest_ratio(self) -> float:
+        """The largest term over its error."""
+        known = np.isfinite(self.size) & (self.errors > 0)
+        return float(np.max(self.size[known] / self.errors[known], initial=0.0))
+
+    @property
+    def total_ratio(self) -> float:
+        """Root of the sums of squares over columns, of what the terms are beyond their noise and of the errors."""
+        numbers = (self.size, self.noise, self.errors, self.scale)
+        known = np.all([np.isfinite(one) for one in numbers], axis=0) & (self.scale > 0)
+        size, noise, errors, scale = (one[known] for one in numbers)
+        above = float(((np.square(size) - np.square(CERTAIN * noise)) / scale**2).sum())
+        total = float((np.square(errors) / scale**2).sum())
+        return np.sqrt(above / total) if above > 0 and total > 0 else 0.0
 
 
 def reduced_deviations(energies: np.ndarray, temperature: float, calibration: float = 1.0) -> np.ndarray:
@@ -115,23 +155,64 @@ def worth_of_members(deviations: np.ndarray, log_weights: np.ndarray) -> np.ndar
     return np.array([effective_samples(log_weights - h) for h in deviations.T])
 
 
-def check_effective_samples(worth: np.ndarray) -> None:
-    """Refuse weights that leave too few samples.
+def _too_few(worth: np.ndarray) -> tuple[str, ...]:
+    """Say if direct weights leave too few samples."""
+    member = int(np.argmin(worth))
+    if worth[member] >= LEAST_EFFECTIVE_SAMPLES:
+        return ()
+    given = f"direct weights of member {member} leave {worth[member]:.3g} effective samples"
+    return (f"{given}; at least {LEAST_EFFECTIVE_SAMPLES} are needed",)
+
+
+def reasons_to_refuse(
+    method: str, spread: np.ndarray, worth: np.ndarray, samples: float, next_term: NextTerm | None
+) -> tuple[str, ...]:
+    """Why averages of members are no numbers to give; none if they are.
+
+    With direct weights: too few effective samples. Of the expansion to first order:
+
+    - If h is Gaussian with the standard deviation σ, it is of the same width in the member's own ensemble, but moved
+      by σ², thus by σ standard deviations. The farthest of M samples of a Gaussian is about √(2 ln M) standard
+      deviations away (Gumbel, Statistics of Extremes, Columbia University Press (1958)). Where σ is larger, no sample
+      is from where this ensemble lies, and nothing in the run tells whether the expansion holds there.
+    - If h varies by more than one, and the next term is larger than the error, beyond its own noise, the expansion does
+      not converge.
 
     Parameters
     ----------
-    worth : ndarray of float64, shape (members,)
-        Effective samples of each member.
+    method : str
+    spread, worth : ndarray of float64, shape (members,)
+        Standard deviation of h_i, and effective samples with the weights of each member.
+    samples : float
+        M; those of equal weight where a bias is taken away.
+    next_term : NextTerm or None
+        None with direct weights.
+    """
+    if method == "direct":
+        return _too_few(worth)
+    member = int(np.argmax(spread))
+    varies = f"h of member {member} varies by {spread[member]:.3g}"
+    reach = float(np.sqrt(2 * np.log(max(samples, 1.0))))
+    if spread[member] > max(LINEAR_SPREAD, reach):
+        return (f"{varies}, {samples:.4g} samples reach {reach:.3g}: none is from where this member's ensemble lies",)
+    ratio = 0.0 if next_term is None else next_term.total_ratio
+    if spread[member] > LINEAR_SPREAD and ratio > 1:
+        return (f"{varies}, and the next term of the expansion is {ratio:.3g} of the error: it does not converge",)
+    return ()
+
+
+def judged(reasons: tuple[str, ...], forced: bool) -> tuple[str, ...]:
+    """Pass reasons to refuse on as warnings if the numbers are wanted all the same.
 
     Raises
     ------
-    SamplingError
-        If one of them is below the limit.
+    OutOfReachError
+        If there is one, and they are not.
     """
-    member = int(np.argmin(worth))
-    if worth[member] < LEAST_EFFECTIVE_SAMPLES:
-        given = f"direct weights of member {member} leave {worth[member]:.3g} effective samples"
-        raise SamplingError(f"{given}; at least {LEAST_EFFECTIVE_SAMPLES} are needed: use the method 'cea'")
+    if reasons and not forced:
+        others = "a run closer to the members, a smaller system or a better model is needed"
+        raise OutOfReachError(f"{reasons[0]}: " + ("use the method 'cea'" if "direct" in reasons[0] else others))
+    return tuple(f"{reason}: these numbers would be refused" for reason in reasons)
 
 
 def warnings_of(

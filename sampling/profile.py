@@ -13,7 +13,8 @@ from ase.units import kB
 
 from .biased_series import BiasedSeries, effective_samples
 from .errors import SamplingError
-from .histograms import Histograms, histograms_of
+from .histograms import histograms_of
+from .jackknife import Histograms
 from .multistate import Window
 
 WORTH_SAYING = 1.1  # growth of errors with the length of blocks; below it is chance

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from ase.units import kB
 
-from .biased_series import BiasedSeries
+from .biased_series import BiasedSeries, effective_samples
 from .errors import SamplingError
-from .histograms import Histograms, histograms_of, occupation
+from .histograms import histograms_of, occupation
+from .jackknife import Histograms
 from .member_deviations import (
-    check_effective_samples,
+    NextTerm,
     check_members,
     check_method,
+    judged,
+    reasons_to_refuse,
     reduced_deviations,
     warnings_of,
     worth_of_members,
@@ -90,16 +93,59 @@ class UncertainDifference:
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Sums of every bin, (bins · (1 + members),), the weight of each sample, and h_i of all samples."""
+    """Sums of every bin, and what the weights of members are worth."""
 
     sums: Histograms
     spread: np.ndarray
     worth: np.ndarray
     members: int
+    worth_of_run: float
+    method: str
+    forced: bool
 
     def of_bins(self, sums: np.ndarray) -> np.ndarray:
         """Sums (…, bins, 1 + members): weights of the run, then those times h_i or times the weight of i."""
-        return sums.reshape(*sums.shape[:-1], -1, 1 + self.members)
+        return self._factors(sums)[..., : 1 + self.members]
+
+    def variances(self, sums: np.ndarray) -> np.ndarray:
+        """Variance of h_i in every bin, and after them in all bins together, (…, bins + 1, members)."""
+        factors = self._factors(sums)
+        factors = np.concatenate([factors, factors.sum(axis=-2, keepdims=True)], axis=-2)
+        means = factors[..., 1:] / factors[..., :1]
+        return means[..., self.members :] - np.square(means[..., : self.members])
+
+    def _factors(self, sums: np.ndarray) -> np.ndarray:
+        """The same as `of_bins`, for ``cea`` with those times h_i² at the end."""
+        return sums.reshape(*sums.shape[:-1], -1, 1 + self.members * (1 if self.method == "direct" else 2))
+
+    def judged(
+        self, function: Callable[[np.ndarray], np.ndarray], errors: np.ndarray, scale: np.ndarray
+    ) -> tuple[tuple[str, ...], float | None]:
+        """Warnings of numbers that are given by force, and the next term over the error.
+
+        Parameters
+        ----------
+        function : callable
+            Makes the next term (…, members, values) of variances.
+        errors, scale : ndarray of float64, shape (values,)
+            Model errors and sampling errors.
+        """
+        if self.method == "direct":
+            return judged(
+                reasons_to_refuse(self.method, self.spread, self.worth, self.worth_of_run, None), self.forced
+            ), None
+
+        def flat(sums: np.ndarray) -> np.ndarray:
+            return function(self.variances(sums)).reshape(*sums.shape[:-1], -1)
+
+        estimate = self.sums.jackknife(flat)
+        size, noise = (
+            np.sqrt(np.square(one.reshape(self.members, -1)).mean(axis=0))
+            for one in (estimate.values, estimate.standard_errors)
+        )
+        term = NextTerm(size, noise, errors, scale)
+        reasons = reasons_to_refuse(self.method, self.spread, self.worth, self.worth_of_run, term)
+        return judged(reasons, self.forced), term.largest_ratio
 
     def noise_floor(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """What a function of the sums, (…, members, values), would differ by between members by chance, (values,)."""
@@ -121,6 +167,7 @@ def uncertain_profile(
     calibration: float = 1.0,
     blocks: int = 16,
     independent: bool = True,
+    forced: bool = False,
 ) -> UncertainProfile:
     """The profile of biased or unbiased runs, or of umbrella windows, and its model error.
 
@@ -143,12 +190,15 @@ def uncertain_profile(
         ``cea`` or ``direct``.
     calibration : float
         α of V_i ← V̄ + α (V_i − V̄).
+    forced : bool
+        Whether numbers that would be refused because members are too far from the run are given, with a warning.
 
     Raises
     ------
     SamplingError
-        If numbers do not belong together, direct weights leave too few effective samples, or as for
-        ``series_profile``.
+        If numbers do not belong together, direct weights leave too few effective samples, members are beyond what the
+        expansion can reach (``member_deviations.reasons_to_refuse``; its next term is −½ k_B T [var_s h_i − var h_i]),
+        or as for ``series_profile``.
     """
     check_method(method)
     windows, runs = _windows_of(series), _runs_of(series)
@@ -156,7 +206,7 @@ def uncertain_profile(
         profile = window_profile(windows, edges, temperature, blocks)
     else:
         profile = series_profile(runs, edges, temperature, blocks, independent)
-    weighted = _weighted(series, energies, profile.edges, temperature, method, calibration, blocks, independent)
+    weighted = _weighted(series, energies, profile.edges, temperature, method, calibration, blocks, independent, forced)
     widths = np.diff(profile.edges)[:, None]
     thermal_energy = kB * temperature
 
@@ -175,7 +225,12 @@ def uncertain_profile(
         members = free_energies(weighted.sums.whole)
     members = np.where(np.isfinite(members), members, np.nan)
     model_error, floor = members.std(axis=0, ddof=1), weighted.noise_floor(free_energies)
-    warnings = warnings_of(method, weighted.spread, model_error, floor)
+
+    def next_terms(variances: np.ndarray) -> np.ndarray:
+        return -thermal_energy / 2 * np.swapaxes(variances[..., :-1, :] - variances[..., -1:, :], -1, -2)
+
+    reasons, ratio = weighted.judged(next_terms, model_error, profile.standard_error)
+    warnings = reasons + warnings_of(method, weighted.spread, model_error, floor, ratio)
     return UncertainProfile(profile, members, model_error, floor, weighted.spread, weighted.worth, method, warnings)
 
 
@@ -189,6 +244,7 @@ def uncertain_difference(
     calibration: float = 1.0,
     blocks: int = 16,
     independent: bool = True,
+    forced: bool = False,
 ) -> UncertainDifference:
     """F(first) − F(second) of two ranges of the variable, as ``free_energy_difference``, and its model error.
 
@@ -197,7 +253,7 @@ def uncertain_difference(
 
     Parameters
     ----------
-    series, energies, temperature, method, calibration, blocks, independent
+    series, energies, temperature, method, calibration, blocks, independent, forced
         As for ``uncertain_profile``.
     first, second : tuple of two floats
         Lowest and highest value of each range; ranges do not overlap.
@@ -217,7 +273,7 @@ def uncertain_difference(
     for region, place in zip((first, second), places, strict=True):
         if histograms.whole[place] <= 0:
             raise SamplingError(f"nothing was sampled from {region[0]:g} to {region[1]:g}")
-    weighted = _weighted(series, energies, edges, temperature, method, calibration, blocks, independent)
+    weighted = _weighted(series, energies, edges, temperature, method, calibration, blocks, independent, forced)
     thermal_energy = kB * temperature
 
     def difference(histogram: np.ndarray) -> np.ndarray:
@@ -233,6 +289,12 @@ def uncertain_difference(
     estimate = histograms.jackknife(difference)
     members = differences(weighted.sums.whole)[:, 0]
     model_error, floor = members.std(ddof=1), weighted.noise_floor(differences)
+
+    def next_terms(variances: np.ndarray) -> np.ndarray:
+        change = variances[..., places[:1], :] - variances[..., places[1:], :]
+        return -thermal_energy / 2 * np.swapaxes(change, -1, -2)
+
+    reasons, ratio = weighted.judged(next_terms, np.array([model_error]), estimate.standard_errors)
     return UncertainDifference(
         value=float(estimate.values[0]),
         sampling_error=float(estimate.standard_errors[0]),
@@ -242,7 +304,7 @@ def uncertain_difference(
         spread=weighted.spread,
         effective_samples=weighted.worth,
         method=method,
-        warnings=warnings_of(method, weighted.spread, np.array([model_error]), floor),
+        warnings=reasons + warnings_of(method, weighted.spread, np.array([model_error]), floor, ratio),
     )
 
 
@@ -255,6 +317,7 @@ def _weighted(
     calibration: float,
     blocks: int,
     independent: bool,
+    forced: bool,
 ) -> _Weighted:
     """Sums over the samples in every bin."""
     deviations = [reduced_deviations(each, temperature, calibration) for each in energies]
@@ -268,10 +331,16 @@ def _weighted(
     joined = np.concatenate(deviations)
     means = weights @ joined / len(weights)
     worth = worth_of_members(joined, np.log(weights))
+    spread = np.sqrt(weights @ np.square(joined - means) / len(weights))
     if method == "direct":
-        check_effective_samples(worth)
+        judged(reasons_to_refuse(method, spread, worth, len(weights), None), forced)
     lowest = joined.min(axis=0)
-    factors = [np.exp(lowest - h) if method == "direct" else h - means for h in deviations]
+    moved = [h - means for h in deviations]
+    factors = (
+        [np.exp(lowest - h) for h in deviations]
+        if method == "direct"
+        else [np.hstack([h, np.square(h)]) for h in moved]
+    )
     sums = sums_of_runs(
         [np.hstack([np.ones((len(own), 1)), own]) for own in factors],
         [occupation(run.values, edges) for run in series],
@@ -280,8 +349,7 @@ def _weighted(
         independent,
         comparable=bool(windows),
     )
-    spread = np.sqrt(weights @ np.square(joined - means) / len(weights))
-    return _Weighted(sums, spread, worth, joined.shape[1])
+    return _Weighted(sums, spread, worth, joined.shape[1], effective_samples(np.log(weights)), method, forced)
 
 
 def _windows_of(series: Samples) -> list[Window]:

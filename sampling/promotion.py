@@ -16,7 +16,7 @@ from scipy.special import expit, logsumexp
 
 from .biased_series import effective_samples, samples_of
 from .errors import SamplingError
-from .histograms import FEWEST_UNITS, Estimate, Histograms, LeftOut
+from .jackknife import FEWEST_UNITS, Estimate, Histograms, LeftOut
 from .multistate import NO_OVERLAP
 
 WIDEST_SPREAD = 1.5  # of h; beyond it the average rests on few samples
@@ -289,7 +289,10 @@ def _thinned(reduced: np.ndarray, time: float) -> np.ndarray:
     kept = reduced[np.arange(0, len(reduced), stride).astype(int)]
     if len(kept) < FEWEST_UNITS:
         given = f"{len(kept)} of {len(reduced)} samples are independent"
-        raise SamplingError(f"{given}, with an autocorrelation time of {time:.3g}; at least {FEWEST_UNITS} are needed")
+        raise SamplingError(
+            f"{given}, with an autocorrelation time of {time:.3g}; at least {FEWEST_UNITS} are needed, of a longer "
+            "run, or of more samples, by which the time is better known"
+        )
     return kept
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import SamplingError
-from .histograms import FEWEST_UNITS, Histograms, LeftOut
+from .jackknife import FEWEST_UNITS, Histograms, LeftOut
 
 
 def sums_of_runs(

@@ -113,11 +113,19 @@ def test_sums_are_those_of_histograms():
         series = [BiasedSeries(random.normal(size=(120, 1)), random.normal(size=120)) for _ in range(count)]
         columns = [np.array([np.histogram(value, EDGES)[0] for value in run.values], dtype=float) for run in series]
         sums = sums_of_runs([np.ones((120, 1))] * count, columns, [run.log_weights for run in series], 16)
-        twin = histograms_of(series, EDGES, 16)
-        np.testing.assert_allclose(sums.whole, twin.whole)
-        np.testing.assert_allclose(sums.without.histograms, twin.without.histograms)
-        np.testing.assert_allclose(sums.log_weights, twin.log_weights)
-        assert (sums.without_longer is None) == (twin.without_longer is None)
+        weights = [120 * np.exp(run.log_weights) / np.exp(run.log_weights).sum() for run in series]
+        twin = [weight @ column for weight, column in zip(weights, columns, strict=True)]
+        np.testing.assert_allclose(sums.whole, np.sum(twin, axis=0))
+        np.testing.assert_allclose(sums.log_weights, np.log(np.concatenate(weights)))
+        if count == 9:  # runs are left out, and otherwise blocks, the first of which is of 7 samples
+            np.testing.assert_allclose(sums.without.histograms, [np.sum(twin, axis=0) - one for one in twin])
+            assert sums.without_longer is None
+        else:
+            rest = [113 / weight[7:].sum() * weight[7:] for weight in weights]
+            first = np.sum([weight @ column[7:] for weight, column in zip(rest, columns, strict=True)], axis=0)
+            np.testing.assert_allclose(sums.without.histograms[0], first)
+            assert len(sums.without_longer.histograms) == 8
+        np.testing.assert_allclose(histograms_of(series, EDGES, 16).without.histograms, sums.without.histograms)
 
 
 @pytest.mark.parametrize("method", ["cea", "direct"])

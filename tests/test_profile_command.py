@@ -9,7 +9,7 @@ from ase import units
 from beadwise.driver.command_line import main
 from beadwise.driver.ipi_input import InputError
 from beadwise.driver.live_profiles import has_profile
-from beadwise.driver.make_profiles import source_of
+from beadwise.driver.run_source import source_of
 from click.testing import CliRunner
 
 TEMPERATURE = 300.0
@@ -228,7 +228,7 @@ def test_metadynamics_without_the_constant_is_told(tmp_path):
         ("#! FIELDS time s\n", "holds no sample yet"),
         ("#! FIELDS time s\n 1 0.5\n 2 0.6\n", "holds 2 samples; --skip 9 leaves out all"),
         ("#! FIELDS time s sigma_s height biasf\n 1 0 1 1 6\n", "holds hills along s, and not along 't'"),
-        ("some text\n", "is no run; allowed are folders, i-PI inputs, RESTARTs, COLVAR and HILLS"),
+        ("some text\n", "i-PI inputs and RESTARTs, and tables of PLUMED, COLVAR and HILLS"),
     ],
 )
 def test_tables_that_no_profile_is_made_of(tmp_path, text, message):

@@ -54,6 +54,11 @@ def run(*arguments):
     return CliRunner().invoke(main, ["promote", *map(str, arguments)])
 
 
+def run_of(source, text, *arguments):
+    source.write_text(text)
+    return run(source, *arguments)
+
+
 def energies_in(output, name):
     """Energy and error, in eV and in meV per atom, of a row of what is printed."""
     return [float(word) for word in re.search(rf"^{name} +(.*)$", output, re.MULTILINE)[1].split()]
@@ -276,6 +281,8 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path):
     for other, message in (("beads", "1 beads and .* 2"), ("hot", "300 K and .* 310")):
         result = run(tmp_path / "run", tmp_path / other, *reference)
         assert result.exit_code == 2 and re.search(message, result.stderr), result.stderr
+    twice = run(tmp_path / "run", tmp_path / "run" / "input.xml", *reference)
+    assert twice.exit_code == 2 and "is given twice" in twice.stderr
     wrong = run(tmp_path / "run", "--model", "harmonic:k=21", *reference)
     assert re.search(r"wrote the potential .* at step \d+, and what it is said to sample gives", wrong.stderr)
     source = tmp_path / "run" / "input.xml"
@@ -287,6 +294,8 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path):
     assert "does not write the positions of all its beads" in run(tmp_path / "run", *reference).stderr
     source.write_text(text.replace("mode='nvt'", "mode='nve'"))
     assert "keeps its energy" in run(tmp_path / "run", *reference).output
+    assert "G_REF - G_ML" in run_of(source, text.replace("mode='nvt'", "mode='npt'"), *reference).output
+    assert "Suzuki-Chin" in run_of(source, text.replace("mode='nvt'", "mode='sc'"), *reference).stderr
     assert "--reference is missing" in run(tmp_path / "run").stderr
     source.write_text(text.replace(", potential{electronvolt}", ""))
     assert "does not write potential" in run(tmp_path / "run", *reference).stderr

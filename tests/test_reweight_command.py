@@ -13,7 +13,7 @@ import pytest
 from ase import units
 from ase.cell import Cell
 from beadwise.driver.bead_trajectories import find_bead_trajectory
-from beadwise.driver.ipi_input import InputError
+from beadwise.driver.ipi_input import InputError, parse
 from beadwise.driver.reweighting_distances import Distances, pair_counts, read_distances
 from beadwise.driver.units import BOHR_PER_ANGSTROM
 from committee_runs import (
@@ -34,6 +34,7 @@ from committee_runs import (
     square_of_members,
     table_of,
 )
+from ipi.utils.units import unit_to_internal
 from scipy.stats import maxwell
 from toy import water
 
@@ -82,8 +83,9 @@ def test_table_and_csv(tmp_path):
     result = run_command(folder.path, *options)
     assert result.exit_code == 0, result.output
     assert "1 run, 3600 samples, 4 members, 1 bead, 300 K, method cea" in result.output
-    for word in ("sampling error", "model error", "noise floor", "effective", "spread of h", "Å³", "8000."):
+    for word in ("sampling", "model", "noise", "floor", "effective", "spread", "of h", "Å³", "8000."):
         assert word in result.output
+    assert max(map(len, result.output.partition("members as")[0].splitlines())) <= 100
     assert "warning: volume: 1 of 1 model errors are hardly larger" in result.output
     assert f"written to {tmp_path / 'named.csv'}" in result.output
     text = (tmp_path / "named.csv").read_text()
@@ -283,6 +285,36 @@ def test_another_potential_is_told(tmp_path):
     assert "potential: no model error is given" in withheld
 
 
+def test_runs_of_other_ensembles(tmp_path):
+    """A RESTART has the temperature in atomic units, with nine digits, and is of the same ensemble as an input."""
+    paths = []
+    for number in range(2):
+        folder, places, steps = particle(tmp_path / f"run{number}", 600, seed=number)
+        folder.write_properties({"square{angstrom2}": np.square(places[:, 0]).sum(axis=-1)}, steps)
+        paths.append(folder.path)
+    source = paths[1] / "input.xml"
+    text = source.read_text()
+    kelvin = unit_to_internal("temperature", "kelvin", 300.0)
+    source.write_text(text.replace("<temperature units='kelvin'> 300", f"<temperature> {kelvin:.8e}"))
+    asked = ("--observable", "square")
+    assert numbers_of(*paths, *asked)["title"].startswith("2 runs")
+    assert "is given twice" in refusal_of(paths[0], paths[1], paths[0] / "input.xml", *asked)
+    assert "has no bias, and so none of the label wall" in refusal_of(paths[0], *asked, "--bias", "wall")
+    pressure = "</temperature> <pressure units='megapascal'> {} </pressure>"
+    for own, value in zip(paths, (0.1, 200), strict=True):
+        new = text.replace("</temperature>", pressure.format(value)).replace("'nvt'", "'npt'")
+        (own / "input.xml").write_text(new)
+    assert "1 beads at 300 K and 0.1 MPa and '" in refusal_of(*paths, *asked)
+    assert numbers_of(paths[0], *asked)["title"]
+    for mode, message in (("sc", "Suzuki-Chin path integrals"), ("nvt-cc", "a constrained centroid")):
+        source.write_text(text.replace("'nvt'", f"'{mode}'"))
+        assert f"has mode='{mode}', {message}" in refusal_of(paths[1], *asked)
+    source.write_text(text.replace("'nvt'", "'nve'"))
+    assert "keeps its energy: its samples are not" in numbers_of(paths[1], *asked)["warnings"][0]
+    source.write_text(text.replace("<system>", "<smotion mode='remd'/> <system>"))
+    assert "exchanges replicas" in refusal_of(paths[1], *asked)
+
+
 def test_refusals(tmp_path):
     folder, places, steps = particle(tmp_path / "run", 600)
     values = np.arange(600.0)
@@ -318,6 +350,8 @@ def test_refusals(tmp_path):
     assert re.search(
         r"direct weights of member 0 leave \S+ effective samples; at least 50 are needed: use the method 'cea'", result
     )
+    assert "; --force gives the numbers all the same" in refusal_of(path, "--observable", "stress_cv")
+    assert run_command(path, "--observable", "stress_cv", "--force").exit_code == 0
     assert "h of member 0 varies by" in run_command(path, "--observable", "committee_pot").output
     folder.bead_files("members")[0].unlink()
     assert "does not exist, and" in refusal_of(path, "--observable", "stress_cv")
@@ -377,3 +411,9 @@ def test_files_of_a_real_run(tmp_path):
     assert result.exit_code == 0, result.output
     table = table_of(tmp_path / "reweighted.csv")[1]
     assert table[:, 1].sum() * 0.1 == pytest.approx(2, abs=0.2)  # two hydrogens around each oxygen
+
+
+@pytest.mark.parametrize("path", sorted((HERE.parent / "docs").rglob("*.xml")), ids=lambda path: path.name)
+def test_inputs_of_the_documentation_can_be_read(path):
+    """Two hyphens inside a comment are no XML."""
+    assert parse(path).find("system") is not None
