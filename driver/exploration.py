@@ -23,6 +23,7 @@ from ..learning.selection import Candidate
 from ..model import BeadwiseError
 from .addresses import make_free, remove_leftover
 from .extended_xyz import complete_frames
+from .input_cell import cell_of_system
 from .input_species import species_of_run
 from .ipi_input import InputError, beads_of, parse, read_ipi_input
 from .plan import Plan, RunError
@@ -98,7 +99,7 @@ def prepare(source: Path, folder: Path, seed: int, start: Atoms | None = None) -
     folder.mkdir(parents=True)
     for element in root.iter():
         name = (element.text or "").strip()
-        if name and len(element) == 0 and "\n" not in name and (source.parent / name).is_file():
+        if name and len(element) == 0 and _is_file(source.parent / name):
             shutil.copy(source.parent / name, folder / Path(name).name)
             element.text = Path(name).name
     if start is not None:
@@ -115,20 +116,29 @@ def prepare(source: Path, folder: Path, seed: int, start: Atoms | None = None) -
     return beads_of(next(systems_of(root)))
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a list of properties is no name, and too long for one."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _start_from(root: ElementTree.Element, source: Path, folder: Path, start: Atoms) -> None:
-    """Let an input start from a structure."""
+    """Let an input start from a structure; one without a cell gets that of the input."""
     initialize = next(systems_of(root)).find("initialize")
     files = [] if initialize is None else initialize.findall("file")
     if initialize is None or len(files) != 1 or files[0].get("mode") == "chk":
         raise InputError(
             f"start = 'known' with '{source}', whose <initialize> names {len(files)} structures; one <file> is needed"
         )
+    cell = start.cell.array if start.cell.rank == 3 else cell_of_system(next(systems_of(root)), folder / SOURCE)
     for element in initialize.findall("cell"):
         initialize.remove(element)
     files[0].attrib.clear()
     files[0].attrib.update({"mode": "ase", "units": "angstrom"})
     files[0].text = STRUCTURE
-    bare = Atoms(start.numbers, start.positions, cell=start.cell, pbc=True)
+    bare = Atoms(start.numbers, start.positions, cell=cell, pbc=True)
     ase.io.write(folder / STRUCTURE, bare, format="extxyz")
 
 
@@ -190,6 +200,7 @@ def explore(
 def _run(plan: Plan, console: Console) -> BeadwiseError | RunError | None:
     """Run i-PI and its server; what made it fail after it had begun, None if nothing did."""
     simulation = read_ipi_input(plan.folder / plan.source)
+    failure: BeadwiseError | RunError | None = None
     with _stop_requests() as stop_requests, ExitStack() as stack:
         for address in simulation.sockets:
             make_free(address, lambda line: None)
@@ -198,13 +209,13 @@ def _run(plan: Plan, console: Console) -> BeadwiseError | RunError | None:
             servers = start_servers(simulation, plan, stack, stop_requests)
             Supervision(simulation, plan, console, servers, stop_requests).run(stack)
         except (BeadwiseError, RunError) as error:
-            if stop_requests:
-                raise Interrupted from error
+            failure = error
             # of a model early in learning it is expected that beads fly apart; of a run that never began it is not
-            if len(read_seen(plan.folder).steps) == 0:
+            if len(read_seen(plan.folder).steps) == 0 and not stop_requests:
                 raise
-            return error
-    return None
+    if stop_requests:  # also where i-PI had just ended by itself
+        raise Interrupted from failure
+    return failure
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -73,8 +73,9 @@ def _learn(settings: LearnConfiguration, console: Console, line: StageLine, othe
 
     def after_round(rounds: Sequence[RoundRecord]) -> None:
         console.print(rounds_table(rounds))
-        write_report(settings, rounds, "at work", others)
+        write_report(settings, rounds, "at work", compared)
 
+    compared = compared_rounds(settings.folder, others)
     check_inputs(settings)
     reference = labeller(settings.label, settings.folder / "labels", settings.base)
     reference.check()
@@ -95,7 +96,7 @@ def _learn(settings: LearnConfiguration, console: Console, line: StageLine, othe
     except RunError as error:
         _fail(f"{error}; {go_on}")
     else:
-        write_report(settings, loop.state.rounds, f"ended: {outcome}", others)
+        write_report(settings, loop.state.rounds, f"ended: {outcome}", compared)
         tell(f"{outcome}; model in {settings.base / settings.output.model}, report in {settings.folder / REPORT}")
 
 
@@ -108,44 +109,44 @@ def check_inputs(settings: LearnConfiguration) -> None:
         Naming what is wrong with the first of them.
     """
     import numpy as np
+    from ase.data import chemical_symbols
 
     from ..learning.data import iterate_frames
     from .exploration import check_input
     from .ipi_input import InputError
 
-    for name in settings.explore.inputs:
-        numbers = check_input(settings.base / name)
-        if settings.explore.start != "known":
-            continue
-        for frame in iterate_frames(settings.base / file for file in settings.start.frames):
-            if not np.array_equal(frame.atoms.numbers, numbers):
+    atoms_of = {name: check_input(settings.base / name) for name in settings.explore.inputs}
+    files = [settings.base / file for file in settings.start.frames]
+    known: set[int] = set()
+    for frame in iterate_frames(files):
+        known.update(frame.atoms.numbers.tolist())
+        for name, numbers in atoms_of.items():
+            if settings.explore.start == "known" and not np.array_equal(frame.atoms.numbers, numbers):
                 raise InputError(
                     f"start = 'known' in [explore], but {frame.name} has not the atoms of '{name}' in its order; "
                     "allowed is start = 'input', or start frames with the same atoms"
                 )
+    for name, numbers in atoms_of.items():
+        if unknown := sorted(set(numbers.tolist()) - known):
+            elements, allowed = (", ".join(chemical_symbols[own] for own in some) for some in (unknown, sorted(known)))
+            raise InputError(f"'{name}' has {elements}, which no start frame has; these have {allowed}")
 
 
 def write_report(
-    settings: LearnConfiguration, rounds: Sequence[RoundRecord], state: str, others: Sequence[Path] = ()
+    settings: LearnConfiguration,
+    rounds: Sequence[RoundRecord],
+    state: str,
+    compared: Mapping[str, Sequence[RoundRecord]] | None = None,
 ) -> None:
-    """Write the report of a loop, with the rounds of others beside.
+    """Write the report of a loop, with the rounds of others beside, by their names.
 
     Raises
     ------
     DataError
         If it cannot be written.
-    LearnError
-        If the folder of another loop has no state that can be read.
     """
-    from ..learning.active_learning import LearnError, load_state
     from ..learning.learn_report import LearningReport, write_learning_report
 
-    compared = {}
-    for folder in others:
-        other = load_state(folder)
-        if other is None:
-            raise LearnError(f"'{folder}' is not the folder of a loop: it has no state.json")
-        compared[folder.name] = other.rounds
     explore = settings.explore
     report = LearningReport(
         rounds,
@@ -154,9 +155,31 @@ def write_report(
         thresholds={"flag": explore.flag, "stop": explore.stop},
         envelope_thresholds={"envelope_flag": explore.envelope_flag, "envelope_stop": explore.envelope_stop},
         name=settings.folder.name,
-        others=compared,
+        others=compared or {},
     )
     write_learning_report(report, settings.folder / REPORT)
+
+
+def compared_rounds(own: Path, others: Sequence[Path]) -> dict[str, list[RoundRecord]]:
+    """Rounds of other loops, by names that differ from each other and from that of our own folder.
+
+    Raises
+    ------
+    LearnError
+        If the folder of one has no state that can be read.
+    """
+    from ..learning.active_learning import LearnError, load_state
+
+    found: dict[str, list[RoundRecord]] = {}
+    for folder in others:
+        state = load_state(folder)
+        if state is None:
+            raise LearnError(f"'{folder}' is not the folder of a loop: it has no state.json")
+        # folders of loops are often called alike, and those around them tell which they are
+        parts = folder.resolve().parts
+        tails = ["/".join(parts[-length:]) for length in range(1, len(parts) + 1)]
+        found[next((name for name in tails if name not in (own.name, *found)), str(folder))] = state.rounds
+    return found
 
 
 class StageLine:

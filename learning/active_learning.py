@@ -139,6 +139,10 @@ class State:
         """The round at work."""
         return self.rounds[-1]
 
+    def has(self, stage: str) -> bool:
+        """Whether any round has done a stage, ``fit`` or ``label``."""
+        return len(self.rounds) > 1 or stage in self.done
+
     def begin_round(self) -> None:
         """Add a round."""
         self.rounds.append(RoundRecord(len(self.rounds) + 1))

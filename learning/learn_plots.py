@@ -294,7 +294,11 @@ def _round_axis(axes: Axes, records: Records) -> None:
 
 
 def _draw_thresholds(axes: Axes, thresholds: Mapping[str, float]) -> None:
+    """Draw named lines; one beyond the ends of the axis would push its name out of the picture."""
+    lowest, highest = axes.get_ylim()
     for name, value in thresholds.items():
+        if not lowest <= value <= highest:
+            continue
         axes.axhline(value, color="0.55", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
             name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import time
@@ -10,26 +9,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
-import ase.io
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from ..model import Batch, Corrected, Evaluator, Model, load, save
-from .active_learning import ExplorationRecord, LearnError, RoundRecord, State, changes, load_state, write_whole
-from .data import Frame, frame_from_ase, iterate_frames, read_frames, require_files, split
+from .active_learning import ExplorationRecord, LearnError, RoundRecord, State, changes, load_state
+from .data import Frame, frame_from_ase, read_frames
 from .errors import evaluate_errors
 from .fit import fit
 from .labelling import Label, labelled_frames
 from .learn_configuration import LearnConfiguration, fit_configuration
+from .learn_frames import INDEPENDENT, TRAIN, VALIDATION, check_zero, draw_start, split_labels, write_frames
 from .selection import Candidate, random_choice, select
 
 Progress = Callable[[str, int, int], None]
 
 MODEL = "model.safetensors"
-TRAIN, VALIDATION, INDEPENDENT = "train.xyz", "validation.xyz", "independent.xyz"
 SELECTED, LABELLED = "selected.xyz", "labelled.xyz"
 FREE_OF_LABELS = ("workers", "cluster", "timeout")  # keys of [label] that change no label
 SEEDS_PER_ROUND = 1000
@@ -121,7 +118,7 @@ class ActiveLearning:
         settings = self._settings
         told = json.loads(json.dumps(settings.as_dict()))
         state = load_state(settings.folder)
-        if state is None:
+        if state is None or not state.has("fit"):  # nothing is done that another start would contradict
             settings.folder.mkdir(parents=True, exist_ok=True)
             draw_start(settings)
             state = State(told)
@@ -135,12 +132,15 @@ class ActiveLearning:
         """Refuse changes that contradict what was done, and tell the others."""
         for name, (old, new) in changed.items():
             table, _, key = name.partition(".")
-            if table == "start" or (table == "label" and key.split(".")[0] not in FREE_OF_LABELS):
+            is_reference = table == "label" and key.split(".")[0] not in FREE_OF_LABELS
+            if table == "start" or (is_reference and state.has("label")):
                 raise LearnError(
                     f"{name} was {old!r} and is {new!r} now, but the loop in '{self._settings.folder}' began with the "
                     "former; change it back, or name another folder in [output]"
                 )
-        if any(name.startswith("explore.") for name in changed) and state.rounds and "label" not in state.done:
+        # which structures a run keeps depends on the kind of choice, too
+        is_explored_anew = any(name.startswith("explore.") or name == "select.kind" for name in changed)
+        if is_explored_anew and state.rounds and "label" not in state.done:
             state.done = [stage for stage in state.done if stage in ("fit", "evaluate")]
             state.record.explorations = []
         text = ", ".join(f"{name} {old!r} → {new!r}" for name, (old, new) in changed.items())
@@ -166,7 +166,7 @@ class ActiveLearning:
         train, validation = (read_frames(self._settings.folder / name) for name in (TRAIN, VALIDATION))
         start = self._settings.start
         for number in range(1, record.number):
-            fitted, aside = split(
+            fitted, aside = split_labels(
                 read_frames(self._round_folder(number) / LABELLED), start.validation, start.seed + number
             )
             train += fitted
@@ -268,71 +268,33 @@ class ActiveLearning:
         if record.failed:
             first = next(label.reason for label in labels if label.frame is None)
             self._tell(f"{record.failed} of {len(selected)} frames could not be labelled; the first: {first}")
-        write_frames(folder / LABELLED, frames)
         model = self._model()
         record.predicted_errors, record.true_errors = [], []
+        energies = []
         for frame in frames:
-            response = model.evaluate(Batch.from_ase(frame.atoms), ["forces", "forces_uncertainty"])
+            response = model.evaluate(Batch.from_ase(frame.atoms), ["energy", "forces", "forces_uncertainty"])
             record.predicted_errors.append(_root_mean_square(response["forces_uncertainty"][0]))
             record.true_errors.append(_root_mean_square(response["forces"][0] - frame.labels["forces"]))
+            energies.append((frame.labels["energy"] - response["energy"][0]) / len(frame.atoms))
+        if record.number == 1:  # later models are fitted to the zero of labels, too
+            check_zero(np.array(energies), float(self._settings.label.get("shift_per_atom", 0.0)))
+        write_frames(folder / LABELLED, frames)
 
     def _finish(self, outcome: str) -> str:
         """Put the final model where it shall go."""
         target = self._settings.base / self._settings.output.model
         unfinished = target.with_name(f".{target.name}")
-        shutil.copyfile(self._round_folder() / MODEL, unfinished)
-        unfinished.replace(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self._round_folder() / MODEL, unfinished)
+            unfinished.replace(target)
+        except OSError as error:
+            raise LearnError(f"cannot write the model '{target}': {error.strerror or error}") from error
         self._after_round(self.state.rounds)
         return outcome
 
     def _model(self) -> Model | Corrected:
         return load(self._round_folder() / MODEL, self._settings.explore.threads_to_use)
-
-
-def draw_start(settings: LearnConfiguration) -> None:
-    """Draw the start frames, and write them, the part that is set aside and the independent ones into the folder.
-
-    Raises
-    ------
-    DataError
-        If a file is missing or cannot be used.
-    LearnError
-        If there are too few frames.
-    """
-    start, base = settings.start, settings.base
-    files = [base / name for name in start.frames]
-    others = [base / name for name in start.independent]
-    require_files([*files, *others])
-    frames = read_frames(files)
-    count = start.count or len(frames)
-    if count > len(frames):
-        raise LearnError(f"count = {count} in [start], but its files hold {len(frames)} frames")
-    places = set(np.random.default_rng(start.seed).permutation(len(frames))[:count].tolist())
-    drawn = [frame for place, frame in enumerate(frames) if place in places]
-    train, validation = split(drawn, start.validation, start.seed)
-    if not validation:
-        raise LearnError(
-            f"validation = {start.validation} of {count} start frames is none; at least one is needed to calibrate"
-        )
-    names = {(frame.source, frame.index) for frame in drawn}
-    independent = [frame for frame in iterate_frames(others) if (frame.source, frame.index) not in names]
-    for name, own in ((TRAIN, train), (VALIDATION, validation), (INDEPENDENT, independent)):
-        if own:
-            write_frames(settings.folder / name, own)
-
-
-def write_frames(path: Path, frames: Sequence[Frame]) -> None:
-    """Write frames with their labels as extended xyz, whole or not at all."""
-    text = io.StringIO()
-    for frame in frames:
-        atoms = frame.atoms.copy()
-        results = {name: label for name, label in frame.labels.items() if name != "polarizability"}
-        if results:
-            atoms.calc = SinglePointCalculator(atoms, **results)
-        if "polarizability" in frame.labels:
-            atoms.info["polarizability"] = frame.labels["polarizability"].ravel()
-        ase.io.write(text, atoms, format="extxyz")
-    write_whole(path, text.getvalue())
 
 
 def fitted_part(model: Evaluator) -> Model:
@@ -358,6 +320,14 @@ def _root_mean_square(values: np.ndarray) -> float:
     return float(np.sqrt((np.asarray(values) ** 2).mean()))
 
 
+def _lock_file(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return open(folder / ".lock", "w", encoding="utf-8")
+    except OSError as error:
+        raise LearnError(f"nothing can be kept in the folder '{folder}': {error.strerror or error}") from error
+
+
 @contextmanager
 def locked(folder: Path, patience: float = 5.0) -> Iterator[None]:
     """Keep other loops out of a folder; the lock goes with the process, however that ends.
@@ -365,13 +335,12 @@ def locked(folder: Path, patience: float = 5.0) -> Iterator[None]:
     Raises
     ------
     LearnError
-        If another one is at work there.
+        If another one is at work there, or the folder cannot be had.
     """
     import fcntl  # not on every system
 
-    folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + patience
-    with open(folder / ".lock", "w") as file:
+    with _lock_file(folder) as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

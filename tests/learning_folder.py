@@ -14,13 +14,16 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+import pytest
 from ase import Atoms
+from beadwise.driver.command_line import main
 from beadwise.learning.active_learning import RoundRecord, load_state
 from beadwise.learning.data import Frame
 from beadwise.learning.learn_configuration import LearnConfiguration, read_learn_configuration
-from beadwise.learning.learn_rounds import write_frames
+from beadwise.learning.learn_frames import write_frames
 from beadwise.model import Batch
 from beadwise.model.evaluators import load_evaluator
+from click.testing import CliRunner
 
 PATIENCE = 60
 INPUT = """<simulation verbosity='low'>
@@ -133,9 +136,15 @@ class Folder:
         )
 
     def run(self) -> tuple[int, str, str]:
-        process = self.start()
-        output, errors = process.communicate(timeout=PATIENCE)
-        return process.returncode, output, errors
+        """Run the command in this process, which has loaded all that it needs; what it starts bears the mark."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.path)
+            patch.syspath_prepend(str(self.path))
+            patch.setenv("BEADWISE_TEST", self.mark)
+            patch.setenv("OMP_NUM_THREADS", "1")
+            result = CliRunner().invoke(main, ["learn", "learn.toml"])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+        return result.exit_code, result.stdout, result.stderr
 
     @property
     def records(self) -> list[RoundRecord]:

@@ -74,6 +74,16 @@ def test_features_and_weights_give_what_the_head_gives():
         np.testing.assert_allclose(features(order, model.shape, density, species) @ weights, by_head, rtol=1e-10)
 
 
+def test_features_of_frames_without_a_species():
+    model = random_model()
+    density = model.density(Batch.from_ase(molecules(0)))[0]
+    for order in (0, 1, 2):
+        size = sum(feature_sizes(order, model.shape))
+        alone = features(order, model.shape, density, np.ones(len(density), dtype=int))
+        assert alone.shape == (2 * order + 1, 2 * size)
+        assert not alone[:, :size].any() and alone[:, size:].any()
+
+
 def unpadded_blocks(head):
     from beadwise.pyx.coupling import coupling
 

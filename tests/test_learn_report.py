@@ -218,6 +218,14 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
+@pytest.mark.filterwarnings("error")
+def test_thresholds_beyond_the_axis_leave_the_picture_alone(tmp_path):
+    record = RoundRecord(1, candidate_uncertainties=[0.02, 0.03, 0.05], selected_uncertainties=[0.05])
+    figure = learn_plots.selection_figure([record], {"flag": 0.03, "stop": 500.0})
+    figure.savefig(tmp_path / "selection.png")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["flag"]
+
+
 def test_files_are_written_whole_or_refused(tmp_path):
     records = [some_record(1), some_record(2)]
     write_learning_report(LearningReport(records), tmp_path / "report.html")

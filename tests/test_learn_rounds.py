@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import ase.io
@@ -9,12 +10,13 @@ import numpy as np
 import pytest
 from beadwise.driver.exploration import Interrupted, check_input
 from beadwise.driver.ipi_input import InputError
-from beadwise.driver.learn_commands import check_inputs, write_report
+from beadwise.driver.learn_commands import check_inputs, compared_rounds, write_report
 from beadwise.learning.active_learning import ExplorationRecord, LearnError, changes
 from beadwise.learning.configuration import ConfigurationError
 from beadwise.learning.data import read_frames
 from beadwise.learning.labelling import Label
 from beadwise.learning.learn_configuration import as_toml, read_learn_configuration, tomllib
+from beadwise.learning.learn_frames import check_zero, split_labels
 from beadwise.learning.learn_rounds import ActiveLearning, locked
 from beadwise.learning.selection import Candidate
 from beadwise.model import BeadwiseError
@@ -51,9 +53,18 @@ class Explorer:
         return [Candidate(box(rng), self.uncertainty, name, 1, bead, uncertainties) for bead in range(6)]
 
 
-def loop_of(folder: Folder, explorer: Explorer, failing: int = 0, lines: list[str] | None = None, **values: object):
+def loop_of(
+    folder: Folder,
+    explorer: Explorer,
+    failing: int = 0,
+    lines: list[str] | None = None,
+    shift: float = 0.0,
+    **values: object,
+):
     def label(frames, progress):
         results = [Label(labelled(atoms)) for atoms in frames]
+        for result in results:
+            result.frame.labels["energy"] = result.frame.labels["energy"] + shift * len(result.frame.atoms)
         return [Label(None, "no convergence")] * failing + results[failing:]
 
     tell = (lines if lines is not None else []).append
@@ -111,9 +122,62 @@ def test_failed_labels_and_changes(folder):
     with pytest.raises(LearnError, match=r"label\.reference was 'qtip4pf' and is 'GFN1-xTB' now"):
         loop_of(folder, explorer, reference="GFN1-xTB")
     settings = settings_of(folder, workers=2)
+    with pytest.raises(LearnError, match=r"start\.count was 32 and is 12 now"):
+        loop_of(folder, explorer, rounds=2, kind="random", count=12)
+    own = folder.path / "loop"
     with pytest.raises(LearnError, match="not the folder of a loop"):
-        write_report(settings, loop.state.rounds, "ended", [folder.path])
-    write_report(settings, loop.state.rounds, "ended", [folder.path / "loop"])
+        compared_rounds(own, [folder.path])
+    compared = compared_rounds(own, [own, own])
+    assert len(compared) == 2 and "loop" not in compared  # all folders are called alike
+    write_report(settings, loop.state.rounds, "ended", compared)
+
+
+def test_what_nothing_contradicts_may_change(folder):
+    explorer = Explorer()
+    loop_of(folder, explorer, count=8)
+    loop = loop_of(folder, explorer, count=16, rounds=1)
+    explorer.interrupt = True
+    with pytest.raises(Interrupted):
+        loop.run()
+    assert loop.state.rounds[0].training == 12
+    with pytest.raises(LearnError, match=r"start\.count was 16 and is 8 now"):
+        loop_of(folder, explorer, count=8)
+    lines = []
+    loop_of(folder, explorer, count=16, rounds=1, reference="GFN1-xTB", lines=lines)
+    assert "label.reference 'qtip4pf' → 'GFN1-xTB'" in lines[0]
+
+
+def test_labels_of_another_zero(folder):
+    loop = loop_of(folder, Explorer(), shift=7.0, rounds=1)
+    with pytest.raises(LearnError, match=r"differ by \+\d\.\d* eV per atom .* shift_per_atom, of which") as caught:
+        loop.run()
+    about = float(re.search(r"of which (\S+) is", str(caught.value))[1])
+    assert about == pytest.approx(-7.0, abs=0.1) and not (folder.path / "loop" / "round_01" / "labelled.xyz").exists()
+    assert loop_of(folder, Explorer(), rounds=1).run() == "1 round is done"
+    check_zero(np.array([0.4, 0.41]))
+    check_zero(np.array([5.0, -1.0, 8.0]))  # wrong, but not by the same
+    check_zero(np.array([7.0]))
+
+
+def test_one_label_is_not_set_aside():
+    assert split_labels(["a"], 0.6, 0) == (["a"], [])
+    assert [len(part) for part in split_labels(list("abcd"), 0.25, 0)] == [3, 1]
+
+
+def test_model_goes_where_nothing_is_yet(folder):
+    text = folder.write().read_text().replace("final.safetensors", "new/folder/final.safetensors")
+    (folder.path / "learn.toml").write_text(text)
+    settings = read_learn_configuration(folder.path / "learn.toml")
+    ActiveLearning(settings, Explorer(uncertainty=0.0), lambda *_: [], print, lambda rounds: None).run()
+    assert (folder.path / "new" / "folder" / "final.safetensors").exists()
+
+
+def test_species_that_no_start_frame_has(folder):
+    atoms = box(np.random.default_rng(0))
+    atoms.symbols[0] = "S"
+    ase.io.write(folder.path / "start.extxyz", atoms, format="extxyz")
+    with pytest.raises(InputError, match=r"'cold.xml' has S, which no start frame has; these have H, O"):
+        check_inputs(settings_of(folder))
 
 
 def test_new_thresholds_repeat_the_explorations_of_the_round(folder):
@@ -129,6 +193,10 @@ def test_only_one_loop_in_a_folder(tmp_path):
         pass
     with locked(tmp_path, 0):
         pass
+    (tmp_path / "file").touch()
+    with pytest.raises(LearnError, match=r"nothing can be kept in the folder '.*file': File exists"):
+        with locked(tmp_path / "file"):
+            pass
 
 
 def test_changes_and_toml():
