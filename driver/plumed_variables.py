@@ -272,7 +272,9 @@ class CommitteeSpread(ModelVariable):
     def prepare(self, evaluator: Evaluator) -> None:
         """Take the committee; see `ModelVariable.prepare`."""
         if "committee_energy" not in evaluator.properties:
-            raise PlumedVariableError(f"model '{self.model}' has no members; a committee is committee:MODEL,MODEL")
+            raise PlumedVariableError(
+                f"model '{self.model}' has no members; allowed are a model that has, as water, and committee:MODEL,MODEL"
+            )
         refuse_unavailable(OF_MEMBERS, evaluator.properties, f"committee '{self.model}'")
         self._evaluator = evaluator
 

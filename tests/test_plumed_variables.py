@@ -221,6 +221,22 @@ def test_a_baseline_is_not_evaluated(kind, crystal, monkeypatch):
         np.testing.assert_array_equal(found, wanted)
 
 
+def test_the_spread_of_members_in_one_file(crystal):
+    """That of calibrated members, and its derivative."""
+    batch, variable = Batch.from_ase(crystal), CommitteeSpread("water", STRUCTURE)
+    variable.prepare(load("water"))
+    found = variable.derivatives(batch)
+    assert found.value == pytest.approx(load("water").evaluate(batch, ["energy_uncertainty"]).energy_uncertainty[0])
+    step = 1e-4
+    for atom, axis in ((0, 0), (5, 2)):
+        values = []
+        for sign in (1, -1):
+            moved = crystal.copy()
+            moved.positions[atom, axis] += sign * step
+            values.append(variable.derivatives(Batch.from_ase(moved)).value)
+        assert found.gradient[atom, axis] == pytest.approx((values[0] - values[1]) / (2 * step), abs=1e-6)
+
+
 def test_one_structure_is_evaluated_once(crystal, monkeypatch):
     """i-PI asks again after each step for the work of what was deposited."""
     variable = variable_of("spread")
@@ -247,7 +263,10 @@ def test_one_structure_is_evaluated_once(crystal, monkeypatch):
             DipoleAlong("water", AXIS, INPUTS / "water_32.xyz"),
             "24 atoms; the structure that gives",
         ),
-        (CommitteeSpread("water", STRUCTURE), "model 'water' has no members; a committee is committee:MODEL,MODEL"),
+        (
+            CommitteeSpread("water_accurate", STRUCTURE),
+            "model 'water_accurate' has no members; allowed are a model that has, as water, and committee:MODEL,MODEL",
+        ),
     ],
 )
 def test_refused(variable, message, crystal):
@@ -263,10 +282,10 @@ def test_a_length_unit_that_is_too_large(crystal):
 
 
 def test_plumed_passes_a_refusal_on(plumed, crystal, monkeypatch):
-    biased = Biased(plumed, CommitteeSpread("water", STRUCTURE), len(crystal), monkeypatch)
+    biased = Biased(plumed, CommitteeSpread("water_accurate", STRUCTURE), len(crystal), monkeypatch)
     with pytest.raises(plumed.PlumedError) as refused:
         biased(crystal.positions, crystal.cell.array)
-    assert "variable 's' of PLUMED: model 'water' has no members" in str(refused.value.__cause__)
+    assert "variable 's' of PLUMED: model 'water_accurate' has no members" in str(refused.value.__cause__)
 
 
 RUN = """
