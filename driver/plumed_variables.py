@@ -273,7 +273,7 @@ class CommitteeSpread(ModelVariable):
         """Take the committee; see `ModelVariable.prepare`."""
         if "committee_energy" not in evaluator.properties:
             raise PlumedVariableError(
-                f"model '{self.model}' has no members; allowed are a model that has, as water, and committee:MODEL,MODEL"
+                f"model '{self.model}' has no members; allowed are one that has, as water, and committee:MODEL,MODEL"
             )
         refuse_unavailable(OF_MEMBERS, evaluator.properties, f"committee '{self.model}'")
         self._evaluator = evaluator

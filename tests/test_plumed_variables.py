@@ -265,7 +265,7 @@ def test_one_structure_is_evaluated_once(crystal, monkeypatch):
         ),
         (
             CommitteeSpread("water_accurate", STRUCTURE),
-            "model 'water_accurate' has no members; allowed are a model that has, as water, and committee:MODEL,MODEL",
+            "model 'water_accurate' has no members; allowed are one that has, as water, and committee:MODEL,MODEL",
         ),
     ],
 )
