@@ -16,7 +16,8 @@ from ..model import Batch, Corrected, Evaluator, Model
 from ..model.evaluators import full_name
 from ..model.files import load_model
 from ..model.members import Members
-from ..model.model import Repulsion, empty_head
+from ..model.model import Repulsion
+from ..model.outputs import empty_head
 from ..model.radial import RadialBasis, RadialForm
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .baseline_labels import CachedBaseline, without_baseline

@@ -14,7 +14,6 @@ from ..potentials.invariant_network import InvariantNetwork
 from ..potentials.repulsion import repulsion_table
 from ..properties.dipole import cartesian_vector
 from ..properties.polarizability import cartesian_tensor, derivative_with_local_field, with_local_field
-from ..pyx.coupling import pairs
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .checks import CLOSEST_ALLOWED, ORDERS, check_model, checked_volume, refuse_overlap
@@ -23,7 +22,16 @@ from .envelope import Envelope
 from .errors import StructureError
 from .members import Members, committee_properties, member_heads, member_rows
 from .molecules import molecular_properties, repeating_unit, wants_molecules
-from .outputs import HEADS, OUTPUTS, energies_in_field, gradient_places, gradient_rows, symmetric, wanted_heads
+from .outputs import (
+    HEADS,
+    OUTPUTS,
+    empty_head,
+    energies_in_field,
+    gradient_places,
+    gradient_rows,
+    symmetric,
+    wanted_heads,
+)
 from .radial import INTERVALS, RadialBasis
 from .response import PROPERTIES, Response, refuse_unavailable
 from .structures import Batch
@@ -393,15 +401,3 @@ class Model:
                 f"4π a/3V is {ratio[bead]:.3g}, and must be below 1"
             )
         return with_local_field(additive, volume)
-
-
-def empty_head(order: int, shape: DensityShape) -> TensorHead:
-    """A head that gives zero."""
-    weights = np.zeros((len(pairs(order, order)), shape.species, shape.channels, shape.channels))
-    return TensorHead(
-        order,
-        replace(shape, l_max=order),
-        np.zeros(shape.species),
-        np.zeros((shape.species, shape.channels)),
-        weights,
-    )

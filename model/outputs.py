@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..properties.dipole import CARTESIAN_FROM_HARMONICS, cartesian_vector
+from ..pyx.coupling import pairs
+from ..pyx.tensor_head import DensityShape, TensorHead
 from .checks import ORDERS
 from .electric_field import NO_FIELD, Field
 
@@ -56,3 +59,15 @@ def energies_in_field(outputs: np.ndarray, electric_field: Field = NO_FIELD) -> 
 def symmetric(tensors: np.ndarray) -> np.ndarray:
     """Symmetric part of tensors, which stand on the last two axes."""
     return 0.5 * (tensors + np.swapaxes(tensors, -1, -2))
+
+
+def empty_head(order: int, shape: DensityShape) -> TensorHead:
+    """A head that gives zero."""
+    weights = np.zeros((len(pairs(order, order)), shape.species, shape.channels, shape.channels))
+    return TensorHead(
+        order,
+        replace(shape, l_max=order),
+        np.zeros(shape.species),
+        np.zeros((shape.species, shape.channels)),
+        weights,
+    )

@@ -8,7 +8,7 @@ import pytest
 import twin
 from beadwise.learning.averaging import mean_model
 from beadwise.model import Batch, ModelFileError, load, save
-from beadwise.model.model import empty_head
+from beadwise.model.outputs import empty_head
 from beadwise.potentials.invariant_network import InvariantNetwork, mean_network
 from beadwise.pyx.coupling import coupling
 from models import random_model, random_structure
