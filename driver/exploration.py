@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from ..learning.active_learning import ExplorationRecord
 from ..learning.learn_configuration import LearnConfiguration
 from ..learning.selection import Candidate
 from ..model import BeadwiseError
+from . import processes
 from .addresses import make_free, remove_leftover
 from .extended_xyz import complete_frames
 from .input_cell import cell_of_system
@@ -201,7 +201,7 @@ def _run(plan: Plan, console: Console) -> BeadwiseError | RunError | None:
     """Run i-PI and its server; what made it fail after it had begun, None if nothing did."""
     simulation = read_ipi_input(plan.folder / plan.source)
     failure: BeadwiseError | RunError | None = None
-    with _stop_requests() as stop_requests, ExitStack() as stack:
+    with processes.stop_requests() as stop_requests, ExitStack() as stack:
         for address in simulation.sockets:
             make_free(address, lambda line: None)
             stack.callback(remove_leftover, address)
@@ -216,21 +216,6 @@ def _run(plan: Plan, console: Console) -> BeadwiseError | RunError | None:
     if stop_requests:  # also where i-PI had just ended by itself
         raise Interrupted from failure
     return failure
-
-
-@contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying of them."""
-    received: list[int] = []
-    previous = {
-        number: signal.signal(number, lambda number, frame: received.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _record(name: str, folder: Path, watch: WatchSettings, failure: Exception | None) -> ExplorationRecord:

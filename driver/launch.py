@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 from rich.console import Console
 
 from ..spectra import SeriesError
+from . import processes
 from .addresses import make_free, remove_leftover
 from .combined_extras import check_combined_extras
 from .ipi_input import IN_PROCESS, PROPERTY_OF_EXTRA, InputError, IpiInput, parse, read_ipi_input
@@ -49,7 +48,7 @@ def run(plan: Plan, console: Console) -> None:
     results: list[LiveSpectra | LiveProfile] = [*_live_spectra(simulation, plan), *_live_profile(simulation, plan)]
     for address in simulation.sockets:
         make_free(address, lambda line: say(console, line))
-    with _stop_requests() as stop_requests, ExitStack() as stack:
+    with processes.stop_requests() as stop_requests, ExitStack() as stack:
         stack.callback(_remove_leftovers, simulation)
         servers = start_servers(simulation, plan, stack, stop_requests)
         # last of all: files are changed only when i-PI is about to go on from there
@@ -130,21 +129,6 @@ def _check_other_force_fields(simulation: IpiInput, plan: Plan) -> None:
             f"{plan.server_options[0]} is for servers, and '{plan.source}' has no <ffsocket>; what <ffdirect> "
             "evaluates is given in its <parameters>: {model: MODEL, want: dipole+polarizability, field: 0 0 0.1}"
         )
-
-
-@contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying of them."""
-    received: list[int] = []
-    previous = {
-        number: signal.signal(number, lambda number, frame: received.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _remove_leftovers(simulation: IpiInput) -> None:

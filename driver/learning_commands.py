@@ -29,10 +29,7 @@ def image_path(context: click.Context, parameter: click.Parameter, value: Path |
     return output_path(context, parameter, value)
 
 
-@click.command()
-@click.argument("model")
-@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DATA.xyz...")
-@click.option(
+json_option = click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path),
@@ -40,6 +37,12 @@ def image_path(context: click.Context, parameter: click.Parameter, value: Path |
     metavar="FILE",
     help="Write the numbers as JSON.",
 )
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DATA.xyz...")
+@json_option
 @click.option(
     "--plot",
     "plot_file",

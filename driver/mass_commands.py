@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .learning_commands import output_path, write_json
+from .learning_commands import json_option, output_path, write_json
 from .profile_commands import parse_finite
 
 
@@ -36,14 +36,7 @@ from .profile_commands import parse_finite
     show_default=True,
     help="Name of the .csv and .png, without the ending.",
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path),
-    callback=output_path,
-    metavar="FILE",
-    help="Write the numbers as JSON.",
-)
+@json_option
 def mass_integration(
     runs: tuple[Path, ...], prepare: Path | None, ratios: int, skip: float | None, output: Path, json_file: Path | None
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .learning_commands import output_path, progress_bar, write_json
+from .learning_commands import json_option, output_path, progress_bar, write_json
 from .profile_commands import parse_finite
 
 
@@ -47,14 +47,7 @@ from .profile_commands import parse_finite
     metavar="FILE.xyz",
     help="Only write the structures of the samples, for a reference that is computed elsewhere.",
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path),
-    callback=output_path,
-    metavar="FILE",
-    help="Write the numbers as JSON.",
-)
+@json_option
 def promote(reference: str | None, structures: Path | None, json_file: Path | None, **options: Any) -> None:
     """Free energy of a reference from samples of a model, by free-energy perturbation.
 
