@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from ase import units
-from ipi.utils.units import unit_to_internal
 
 from .force_components import force_field_of, reading_of, weight_of, words
-from .input_quantities import quantity
+from .input_quantities import temperature_of, timestep_of
 from .ipi_input import ExtrasOutput, InputError, beads_of, integer_attribute, output_name, parse
 from .plumed_force_fields import PlumedForceField, plumed_force_fields
 from .plumed_input import DEPOSITING, OTHER_BIASES, RESTRAINTS, Action
@@ -251,9 +250,8 @@ def _read_system(
         folder=folder,
         output=output,
         beads=beads,
-        temperature=quantity(system, "ensemble/temperature", "temperature", source)
-        / float(unit_to_internal("temperature", "kelvin", 1.0)),
-        timestep=quantity(dynamics, "timestep", "time", source) / float(unit_to_internal("time", "femtosecond", 1.0)),
+        temperature=temperature_of(system, source),
+        timestep=timestep_of(dynamics, source),
         step=int(root.findtext("step") or 0),
         definitions={action.label: action for plumed in inputs.values() for action in plumed.actions if action.label},
         biases=tuple(_bias_of(action, output, unit, source) for action, unit in actions),

@@ -11,7 +11,6 @@ from ase import units
 from ..sampling import BiasedSeries, FreeEnergyProfile, Hills, Window, profile_of_hills, series_profile, window_profile
 from .bias_series import BiasSeries, counted_biases, reduced_energy
 from .biased_runs import BiasedRun
-from .input_quantities import DIGITS
 from .ipi_input import InputError
 from .plumed_tables import PlumedTable
 from .umbrella_windows import check_common_biases, check_restraint, reduced_restraints
@@ -99,20 +98,15 @@ def samples_of_runs(runs: Sequence[tuple[BiasedRun, BiasSeries]], options: Profi
         If a variable or bias is not written, or runs do not go together.
     """
     _check_same_variable([run for run, _ in runs], options)
-    temperatures = {_rounded(run.temperature) for run, _ in runs}
+    temperatures = {run.temperature for run, _ in runs}
     found: list[Samples] = []
-    for key in dict.fromkeys((run.beads, _rounded(run.temperature)) for run, _ in runs):
-        group = [pair for pair in runs if (pair[0].beads, _rounded(pair[0].temperature)) == key]
+    for key in dict.fromkeys((run.beads, run.temperature) for run, _ in runs):
+        group = [pair for pair in runs if (pair[0].beads, pair[0].temperature) == key]
         windows = _windows_of([run for run, _ in group], options)
         suffix = f", {key[1]:g} K" if len(temperatures) > 1 else ""
         for run, series in group:
             found += _samples_of_run(run, series, windows, options, suffix)
     return found
-
-
-def _rounded(temperature: float) -> float:
-    """A temperature, the same from an input and from a RESTART, which has fewer digits."""
-    return float(f"{temperature:.{DIGITS}g}")
 
 
 def _check_same_variable(runs: Sequence[BiasedRun], options: ProfileOptions) -> None:

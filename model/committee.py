@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import BeadwiseError
 from .members import forces_spread
-from .response import COMMITTEE_PROPERTIES, PROPERTIES, Evaluator, Response, refuse_unavailable
+from .response import COMMITTEE_PROPERTIES, OF_MEMBERS, PROPERTIES, Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
 FEWEST_MEMBERS = 2  # one has no spread
@@ -108,7 +108,6 @@ JOINED: dict[str, Callable[[np.ndarray], np.ndarray]] = dict.fromkeys(COMMITTEE_
     "forces_uncertainty": forces_spread,
     "envelope_distance": lambda distances: distances.max(axis=1),
 }
-OF_MEMBERS = {**COMMITTEE_PROPERTIES, "energy_uncertainty": "energy", "forces_uncertainty": "forces"}
 
 
 def ordinary(name: str) -> str:

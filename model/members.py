@@ -14,7 +14,7 @@ from .checks import ORDERS, check_head
 from .electric_field import NO_FIELD, Field
 from .errors import ModelFileError
 from .outputs import HEADS, OUTPUTS, energies_in_field, gradient_rows, symmetric, wanted_heads
-from .response import COMMITTEE_PROPERTIES
+from .response import OF_MEMBERS
 
 FEWEST = 2  # one has no spread
 CALIBRATED = ("energy", "forces", "dipole", "polarizability")
@@ -93,25 +93,19 @@ class Members:
     @property
     def properties(self) -> tuple[str, ...]:
         """Properties of the members, and of the committee."""
-        energy, dipole = "energy" in self.deviations, "dipole" in self.deviations
-        polarizability = {"polarizability_isotropic", "polarizability_anisotropic"} <= set(self.deviations)
-        available = {
-            "energy_uncertainty": energy,
-            "forces_uncertainty": energy,
-            "committee_energy": energy,
-            "committee_forces": energy,
-            "committee_virial": energy,
-            "committee_dipole": dipole,
-            "committee_polarizability": polarizability,
-        }
-        return tuple(name for name, is_there in available.items() if is_there)
+        shared: set[str] = set()
+        if "energy" in self.deviations:
+            shared |= {"energy", "forces", "virial"}
+        if "dipole" in self.deviations:
+            shared |= {"dipole"}
+        if {"polarizability_isotropic", "polarizability_anisotropic"} <= set(self.deviations):
+            shared |= {"polarizability"}
+        return tuple(name for name, own in OF_MEMBERS.items() if own in shared)
 
 
 def ordinary_of(want: Sequence[str]) -> tuple[str, ...]:
     """Ordinary properties whose members are wanted, or the spread of them."""
-    own = [COMMITTEE_PROPERTIES[name] for name in want if name in COMMITTEE_PROPERTIES]
-    spread = {"energy_uncertainty": "energy", "forces_uncertainty": "forces"}
-    return tuple(dict.fromkeys(own + [spread[name] for name in want if name in spread]))
+    return tuple(dict.fromkeys(OF_MEMBERS[name] for name in want if name in OF_MEMBERS))
 
 
 def member_heads(want: Sequence[str], members: int, is_in_field: bool) -> list[bool]:

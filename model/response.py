@@ -30,6 +30,8 @@ COMMITTEE_PROPERTIES = {
     "committee_dipole": "dipole",
     "committee_polarizability": "polarizability",
 }
+# what is made of the values of all members, and of which ordinary property
+OF_MEMBERS = {**COMMITTEE_PROPERTIES, "energy_uncertainty": "energy", "forces_uncertainty": "forces"}
 # how sure a committee is, and how far a structure is from those of the training
 UNCERTAINTIES = ("energy_uncertainty", "forces_uncertainty", "envelope_distance")
 WEIGHT = "correction_weight"  # of a correction whose baseline takes over where a committee is unsure
