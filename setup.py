@@ -12,7 +12,10 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-ROOMS = ["pyx", "model", "potentials", "properties", "learning", "spectra", "sampling", "driver", "inputs"]
+ROOMS = "pyx potentials properties spectra sampling model runs learning analysis driver inputs".split()
+PACKAGES = [file.parent for room in ROOMS for file in sorted(Path(room).rglob("__init__.py"))]
+# base/ is the package itself: a folder called beadwise would hide the installed package from tests at the root
+FOLDERS = {"beadwise": "base"} | {f"beadwise.{'.'.join(folder.parts)}": str(folder) for folder in PACKAGES}
 WATER_HEADERS = [
     f"{name}.hpp"
     for name in ("water", "water_instruction_set", "simd", "lattice", "screening", "waves", "ewald", "flexible_water")
@@ -38,9 +41,10 @@ def extension(name: str, depends: list[str]) -> Extension:
 
 
 setup(
-    packages=[f"beadwise.{room}" for room in ROOMS],
-    package_dir={f"beadwise.{room}": room for room in ROOMS},
+    packages=sorted(FOLDERS),
+    package_dir=FOLDERS,
     package_data={
+        "beadwise": ["py.typed"],
         "beadwise.inputs": ["*.xml", "*.xyz", "*.safetensors", "*.dat", "*.toml", "*.sh", "*.inp"],
         "beadwise.pyx": ["*.hpp", "*.pxi"],
     },

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from beadwise.model import Batch, Model, load, shipped_models
-from beadwise.model.model import HEADS, ORDERS, Repulsion
+from beadwise.model.model import Repulsion
+from beadwise.model.outputs import HEADS
 from beadwise.model.radial import RadialBasis, RadialForm
+from beadwise.properties.quantities import ORDERS
 from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
 
 CUTOFF, RADIAL, L_MAX = 4.5, 8, 6  # of the random model and of featomic

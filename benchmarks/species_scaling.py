@@ -8,9 +8,9 @@ from time import perf_counter
 import numpy as np
 from ase.data import chemical_symbols
 from beadwise.model import Batch, Model
-from beadwise.model.checks import ORDERS
 from beadwise.model.model import Repulsion
 from beadwise.model.radial import RadialBasis, RadialForm
+from beadwise.properties.quantities import ORDERS
 from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
 from measuring import limit_threads, machine, water_box
 from rich.console import Console

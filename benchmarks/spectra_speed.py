@@ -13,9 +13,9 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from beadwise.driver.bead_series import BeadSeries
-from beadwise.driver.units import to_atomic
 from beadwise.model import Batch, load
+from beadwise.runs.output.bead_series import BeadSeries
+from beadwise.runs.units import to_atomic
 from beadwise.spectra import Conditions, Correlation, Window
 from beadwise.spectra.plot import plot_spectra
 from beadwise.spectra.recording import make_recorder, spectrum_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.units import kB
-from beadwise.driver.energy_plot import read_properties
+from beadwise.runs.output.properties import read_properties
 from counted_model import read_log
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure

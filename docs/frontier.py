@@ -17,7 +17,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from beadwise.learning.data import read_frames
-from beadwise.learning.errors import evaluate_errors
+from beadwise.learning.fitting.accuracy import evaluate_errors
 from beadwise.model import load
 from rich.console import Console
 from rich.progress import track

@@ -1,7 +1,7 @@
 """Our correlation function and i-PI's, of a process whose own is known: `python docs/getacf.py`.
 
-Writes getacf.png beside this file.  The series are those of tests/test_against_getacf.py, three to an atom, and both
-read the same ones: `i-pi-getacf` in blocks of 400 steps, its default for 200 lags.
+Writes getacf.png beside this file.  The series are those of tests/spectra/test_against_getacf.py, three to an atom, and
+both read the same ones: `i-pi-getacf` in blocks of 400 steps, its default for 200 lags.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path.insert(0, str(HERE.parent / "tests" / "spectra"))
 from test_against_getacf import circular, correlate, from_getacf, ornstein_uhlenbeck  # noqa: E402
 
 LAGS, BLOCK, RELAXATION = 200, 400, 50

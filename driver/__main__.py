@@ -1,6 +1,6 @@
 """``python -m beadwise.driver`` is the ``beadwise`` command."""
 
-from .command_line import main
+from .commands.group import main
 
 if __name__ == "__main__":
     main(prog_name="beadwise")

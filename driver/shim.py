@@ -1,6 +1,6 @@
-"""What i-PI loads by its path: ``<pes_path>`` of an ``<ffdirect>``, or ``i-pi-driver-py -m custom -P``."""
+"""The path by which i-PI inputs of earlier releases load beadwise; ``beadwise shim`` names the one of this release."""
 
-from beadwise.driver.in_process import InProcessDriver
+from beadwise.driver.doors.in_process import InProcessDriver
 
 __all__ = ["InProcessDriver"]
 

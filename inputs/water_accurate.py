@@ -7,10 +7,10 @@ python inputs/water_accurate.py
 from dataclasses import replace
 from pathlib import Path
 
-from beadwise.learning.averaging import mean_model
-from beadwise.learning.configuration import read_configuration
-from beadwise.learning.fit import error_reports, model_path, with_errors
-from beadwise.model.files import load_model, save
+from ..learning.fitting.averaging import mean_model
+from ..learning.fitting.configuration import read_configuration
+from ..learning.fitting.fit import error_reports, model_path, with_errors
+from ..model.files import load_model, save
 
 HERE = Path(__file__).parent
 

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 from ase.io import iread
 from ase.stress import voigt_6_to_full_3x3_stress
 
@@ -167,11 +166,6 @@ def _shaped(name: str, label: np.ndarray, atoms: int) -> np.ndarray | None:
 def species_of(frames: Iterable[Frame]) -> tuple[int, ...]:
     """Atomic numbers that occur in any of the frames, ascending."""
     return tuple(sorted({int(number) for frame in frames for number in frame.atoms.numbers}))
-
-
-def species_names(numbers: Iterable[int]) -> list[str]:
-    """Chemical symbols of atomic numbers."""
-    return [chemical_symbols[number] for number in numbers]
 
 
 def split(items: Sequence[Item], fraction: float, seed: int = 0) -> tuple[list[Item], list[Item]]:

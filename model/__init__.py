@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from ..errors import BeadwiseError
+from ..properties.quantities import ORDINARY_PROPERTIES, PROPERTIES
 from .committee import Committee
 from .correction import BaselineError, Corrected
-from .errors import BeadwiseError, ModelFileError, PropertyError, StructureError
+from .errors import ModelFileError, PropertyError, StructureError
 from .evaluators import load
 from .files import save, shipped_models
 from .model import Model
-from .response import ORDINARY_PROPERTIES, PROPERTIES, Evaluator, Response
+from .response import Evaluator, Response
 from .structures import Batch
 
 __all__ = [

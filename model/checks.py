@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..properties.quantities import ORDERS
 from ..pyx.kernel import limits
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .errors import ModelFileError, StructureError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 CLOSEST_ALLOWED = 0.4  # Å: nearer than any bond, and than any path-integral excursion of one
 SHORTEST_HEIGHT = 1.0  # Å, of a cell between its faces
-ORDERS = {"energy": 0, "dipole": 1, "polarizability_isotropic": 0, "polarizability_anisotropic": 2}
 
 
 def refuse_overlap(overlap: tuple[int, int, int, float] | None) -> None:

@@ -7,9 +7,10 @@ from functools import reduce
 
 import numpy as np
 
-from .errors import BeadwiseError
+from ..errors import BeadwiseError
+from ..properties.quantities import COMMITTEE_PROPERTIES, OF_MEMBERS, PROPERTIES
 from .members import forces_spread
-from .response import COMMITTEE_PROPERTIES, OF_MEMBERS, PROPERTIES, Evaluator, Response, refuse_unavailable
+from .response import Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
 FEWEST_MEMBERS = 2  # one has no spread

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..errors import BeadwiseError
+from ..properties.quantities import PROPERTIES, UNCERTAINTIES
 from .committee import ordinary
-from .errors import BeadwiseError, PropertyError
-from .response import PROPERTIES, UNCERTAINTIES, Evaluator, Response, refuse_unavailable
+from .errors import PropertyError
+from .response import Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
 ENERGIES = ("energy", "forces", "virial")  # what both parts have, and what adds up

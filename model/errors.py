@@ -1,8 +1,6 @@
 """What beadwise raises when the input is at fault: every message names the value received and what is allowed."""
 
-
-class BeadwiseError(Exception):
-    """Base of all errors caused by input rather than by a defect; the command line turns it into one line, status 2."""
+from ..errors import BeadwiseError
 
 
 class StructureError(BeadwiseError, ValueError):

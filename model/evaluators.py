@@ -13,16 +13,17 @@ from typing import TypeGuard
 
 import numpy as np
 
+from ..errors import BeadwiseError
 from . import ase_potential, tight_binding
 from .baselines import Harmonic, LennardJones
 from .committee import Committee
 from .correction import BaselineError, Corrected
-from .errors import BeadwiseError, EvaluatorError
+from .errors import EvaluatorError
 from .files import load_model
+from .members import single_member
 from .model import Model
 from .qtip4pf import QTip4pF
 from .response import Evaluator
-from .single_member import single_member
 from .weighted_baseline import WeightedBaseline
 
 logger = logging.getLogger(__name__)

@@ -13,10 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
 from ..potentials.invariant_network import InvariantNetwork
+from ..properties.quantities import ORDERS
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .errors import ModelFileError
 from .members import Members
-from .model import HEADS, ORDERS, Model, Repulsion
+from .model import Model, Repulsion
+from .outputs import HEADS
 from .radial import RadialBasis, RadialForm
 
 FORMAT = "beadwise model"

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import BeadwiseError
 from ..properties.dipole import cartesian_vector
 from ..properties.polarizability import cartesian_tensor
+from ..properties.quantities import OF_MEMBERS, ORDERS
 from ..pyx.tensor_head import DensityShape, TensorHead
-from .checks import ORDERS, check_head
+from .checks import check_head
 from .electric_field import NO_FIELD, Field
 from .errors import ModelFileError
 from .outputs import HEADS, OUTPUTS, energies_in_field, gradient_rows, symmetric, wanted_heads
-from .response import OF_MEMBERS
+
+if TYPE_CHECKING:
+    from .model import Model
 
 FEWEST = 2  # one has no spread
 CALIBRATED = ("energy", "forces", "dipole", "polarizability")
+
+
+class MemberError(BeadwiseError, ValueError):
+    """A member that a model does not have."""
 
 
 @dataclass(frozen=True)
@@ -203,3 +212,37 @@ def forces_spread(forces: np.ndarray) -> np.ndarray:
     ndarray of float64, shape (beads, atoms)
     """
     return np.sqrt(forces.var(axis=1, ddof=1).mean(axis=2))
+
+
+def single_member(model: Model, index: int) -> Model:
+    """The member as a model without members: the same density and network, the heads of the mean plus α times its own.
+
+    What forces of a member do to dynamics, no reweighting of a run with the mean tells; a run with the member does.
+
+    Parameters
+    ----------
+    model : Model
+        With members.
+    index : int
+        From 0.
+
+    Raises
+    ------
+    MemberError
+        If there is no such member.
+    """
+    members = model.members
+    if members is None or not 0 <= index < members.count:
+        has = "no members" if members is None else f"the members 0 to {members.count - 1}"
+        raise MemberError(f"member {index} of a model is wanted; it has {has}")
+    heads = dict(model.heads)
+    for name, deviations in members.deviations.items():
+        mean, own, factor = heads[name], deviations[index], members.factor(name.split("_")[0])
+        heads[name] = TensorHead(
+            mean.order,
+            mean.shape,
+            mean.offset + factor * own.offset,
+            mean.linear + factor * own.linear,
+            mean.weights + factor * own.weights,
+        )
+    return replace(model, heads=heads, members=None)

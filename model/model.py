@@ -14,9 +14,10 @@ from ..potentials.invariant_network import InvariantNetwork
 from ..potentials.repulsion import repulsion_table
 from ..properties.dipole import cartesian_vector
 from ..properties.polarizability import cartesian_tensor, derivative_with_local_field, with_local_field
+from ..properties.quantities import ORDERS, PROPERTIES
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
-from .checks import CLOSEST_ALLOWED, ORDERS, check_model, checked_volume, refuse_overlap
+from .checks import CLOSEST_ALLOWED, check_model, checked_volume, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
 from .envelope import Envelope
 from .errors import StructureError
@@ -33,7 +34,7 @@ from .outputs import (
     wanted_heads,
 )
 from .radial import INTERVALS, RadialBasis
-from .response import PROPERTIES, Response, refuse_unavailable
+from .response import Response, refuse_unavailable
 from .structures import Batch
 
 SKIN = 0.5  # Å: a list then lasts some tens of steps in liquid water

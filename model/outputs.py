@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..properties.dipole import CARTESIAN_FROM_HARMONICS, cartesian_vector
+from ..properties.quantities import ORDERS
 from ..pyx.coupling import pairs
 from ..pyx.tensor_head import DensityShape, TensorHead
-from .checks import ORDERS
 from .electric_field import NO_FIELD, Field
 
 HEADS = tuple(ORDERS)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import chemical_symbols
 
+from ..errors import BeadwiseError
 from ..potentials.qtip4pf import CLOSEST_CHARGES, LONGEST_BOND, LOWEST_CELL, SWITCH_WIDTH, Fault, evaluate_water
 from .electric_field import NO_FIELD, checked_field
-from .errors import BeadwiseError, StructureError
+from .errors import StructureError
 from .response import Response, refuse_unavailable
 from .structures import Batch
 

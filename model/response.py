@@ -7,35 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from ..properties.quantities import PROPERTIES, WEIGHT
 from .errors import PropertyError
 from .structures import Batch
-
-ORDINARY_PROPERTIES = (
-    "energy",
-    "forces",
-    "virial",
-    "dipole",
-    "polarizability",
-    "born_charges",
-    "polarizability_derivatives",
-    "molecular_dipole",
-    "molecular_polarizability",
-    "molecular_position",
-)
-# values of every member of a committee, and the ordinary property that each is of
-COMMITTEE_PROPERTIES = {
-    "committee_energy": "energy",
-    "committee_forces": "forces",
-    "committee_virial": "virial",
-    "committee_dipole": "dipole",
-    "committee_polarizability": "polarizability",
-}
-# what is made of the values of all members, and of which ordinary property
-OF_MEMBERS = {**COMMITTEE_PROPERTIES, "energy_uncertainty": "energy", "forces_uncertainty": "forces"}
-# how sure a committee is, and how far a structure is from those of the training
-UNCERTAINTIES = ("energy_uncertainty", "forces_uncertainty", "envelope_distance")
-WEIGHT = "correction_weight"  # of a correction whose baseline takes over where a committee is unsure
-PROPERTIES = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES, *UNCERTAINTIES, WEIGHT)
 
 
 class Response:

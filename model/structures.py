@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from .errors import StructureError
 
@@ -113,3 +114,8 @@ class Batch:
             cells=np.array([frame.cell.array for frame in frames]),
             periodic=first.pbc,
         )
+
+
+def species_names(numbers: Iterable[int]) -> list[str]:
+    """Chemical symbols of atomic numbers."""
+    return [chemical_symbols[number] for number in numbers]

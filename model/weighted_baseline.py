@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from ..properties.quantities import COMMITTEE_PROPERTIES, PROPERTIES, UNCERTAINTIES, WEIGHT
 from .committee import Committee, ordinary
 from .correction import ENERGIES, BaselineError
 from .model import Model
-from .response import COMMITTEE_PROPERTIES, PROPERTIES, UNCERTAINTIES, WEIGHT, Evaluator, Response, refuse_unavailable
+from .response import Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
 

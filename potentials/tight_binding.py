@@ -5,7 +5,7 @@ The methods are GFN1-xTB (S. Grimme, C. Bannwarth, P. Shushkov, J. Chem. Theory 
 S. Grimme, Chem. Sci. 8, 4879 (2017)), in a periodic cell at the Γ point.
 
 tblite works in hartree and bohr.  They are converted with ASE's constants, as tblite's own ASE calculator does, and
-what a server sends to i-PI is converted once more, with i-PI's, in `beadwise.driver.units`.
+what a server sends to i-PI is converted once more, with i-PI's, in `beadwise.runs.units`.
 
 Its lattice sums end at cutoffs, and which cells they cover depends on the cell that tblite folds each atom into.
 Moving all 32 molecules of a water box by some Å changes the energy by 5e-6 eV and forces by 3e-6 eV/Å, and GFN1-xTB has

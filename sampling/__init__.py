@@ -5,12 +5,7 @@ energies of biases in units of k_B T, profiles come out in eV, with standard err
 """
 
 from .biased_series import BiasedSeries
-from .committee_reweighting import (
-    CommitteeAverage,
-    committee_average,
-    reduced_deviations,
-    two_committee_average,
-)
+from .committee_reweighting import CommitteeAverage, committee_average, two_committee_average
 from .errors import OutOfReachError, SamplingError
 from .hills import Hills, bias_of_hills, profile_of_hills, reweighting_of_hills
 from .mass_integration import (
@@ -19,6 +14,7 @@ from .mass_integration import (
     gauss_legendre_ratios,
     integrate_over_mass,
 )
+from .member_deviations import reduced_deviations
 from .multistate import Multistate, Window
 from .profile import FreeEnergyProfile, free_energy_difference, series_profile, window_profile, write_profiles
 from .profile_uncertainty import UncertainDifference, UncertainProfile, uncertain_difference, uncertain_profile

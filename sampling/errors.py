@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
-class SamplingError(ValueError):
-    """Samples, or their description, that no average can be made of."""
+from ..errors import SamplingError
 
 
 class OutOfReachError(SamplingError):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from ..errors import SeriesError
 from .correlation import Correlation
-from .errors import SeriesError
 from .estimates import Estimate, estimate
 from .flux import Overlap, central_difference
 from .model_error import CommitteeEstimates

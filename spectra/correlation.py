@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from .errors import NotComputedError, SeriesError
+from ..errors import SeriesError
+from .errors import NotComputedError
 
 SHORTEST_CHUNK = 64  # samples: shorter transforms would spend their time on being called
 FEWEST_BLOCKS = 16  # blocks are joined in pairs when there are twice as many, so that memory stays bounded

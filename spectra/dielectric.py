@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import SeriesError
+from ..errors import SeriesError
 from .units import ANGSTROM, ELEMENTARY_CHARGE, VACUUM_PERMITTIVITY, thermal_energy
 
 FEWEST_PARTS = 8

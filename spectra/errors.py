@@ -3,9 +3,5 @@
 from __future__ import annotations
 
 
-class SeriesError(ValueError):
-    """A time series, or its description, that no spectrum can be made from."""
-
-
 class NotComputedError(RuntimeError):
     """A result that was read before anything was computed."""

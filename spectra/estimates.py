@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import SeriesError
 from .correlation import Correlation, LaggedSums
-from .errors import SeriesError
 
 Sums = tuple[np.ndarray, np.ndarray]  # products and pairs of a part of the data, each (lags + 1,)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .errors import SeriesError
+from ..errors import SeriesError
 from .units import angular_frequency
 
 

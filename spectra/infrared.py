@@ -14,14 +14,7 @@ from .model_error import CommitteeEstimates, ModelError, model_errors
 from .model_notes import notes_of_model
 from .spectrum import Column, Spectrum, notes_of
 from .transform import even_transform, wavenumbers
-from .units import (
-    ANGSTROM,
-    ELEMENTARY_CHARGE,
-    FEMTOSECOND,
-    SPEED_OF_LIGHT,
-    VACUUM_PERMITTIVITY,
-    thermal_energy,
-)
+from .units import ANGSTROM, ELEMENTARY_CHARGE, FEMTOSECOND, SPEED_OF_LIGHT, VACUUM_PERMITTIVITY, thermal_energy
 from .window import Window
 
 WATER_OPTICAL_PERMITTIVITY = 1.77  # the square of the refractive index of water in visible light

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .errors import SeriesError
+from ..errors import SeriesError
 
 TOP = 0.85  # of the maximum: what is above it is taken for the top of a band
 

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..errors import SeriesError
 from .committee_recording import ENERGIES, CommitteeCorrelations, committee_estimates
 from .conditions import Conditions
 from .correlation import Correlation
-from .errors import NotComputedError, SeriesError
+from .errors import NotComputedError
 from .estimates import estimate
 from .flux import Overlap, central_difference, flux_from_born_charges
 from .infrared import WATER_OPTICAL_PERMITTIVITY, infrared_spectrum

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import SeriesError
 from .conditions import Conditions
-from .errors import SeriesError
 from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
 from .kramers_kronig import real_permittivity

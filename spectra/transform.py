@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import zoom_fft
 
-from .errors import SeriesError
+from ..errors import SeriesError
 from .units import SPEED_OF_LIGHT, angular_frequency
 from .window import Window
 

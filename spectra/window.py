@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from .errors import SeriesError
+from ..errors import SeriesError
 from .units import SPEED_OF_LIGHT
 
 # w(x) for x = t/T from 0 to 1 as sums of cosines a_0 + a_1 cos πx + a_2 cos 2πx + …

@@ -1,15 +1,14 @@
 """What several tests need."""
 
-from pathlib import Path
-
 import pytest
 from ase import Atoms
-from beadwise.driver.species import read_species
-from beadwise.driver.units import BOHR_PER_ANGSTROM
-from beadwise.learning import baseline_labels
+from beadwise.learning.fitting import baseline_labels
+from beadwise.runs.input.labels import read_species
+from beadwise.runs.units import BOHR_PER_ANGSTROM
 from ipi.utils.io import read_file
+from places import INPUTS
 
-WATER_BOX = Path(__file__).resolve().parents[1] / "inputs" / "water_64.xyz"
+WATER_BOX = INPUTS / "water_64.xyz"
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ import tomllib
 from ase import Atoms
 from ase.io import read
 from beadwise.learning.data import read_frames
-from beadwise.learning.errors import evaluate_errors
-from beadwise.learning.labelling import labelled_frames, labeller
-from beadwise.learning.learn_rounds import write_frames
+from beadwise.learning.fitting.accuracy import evaluate_errors
+from beadwise.learning.labels.labeller import labelled_frames, labeller
+from beadwise.learning.loop.frames import write_frames
 from beadwise.model import load
 
 matplotlib.use("agg")

@@ -20,9 +20,9 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from beadwise.driver.learning_commands import progress_bar
-from beadwise.learning.configuration import read_configuration
-from beadwise.learning.fit import error_reports, fit
+from beadwise.driver.commands.progress_bars import progress_bar
+from beadwise.learning.fitting.configuration import read_configuration
+from beadwise.learning.fitting.fit import error_reports, fit
 from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 HERE = Path(__file__).resolve().parent

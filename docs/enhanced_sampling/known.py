@@ -3,7 +3,8 @@
 python docs/enhanced_sampling/known.py [--folder FOLDER] [--steps N] [--figure FILE.png]
 
 A hydrogen atom in a double well and one in a harmonic well, classical and with 16 beads at 300 K, as in
-tests/test_known_free_energies.py but for longer.  What is finished is not run again.  Prints how far each profile is
+tests/driver/test_known_free_energies.py
+but for longer.  What is finished is not run again.  Prints how far each profile is
 from the exact one, and draws all of them.
 """
 
@@ -21,12 +22,12 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from beadwise.driver.make_profiles import ProfileRequest, make
-from beadwise.driver.run_profiles import ProfileOptions
-from beadwise.driver.supervision import ipi_command
+from beadwise.analysis.profile.make import ProfileRequest, make
+from beadwise.analysis.profile.samples import ProfileOptions
+from beadwise.driver.launch.supervision import ipi_command
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
-sys.path.insert(0, str(TESTS))
+sys.path[:0] = [str(TESTS / folder) for folder in ("helpers", "driver", "analysis")]
 from biased_particles import write_deposited, write_windows  # noqa: E402
 from known_particles import THERMAL_ENERGY, known_free_energy  # noqa: E402
 from test_known_free_energies import BEADS, CENTRES, HIGHEST, POTENTIALS, PROFILES  # noqa: E402
@@ -47,7 +48,7 @@ def run(folder: Path, steps: int) -> None:
             write_windows(folder / f"{name}-windows", beads, steps // WINDOW_SHARE, CENTRES)
     for name in BEADS:
         waiting = [own for own in folder.glob(f"{name}-*") if not (own / "RESTART").exists()]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS / "helpers")}
         running = [
             subprocess.Popen([*ipi_command(), "input.xml"], cwd=own, env=environment, stdout=log(own), stderr=log(own))
             for own in waiting

@@ -10,9 +10,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from beadwise.driver.record_files import common_conditions, record
-from beadwise.driver.run_conditions import read_run_conditions
-from beadwise.driver.series_files import find_sources
+from beadwise.analysis.spectrum.conditions import read_run_conditions
+from beadwise.analysis.spectrum.recording import common_conditions, record
+from beadwise.runs.output.series_files import find_sources
 from beadwise.spectra import Window, estimate, jackknife
 from beadwise.spectra.experiment import WATER, WATER_ABSORPTION
 from beadwise.spectra.flux import transfer_of_difference

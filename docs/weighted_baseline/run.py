@@ -28,9 +28,9 @@ from ase.io import iread, read, write
 from ase.md.bussi import Bussi
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.stress import full_3x3_to_voigt_6_stress
-from beadwise.driver.learning_commands import progress_bar
-from beadwise.learning.configuration import read_configuration
-from beadwise.learning.fit import fit
+from beadwise.driver.commands.progress_bars import progress_bar
+from beadwise.learning.fitting.configuration import read_configuration
+from beadwise.learning.fitting.fit import fit
 from beadwise.model import Batch, load, save
 from beadwise.model.calculator import Calculator
 from beadwise.model.evaluators import load_evaluator

@@ -1,0 +1,234 @@
+"""From runs with heavier atoms to the quantum free energy: what ``beadwise mass-integration`` does."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...runs.input.atoms import labels_of_run
+from ...runs.input.dynamics import Ensemble, ensemble_of, first_step
+from ...runs.input.elements import InputError, beads_of, parse, systems_of, timestep_of
+from ...runs.output.properties import energies_of_run
+from ...runs.source import source_of
+from ...sampling import MassIntegration, SamplingError, integrate_over_mass, integrated_autocorrelation_time
+from ...sampling.mass_integration import fitting_rule
+from ...sampling.mass_plot import plot_integrand
+from .masses import KINETIC_ENERGY, root_mass_ratio
+
+FEWEST_ROWS = 8
+MILLI = 1000
+
+
+@dataclass(frozen=True)
+class MassRun:
+    """Mean kinetic energy of one run.
+
+    Parameters
+    ----------
+    source : Path
+    ratio : float
+        y, the square root of the mass over that of the run.
+    beads : int
+    labels : tuple of str
+        Of the atoms.
+    ensemble : Ensemble
+    mean, standard_error : float
+        Of the centroid-virial kinetic energy of all atoms, in eV.
+    rows : int
+        Of the property output that the mean is of.
+    autocorrelation_time : float
+        In rows.
+    """
+
+    source: Path
+    ratio: float
+    beads: int
+    labels: tuple[str, ...]
+    ensemble: Ensemble
+    mean: float
+    standard_error: float
+    rows: int
+    autocorrelation_time: float
+
+
+@dataclass(frozen=True)
+class MassReport:
+    """What came out.
+
+    Parameters
+    ----------
+    runs : list of MassRun
+        By increasing y.
+    integration : MassIntegration
+    """
+
+    runs: list[MassRun]
+    integration: MassIntegration
+
+    @property
+    def atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.runs[0].labels)
+
+    def lines(self) -> Iterator[str]:
+        """What the command prints."""
+        first, result = self.runs[0], self.integration
+        unit, units = formula_unit(first.labels)
+        yield f"{self.atoms} atoms, {units} x {unit}, {first.ensemble.temperature:g} K, rule {result.rule}"
+        yield "T_CV and the integrand (2/y)(T_CV - 3/2 kT) in meV per atom, the autocorrelation time tau in rows"
+        yield f"{'y':>9}{'mass':>10}{'beads':>7}{'T_CV':>12}{'error':>9}{'integrand':>12}{'rows':>8}{'tau':>7}"
+        for run, value in zip(self.runs, result.integrand, strict=True):
+            mean, error, value = (MILLI * energy / self.atoms for energy in (run.mean, run.standard_error, value))
+            yield (
+                f"{run.ratio:>9.5f}{run.ratio**-2:>10.4g}{run.beads:>7}{mean:>12.4f}{error:>9.2g}{value:>12.4f}"
+                f"{run.rows:>8}{run.autocorrelation_time:>7.2g}"
+            )
+        letter = first.ensemble.free_energy
+        yield f"{letter}_q - {letter}_cl = {result.difference:.6f} +- {result.standard_error:.2g} eV"
+        for count, name in ((self.atoms, "atom"), (units, unit)):
+            value, error = (MILLI * energy / count for energy in (result.difference, result.standard_error))
+            yield f"           = {value:.4f} +- {error:.2g} meV per {name}"
+        yield from (f"warning: {said}" for run in self.runs if (said := run.ensemble.warning(run.source)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for programs, in eV of all atoms."""
+        unit, units = formula_unit(self.runs[0].labels)
+        result = self.integration
+        return {
+            "difference": result.difference,
+            "standard_error": result.standard_error,
+            "atoms": self.atoms,
+            "formula_unit": unit,
+            "formula_units": units,
+            "temperature": self.runs[0].ensemble.temperature,
+            "free_energy": self.runs[0].ensemble.free_energy,
+            "rule": result.rule,
+            "runs": [
+                {
+                    "source": str(run.source),
+                    "root_mass_ratio": run.ratio,
+                    "beads": run.beads,
+                    "kinetic_energy": run.mean,
+                    "standard_error": run.standard_error,
+                    "integrand": float(value),
+                    "weight": float(weight),
+                    "rows": run.rows,
+                    "autocorrelation_time": run.autocorrelation_time,
+                }
+                for run, value, weight in zip(self.runs, result.integrand, result.weights, strict=True)
+            ],
+        }
+
+    def write(self, stem: Path) -> tuple[Path, Path]:
+        """Write the integrand as CSV and PNG.
+
+        Parameters
+        ----------
+        stem : Path
+            Of the files, without the ending.
+
+        Returns
+        -------
+        table, image : Path
+
+        Raises
+        ------
+        InputError
+            If they cannot be written.
+        """
+        table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
+        result = self.integration
+        errors = np.array([2 / run.ratio * run.standard_error for run in self.runs])
+        try:
+            with open(table, "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(["y", "integrand/eV", "standard error/eV", "weight"])
+                writer.writerows(zip(result.root_mass_ratios, result.integrand, errors, result.weights, strict=True))
+            plot_integrand(result, errors, self.atoms, image)
+        except OSError as error:
+            raise InputError(f"cannot write '{table}': {error.strerror}") from error
+        return table, image
+
+
+def integrate(paths: Sequence[Path], skip: float | None = None) -> MassReport:
+    """Read the kinetic energies of runs with scaled masses, and integrate over the mass.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Folders of runs, i-PI inputs or RESTARTs.
+    skip : float, optional
+        Time to leave out of each run, in ps; by default a tenth of it.
+
+    Raises
+    ------
+    InputError
+        If a run cannot be used, or runs do not belong together.
+    SamplingError
+        If a run is too short, or no rule suits the masses.
+    """
+    runs = sorted((_read_run(source_of(path), skip) for path in paths), key=lambda run: run.ratio)
+    first = runs[0]
+    for run in runs[1:]:
+        if run.labels != first.labels:
+            raise InputError(f"'{first.source}' and '{run.source}' have different atoms, or in a different order")
+        if run.ensemble.name != first.ensemble.name:
+            raise InputError(
+                f"'{first.source}' is at {first.ensemble.name} and '{run.source}' at {run.ensemble.name}; they must be "
+                "the same"
+            )
+    ratios = np.array([run.ratio for run in runs])
+    integration = integrate_over_mass(
+        ratios,
+        np.array([run.mean for run in runs]),
+        len(first.labels),
+        first.ensemble.temperature,
+        np.array([run.standard_error for run in runs]),
+        fitting_rule(ratios),
+    )
+    return MassReport(runs, integration)
+
+
+def formula_unit(labels: Sequence[str]) -> tuple[str, int]:
+    """The smallest formula that the atoms are a multiple of, ``H2O``, and how many of them there are."""
+    counts = Counter(labels)
+    units = reduce(gcd, counts.values())
+    return "".join(
+        f"{label}{count // units if count > units else ''}" for label, count in sorted(counts.items())
+    ), units
+
+
+def _read_run(source: Path, skip: float | None) -> MassRun:
+    root = parse(source)
+    system = next(systems_of(root))
+    ratio = root_mass_ratio(source)
+    beads = beads_of(system)
+    if beads < 2:
+        raise InputError(f"'{source}' has one bead; a quantum kinetic energy needs those of a path integral")
+    steps, energies = energies_of_run(source, KINETIC_ENERGY)
+    dynamics = next(system.iter("dynamics"), None)
+    timestep = None if dynamics is None else timestep_of(dynamics, source)
+    kept = energies[steps >= first_step(steps, skip, timestep, source)]
+    if len(kept) < FEWEST_ROWS:
+        raise SamplingError(f"'{source}' has {len(kept)} rows after equilibration; at least {FEWEST_ROWS} are needed")
+    time = integrated_autocorrelation_time(kept)
+    return MassRun(
+        source=source,
+        ratio=ratio,
+        beads=beads,
+        labels=tuple(labels_of_run(source, source.parent)),
+        ensemble=ensemble_of(root, system, source),
+        mean=float(kept.mean()),
+        # of correlated samples, M/(2 τ_int) of which are independent
+        standard_error=float(kept.std(ddof=1) * np.sqrt(2 * time / len(kept))),
+        rows=len(kept),
+        autocorrelation_time=time,
+    )

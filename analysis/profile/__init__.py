@@ -1,0 +1,1 @@
+"""Free-energy profiles of biased runs."""

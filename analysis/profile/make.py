@@ -1,0 +1,170 @@
+"""From folders and files to free-energy profiles: what ``beadwise profile`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...runs.input.elements import InputError
+from ...runs.plumed.bias_series import BiasSeries
+from ...runs.plumed.biased_runs import BiasedRun, read_biased_runs
+from ...runs.plumed.input import ENERGY_UNITS
+from ...runs.plumed.tables import PlumedTable, is_plumed_table, read_plumed_table
+from ...runs.source import source_of
+from ...sampling import FreeEnergyProfile, Hills, SamplingError
+from ...sampling.plot import plot_profiles
+from ...sampling.profile import write_profiles
+from ...spectra import SeriesError
+from .hills import hills_of
+from .samples import ProfileOptions, Samples, profiles_of, samples_of_runs, samples_of_table
+
+OTHERS = "tables of PLUMED, COLVAR and HILLS"  # what profiles are made of beside runs
+Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
+
+
+@dataclass(frozen=True)
+class ProfileRequest:
+    """What a user asks of ``beadwise profile``.
+
+    Parameters
+    ----------
+    runs : tuple of Path
+        Folders of runs, i-PI inputs or RESTARTs, and tables of PLUMED.
+    options : ProfileOptions
+    temperature : float or None
+        In K, for tables of PLUMED.
+    energy_unit : str
+        Of the biases in tables of PLUMED.
+    output : Path or None
+        Name of the files to write, without the ending; None for one beside the first run.
+    """
+
+    runs: tuple[Path, ...]
+    options: ProfileOptions
+    temperature: float | None = None
+    energy_unit: str = "kj/mol"
+    output: Path | None = None
+
+    @property
+    def stem(self) -> Path:
+        """Path of the files to write, without the ending."""
+        if self.output is not None:
+            return self.output.with_name(self.output.name.removesuffix(".csv").removesuffix(".png"))
+        first = self.runs[0]
+        return first / "profile" if first.is_dir() else first.with_name(f"{first.name.removesuffix('.xml')}.profile")
+
+
+def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
+    """Make the profiles that are asked for, and say what came out.
+
+    Parameters
+    ----------
+    request : ProfileRequest
+    shown : callable
+        Passes runs on, one after the other, and shows how far this has come.
+
+    Raises
+    ------
+    InputError
+        If a run or file cannot be used.
+    SamplingError
+        If there are too few samples, or windows do not overlap.
+    """
+    samples: list[Samples] = []
+    hills: dict[str, Hills] = {}
+    runs: list[tuple[BiasedRun, BiasSeries]] = []
+    variables: dict[str, Path] = {}
+    for path in shown(request.runs):
+        if not is_plumed_table(path):
+            runs += _read_runs(source_of(path, OTHERS))
+            continue
+        table, temperature, unit = _read_table(path, request)
+        variables.setdefault(request.options.variable or table.names[1], path)
+        if table.holds_hills:
+            hills[f"hills of {path}"] = hills_of(table, temperature, unit)
+        else:
+            samples.append(samples_of_table(table, temperature, unit, request.options))
+    if runs:
+        variables.setdefault(runs[0][0].variable(request.options.variable), runs[0][0].source)
+        samples = samples_of_runs(runs, request.options) + samples
+    if len(variables) > 1:
+        given = ", ".join(f"'{path}' is of {name}" for name, path in variables.items())
+        raise InputError(f"{given}; make a profile of each, or name one as --variable")
+    profiles = profiles_of(samples, request.options, hills)
+    table_path, image = write_and_draw(profiles, request.stem, next(iter(variables)))
+    for label, profile in profiles.items():
+        yield f"{label}: {_summary(profile)}"
+        yield from (f"  {name}: {note}" for name, note in profile.notes.items())
+    yield f"written to {table_path} and {image}"
+
+
+def _read_runs(source: Path) -> list[tuple[BiasedRun, BiasSeries]]:
+    runs = [(run, BiasSeries(run)) for run in read_biased_runs(source)]
+    for _, series in runs:
+        try:
+            series.read()
+        except SeriesError as error:
+            raise InputError(str(error)) from error
+    return runs
+
+
+def write_and_draw(profiles: Mapping[str, FreeEnergyProfile], stem: Path, variable: str) -> tuple[Path, Path]:
+    """Write profiles as CSV and PNG.
+
+    Parameters
+    ----------
+    profiles : mapping of str to FreeEnergyProfile
+        By the name of their curve.
+    stem : Path
+        Of the files, without the ending.
+    variable : str
+        Its name.
+
+    Returns
+    -------
+    table, image : Path
+
+    Raises
+    ------
+    SamplingError
+        If they cannot be written.
+    """
+    table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
+    try:
+        write_profiles(profiles, table, variable)
+        plot_profiles(profiles, image, variable)
+    except OSError as error:
+        raise SamplingError(f"cannot write '{table}': {error.strerror}") from error
+    return table, image
+
+
+def _read_table(path: Path, request: ProfileRequest) -> tuple[PlumedTable, float, float]:
+    """A table of PLUMED, the temperature in K, and its unit of energy in eV."""
+    if request.temperature is None:
+        raise InputError(f"the temperature of '{path}' is not known; give --temperature")
+    table = read_plumed_table(path)
+    if not len(table.rows):
+        raise InputError(f"'{path}' holds no sample yet")
+    if table.holds_kernels:
+        raise InputError(
+            f"'{path}' holds kernels, of which no profile is made; allowed are COLVAR, HILLS whose widths are those of "
+            "the variables, and the folder of a run"
+        )
+    wanted = request.options.variable
+    if table.holds_hills and wanted is not None and wanted not in table.hill_variables:
+        raise InputError(f"'{path}' holds hills along {', '.join(table.hill_variables)}, and not along '{wanted}'")
+    return table, request.temperature, ENERGY_UNITS[request.energy_unit]
+
+
+def _summary(profile: FreeEnergyProfile) -> str:
+    """The lowest point of a curve, and the highest whose error is known."""
+    known = np.where(np.isnan(profile.standard_error), -np.inf, np.nan_to_num(profile.free_energy, nan=-np.inf))
+    lowest, highest = int(np.nanargmin(profile.free_energy)), int(np.argmax(known))
+    return (
+        f"lowest at {profile.coordinate[lowest]:.4g}, highest at {profile.coordinate[highest]:.4g} with "
+        f"{profile.free_energy[highest]:.4g} +- {profile.standard_error[highest]:.2g} eV"
+    )

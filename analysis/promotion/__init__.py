@@ -1,0 +1,1 @@
+"""From a sampled model to its reference, by free-energy perturbation."""

@@ -1,0 +1,1 @@
+"""Spectra of runs, with sampling error and model error."""

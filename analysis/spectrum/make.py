@@ -1,0 +1,109 @@
+"""From files to spectra: what ``beadwise spectrum`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...runs.output.series_files import find_sources
+from ...spectra import SeriesError, Spectrum
+from ...spectra.dielectric import FEWEST_PARTS, dielectric_constant
+from ...spectra.experiment import marks
+from ...spectra.plot import plot_spectra
+from ...spectra.recording import spectrum_of, with_means
+from ...spectra.transform import wavenumbers
+from .recording import check_alike, common_conditions, conditions_of, record
+from .request import Request, Shown
+from .velocities import make_density_of_states
+
+HIGHEST_MARKED = 4500.0
+
+
+def make(request: Request, shown: Shown = iter) -> Iterator[str]:
+    """Make what is asked for, and say what came out.
+
+    Parameters
+    ----------
+    request : Request
+    shown : callable
+        Passes trajectories on, one after the other, and shows how far this has come.
+
+    Raises
+    ------
+    BeadwiseError
+        If an i-PI input cannot be used.
+    SeriesError
+        If the files hold no usable series.
+    """
+    if request.kind == "dos":
+        yield from _write(request, make_density_of_states(request, shown), frozenset())
+    elif request.kind == "dielectric":
+        yield _dielectric(request, shown)
+    else:
+        yield from _flux_spectrum(request, shown)
+
+
+def _flux_spectrum(request: Request, shown: Shown) -> Iterator[str]:
+    window = request.make_window()
+    recorders, all_conditions = [], []
+    symbols: frozenset[str] = frozenset()
+    for source in shown(find_sources(request.files)):
+        run = request.run_of(source.path)
+        symbols |= run.symbols if run else frozenset()
+        recorder, conditions = record(request.kind, source, window, run, request.given, request.distances, request.skip)
+        recorders.append(recorder)
+        all_conditions.append(conditions)
+    check_alike(recorders)
+    common = common_conditions(all_conditions)
+    grid = wavenumbers(common.timestep, request.highest)
+    spectrum = spectrum_of(recorders, common, window, grid, request.optical_permittivity, request.laser_wavenumber)
+    yield from _write(request, spectrum, symbols)
+
+
+def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Iterator[str]:
+    stem = request.stem
+    table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
+    members = stem.with_name(stem.name + ".members.csv")
+    if request.members and not spectrum.has_members:
+        raise SeriesError(
+            f"'{request.files[0]}' holds no members of a committee for '{request.kind}', whose spectra --members is to "
+            "write; extras with members are member_dipoles, member_polarizabilities and committee_pot"
+        )
+    try:
+        spectrum.write(table)
+        if request.members:
+            spectrum.write_members(members)
+        highest = min(request.highest, HIGHEST_MARKED)
+        plot_spectra({"": spectrum}, image, marks(spectrum.kind, set(symbols)), highest=highest)
+    except OSError as error:
+        raise SeriesError(f"cannot write '{table}': {error.strerror}") from error
+    yield spectrum.title
+    yield from (f"  {name}: {note}" for name, note in spectrum.notes.items())
+    yield f"written to {table} and {image}" + (f", members to {members}" if request.members else "")
+
+
+def _dielectric(request: Request, shown: Shown) -> str:
+    dipoles, all_conditions = [], []
+    for source in shown(find_sources(request.files)):
+        run = request.run_of(source.path)
+        pieces = []
+        for samples in source.samples():
+            samples = with_means(samples)
+            if "dipole" not in samples:
+                raise SeriesError(f"'{source.path}' holds no dipole; it holds {', '.join(samples)}")
+            pieces.append(samples["dipole"])
+        if not pieces:
+            raise SeriesError(f"'{source.path}' holds no sample")
+        conditions = conditions_of(source, run, request.given, samples)
+        all_conditions.append(conditions)
+        dipoles.append(np.concatenate(pieces)[round(request.skip * 1000 / conditions.timestep) :])
+    common = common_conditions(all_conditions)
+    total = sum(map(len, dipoles)) * common.timestep / 1000
+    part = total / (len(dipoles) if len(dipoles) >= FEWEST_PARTS else FEWEST_PARTS * len(dipoles))
+    value, error = dielectric_constant(dipoles, common.temperature, common.volume, request.optical_permittivity)
+    return (
+        f"static dielectric constant {value:.4g} +- {error:.2g} ({common.label}, optical permittivity "
+        f"{request.optical_permittivity:g}, {total:.4g} ps, error from parts of {part:.3g} ps: too small if the dipole "
+        "relaxes as slowly)"
+    )

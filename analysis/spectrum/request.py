@@ -1,0 +1,119 @@
+"""What a user asks of ``beadwise spectrum``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...runs.source import find_input
+from ...spectra import SeriesError, Window
+from ...spectra.raman import LASER
+from .conditions import RunConditions, read_run_conditions
+from .recording import Given
+
+DEFAULT_WINDOW = 1000.0  # fs
+Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of ``beadwise spectrum``.
+
+    Parameters
+    ----------
+    kind : str
+        ``ir``, ``raman``, ``sfg``, ``dos`` or ``dielectric``.
+    files : tuple of Path
+    source : Path or None
+        i-PI input or RESTART; None to look for it beside the files.
+    timestep, temperature, volume : float or None
+        In fs, K and Å³; None for what `source` says.
+    dynamics : str or None
+        Name of the dynamics; None for what `source` says.
+    window : float or None
+        Length in fs; None for 1000 fs, or what `resolution` needs.
+    resolution : float or None
+        Full width at half maximum of the window in cm⁻¹, in place of its length.
+    window_shape : str
+    highest : float
+        Wavenumber in cm⁻¹.
+    optical_permittivity : float
+    laser : float or None
+        In cm⁻¹, for Raman spectra; None for 532 nm.
+    inner, outer, near : float or None
+        Of a slab, in Å, for sum-frequency spectra; None for the defaults of ``Slab``.
+    skip : float
+        Time at the beginning of each trajectory that is left out, in ps.
+    output : Path or None
+        Name of the files to write, without the ending; None for one beside the first file.
+    members : bool
+        Whether to write the spectrum of every member of a committee, too.
+    """
+
+    kind: str
+    files: tuple[Path, ...]
+    source: Path | None = None
+    timestep: float | None = None
+    temperature: float | None = None
+    volume: float | None = None
+    dynamics: str | None = None
+    window: float | None = None
+    resolution: float | None = None
+    window_shape: str = "hann"
+    highest: float = 4500.0
+    optical_permittivity: float = 1.77
+    laser: float | None = None
+    inner: float | None = None
+    outer: float | None = None
+    near: float | None = None
+    skip: float = 0.0
+    output: Path | None = None
+    members: bool = False
+
+    @property
+    def stem(self) -> Path:
+        """Path of the files to write, without the ending."""
+        if self.output is not None:
+            return self.output.with_name(self.output.name.removesuffix(".csv").removesuffix(".png"))
+        name = re.sub(r"_\d+(\.xyz)?$", "", self.files[0].name)
+        return self.files[0].with_name(f"{name}.{self.kind}")
+
+    @property
+    def given(self) -> Given:
+        """What is said of the series."""
+        return Given(self.timestep, self.temperature, self.volume, self.dynamics)
+
+    @property
+    def laser_wavenumber(self) -> float:
+        """Of the laser, in cm⁻¹."""
+        return LASER if self.laser is None else self.laser
+
+    @property
+    def distances(self) -> dict[str, float]:
+        """Those parameters of a slab that are given, in Å."""
+        values = {"inner": self.inner, "outer": self.outer, "near": self.near}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def make_window(self) -> Window:
+        """Make the window.
+
+        Raises
+        ------
+        SeriesError
+            If its shape is unknown, or both its length and its width are given.
+        """
+        if self.resolution is None:
+            return Window(self.window_shape, DEFAULT_WINDOW if self.window is None else self.window)
+        if self.window is not None:
+            raise SeriesError(
+                f"the window is {self.window:g} fs and the resolution {self.resolution:g} cm⁻¹; give one of them"
+            )
+        return Window.of_width(self.resolution, self.window_shape)
+
+    def run_of(self, path: Path) -> RunConditions | None:
+        """Conditions of the run that wrote a file; None if its input is not found."""
+        source = self.source or find_input(path)
+        return read_run_conditions(source) if source is not None else None

@@ -1,0 +1,148 @@
+"""Densities of states from files of velocities."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ...runs.output.velocities import OF_BEAD, OF_CENTROID, VelocityFile
+from ...spectra import Conditions, Correlation, SeriesError, Spectrum, Window, estimate
+from ...spectra.density_of_states import density_of_states
+from ...spectra.transform import wavenumbers
+from .conditions import RunConditions
+from .recording import NOT_NAMED, common_conditions
+from .request import Request, Shown
+
+BEAD_NUMBER = re.compile(r"^(.*)_\d+(\.[^.]*)?$")
+WHAT_TO_GIVE = "give the centroid's velocities (v_centroid), or those of the one bead of a classical run"
+
+
+@dataclass(frozen=True)
+class Velocities:
+    """Correlation functions of one trajectory.
+
+    Parameters
+    ----------
+    path : Path
+    atoms : dict of str to int
+        Number of atoms of each species.
+    correlations : dict of str to Correlation
+        Of the velocities of each species.
+    conditions : Conditions
+        Timestep, dynamics and beads; a density of states needs nothing else.
+    temperature : float or None
+        In K, where it is known.
+    """
+
+    path: Path
+    atoms: dict[str, int]
+    correlations: dict[str, Correlation]
+    conditions: Conditions
+    temperature: float | None
+
+
+def make_density_of_states(request: Request, shown: Shown = iter) -> Spectrum:
+    """Density of states of the trajectories of a request.
+
+    Parameters
+    ----------
+    request : Request
+    shown : callable
+        Passes files on, one after the other, and shows how far this has come.
+
+    Raises
+    ------
+    InputError
+        If an i-PI input cannot be used.
+    SeriesError
+        If the files hold no usable velocities, or not of the same system under the same conditions.
+    """
+    window = request.make_window()
+    files = [VelocityFile(path) for path in request.files]
+    _refuse_beads(files)
+    trajectories = [_correlated(file, request, window) for file in shown(files)]
+    first = trajectories[0]
+    _check_alike(trajectories)
+    conditions = common_conditions([one.conditions for one in trajectories])
+    estimates = {name: estimate([one.correlations[name] for one in trajectories]) for name in first.atoms}
+    grid = wavenumbers(conditions.timestep, request.highest)
+    spectrum = density_of_states(estimates, first.atoms, conditions, window, grid)
+    beads = f", {conditions.beads} beads" if conditions.beads > 1 else ""
+    notes = {**spectrum.notes, "dynamics": conditions.dynamics + beads}
+    if all(file.quantity == OF_CENTROID for file in files):
+        notes["estimator"] = "velocities of the centroids"
+    return replace(spectrum, notes=notes)
+
+
+def _refuse_beads(files: Sequence[VelocityFile]) -> None:
+    """Raise SeriesError if files are those of several beads of one run, which are no trajectories of their own."""
+    by_stem: dict[Path, Path] = {}
+    for file in files:
+        found = BEAD_NUMBER.match(file.path.name)
+        if found is None or file.quantity == OF_CENTROID:
+            continue
+        stem = file.path.with_name(found[1])
+        if stem in by_stem:
+            raise SeriesError(f"'{by_stem[stem]}' and '{file.path}' are beads of one run; {WHAT_TO_GIVE}")
+        by_stem[stem] = file.path
+
+
+def _correlated(file: VelocityFile, request: Request, window: Window) -> Velocities:
+    run = request.run_of(file.path)
+    if run is not None and run.beads > 1 and file.quantity == OF_BEAD:
+        raise SeriesError(f"'{file.path}' is of one bead, and the run has {run.beads}; {WHAT_TO_GIVE}")
+    found: Velocities | None = None
+    left_out = 0
+    for labels, velocities in file.pieces():
+        if found is None:
+            found = _nothing_yet(file, labels, run, request, window)
+            left_out = round(request.skip * 1000 / found.conditions.timestep)
+        kept = velocities[left_out:]
+        left_out = max(0, left_out - len(velocities))
+        for name, correlation in found.correlations.items():
+            if len(kept):
+                correlation.compute(kept[:, labels == name].reshape(len(kept), -1), reset=False)
+    if found is None or not all(correlation.samples for correlation in found.correlations.values()):
+        raise SeriesError(f"'{file.path}' holds no velocities after {request.skip:g} ps; at least one frame is needed")
+    return found
+
+
+def _nothing_yet(
+    file: VelocityFile, labels: np.ndarray, run: RunConditions | None, request: Request, window: Window
+) -> Velocities:
+    """A trajectory of which the labels of the atoms are known, and how far apart its frames are."""
+    timestep = request.timestep
+    if timestep is None and run is not None:
+        timestep = run.timestep * (file.stride or 1)
+    if timestep is None:
+        raise SeriesError(f"the time between samples of '{file.path}' is not known; give --timestep or --input")
+    atoms = {name: int((labels == name).sum()) for name in dict.fromkeys(labels.tolist())}
+    told = (NOT_NAMED, None, 1) if run is None else (run.dynamics, run.temperature, run.beads)
+    conditions = Conditions(timestep, dynamics=request.dynamics or told[0], beads=told[2])
+    correlations = {name: Correlation(window.lags(timestep)) for name in atoms}
+    return Velocities(file.path, atoms, correlations, conditions, request.temperature or told[1])
+
+
+def _check_alike(trajectories: Sequence[Velocities]) -> None:
+    first = trajectories[0]
+    known = [one for one in trajectories if one.temperature is not None]
+    for one in trajectories:
+        if one.atoms != first.atoms:
+            raise SeriesError(
+                f"'{first.path}' has the atoms {_listed(first.atoms)} and '{one.path}' {_listed(one.atoms)}; "
+                "they must be the same"
+            )
+    for one in known:
+        if one.temperature != known[0].temperature:
+            raise SeriesError(
+                f"'{known[0].path}' is at {known[0].temperature:g} K and '{one.path}' at {one.temperature:g} K; "
+                "they must be the same"
+            )
+
+
+def _listed(atoms: dict[str, int]) -> str:
+    return " ".join(f"{name}{count}" for name, count in atoms.items())

@@ -1,0 +1,130 @@
+"""The ``beadwise`` command, whose subcommands are imported when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple
+
+import click
+
+from ...errors import BeadwiseError
+from .messages import fail
+
+ENTRY_POINTS = "beadwise.commands"  # by which a package of the user's own adds commands
+
+
+class Place(NamedTuple):
+    """Where a command is, and the line about it in the list of all; the list imports none of them."""
+
+    module: str
+    function: str
+    summary: str
+
+
+COMMANDS = {
+    "evaluate": Place("models", "evaluate", "Compare a model with labelled structures."),
+    "fit": Place("models", "fit", "Fit a model to labelled structures."),
+    "inspect": Place("models", "inspect", "Say what a model file says of itself."),
+    "ipi": Place("serve", "ipi", "Run i-PI as rank 0 of an MPI job."),
+    "learn": Place("learn", "learn", "Let a model choose what it learns from."),
+    "mass-integration": Place(
+        "mass_integration",
+        "mass_integration",
+        "Free energy of quantum nuclei over that of classical ones, by integration over the mass.",
+    ),
+    "profile": Place("profile", "profile", "Make the free-energy profile of biased runs, and write it as CSV and PNG."),
+    "promote": Place(
+        "promote", "promote", "Free energy of a reference from samples of a model, by free-energy perturbation."
+    ),
+    "reweight": Place(
+        "reweight",
+        "reweight",
+        "Average what a run with a committee of models wrote, with the error of the model beside that of the sampling.",
+    ),
+    "run": Place("run", "run", "Run i-PI and its servers together."),
+    "serve": Place("serve", "serve", "Answer an i-PI that was started by hand."),
+    "shim": Place("serve", "shim", "Print the path of the file through which i-PI calls beadwise in its own process."),
+    "spectrum": Place("spectrum", "spectrum", "Make a spectrum from the series in FILES, and write it as CSV and PNG."),
+}
+
+
+class OneLineErrors(click.Group):
+    """A group whose errors are one line on standard error, and whose exit status tells their kind.
+
+    Status 2 is bad usage or bad input, status 1 anything else that went wrong.
+    """
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command and exit."""
+        try:
+            result = super().main(*args, **{**options, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(2)
+        except click.ClickException as error:
+            fail(error.format_message(), 2)
+        except click.exceptions.Exit as error:
+            sys.exit(error.exit_code)
+        except BeadwiseError as error:
+            fail(str(error), 2)
+        except (click.Abort, KeyboardInterrupt):
+            fail("interrupted", 1)
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+class LazyGroup(OneLineErrors):
+    """Commands by name, of `COMMANDS` and of the entry points ``beadwise.commands``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands."""
+        return sorted({*COMMANDS, *others()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is none of this name.
+
+        Raises
+        ------
+        click.ClickException
+            If a package that adds it cannot be imported.
+        """
+        if cmd_name in COMMANDS:
+            place = COMMANDS[cmd_name]
+            command = getattr(importlib.import_module(f"{__package__}.{place.module}"), place.function)
+        elif cmd_name in others():
+            command = _load(others()[cmd_name])
+        else:
+            return None
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by their lines here: nothing is imported for it."""
+        lines = {name: place.summary for name, place in COMMANDS.items()}
+        lines |= {name: f"(of {point.value.partition(':')[0]})" for name, point in others().items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(lines.items()))
+
+
+def others() -> dict[str, EntryPoint]:
+    """Commands of other packages by name; none can take the place of one of ours."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in COMMANDS}
+
+
+def _load(point: EntryPoint) -> click.Command:
+    """Load the command of another package."""
+    try:
+        command = point.load()
+    except Exception as error:  # whatever the other package raises while it is imported
+        raise click.ClickException(f"the command '{point.name}' of {point.value} cannot be loaded: {error}") from error
+    if not isinstance(command, click.Command):
+        raise click.ClickException(
+            f"'{point.name}' of {point.value} is {type(command).__name__}; a click command is needed"
+        )
+    return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="beadwise", message="%(version)s")
+def main() -> None:
+    """Energies, forces, dipoles and polarizabilities for every bead, served to i-PI."""

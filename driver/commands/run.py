@@ -1,0 +1,105 @@
+"""``beadwise run``: i-PI and its servers together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ...analysis.profile.samples import ProfileOptions
+from ...analysis.spectrum.kinds import FROM_SERIES
+from ...model.worker_processes import usable_cores
+from ..launch.live_profiles import has_profile
+from ..launch.live_spectra import possible_kinds
+from ..launch.plan import Plan, RunError
+from ..launch.progress import say
+from ..launch.run import run as launch
+from ..launch.shipped_inputs import copy_shipped_input, example_for, is_shipped_input
+from .messages import fail
+from .options import field_option, parse_models, parse_spectra, threads_option, want_option
+
+SHIPPED_INPUT = "water"
+
+
+@click.command()
+@click.argument("source", metavar="[INPUT]", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Model file, qtip4pf, name of a shipped model, or MODULE:ATTRIBUTE  [default: that of a shipped input, else "
+    "water].  FORCEFIELD=MODEL serves one <ffsocket> of several; may be repeated.",
+)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Servers per <ffsocket>.")
+@threads_option
+@field_option
+@want_option
+@click.option(
+    "--spectrum",
+    "spectra",
+    callback=parse_spectra,
+    metavar="KINDS",
+    help=f"Spectra that are kept current as CSV and PNG: {', '.join(FROM_SERIES)}, comma separated, or none  [default: "
+    "those of a shipped input].",
+)
+@click.option(
+    "--window",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Length of the spectra's window in fs  [default: a fifth of the run, at most 1000].",
+)
+@click.option(
+    "--profile",
+    "variable",
+    metavar="VARIABLE",
+    help="Collective variable whose free-energy profile is kept current as CSV and PNG, or none  [default: that which "
+    "PLUMED biases, if the input writes it].",
+)
+def run(
+    source: Path | None,
+    models: tuple[str, ...],
+    workers: int,
+    threads: int | None,
+    electric_field: tuple[float, float, float] | None,
+    want: tuple[str, ...] | None,
+    spectra: tuple[str, ...] | None,
+    window: float | None,
+    variable: str | None,
+) -> None:
+    """Run i-PI and its servers together.
+
+    INPUT is an i-PI input, a RESTART, or the name of a shipped input, which is copied into a new folder first:
+    by default `water`, path-integral liquid water.  i-PI runs in the folder of a copy, otherwise in the current
+    one.  Servers are started for each <ffsocket>; <ffdirect> and the like are evaluated in i-PI's own process.
+    """
+    console = Console()
+    folder = Path()
+    source = source or Path(SHIPPED_INPUT)
+    if is_shipped_input(source):
+        source = copy_shipped_input(source.name, folder, threads or usable_cores())
+        say(console, f"copied the shipped input to {source}")
+        folder, source = source.parent, Path(source.name)
+    example = example_for(folder / source)
+    shows_profile = has_profile(folder / source, folder) if variable is None else variable != "none"
+    plan = Plan(
+        source=source,
+        folder=folder,
+        models=parse_models(models, example.model, example.models),
+        workers=workers,
+        threads=threads or max(1, usable_cores() // workers),
+        want=want,
+        spectra=possible_kinds(example.spectra, folder / source) if spectra is None else spectra,
+        window=window,
+        profile=ProfileOptions(variable=variable) if shows_profile else None,
+        electric_field=electric_field or example.electric_field,
+        server_options=tuple(
+            name for name, value in (("--model", models), ("--want", want), ("--field", electric_field)) if value
+        ),
+    )
+    if plan.electric_field is not None:
+        say(console, f"in the electric field {list(plan.electric_field)} V/Å")
+    try:
+        launch(plan, console)
+    except RunError as failure:
+        fail(str(failure), 1)

@@ -1,0 +1,1 @@
+"""What carries bytes between i-PI and an evaluator."""

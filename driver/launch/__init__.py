@@ -1,0 +1,1 @@
+"""Starting and watching i-PI and its servers."""

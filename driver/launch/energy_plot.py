@@ -1,0 +1,108 @@
+"""A picture of i-PI's property output: energies, temperature, pressure and volume against time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ...runs.output.properties import Column, read_properties
+
+PANELS = {
+    "conserved": "conserved quantity,\nchange",
+    "potential": "potential energy",
+    "kinetic_cv": "quantum kinetic\nenergy",
+    "kinetic_md": "kinetic energy\n(ring polymer)",
+    "temperature": "temperature",
+    "pressure_cv": "pressure\n(quantum)",
+    "pressure_md": "pressure\n(ring polymer)",
+    "volume": "volume",
+    "density": "density",
+}
+MOST_POINTS = 2000
+COLOUR = "#1f5a92"
+MEAN_COLOUR = "#c8641e"
+
+
+def plot_energies(source: Path, image: Path) -> bool:
+    """Draw each known property of an i-PI output in a panel of its own, as their scales differ by far.
+
+    Parameters
+    ----------
+    source : Path
+        i-PI's property output.
+    image : Path
+        The PNG to write; it is replaced at once, so that a viewer never sees half of it.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to draw.
+    """
+    columns = read_properties(source)
+    axis = _horizontal_axis(columns)
+    panels = {name: [column for column in columns if column.name == name] for name in PANELS}
+    panels = {name: members for name, members in panels.items() if members}
+    if axis is None or not panels:
+        return False
+    figure = Figure(figsize=(8.0, 0.6 + 1.55 * len(panels)), layout="constrained")
+    FigureCanvasAgg(figure)
+    all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, members) in zip(all_axes, panels.items(), strict=True):
+        _draw_panel(axes, axis.values, name, members)
+    all_axes[-1].set_xlabel("step" if axis.name == "step" else f"time / {axis.unit_label}")
+    figure.align_ylabels(all_axes)
+    temporary = image.with_name(f".{image.name}")
+    figure.savefig(temporary, format="png", dpi=130)
+    temporary.replace(image)
+    return True
+
+
+def _horizontal_axis(columns: list[Column]) -> Column | None:
+    found = {column.name: column for column in reversed(columns)}
+    return found.get("time", found.get("step"))
+
+
+def _draw_panel(axes: Axes, times: np.ndarray, name: str, members: list[Column]) -> None:
+    for index, column in enumerate(members):
+        values = column.values - column.values[0] if name == "conserved" else column.values
+        _draw_column(axes, times, values, COLOUR if len(members) == 1 else f"C{index}", column.argument)
+    label, unit = PANELS[name], members[0].unit_label
+    axes.set_ylabel(f"{label} / {unit}" if "\n" in label else f"{label}\n/ {unit}", fontsize=9)
+    axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 6))
+    axes.tick_params(labelsize=9)
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.margins(x=0.0)
+    _limit(axes, np.concatenate([line.get_ydata() for line in axes.get_lines()[: len(members)]]), len(members))
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(members) > 1:
+        axes.legend(loc="upper right", fontsize=8, framealpha=0.85, edgecolor="none", ncols=len(members))
+    elif name != "conserved":
+        _draw_mean(axes, times, members[0].values)
+
+
+def _limit(axes: Axes, drawn: np.ndarray, members: int) -> None:
+    """Leave the first twentieth out of the scale: collapsed ring polymers spread at once, and would dwarf the rest."""
+    columns = np.asarray(drawn, dtype=float).reshape(members, -1)
+    settled = columns[:, columns.shape[1] // 20 :]
+    low, high = settled.min(), settled.max()
+    if columns.shape[1] >= 20 and high > low:
+        margin = 0.15 * (high - low)
+        axes.set_ylim(low - margin, high + margin)
+
+
+def _draw_column(axes: Axes, times: np.ndarray, values: np.ndarray, colour: str, label: str) -> None:
+    stride = -(-len(times) // MOST_POINTS)
+    marker = "." if len(times) == 1 else None
+    axes.plot(times[::stride], values[::stride], color=colour, linewidth=0.9, marker=marker, label=label)
+
+
+def _draw_mean(axes: Axes, times: np.ndarray, values: np.ndarray) -> None:
+    """Mean of the second half, as the first is often spent on reaching equilibrium."""
+    half = len(values) // 2
+    mean = values[half:].mean()
+    axes.hlines(mean, times[half], times[-1], color=MEAN_COLOUR, linewidth=1.2, linestyle="--", zorder=3)
+    axes.set_title(f"mean of the second half {mean:.6g}", loc="right", fontsize=8, color=MEAN_COLOUR, pad=2)

@@ -1,0 +1,169 @@
+"""Spectra of a run that goes on, kept current in files beside i-PI's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...analysis.spectrum.conditions import RunConditions, read_run_conditions
+from ...analysis.spectrum.kinds import FROM_SERIES
+from ...model import BeadwiseError
+from ...runs.input.elements import InputError
+from ...runs.input.force_fields import IpiInput, read_ipi_input
+from ...runs.input.outputs import ExtrasOutput
+from ...runs.output.bead_series import BeadSeries
+from ...runs.output.records import series_of
+from ...spectra import NotComputedError, Window
+from ...spectra.experiment import marks
+from ...spectra.plot import plot_spectra
+from ...spectra.recording import RECORDERS, FluxRecorder, can_record, make_recorder, spectrum_of
+from ...spectra.sum_frequency import Slab
+
+LONGEST_WINDOW, SHORTEST_WINDOW = 1000.0, 100.0  # fs
+WINDOWS_IN_A_RUN = 5
+
+
+@dataclass
+class Recording:
+    """One output of extras, and what is made of it."""
+
+    output: ExtrasOutput
+    series: BeadSeries
+    recorders: dict[str, FluxRecorder]
+
+
+class LiveSpectra:
+    """Reads the extras that i-PI writes, and draws spectra of them.
+
+    The spectrum of a run that was killed and continued is that of the run without interruption: what the files hold
+    beyond the step of the RESTART is passed over, as i-PI is going to write it again.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        Out of ``ir``, ``raman`` and ``sfg``.
+    simulation : IpiInput
+    conditions : RunConditions
+    folder : Path
+        Where i-PI runs.
+    window : float or None
+        Length of the window in fs; by default a fifth of the run, at least 100 and at most 1000 fs.
+
+    Raises
+    ------
+    InputError
+        If the input does not write what a spectrum is made of.
+    SeriesError
+        If the cell of a slab does not have its normal along z, or files of a run that continues cannot be read.
+    """
+
+    name = "spectra"
+
+    def __init__(
+        self,
+        kinds: Sequence[str],
+        simulation: IpiInput,
+        conditions: RunConditions,
+        folder: Path,
+        window: float | None = None,
+    ):
+        self._simulation = simulation
+        self._conditions = conditions
+        self._folder = folder
+        self._outputs = {kind: _output_for(kind, simulation, conditions) for kind in kinds}
+        length = simulation.total_steps * conditions.timestep / WINDOWS_IN_A_RUN
+        self._window = Window("hann", window or min(max(length, SHORTEST_WINDOW), LONGEST_WINDOW))
+        self._may_shorten = window is None
+        self._slab = Slab(conditions.cell) if "sfg" in kinds else None
+        self._recordings: list[Recording] | None = None
+        if simulation.step > 0:  # before i-PI adds to the files
+            self._open(simulation.step)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of spectra."""
+        return tuple(self._outputs)
+
+    def file(self, kind: str, suffix: str) -> Path:
+        """Where the spectrum of one kind is kept."""
+        return self._folder / f"{self._simulation.prefix or 'i-pi'}.{kind}{suffix}"
+
+    def read(self) -> None:
+        """Take in what i-PI has written since the last time; call it only after i-PI has opened its files.
+
+        Raises
+        ------
+        SeriesError
+            If the files hold no usable series.
+        """
+        if self._recordings is None:
+            self._open(None)
+        for recording in self._recordings or ():
+            while samples := recording.series.read():
+                for recorder in recording.recorders.values():
+                    recorder.add(samples)
+
+    def draw(self) -> list[Path]:
+        """Write the spectra of what has been read as CSV and PNG; the pictures that were drawn."""
+        drawn = []
+        for recording in self._recordings or ():
+            for kind, recorder in recording.recorders.items():
+                conditions = self._conditions.of_samples(recording.output.stride)
+                try:
+                    spectrum = spectrum_of([recorder], conditions, self._window_for(recorder))
+                except NotComputedError:
+                    continue
+                spectrum.write(self.file(kind, ".csv"))
+                image = self.file(kind, ".png")
+                plot_spectra({"": spectrum}, image, marks(kind, set(self._conditions.symbols)))
+                drawn.append(image)
+        return drawn
+
+    def _window_for(self, recorder: FluxRecorder) -> Window:
+        """A window that suits what there is so far: the spectrum sharpens as the run goes on."""
+        if not self._may_shorten:
+            return self._window
+        recorded = recorder.samples * recorder.timestep / WINDOWS_IN_A_RUN
+        return replace(self._window, length=min(self._window.length, max(recorded, SHORTEST_WINDOW)))
+
+    def _open(self, last_step: int | None) -> None:
+        self._recordings = []
+        for output in dict.fromkeys(self._outputs.values()):
+            paths = [self._folder / name for name in output.files(self._conditions.beads)]
+            timestep = self._conditions.timestep * output.stride
+            kinds = [kind for kind, own in self._outputs.items() if own == output]
+            recorders = {kind: make_recorder(kind, timestep, self._window, self._slab) for kind in kinds}
+            self._recordings.append(Recording(output, BeadSeries(paths, last_step), recorders))
+
+
+def possible_kinds(kinds: Sequence[str], source: Path) -> tuple[str, ...]:
+    """Those kinds of spectra for which an i-PI input writes what is needed; none if it cannot be read."""
+    try:
+        simulation, conditions = read_ipi_input(source), read_run_conditions(source)
+    except BeadwiseError:
+        return ()
+    return tuple(kind for kind in kinds if _usable_outputs(kind, simulation, conditions))
+
+
+def _usable_outputs(kind: str, simulation: IpiInput, conditions: RunConditions) -> list[ExtrasOutput]:
+    """Outputs with what a spectrum needs of every bead."""
+    return [
+        output
+        for output in simulation.extras_outputs
+        if can_record(kind, set(map(series_of, output.extras))) and output.holds_all(conditions.beads)
+    ]
+
+
+def _output_for(kind: str, simulation: IpiInput, conditions: RunConditions) -> ExtrasOutput:
+    """The output with what a spectrum needs of every bead: the one written most often, if possible with members."""
+    if kind not in FROM_SERIES:
+        raise InputError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(FROM_SERIES)}")
+    needs, members = RECORDERS[kind].needs, RECORDERS[kind].members
+    usable = _usable_outputs(kind, simulation, conditions)
+    if not usable:
+        raise InputError(
+            f"the spectrum '{kind}' is made of {' and '.join(needs)} of every bead, which the input does not write; "
+            f"add <trajectory filename='moments' stride='2' extra_type='{','.join(needs)}'> extras </trajectory>"
+        )
+    return min(usable, key=lambda output: (output.stride, -len(set(members) & set(map(series_of, output.extras)))))

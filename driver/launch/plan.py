@@ -1,0 +1,61 @@
+"""What to run, and what is raised if it does not reach its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...analysis.profile.samples import ProfileOptions
+from ...runs.input.force_fields import ForceSocket
+
+
+class RunError(Exception):
+    """A run that did not reach its end, for a reason other than bad input."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run.
+
+    Parameters
+    ----------
+    source : Path
+        i-PI input or RESTART.
+    folder : Path
+        Where i-PI runs and writes.
+    models : mapping of str to str
+        MODEL for each force field by name; the entry under the empty name serves those that are not named.
+    workers : int
+        Servers for each ffsocket.
+    threads : int
+        Threads of each server.
+    want : tuple of str or None
+        Properties to serve; None to serve those that the input asks for.
+    spectra : tuple of str
+        Kinds of spectra that are kept current.
+    window : float or None
+        Length of their window in fs; None for one that suits the length of the run.
+    profile : ProfileOptions or None
+        Free-energy profile that is kept current; None for none.
+    electric_field : tuple of float or None
+        Static field in V/Å that is served; None for no field.
+    server_options : tuple of str
+        What the user asked of servers, as options of the command line.
+    """
+
+    source: Path
+    folder: Path
+    models: Mapping[str, str]
+    workers: int = 1
+    threads: int = 1
+    want: tuple[str, ...] | None = None
+    spectra: tuple[str, ...] = ()
+    window: float | None = None
+    profile: ProfileOptions | None = None
+    electric_field: tuple[float, float, float] | None = None
+    server_options: tuple[str, ...] = ()
+
+    def model_of(self, address: ForceSocket) -> str:
+        """MODEL that serves one ffsocket."""
+        return self.models.get(address.name, self.models[""])

@@ -1,0 +1,137 @@
+"""A whole run: check the input, start i-PI and the servers that it needs, and leave nothing behind."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from rich.console import Console
+
+from ...analysis.spectrum.conditions import read_run_conditions
+from ...runs.input.elements import InputError, parse
+from ...runs.input.force_fields import IN_PROCESS, PROPERTY_OF_EXTRA, IpiInput, read_ipi_input
+from ...runs.plumed.force_fields import plumed_force_fields
+from ...spectra import SeriesError
+from . import processes
+from .addresses import make_free, remove_leftover
+from .combined_extras import check_combined_extras
+from .live_profiles import LiveProfile
+from .live_spectra import LiveSpectra
+from .plan import Plan
+from .plumed.checks import check_plumed
+from .plumed.restart import prepare_restart
+from .progress import say
+from .servers import start_servers
+from .supervision import Supervision
+
+MODES = ("unix", "inet", "shm")
+
+
+def run(plan: Plan, console: Console) -> None:
+    """Run i-PI to its end with the servers it needs.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    console : rich.console.Console
+        Where progress is shown.
+
+    Raises
+    ------
+    BeadwiseError
+        If the input cannot be run, or a structure cannot be evaluated, by a server or in i-PI's process.
+    RunError
+        If i-PI or a server fails otherwise, or the run is interrupted.
+    """
+    simulation = read_ipi_input(plan.folder / plan.source)
+    _check(simulation, plan)
+    remarks = check_plumed(plan.source, plan.folder)
+    results: list[LiveSpectra | LiveProfile] = [*_live_spectra(simulation, plan), *_live_profile(simulation, plan)]
+    for address in simulation.sockets:
+        make_free(address, lambda line: say(console, line))
+    with processes.stop_requests() as stop_requests, ExitStack() as stack:
+        stack.callback(_remove_leftovers, simulation)
+        servers = start_servers(simulation, plan, stack, stop_requests)
+        # last of all: files are changed only when i-PI is about to go on from there
+        remarks += prepare_restart(plumed_force_fields(parse(plan.folder / plan.source), plan.folder), plan.folder)
+        for line in remarks:
+            say(console, line)
+        Supervision(simulation, plan, console, servers, stop_requests, results).run(stack)
+
+
+def _live_spectra(simulation: IpiInput, plan: Plan) -> list[LiveSpectra]:
+    """The spectra that are kept current; none if none is wanted."""
+    if not plan.spectra:
+        return []
+    conditions = read_run_conditions(plan.folder / plan.source)
+    try:
+        return [LiveSpectra(plan.spectra, simulation, conditions, plan.folder, plan.window)]
+    except SeriesError as error:
+        raise InputError(f"no spectra of this run: {error}") from error
+
+
+def _live_profile(simulation: IpiInput, plan: Plan) -> list[LiveProfile]:
+    """The free-energy profile that is kept current; none if none is wanted."""
+    if plan.profile is None:
+        return []
+    return [LiveProfile(plan.folder / plan.source, plan.folder, simulation.prefix, plan.profile)]
+
+
+def _check(simulation: IpiInput, plan: Plan) -> None:
+    """Refuse what cannot run before anything is started."""
+    _check_other_force_fields(simulation, plan)
+    for address in simulation.sockets:
+        if address.mode not in MODES:
+            raise InputError(f"<ffsocket> has the mode '{address.mode}'; allowed are {', '.join(MODES)}")
+    if simulation.step >= simulation.total_steps:
+        raise InputError(
+            f"'{plan.source}' is at step {simulation.step} of {simulation.total_steps}; raise <total_steps> to go on"
+        )
+    acting = [address.name for address in simulation.sockets if not address.properties_only]
+    if plan.electric_field is not None and len(acting) > 1:
+        raise InputError(
+            f"--field {list(plan.electric_field)} V/Å with the <ffsocket> {', '.join(acting)} of '{plan.source}': each "
+            "would add it; allowed is one whose forces count, or `beadwise serve --field` by hand for those that shall"
+        )
+    unknown = set(plan.models) - {""} - {address.name for address in simulation.sockets}
+    if unknown:
+        names = ", ".join(address.name for address in simulation.sockets)
+        raise InputError(f"'{unknown.pop()}' is no <ffsocket> of '{plan.source}'; it has {names}")
+    check_combined_extras(parse(plan.folder / plan.source), _sent_extras(simulation, plan))
+
+
+def _sent_extras(simulation: IpiInput, plan: Plan) -> dict[str, set[str]]:
+    """Keys in the extras that the servers of each force field will answer with."""
+    return {
+        address.name: {extra for extra, wanted in PROPERTY_OF_EXTRA.items() if wanted in (plan.want or address.want)}
+        for address in simulation.sockets
+    }
+
+
+def _check_other_force_fields(simulation: IpiInput, plan: Plan) -> None:
+    """Refuse what comes through other doors than sockets and cannot be run."""
+    if not simulation.sockets and not simulation.others:
+        allowed = ", ".join(f"<{tag}>" for tag in sorted(IN_PROCESS))
+        raise InputError(f"'{plan.source}' holds no force field for a run; allowed are <ffsocket> and {allowed}")
+    for force_field in simulation.others:
+        if force_field.tag == "ffmpi":
+            raise InputError(
+                f"<ffmpi> '{force_field.name}' of '{plan.source}' needs i-PI and its servers in one MPI job: `mpiexec "
+                f"-n 1 beadwise ipi {plan.source} : -n N beadwise serve MODEL --mpi --structure {plan.source}`"
+            )
+        file = force_field.python_file
+        if file is not None and not (plan.folder / file).is_file():
+            raise InputError(
+                f"<pes_path> of <ffdirect> '{force_field.name}' is '{file}', which is no file; `beadwise shim` prints "
+                "the path that is needed for beadwise"
+            )
+    if plan.server_options and not simulation.sockets:
+        raise InputError(
+            f"{plan.server_options[0]} is for servers, and '{plan.source}' has no <ffsocket>; what <ffdirect> "
+            "evaluates is given in its <parameters>: {model: MODEL, want: dipole+polarizability, field: 0 0 0.1}"
+        )
+
+
+def _remove_leftovers(simulation: IpiInput) -> None:
+    for address in simulation.sockets:
+        remove_leftover(address)

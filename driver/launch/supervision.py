@@ -1,0 +1,285 @@
+"""Watch over i-PI while it runs: show progress, draw the energies, and stop it so that nothing is lost."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from ...model import BeadwiseError
+from ...runs.input.elements import InputError
+from ...runs.input.force_fields import IpiInput, read_ipi_input
+from . import processes
+from .live_profiles import LiveProfile
+from .live_spectra import LiveSpectra
+from .plan import Plan, RunError
+from .progress import ProgressDisplay, StepReader, duration, say
+from .servers import Server, find_failed, raise_failure, user_environment
+
+RESTART = "RESTART"
+POLL_INTERVAL = 0.1
+PLOT_INTERVAL = 30.0
+DRAWING_ALLOWANCE, DRAWING_SHARE = 4.0, 0.003  # seconds at the beginning, and of the time that has passed
+SERVER_PATIENCE = 3.0
+IPI_PATIENCE = 30.0
+ABANDONED_PATIENCE = 30.0
+IPI_REPORTS_PROBLEM = "I-PI reports a problem"
+FAILED_IN_PROCESS = 2  # status of an i-PI that in_process.py ends, after it has printed one of these
+REFUSAL = re.compile(r"^Error: (.+)$", re.MULTILINE)
+TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:\s.*\n)+(\S.*)$", re.MULTILINE)
+
+
+class Supervision:
+    """i-PI from its start to its end.
+
+    Parameters
+    ----------
+    simulation : IpiInput
+        What i-PI is going to do.
+    plan : Plan
+        What to run, and where.
+    console : rich.console.Console
+        Where progress is shown.
+    servers : list of Server
+        They are ready and wait for i-PI; none if i-PI evaluates everything itself.
+    stop_requests : list of int
+        Signals received so far; the first stops i-PI softly, a second one skips the patience.
+    results : sequence of LiveSpectra and LiveProfile
+        What is kept current.
+    """
+
+    def __init__(
+        self,
+        simulation: IpiInput,
+        plan: Plan,
+        console: Console,
+        servers: list[Server],
+        stop_requests: list[int],
+        results: Sequence[LiveSpectra | LiveProfile] = (),
+    ):
+        self._simulation = simulation
+        self._plan = plan
+        self._console = console
+        self._servers = servers
+        self._stop_requests = stop_requests
+        self._results = list(results)
+        self._continues = simulation.step > 0
+        self._log = plan.folder / f"{simulation.prefix or 'i-pi'}.log"
+        self._properties = [plan.folder / name for name in simulation.property_files]
+        self._image = plan.folder / f"{simulation.prefix or 'i-pi'}.energies.png"
+        self._log_start = self._log.stat().st_size if self._continues and self._log.exists() else 0
+        self._reader = StepReader(self._log, self._log_start, self._properties)
+        restart = plan.folder / RESTART
+        self._older_restart = restart.stat().st_mtime_ns if restart.exists() else None
+        self._started = time.monotonic()
+        self._plot_due = self._started + PLOT_INTERVAL
+        self._drawing_seconds = 0.0
+        self._abandoned_since: float | None = None
+
+    def run(self, stack: ExitStack) -> None:
+        """Start i-PI and wait for its end; `stack` ends it if anything goes wrong here.
+
+        Raises
+        ------
+        BeadwiseError
+            If i-PI refuses its input, or a structure cannot be evaluated, by a server or in i-PI's process.
+        RunError
+            If i-PI or a server fails otherwise, or there was a signal.
+        """
+        try:
+            log = stack.enter_context(open(self._log, "ab" if self._continues else "wb"))
+        except OSError as error:
+            raise InputError(f"cannot write '{self._log}': {error.strerror}; i-PI needs to write there") from error
+        ipi = processes.start(
+            [*ipi_command(), self._plan.source],
+            self._plan.folder,
+            {**user_environment(self._plan.folder), "PYTHONUNBUFFERED": "1"},
+            log,
+            subprocess.STDOUT,
+        )
+        stack.callback(processes.end, [ipi])
+        with ProgressDisplay(self._console, self._simulation.step, self._simulation.total_steps) as display:
+            while ipi.poll() is None:
+                time.sleep(POLL_INTERVAL)
+                display.update(self._reader.read())
+                self._read_results()
+                self._refresh_plot()
+                if reason := self._reason_to_stop():
+                    self._stop_softly(ipi)
+                    display.update(self._reader.read())
+                    self._read_results()
+                    self._plot()
+                    reason(display.step)
+            display.update(self._reader.read())
+            self._read_results(has_begun=True)
+        self._check_outcome(ipi.returncode, display.step)
+        self._report_end(display.step, time.monotonic() - self._started)
+
+    def _reason_to_stop(self) -> Callable[[int], None] | None:
+        """Find what to raise once i-PI has stopped, given the step it reached; None to go on."""
+        if self._stop_requests:
+            return self._raise_interrupted
+        if failed := find_failed(self._servers):
+            return lambda step: raise_failure(failed, f"; {self._whats_left(step)}")
+        if self._reader.thread_failed:
+            return self._raise_broken
+        if self._is_abandoned():
+            return self._raise_abandoned
+        return None
+
+    def _is_abandoned(self) -> bool:
+        """Whether all servers have been sent away, while i-PI has not ended for a while."""
+        if not self._servers or any(server.process.poll() is None for server in self._servers):
+            return False
+        self._abandoned_since = self._abandoned_since or time.monotonic()
+        return time.monotonic() - self._abandoned_since > ABANDONED_PATIENCE
+
+    def _raise_interrupted(self, step: int) -> None:
+        raise RunError(f"interrupted; {self._whats_left(step)}")
+
+    def _raise_broken(self, step: int) -> None:
+        raise RunError(f"i-PI failed: {self._last_words()}; {self._whats_left(step)}; its log is {self._log}")
+
+    def _raise_abandoned(self, step: int) -> None:
+        raise RunError(f"i-PI sent its servers away without ending; {self._whats_left(step)}")
+
+    def _whats_left(self, step: int) -> str:
+        """Say where a stopped run can be taken up again."""
+        saved = self._step_of_restart()
+        if saved is None:
+            return f"i-PI was stopped at step {step} before it could write a {RESTART}"
+        there = "" if self._plan.folder == Path() else f"cd {self._plan.folder} && "
+        return f"i-PI was stopped at step {saved}, continue with `{there}beadwise run {RESTART}`"
+
+    def _step_of_restart(self) -> int | None:
+        """Step that RESTART holds; None if i-PI has not written it, as an older one does not count."""
+        restart = self._plan.folder / RESTART
+        if not restart.exists() or restart.stat().st_mtime_ns == self._older_restart:
+            return None
+        return read_ipi_input(restart).step
+
+    def _stop_softly(self, ipi: subprocess.Popen[bytes]) -> None:
+        """Let i-PI write RESTART.
+
+        i-PI answers SIGTERM within a second unless it waits for forces that a server is still computing; ending the
+        servers frees it, and loses nothing: RESTART holds the step before.
+        """
+        ipi.terminate()
+        patience = time.monotonic() + SERVER_PATIENCE
+        while not processes.wait(ipi, POLL_INTERVAL):
+            if time.monotonic() > patience or len(self._stop_requests) > 1:
+                break
+        processes.end([server.process for server in self._servers])
+        if not processes.wait(ipi, IPI_PATIENCE):
+            ipi.kill()
+            ipi.wait()
+
+    def _check_outcome(self, status: int, step: int) -> None:
+        """Raise unless i-PI ended well."""
+        text = self._log_text()
+        if status == 0 and IPI_REPORTS_PROBLEM not in text:
+            return
+        if status == FAILED_IN_PROCESS:
+            self._raise_failure_in_process(text, step)
+        has_begun = self._reader.step is not None and self._reader.step > self._simulation.step
+        if status > 0 and not has_begun:
+            raise InputError(f"i-PI refused '{self._plan.source}': {self._last_words()}; its log is {self._log}")
+        raise RunError(f"i-PI failed with status {status}: {self._last_words()}; its log is {self._log}")
+
+    def _raise_failure_in_process(self, text: str, step: int) -> None:
+        """Raise what ended an i-PI that evaluates itself; nothing if it was something else."""
+        if refusal := REFUSAL.search(text):
+            # without a RESTART it is the input that was refused, and nothing is left to tell of
+            left = "" if self._step_of_restart() is None else f"; {self._whats_left(step)}"
+            raise BeadwiseError(f"{refusal[1]}{left}")
+        if IPI_REPORTS_PROBLEM in text and (defect := TRACEBACK.search(text)):
+            raise RunError(
+                f"an evaluation in i-PI's process failed: {defect[1]}; {self._whats_left(step)}; its log is {self._log}"
+            )
+
+    def _log_text(self) -> str:
+        """Read what this i-PI has printed; a restart adds to the log of the run before."""
+        with open(self._log, "rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def _last_words(self) -> str:
+        lines = self._log_text().strip().splitlines()
+        return lines[-1].strip() if lines else "without a word"
+
+    def _read_results(self, has_begun: bool = False) -> None:
+        """Take in what i-PI has written; a series that cannot be used is no reason to end a run.
+
+        Not before i-PI has told a step: until then files of an older run may lie there.
+        """
+        if not (has_begun or self._reader.step is not None):
+            return
+        for result in list(self._results):
+            try:
+                result.read()
+            except BeadwiseError as error:
+                say(self._console, f"no {result.name} any more: {error}")
+                self._results.remove(result)
+
+    def _refresh_plot(self) -> None:
+        """Draw every half minute, as long as all drawing together stays a small share of the run."""
+        now = time.monotonic()
+        if now < self._plot_due:
+            return
+        self._plot()
+        self._drawing_seconds += time.monotonic() - now
+        affordable = self._started + max(self._drawing_seconds - DRAWING_ALLOWANCE, 0.0) / DRAWING_SHARE
+        self._plot_due = max(time.monotonic() + PLOT_INTERVAL, affordable)
+
+    def _plot(self) -> str:
+        """Draw energies and results and say where; a picture that fails is no reason to end a run."""
+        return self._plot_energies() + "".join(map(self._plot_result, self._results))
+
+    def _plot_energies(self) -> str:
+        from .energy_plot import plot_energies  # takes a second to import, while i-PI is running already
+
+        try:
+            drawn = any(plot_energies(source, self._image) for source in self._properties[:1])
+        except (OSError, ValueError) as error:
+            return f"; no picture of the energies, as {self._properties[0].name} cannot be drawn: {error}"
+        return f", energies in {self._image}" if drawn else ""
+
+    def _plot_result(self, result: LiveSpectra | LiveProfile) -> str:
+        try:
+            images = result.draw()
+        except (OSError, BeadwiseError) as error:
+            return f"; no picture of the {result.name}: {error}"
+        if not images:
+            return f"; no {result.name} yet, as there are too few samples"
+        return f", {result.name} in {' and '.join(map(str, images))}"
+
+    def _report_end(self, step: int, seconds: float) -> None:
+        reached, last = self._step_of_restart() or step, self._simulation.total_steps
+        early = "" if reached >= last else f" of {last}, as i-PI was told by a file EXIT, <total_time> or its motion"
+        end = f"finished at step {reached}{early} after {duration(seconds)}"
+        say(self._console, f"{end}; log in {self._log}{self._plot()}")
+
+
+def ipi_command() -> list[str]:
+    """How to start the i-PI that is installed beside beadwise, or the first on the search path.
+
+    Raises
+    ------
+    RunError
+        If there is none.
+    """
+    beside = Path(sysconfig.get_path("scripts")) / "i-pi"
+    if beside.exists():
+        return [sys.executable, str(beside)]
+    found = shutil.which("i-pi")
+    if found is None:
+        raise RunError(f"no i-PI beside {sys.executable} or on the search path; install it with pip install ipi")
+    return [found]

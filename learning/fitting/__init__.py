@@ -1,0 +1,1 @@
+"""From labelled frames to a model, its members and its errors."""

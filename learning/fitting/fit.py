@@ -1,0 +1,364 @@
+"""From a configuration to a fitted model: one pass over the frames for every head, then one solution each."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from ase.neighborlist import neighbor_list
+
+from ...model import Batch, Corrected, Evaluator, Model
+from ...model.evaluators import full_name
+from ...model.files import load_model
+from ...model.members import Members
+from ...model.model import Repulsion
+from ...model.outputs import empty_head
+from ...model.radial import RadialBasis, RadialForm
+from ...pyx.tensor_head import DensityShape, TensorHead
+from ..data import DataError, Frame, iterate_frames, read_frames, require_files, species_of
+from ..pictures.parity import plot_parity
+from .accuracy import ErrorReport, evaluate_errors
+from .baseline_labels import CachedBaseline, without_baseline
+from .calibration import calibrated, calibration_record, reliabilities
+from .committee_fit import LAST_LAYER, fit_with_members
+from .configuration import Configuration, ConfigurationError, DensitySettings
+from .energy_fit import species_energies
+from .head_fit import HeadProblem
+
+Progress = Callable[[str, int, int], None]
+
+logger = logging.getLogger(__name__)
+
+
+def fit(configuration: Configuration, progress: Progress | None = None) -> Model:
+    """Fit every head that the configuration names.
+
+    Memory is bounded by the frames and one matrix of normal equations at a time.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    progress : callable, optional
+        Called with the head's name, frames done, and frames in all.
+
+    Returns
+    -------
+    Model
+        Without validation errors; `with_errors` adds them.  With a baseline it is the correction, which names it.
+
+    Raises
+    ------
+    BaselineError
+        If the baseline cannot be had, or cannot be evaluated for a frame.
+    ConfigurationError
+        If no frame has the labels of a head that should be fitted.
+    DataError
+        If a data file is missing, validation included, or cannot be used.
+    """
+    require_files([configuration.folder / name for name in file_labels(configuration)])
+    if configuration.network:
+        network_fitting()  # before anything is fitted that would be lost
+    fitted = fitted_model(configuration)
+    baseline = cached_baseline(configuration)
+    frames = read_frames([configuration.folder / name for name in configuration.data.train])
+    if baseline is not None:  # of all files: what it cannot evaluate is found before anything is fitted
+        baseline.prepare(iterate_frames([configuration.folder / name for name in file_labels(configuration)]), progress)
+        frames = without_baseline(frames, baseline)
+    model = fit_heads(configuration, frames, progress, fitted)
+    if model.members is not None and configuration.data.validation:
+        validation = read_frames([configuration.folder / name for name in configuration.data.validation])
+        validation = validation if baseline is None else without_baseline(validation, baseline)
+        try:
+            model = with_calibration(model, validation, progress)
+        except DataError as error:  # a fit should not be lost to what follows
+            logger.warning("the members are not calibrated: %s", error)
+    if baseline is None or configuration.adds_members:
+        return model
+    described = {
+        "name": baseline.name,
+        "provider": baseline.provider,
+        "species_energies": species_energies(model.numbers, frames).tolist(),
+    }
+    return replace(model, baseline=baseline.name, metadata={**model.metadata, "baseline": described})
+
+
+def fitted_model(configuration: Configuration) -> Model | None:
+    """The model that gets members; None if one is to be fitted.
+
+    Raises
+    ------
+    ConfigurationError
+        If its energy is not the one that the configuration describes.
+    ModelFileError
+        If it cannot be read.
+    """
+    committee, energy = configuration.committee, configuration.energy
+    if committee is None or not committee.model:
+        return None
+    fitted = load_model(configuration.folder / committee.model)
+    if energy is not None and fitted.network is not None and committee.kind != LAST_LAYER:
+        raise ConfigurationError(
+            f"kind = '{committee.kind}' in [committee] for '{committee.model}', whose energy has a network, which "
+            f"members share; allowed is {LAST_LAYER}"
+        )
+    if energy is not None and fitted.baseline != full_name(energy.baseline):
+        raise ConfigurationError(
+            f"baseline = '{energy.baseline}' in [energy]; '{committee.model}', which gets members, corrects "
+            f"'{fitted.baseline}', and both must be the same"
+        )
+    lost = set(fitted.members.deviations) - set(wanted_heads(configuration)) if fitted.members else set()
+    if lost:
+        raise ConfigurationError(
+            f"'{committee.model}' has members of the heads {sorted(lost)}, which the configuration leaves out; all its "
+            "members are replaced, so that every head that has some needs its section"
+        )
+    return fitted
+
+
+def fit_heads(
+    configuration: Configuration, frames: list[Frame], progress: Progress | None, fitted: Model | None = None
+) -> Model:
+    """The model of these frames, with members that are not calibrated yet if there is to be a committee.
+
+    Raises
+    ------
+    ConfigurationError
+        If the fitted model, which gets members, is not the one that the configuration describes.
+    """
+    committee = configuration.committee
+    model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
+    heads: dict[str, TensorHead] = {}
+    deviations: dict[str, tuple[TensorHead, ...]] = {}
+    for name in wanted_heads(configuration):
+        problem = HeadProblem.of(name, model, frames, configuration)
+        counted = with_progress(frames, name, progress)
+        if committee is None:
+            equations = problem.empty_equations()
+            for frame in counted:
+                problem.add(equations, frame)
+            heads[name] = problem.solve(equations)
+        else:
+            heads[name], deviations[name] = fit_with_members(problem, counted, committee)
+    members = Members(deviations) if deviations else None
+    if fitted is not None:
+        check_same_heads(fitted, heads, configuration)
+        kept = {name: own for name, own in fitted.metadata.items() if name != "calibration"}  # of other members
+        return replace(fitted, members=members, metadata={**kept, **configuration.metadata})
+    model = replace(model, heads=heads)
+    if configuration.network:
+        model = with_network(model, frames, configuration, progress)
+    metadata = {**configuration.metadata, "envelope": envelope(model, frames)}
+    return replace(model, members=members, metadata=metadata)
+
+
+def without_heads(model: Model) -> Model:
+    """The density and the repulsion of a fitted model alone."""
+    return replace(model, heads={"energy": empty_head(0, model.shape)}, network=None, members=None)
+
+
+def check_same_heads(fitted: Model, heads: Mapping[str, TensorHead], configuration: Configuration) -> None:
+    """Refuse members of other heads than those that a model has.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the head.
+    """
+    for name, head in heads.items():
+        has = fitted.heads[name].l_max if name in fitted.heads else None
+        if has != head.l_max:
+            assert configuration.committee is not None
+            raise ConfigurationError(
+                f"the {name} head of '{configuration.committee.model}' has l_max = {has}, that of the configuration "
+                f"{head.l_max}; members need those of the model"
+            )
+
+
+def with_calibration(model: Model, frames: list[Frame], progress: Progress | None = None) -> Model:
+    """The model with calibrated members, and what came out among its metadata."""
+    assert model.members is not None
+    count = itertools.count(1)
+
+    def advance() -> None:
+        if progress:
+            progress("calibration", next(count), 2 * len(frames))
+
+    model = calibrated(model, frames, advance)
+    record = calibration_record(model, reliabilities(model, frames, advance))
+    return replace(model, metadata={**model.metadata, "calibration": {"frames": len(frames), **record}})
+
+
+def cached_baseline(configuration: Configuration) -> CachedBaseline | None:
+    """The baseline that the energy corrects, None where there is none."""
+    energy = configuration.energy
+    if energy is None or not energy.baseline:
+        return None
+    return CachedBaseline(energy.baseline, configuration.folder / configuration.output.baselines)
+
+
+def network_fitting() -> Callable[..., Model]:
+    """`beadwise.learning.fitting.network_fit.fit_network`.
+
+    Raises
+    ------
+    ConfigurationError
+        If torch is not installed: only this part of a fit needs it.
+    """
+    try:
+        from .network_fit import fit_network
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"[network] needs {error.name}, which is not installed: pip install 'beadwise[fit]'"
+        ) from error
+    return fit_network
+
+
+def with_network(model: Model, frames: list[Frame], configuration: Configuration, progress: Progress | None) -> Model:
+    """The model with the nonlinear part of its energy."""
+    assert configuration.energy is not None and configuration.network is not None
+
+    def advance(done: int, steps: int) -> None:
+        if progress:
+            progress("energy network", done, steps)
+
+    return network_fitting()(model, frames, configuration.energy, configuration.network, advance)
+
+
+def wanted_heads(configuration: Configuration) -> list[str]:
+    """Heads that the configuration's sections ask for."""
+    names = ["energy"] if configuration.energy else []
+    names += ["dipole"] if configuration.dipole else []
+    names += ["polarizability_isotropic", "polarizability_anisotropic"] if configuration.polarizability else []
+    return names
+
+
+def with_progress(frames: list[Frame], name: str, progress: Progress | None) -> Iterable[Frame]:
+    """Yield the frames and report after each."""
+    for index, frame in enumerate(frames):
+        yield frame
+        if progress:
+            progress(name, index + 1, len(frames))
+
+
+def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
+    """The model before its heads: species, density and repulsion, with an energy that is the repulsion's alone."""
+    numbers = species_of(frames)
+    onset = configuration.repulsion.onset_fraction * shortest_distances(numbers, frames)
+    polarizability, density = configuration.polarizability, configuration.density
+    basis, groups = radial_basis(density, len(numbers)), neighbour_groups(density, len(numbers))
+    shape = DensityShape(len(numbers), basis.radial, density.l_max, max(groups) + 1)
+    return Model(
+        numbers,
+        density.l_max,
+        basis,
+        {"energy": empty_head(0, shape)},
+        Repulsion(onset, configuration.repulsion.strength),
+        polarizability.local_field if polarizability else True,
+        groups=groups,
+    )
+
+
+def neighbour_groups(settings: DensitySettings, species: int) -> tuple[int, ...]:
+    """Group of every species: one for all if they share chemical channels, else its own."""
+    return (0,) * species if settings.chemical_channels else tuple(range(species))
+
+
+def radial_basis(settings: DensitySettings, species: int) -> RadialBasis:
+    """Radial functions, the same for every centre."""
+    form = RadialForm(
+        settings.cutoff, settings.warp_length, settings.innermost, settings.decay_length, settings.decay_power
+    )
+    if settings.chemical_channels:
+        return RadialBasis.of_chemical_channels(form, species, settings.radial, settings.chemical_channels)
+    return RadialBasis.of_primitives(form, species, settings.radial)
+
+
+def shortest_distances(numbers: tuple[int, ...], frames: Iterable[Frame]) -> np.ndarray:
+    """Shortest distance in Å of every pair of species in the frames; 0 for a pair that does not occur."""
+    shortest = np.full((len(numbers), len(numbers)), np.inf)
+    for frame in frames:
+        first, second, distance = neighbor_list("ijd", frame.atoms, 3.0)
+        species = np.searchsorted(numbers, frame.atoms.numbers)
+        np.minimum.at(shortest, (species[first], species[second]), distance)
+    return np.where(np.isfinite(shortest), shortest, 0.0)
+
+
+def envelope(model: Model, frames: Iterable[Frame]) -> dict[str, list]:
+    """Range of every two-body density seen in training, per species: outside it the model extrapolates."""
+    shape = model.shape
+    low = np.full((shape.species, shape.channels), np.inf)
+    high = -low
+    for frame in frames:
+        batch = Batch.from_ase(frame.atoms)
+        scalars, species = model.density(batch)[0][:, 0], model.species_indices(batch.numbers)
+        np.minimum.at(low, species, scalars)
+        np.maximum.at(high, species, scalars)
+    return {"two_body_low": low.tolist(), "two_body_high": high.tolist()}
+
+
+def error_reports(
+    model: Model, configuration: Configuration, progress: Progress | None = None
+) -> dict[str, ErrorReport]:
+    """Errors on every file of the configuration, by its label (see `file_labels`): those of the whole potential."""
+    reports = {}
+    baseline = cached_baseline(configuration)
+    whole: Evaluator = model if baseline is None else Corrected(baseline, model)
+    for name, label in file_labels(configuration).items():
+        frames = read_frames(configuration.folder / name)
+        if baseline is not None:
+            baseline.prepare(frames, progress)
+        count = itertools.count(1)
+
+        def advance(label: str = label, total: int = len(frames), count: Iterator[int] = count) -> None:
+            if progress:
+                progress(f"errors on {label}", next(count), total)
+
+        reports[label] = evaluate_errors(whole, frames, advance)
+    return reports
+
+
+def file_labels(configuration: Configuration) -> dict[str, str]:
+    """Label of every data file in reports: its name without folders, or all of it where two files share the name."""
+    data = configuration.data
+    names = list(dict.fromkeys([*data.validation, *data.independent, *data.train]))
+    short = [Path(name).name for name in names]
+    return {name: own if short.count(own) == 1 else name for name, own in zip(names, short, strict=True)}
+
+
+def with_errors(model: Model, configuration: Configuration, reports: Mapping[str, ErrorReport]) -> Model:
+    """The model with its sources and errors among its metadata."""
+    data = configuration.data
+    sets = {"training": data.train, "validation": data.validation, "independent": data.independent}
+    labels = file_labels(configuration)
+    errors = {kind: {labels[name]: reports[labels[name]].as_dict() for name in names} for kind, names in sets.items()}
+    return replace(model, metadata={**model.metadata, "errors": errors})
+
+
+def write_report(configuration: Configuration, reports: Mapping[str, ErrorReport]) -> Path:
+    """Write the errors of every file as JSON, and parity plots; the folder that holds them.
+
+    Raises
+    ------
+    ConfigurationError
+        If the folder cannot be made.
+    """
+    folder = configuration.folder / configuration.output.report
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the report folder '{folder}': {error.strerror}") from error
+    content = {name: report.as_dict() for name, report in reports.items()}
+    (folder / "errors.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name, report in reports.items():
+        plot_parity({name: report}, folder / f"{'_'.join(Path(name).with_suffix('').parts).replace('.', '')}.png")
+    return folder
+
+
+def model_path(configuration: Configuration) -> Path:
+    """Where the fitted model goes."""
+    return configuration.folder / configuration.output.model

@@ -1,0 +1,1 @@
+"""Active learning: rounds of exploration, selection, labels and fits."""

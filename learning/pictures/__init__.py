@@ -1,0 +1,1 @@
+"""Pictures and reports of fits and of active learning."""

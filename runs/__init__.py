@@ -1,0 +1,1 @@
+"""What i-PI reads and writes."""

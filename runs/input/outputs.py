@@ -1,0 +1,157 @@
+"""What i-PI is told to write: property files, and files of extras."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .elements import InputError, beads_of, integer_attribute, systems_of, words
+
+KEYWORD = re.compile(r"\s*([a-z_]+)\s*(?:\(([^)]*)\))?")
+
+
+@dataclass(frozen=True)
+class ExtrasReading:
+    """Extras that one ``<trajectory>`` writes.
+
+    Parameters
+    ----------
+    keyword : str
+        ``extras`` for those of all components together, ``extras_component_raw``, or ``extras_bias``.
+    component : int or None
+        Which component it is; as in Python, −1 is the last.  None if the keyword does not say.
+    names : tuple of str
+        Keys in the extras.
+    """
+
+    keyword: str
+    component: int | None
+    names: tuple[str, ...]
+
+
+def reading_of(trajectory: ElementTree.Element) -> ExtrasReading | None:
+    """Extras that a ``<trajectory>`` writes; None if it writes something else."""
+    found = KEYWORD.match(trajectory.text or "")
+    if found is None or found[1] not in ("extras", "extras_component_raw", "extras_bias"):
+        return None
+    return ExtrasReading(found[1], _index_in(found[2]), tuple(words(trajectory.get("extra_type"))))
+
+
+def _index_in(arguments: str | None) -> int | None:
+    """Index of a component among the arguments of a keyword, ``(1; bead=0)``; None if there is none."""
+    for argument in (arguments or "").split(";"):
+        found = re.fullmatch(r"\s*(?:(?:idx|index)\s*=)?\s*(-?\d+)\s*", argument)
+        if found:
+            return int(found[1])
+    return None
+
+
+MATRICES = ("BEC", "polarizability_derivatives")  # what has a row for each atom coordinate
+
+
+@dataclass(frozen=True)
+class ExtrasOutput:
+    """Extras that i-PI writes: one file for each bead, or of one force component all beads into one file.
+
+    Parameters
+    ----------
+    name : str
+        Of the files, without the number of the bead.
+    extras : tuple of str
+        What stands in a record, in this order.
+    stride : int
+        Steps between records.
+    bead : int
+        As in i-PI: the one bead that is written, or −n for every n-th, so that −1 is all.
+    rows : int
+        Beads of the force component whose ``extras_component_raw`` it is, with a row for each of them in every record,
+        whatever `bead` is; 0 if it is that of all components together.
+    """
+
+    name: str
+    extras: tuple[str, ...]
+    stride: int
+    bead: int = -1
+    rows: int = 0
+
+    def written(self, beads: int) -> list[int]:
+        """Numbers of those of `beads` beads that are written."""
+        if self.rows:
+            return list(range(self.rows))
+        return list(range(0, beads, -self.bead)) if self.bead < 0 else [self.bead]
+
+    def holds_all(self, beads: int) -> bool:
+        """Whether each of `beads` beads is written, as a mean over them needs it."""
+        return self.written(beads) == list(range(beads))
+
+    def files(self, beads: int) -> list[str]:
+        """Names of the files, in the order of the beads, with as many digits as i-PI gives them."""
+        if self.rows:
+            return [self.name]
+        digits = 1 + int(math.log10(beads))
+        return [f"{self.name}_{number:0{digits}d}" for number in self.written(beads)]
+
+
+def _check_extra_types(root: ElementTree.Element) -> None:
+    for trajectory in root.iter("trajectory"):
+        reading = reading_of(trajectory)
+        if reading is None:
+            continue
+        if "BEC" in reading.names and len(reading.names) > 1:
+            raise InputError(
+                f"extra_type='{', '.join(reading.names)}' in one <trajectory>, but i-PI writes rows of one kind into a "
+                "file; give BEC a <trajectory> of its own"
+            )
+        matrices = [name for name in reading.names if name in MATRICES]
+        rows = max((_rows_of(system, reading) for system in root.iter("system")), default=0)
+        if matrices and rows > 1:
+            raise InputError(
+                f"extra_type='{matrices[0]}' of extras_component_raw with {rows} beads, but i-PI cannot write matrices "
+                "of several beads into one file; allowed are a <force> with nbeads='1', which is that of the centroid, "
+                "and the keyword extras"
+            )
+
+
+def _rows_of(system: ElementTree.Element, reading: ExtrasReading) -> int:
+    """Beads that ``extras_component_raw`` writes of a system; 0 for other outputs, or without such a component."""
+    components = system.findall("forces/force")
+    if reading.keyword != "extras_component_raw" or reading.component is None:
+        return 0
+    if not -len(components) <= reading.component < len(components):
+        return 0
+    beads = beads_of(system)
+    return min(integer_attribute(components[reading.component], "nbeads", 0, least=0) or beads, beads)
+
+
+def output_name(root: ElementTree.Element, name: str, system: ElementTree.Element | None = None) -> str:
+    """Name of an output file as i-PI writes it, with the prefixes of the run and of its system, or of the first one."""
+    output, system = root.find("output"), next(systems_of(root), None) if system is None else system
+    prefix = "i-pi" if output is None else output.get("prefix", "i-pi")
+    system_prefix = "" if system is None else system.get("prefix", "")
+    name = f"{prefix}.{name}" if prefix else name
+    return f"{system_prefix}_{name}" if system_prefix else name
+
+
+def _property_files(root: ElementTree.Element) -> Iterator[str]:
+    for element in root.iterfind("output/properties"):
+        yield output_name(root, element.get("filename", "out"))
+
+
+def _extras_outputs(root: ElementTree.Element) -> Iterator[ExtrasOutput]:
+    system = next(systems_of(root), None)  # the files of another have its prefix in place of this one's
+    for element in root.iterfind("output/trajectory"):
+        reading = reading_of(element)
+        if reading is None or reading.keyword == "extras_bias":
+            continue
+        rows = 0 if system is None else _rows_of(system, reading)
+        if rows or reading.keyword == "extras":
+            yield ExtrasOutput(
+                name=output_name(root, element.get("filename", "traj")),
+                extras=reading.names,
+                stride=integer_attribute(element, "stride", 1, least=1),
+                bead=integer_attribute(element, "bead", -1),
+                rows=rows,
+            )

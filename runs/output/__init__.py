@@ -1,0 +1,1 @@
+"""Files that i-PI writes."""

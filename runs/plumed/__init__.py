@@ -1,0 +1,1 @@
+"""PLUMED's input and output in a run of i-PI."""

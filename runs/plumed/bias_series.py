@@ -1,0 +1,95 @@
+"""What i-PI writes of a bias, the extras of all beads, read as the files grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..input.elements import InputError
+from ..output.records import BeadFile
+from .biased_runs import Bias, BiasedRun
+
+
+class BiasSeries:
+    """The extras of all beads of a biased run, read as i-PI writes them.
+
+    Parameters
+    ----------
+    run : BiasedRun
+    last_step : int, optional
+        What the files hold already beyond this step does not count.
+    """
+
+    def __init__(self, run: BiasedRun, last_step: int | None = None):
+        self._files = [BeadFile(path, last_step) for path in run.files]
+        self._waiting = [(np.zeros(0, dtype=np.int64), np.zeros((0, len(run.output.extras)))) for _ in run.files]
+        self._names = run.output.extras
+        self._rows: list[np.ndarray] = []
+        self._steps: list[np.ndarray] = []
+
+    def read(self) -> None:
+        """Take in what has been written since the last time.
+
+        Raises
+        ------
+        InputError
+            If the files of the beads do not belong together.
+        SeriesError
+            If a file cannot be read, or holds something else than numbers.
+        """
+        for bead, file in enumerate(self._files):
+            while True:
+                steps, rows = file.read()
+                if not len(steps):
+                    break
+                if file.names != self._names:
+                    raise InputError(
+                        f"'{file.path}' holds {', '.join(file.names)}; its input writes {', '.join(self._names)}"
+                    )
+                old_steps, old_rows = self._waiting[bead]
+                self._waiting[bead] = np.concatenate([old_steps, steps]), np.concatenate([old_rows, rows])
+        common = min(len(steps) for steps, _ in self._waiting)
+        first = self._waiting[0][0][:common]
+        for file, (steps, _) in zip(self._files, self._waiting, strict=True):
+            if not np.array_equal(steps[:common], first):
+                raise InputError(
+                    f"'{file.path}' and '{self._files[0].path}' do not hold the same steps; the files of all beads of "
+                    "one run are needed"
+                )
+        if common:
+            self._steps.append(first)
+            self._rows.append(np.stack([rows[:common] for _, rows in self._waiting], axis=1))
+        self._waiting = [(steps[common:], rows[common:]) for steps, rows in self._waiting]
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Step of each sample, shape (samples,), int64."""
+        return np.concatenate(self._steps) if self._steps else np.zeros(0, dtype=np.int64)
+
+    def column(self, name: str) -> np.ndarray:
+        """One of the extras, shape (samples, beads that are written), in PLUMED's units."""
+        place = self._names.index(name)
+        if not self._rows:
+            return np.zeros((0, len(self._files)))
+        return np.concatenate([rows[:, :, place] for rows in self._rows])
+
+
+def counted_biases(run: BiasedRun, labels: Sequence[str]) -> list[Bias]:
+    """Biases of a run that count: those of the labels that are wanted, or all if none is.
+
+    Raises
+    ------
+    InputError
+        If the run has no bias of a label.
+    """
+    known = {bias.action.label for bias in run.biases}
+    unknown = [label for label in labels if label not in known]
+    if unknown:
+        raise InputError(f"'{run.source}' has no bias '{unknown[0]}'; it has {', '.join(sorted(known))}")
+    return [bias for bias in run.biases if not labels or bias.action.label in labels]
+
+
+def reduced_energy(bias: Bias, run: BiasedRun, series: BiasSeries) -> np.ndarray:
+    """β V of a bias at every sample, shape (samples,); it is that of the centroid in the file of every bead."""
+    return series.column(bias.extra)[:, 0] * (bias.energy_unit / run.thermal_energy)

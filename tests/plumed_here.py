@@ -1,7 +1,0 @@
-"""For tests that need a PLUMED that works."""
-
-import pytest
-from beadwise.driver.ask_plumed import plumed_problem
-
-PROBLEM = plumed_problem()
-needs_plumed = pytest.mark.skipif(PROBLEM is not None, reason=str(PROBLEM))
