@@ -7,7 +7,7 @@
 namespace beadwise {
 
 constexpr int L_LIMIT = 6;        // highest angular momentum with a compiled instance
-constexpr int LAMBDA_LIMIT = 4;   // highest angular momentum of a head
+constexpr int LAMBDA_LIMIT = 6;   // highest angular momentum of a head
 constexpr int RADIAL_LIMIT = 16;  // most radial functions per group of neighbour species
 
 // Radial functions R_n(r) of each (centre species, neighbour species) as cubic Hermite splines on a uniform grid.
