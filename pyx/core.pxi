@@ -12,7 +12,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
 
     cdef cppclass Basis:
         int species, groups, radial, l_max, intervals
-        const int* group
+        const int32_t* group
         double cutoff
         const double* table
         const double* pair_table

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 namespace beadwise {
@@ -14,7 +15,7 @@ constexpr int RADIAL_LIMIT = 16;  // most radial functions per group of neighbou
 struct Basis {
     int species;               // number of chemical species
     int groups;                // of neighbour species, each with its own channels
-    const int *group;          // [species]: to which group a neighbour adds
+    const int32_t *group;      // [species]: to which group a neighbour adds
     int radial;                // radial functions per group, padded to a multiple of 4
     int l_max;
     double cutoff;             // Å
