@@ -12,7 +12,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
 
     cdef cppclass Basis:
         int species, groups, radial, l_max, intervals
-        const int* group
+        const int32_t* group
         double cutoff
         const double* table
         const double* pair_table
@@ -94,14 +94,14 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         double* tangent
 
     cdef cppclass NeighbourPool:
-        NeighbourPool(double cutoff, double skin)
+        NeighbourPool(double cutoff, double skin) except +
         vector[const NeighbourList*] lists_for(const double* positions, const double* cells, const cbool* periodic,
                                                const int32_t* species, int species_count, int beads, int atoms,
-                                               size_t begin, size_t end, int threads)
+                                               size_t begin, size_t end, int threads) except +
         size_t kept()
         size_t built()
 
-    void evaluate(const Task& task, int threads)
-    void feature_gradients(const FeatureTask& task)
-    void differentiate_density(const DensityTask& task, int threads)
+    void evaluate(const Task& task, int threads) except +
+    void feature_gradients(const FeatureTask& task) except +
+    void differentiate_density(const DensityTask& task, int threads) except +
     cbool use_avx2()

@@ -2,9 +2,6 @@
 // (Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013), with delta functions for the neighbours.)
 // Included once per instruction set (see kernel.hpp).
 
-// Rows of a register tile: as many as leave room for the factors in 16 registers.
-template <int VECTORS>
-constexpr int DENSITY_ROWS = VECTORS == 1 ? 10 : VECTORS == 2 ? 5 : VECTORS == 3 ? 4 : 3;
 constexpr int REVERSE_ROWS = 5;
 
 // Σ_j values_n(j) harmonics_lm(j) for values [group][lane][radial] and harmonics [group][harmonics_stored][lane].
@@ -63,7 +60,7 @@ static void expand_density(const Environment &environment, const Basis &basis, d
 template <int VECTORS, int L>
 static void reverse_density(const Environment &environment, const Basis &basis, const double *adjoint,
                             double *gradient_x, double *gradient_y, double *gradient_z) {
-    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = COUNT < 10 ? 10 : COUNT;
+    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
     constexpr int ROWS = COUNT < REVERSE_ROWS ? COUNT : REVERSE_ROWS;
     const int channels = basis.channels();
     const LegendreTables &table = legendre_tables();
@@ -113,7 +110,7 @@ static void reverse_density(const Environment &environment, const Basis &basis, 
 template <int VECTORS, int L>
 static void density_derivative(const Environment &environment, const Harmonics<L> &recursion, int group, int lane,
                                double *weights, double *delta) {
-    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = COUNT < 10 ? 10 : COUNT;
+    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
     const int place = group * WIDTH;
     const UnalignedVector place_on_sphere[3] = {load(environment.x.data() + place), load(environment.y.data() + place),
                                                 load(environment.z.data() + place)};

@@ -1,6 +1,11 @@
 // The neighbours of one atom, gathered by species into groups of four, with radial functions and harmonics of each.
 // Included once per instruction set (see kernel.hpp).
 
+// Rows of a register tile of the density: as many as leave room for the factors in 16 registers.
+template <int VECTORS>
+constexpr int DENSITY_ROWS = VECTORS == 1 ? 10 : VECTORS == 2 ? 5 : VECTORS == 3 ? 4 : 3;
+constexpr int LEAST_ROWS = DENSITY_ROWS<1>;  // room for the tallest tile, also where there are fewer harmonics
+
 struct Environment {
     struct Segment {
         int first_group, groups;
@@ -24,7 +29,7 @@ struct Environment {
     void size_for(const Basis &basis, int most_neighbours, size_t recursion_bytes) {
         radial = basis.radial;
         harmonics = basis.harmonics();
-        harmonics_stored = std::max(harmonics, 10);
+        harmonics_stored = std::max(harmonics, LEAST_ROWS);
         segments.resize(basis.species);
         const size_t groups = most_neighbours / WIDTH + basis.species + 1, lanes = groups * WIDTH;
         if (lanes <= x.size()) return;

@@ -10,7 +10,7 @@ struct Workspace {
         environment.size_for(basis, most_neighbours, recursion);
         heads.resize(all.size());
         for (size_t index = 0; index < all.size(); ++index) heads[index].size_for(all[index], basis);
-        const size_t size = size_t(std::max(basis.harmonics(), 10)) * basis.channels();
+        const size_t size = size_t(std::max(basis.harmonics(), LEAST_ROWS)) * basis.channels();
         density.resize(size);
         invariants.resize(size_t(basis.l_max + 1) * basis.channels() * basis.channels());
         adjoint.resize(size);

@@ -6,7 +6,7 @@
 // which k is differentiated; strains [9][…] likewise.  The caller adds the transposed half.
 template <int VECTORS, int L>
 static void feature_gradients(const FeatureTask &task) {
-    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = COUNT < 10 ? 10 : COUNT;
+    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
     const Basis &basis = *task.basis;
     const int channels = basis.channels();
     const size_t per_species = channels + size_t(L + 1) * channels * channels, features = per_species * basis.species;

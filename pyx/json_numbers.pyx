@@ -25,12 +25,17 @@ def json_array(array):
 
     Raises
     ------
+    TypeError
+        If it is not an array of real numbers.
     ValueError
         If the array has no or more than two axes.
     """
-    numbers = np.ascontiguousarray(array, dtype=np.float64)
-    if np.ndim(array) not in (1, 2):
-        raise ValueError(f"an array with {np.ndim(array)} axes cannot be written; allowed are 1 and 2")
+    given = np.asarray(array)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"an array of type {given.dtype} cannot be written; allowed are real numbers")
+    if given.ndim not in (1, 2):
+        raise ValueError(f"an array with {given.ndim} axes cannot be written; allowed are 1 and 2")
+    numbers = np.ascontiguousarray(given, dtype=np.float64)
     cdef const double[::1] flat = numbers.reshape(-1)
     cdef long rows = numbers.shape[0], columns = numbers.shape[numbers.ndim - 1]
     cdef long size = LONGEST_NUMBER * flat.shape[0] + 3 * rows + 2

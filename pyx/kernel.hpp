@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "neighbours.hpp"
+#include "parallel.hpp"
 #include "tables.hpp"
 
 namespace beadwise {
@@ -123,9 +124,13 @@ inline void evaluate_part(const Task &task, size_t begin, size_t end) {
 
 inline void evaluate(const Task &task, int threads) {
     const size_t total = task.end - task.begin;
+    FirstException failure;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int part = 0; part < threads; ++part)
-        evaluate_part(task, task.begin + total * part / threads, task.begin + total * (part + 1) / threads);
+        failure.guard([&] {
+            evaluate_part(task, task.begin + total * part / threads, task.begin + total * (part + 1) / threads);
+        });
+    failure.rethrow();
 }
 
 inline void feature_gradients(const FeatureTask &task) {
@@ -135,18 +140,20 @@ inline void feature_gradients(const FeatureTask &task) {
     generic::feature_gradients_of(task);
 }
 
+inline void differentiate_part(const DensityTask &task, size_t begin, size_t end) {
+#ifdef BEADWISE_HAS_AVX2
+    if (use_avx2()) return avx2::differentiate_part(task, begin, end);
+#endif
+    generic::differentiate_part(task, begin, end);
+}
+
 inline void differentiate_density(const DensityTask &task, int threads) {
     const size_t total = size_t(task.beads) * task.atoms;
+    FirstException failure;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int part = 0; part < threads; ++part) {
-        const size_t begin = total * part / threads, end = total * (part + 1) / threads;
-#ifdef BEADWISE_HAS_AVX2
-        if (use_avx2())
-            avx2::differentiate_part(task, begin, end);
-        else
-#endif
-            generic::differentiate_part(task, begin, end);
-    }
+    for (int part = 0; part < threads; ++part)
+        failure.guard([&] { differentiate_part(task, total * part / threads, total * (part + 1) / threads); });
+    failure.rethrow();
 }
 
 // Neighbour lists kept between evaluations.  i-PI does not say which bead it sends, so any kept list that covers a
@@ -156,10 +163,34 @@ public:
     explicit NeighbourPool(double cutoff_in, double skin_in) : cutoff(cutoff_in), skin(skin_in) {}
 
     // Lists for the part begin ≤ k < end of the flattened (bead, atom) index, valid until the next call; null for beads
-    // outside.
+    // outside.  Throws what `NeighbourList::prepare` throws, and keeps no list then, since some may be half made.
     std::vector<const NeighbourList *> lists_for(const double *positions, const double *cells, const bool *periodic,
                                                  const int32_t *species, int species_count, int beads, int atoms,
                                                  size_t begin, size_t end, int threads) {
+        try {
+            return find_or_build(positions, cells, periodic, species, species_count, beads, atoms, begin, end, threads);
+        } catch (...) {
+            pool.clear();
+            throw;
+        }
+    }
+
+    size_t kept() const { return pool.size(); }
+    size_t built() const { return builds; }
+
+private:
+    struct Slot {
+        NeighbourList list;
+        size_t last_use = 0;
+    };
+    double cutoff, skin;
+    std::vector<Slot> pool;
+    std::vector<int32_t> known_species;
+    size_t clock = 0, builds = 0;
+
+    std::vector<const NeighbourList *> find_or_build(const double *positions, const double *cells, const bool *periodic,
+                                                     const int32_t *species, int species_count, int beads, int atoms,
+                                                     size_t begin, size_t end, int threads) {
         ++clock;
         if (std::vector<int32_t>(species, species + atoms) != known_species) {
             pool.clear();
@@ -188,34 +219,24 @@ public:
         for (int bead : build) chosen[bead] = free_slot(beads);
         std::vector<char> is_new(beads, 0);
         for (int bead : build) is_new[bead] = 1;
+        FirstException failure;
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
-        for (int bead = first_bead; bead < last_bead; ++bead) {
-            NeighbourList &list = pool[chosen[bead]].list;
-            const double *own = positions + size_t(bead) * atoms * 3;
-            if (is_new[bead])
-                list.prepare(own, atoms, cells + 9 * bead, periodic, cutoff + skin);
-            else
-                list.follow(own, atoms, cells + 9 * bead);
-        }
+        for (int bead = first_bead; bead < last_bead; ++bead)
+            failure.guard([&] {
+                NeighbourList &list = pool[chosen[bead]].list;
+                const double *own = positions + size_t(bead) * atoms * 3;
+                if (is_new[bead])
+                    list.prepare(own, atoms, cells + 9 * bead, periodic, cutoff + skin);
+                else
+                    list.follow(own, atoms, cells + 9 * bead);
+            });
+        failure.rethrow();
         for (int bead : build)
             fill(pool[chosen[bead]].list, species, species_count, atoms, first_of(bead), last_of(bead), threads);
         std::vector<const NeighbourList *> lists(beads, nullptr);
         for (int bead = first_bead; bead < last_bead; ++bead) lists[bead] = &pool[chosen[bead]].list;
         return lists;
     }
-
-    size_t kept() const { return pool.size(); }
-    size_t built() const { return builds; }
-
-private:
-    struct Slot {
-        NeighbourList list;
-        size_t last_use = 0;
-    };
-    double cutoff, skin;
-    std::vector<Slot> pool;
-    std::vector<int32_t> known_species;
-    size_t clock = 0, builds = 0;
 
     int free_slot(int beads) {
         const size_t most = std::max<size_t>(64, 2 * size_t(beads));
@@ -239,8 +260,11 @@ private:
         list.reserve(atoms, species_count, list.capacity);
         for (;;) {
             int most = 0;
+            FirstException failure;
 #pragma omp parallel for num_threads(threads) reduction(max : most)
-            for (int atom = first; atom < last; ++atom) most = std::max(most, list.search(atom, species, species_count));
+            for (int atom = first; atom < last; ++atom)
+                failure.guard([&] { most = std::max(most, list.search(atom, species, species_count)); });
+            failure.rethrow();
             if (most <= list.capacity) return;
             list.reserve(atoms, species_count, most + most / 8 + 8);
         }

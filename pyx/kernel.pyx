@@ -1,14 +1,19 @@
 """The compiled kernel: density, heads and gradients of a batch of beads in one call.
 
 Arrays are flat, C-contiguous and owned by the caller; the interpreter lock is released while atoms are evaluated.
-`beadwise.model` wraps this module; its docstrings there give the formulas.
+Whatever does not fit what is documented raises a ValueError, or a TypeError where it has another type, which names the
+argument, what was received and what is allowed.  `beadwise.model` wraps this module; its docstrings there give the formulas.
 """
 
 import threading
 
 import numpy as np
 
+from libc.limits cimport INT_MAX
+
+include "arguments.pxi"
 include "core.pxi"
+include "heads.pxi"
 
 
 MANY_SCALARS = 3  # forming the invariants costs as much as one scalar does without them
@@ -22,6 +27,14 @@ def limits():
 def instruction_set():
     """Name of the instruction set in use on this machine."""
     return "avx2" if use_avx2() else "generic"
+
+
+cdef struct Structures:
+    int beads, atoms
+    const int32_t* species
+    const double* positions
+    const double* cells
+    cbool[3] periodic
 
 
 cdef int longest(vector[const NeighbourList*]& lists, int species):
@@ -59,120 +72,63 @@ cdef class Kernel:
         Group of neighbours to whose channels each species adds, 0, 1, …
     heads : list of tuple (lambda, offset, linear, blocks)
         ``offset`` (species,), ``linear`` (species, channels), ``blocks`` a list of (l1, l2, symmetric, coupling,
-        weights) with ``coupling`` (2 l1+1, 2 l2+1, 2 lambda+1) and ``weights`` (species, channels, channels).
+        weights) with ``coupling`` (2 l1+1, 2 l2+1, 2 lambda+1) and ``weights`` (species, channels, channels).  A block is
+        symmetric if both are, the coupling in (m1, m2); lambda is at most 6 and at most l_max.
     network : tuple (skip, layers, final), optional
         Adds to the first head.  ``skip`` (species, features), ``layers`` a list of (weights, bias) of shapes (species,
         inputs, outputs) and (species, outputs), ``final`` (species, outputs of the last layer); features, inputs and
         outputs are padded with zeros to multiples of 8.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described.
     """
 
     cdef Basis basis
     cdef vector[Head] heads
     cdef Network network
     cdef cbool with_network
+    cdef int outputs  # components of all heads together
     cdef NeighbourPool* pool
     cdef list owned
     cdef object lock  # the neighbour lists change during an evaluation, and must outlive it
 
-    def __cinit__(self, const double[:, :, :, :, ::1] table, const double[:, :, :, ::1] pair_table,
-                  const double[:, ::1] pair_cutoff, int l_max, double cutoff, double skin, const int[::1] groups,
-                  list heads, network=None):
-        if not 0 <= l_max <= L_LIMIT:
-            raise ValueError(f"l_max is {l_max}; allowed are 0 to {L_LIMIT}")
-        if table.shape[4] % 4 or not 4 <= table.shape[4] <= RADIAL_LIMIT:
-            raise ValueError(f"{table.shape[4]} radial functions; allowed are multiples of 4 up to {RADIAL_LIMIT}")
-        kinds, nodes = table.shape[0], table.shape[2]
-        received = (table.shape[1], pair_table.shape[0], pair_table.shape[1], pair_table.shape[2], pair_table.shape[3],
-                    pair_cutoff.shape[0], pair_cutoff.shape[1])
-        if received != (kinds, kinds, kinds, nodes, 2, kinds, kinds) or table.shape[3] != 2 or nodes < 2:
-            raise ValueError("tables for different numbers of species or nodes")
+    def __cinit__(self, table, pair_table, pair_cutoff, l_max, cutoff, skin, groups, heads, network=None):
+        cdef cnp.ndarray nodes = array_of("table", table, cnp.NPY_DOUBLE, ("species", "species", "nodes", 2, "radial"))
+        kinds, count, radial = nodes.shape[0], nodes.shape[2], nodes.shape[4]
+        if radial % 4 or not 4 <= radial <= RADIAL_LIMIT or kinds < 1 or count < 2:
+            raise ValueError(f"table has shape {table.shape}; allowed are at least 1 species, at least 2 nodes and "
+                             f"radial functions in multiples of 4 up to {RADIAL_LIMIT}")
         self.lock = threading.Lock()
-        if not heads:
-            raise ValueError("no heads; a kernel needs at least one, whose first component takes the pair potential")
-        self.owned = [table, pair_table, pair_cutoff]
-        if groups.shape[0] != kinds or sorted(set(groups)) != list(range(max(groups) + 1)):
-            raise ValueError(f"groups {list(groups)} of {kinds} species; each species needs one out of 0, 1, …")
-        self.owned.append(groups)
-        self.basis.groups = max(groups) + 1
-        self.basis.group = &groups[0]
-        self.basis.species = table.shape[0]
-        self.basis.radial = table.shape[4]
-        self.basis.l_max = l_max
-        self.basis.cutoff = cutoff
-        self.basis.intervals = table.shape[2] - 1
-        self.basis.table = &table[0, 0, 0, 0, 0]
-        self.basis.pair_table = &pair_table[0, 0, 0, 0]
-        self.basis.pair_cutoff = &pair_cutoff[0, 0]
-        self.pool = new NeighbourPool(cutoff, skin)
-        for order, offset, linear, blocks in heads:
-            self.add_head(order, offset, linear, blocks)
+        self.basis.species = kinds
+        self.basis.radial = radial
+        self.basis.l_max = whole("l_max", l_max, 0, L_LIMIT)
+        self.basis.cutoff = finite("cutoff", cutoff, 0.0)
+        if self.basis.cutoff == 0.0:
+            raise ValueError("cutoff is 0; it must be positive")
+        self.basis.intervals = count - 1
+        self.basis.table = read("table", table, (kinds, kinds, count, 2, radial))
+        self.basis.pair_table = read("pair_table", pair_table, (kinds, kinds, count, 2))
+        self.basis.pair_cutoff = read("pair_cutoff", pair_cutoff, (kinds, kinds))
+        self.basis.group = indices("groups", groups, (kinds,), kinds)
+        self.basis.groups = groups.max() + 1
+        if len(np.unique(groups)) != self.basis.groups:
+            raise ValueError(f"groups is {groups.tolist()}; without gaps they must be 0, 1, …")
+        self.owned = [table, pair_table, pair_cutoff, groups]
+        if not isinstance(heads, (list, tuple)) or not heads:
+            raise TypeError(f"heads is {heads!r}; it must be a list of at least one tuple, whose first component takes "
+                            "the pair potential")
+        for index, form in enumerate(heads):
+            self.heads.push_back(make_head(self.basis, index, form, self.owned))
+            self.outputs += self.heads.back().components()
         self.with_network = network is not None
         if network is not None:
-            self.add_network(network[0], network[1], network[2])
+            self.network = make_network(self.basis, network, self.owned)
+        self.pool = new NeighbourPool(cutoff, finite("skin", skin, 0.0))
 
     def __dealloc__(self):
         del self.pool
-
-    cdef add_head(self, int order, const double[::1] offset, const double[:, ::1] linear, list blocks):
-        cdef Head head
-        highest = min(LAMBDA_LIMIT, self.basis.l_max)
-        if not 0 <= order <= highest:
-            raise ValueError(f"a head of angular momentum {order}; allowed are 0 to {highest}")
-        head.lambda_ = order
-        head.offset = &offset[0]
-        head.linear = &linear[0, 0]
-        self.owned += [offset, linear]
-        for l1, l2, symmetric, coupling, weights in blocks:
-            head.blocks.push_back(self.make_block(l1, l2, symmetric, coupling, weights))
-        self.heads.push_back(head)
-
-    cdef add_network(self, const double[:, ::1] skip, list layers, const double[:, ::1] final):
-        cdef DenseLayer layer
-        cdef const double[:, :, ::1] weights
-        cdef const double[:, :, :, ::1] tiled
-        cdef const double[:, ::1] bias
-        channels, kinds = self.basis.channels(), self.basis.species
-        features = channels + (self.basis.l_max + 1) * channels * (channels + 1) // 2
-        inputs = -(-features // 8) * 8
-        if not layers or skip.shape[0] != kinds or skip.shape[1] != inputs:
-            raise ValueError(f"a network of {len(layers)} layers for {skip.shape[1]} features; it needs {inputs}")
-        self.network.features = inputs
-        self.network.skip = &skip[0, 0]
-        self.network.final_weights = &final[0, 0]
-        self.owned += [skip, final]
-        for weights, bias in layers:
-            outputs = weights.shape[2]
-            received = (weights.shape[0], weights.shape[1], bias.shape[0], bias.shape[1])
-            if received != (kinds, inputs, kinds, outputs) or outputs % 8:
-                raise ValueError(f"a layer of shapes {received}; {(kinds, inputs, kinds)} and a multiple of 8 are needed")
-            layer.inputs, layer.outputs = inputs, outputs
-            tiles = np.asarray(weights).reshape(kinds, inputs, outputs // 8, 8)
-            tiled = np.ascontiguousarray(np.swapaxes(tiles, 1, 2))
-            layer.weights, layer.bias = &tiled[0, 0, 0, 0], &bias[0, 0]
-            self.network.layers.push_back(layer)
-            self.owned += [tiled, bias]
-            inputs = outputs
-        if final.shape[0] != kinds or final.shape[1] != inputs:
-            raise ValueError(f"{final.shape[1]} final weights; {inputs} are needed")
-
-    cdef Block make_block(self, int l1, int l2, cbool symmetric, coupling, weights):
-        cdef Block block
-        cdef const double[:, :, ::1] by_right = np.ascontiguousarray(np.swapaxes(weights, 1, 2))
-        cdef const double[:, :, ::1] by_left = np.ascontiguousarray(weights)
-        block.l1 = l1
-        block.l2 = l2
-        block.symmetric = symmetric
-        if symmetric:  # (m1, m2) and (m2, m1) give the same product
-            coupling = coupling * (2 * np.triu(np.ones(coupling.shape[:2])) - np.eye(len(coupling)))[:, :, None]
-        for m1, m2, component in np.argwhere(np.abs(coupling) > 1e-12).tolist():
-            block.m1.push_back(m1)
-            block.m2.push_back(m2)
-            block.component.push_back(component)
-            block.coupling.push_back(coupling[m1, m2, component])
-        block.weights = &by_right[0, 0, 0]
-        block.transposed = &by_left[0, 0, 0]
-        self.owned += [by_right, by_left]
-        return block
 
     @property
     def neighbour_lists_kept(self):
@@ -184,10 +140,21 @@ cdef class Kernel:
         """How many neighbour lists have been built since this kernel was made."""
         return self.pool.built()
 
-    def evaluate(self, const int32_t[::1] species, const double[:, :, ::1] positions, const double[:, :, ::1] cells,
-                 periodic, want_head, const double[:, :, ::1] combinations, double[:, :, ::1] values,
-                 double[:, :, :, ::1] gradients, double[:, :, :, ::1] strains, double closest_allowed, int threads,
-                 double[:, :, :, ::1] density=None, int part=0, int parts=1):
+    cdef Structures structures(self, species, positions, cells, periodic, beads="beads") except *:
+        """What `evaluate` says about these arguments, with any number of beads or a given one."""
+        cdef Structures found
+        cdef cnp.ndarray array = array_of("positions", positions, cnp.NPY_DOUBLE, (beads, "atoms", 3))
+        found.beads = array.shape[0]
+        found.atoms = array.shape[1]
+        found.positions = read("positions", positions, (beads, "atoms", 3))
+        found.cells = read("cells", cells, (found.beads, 3, 3))
+        found.species = indices("species", species, (found.atoms,), self.basis.species)
+        for axis, is_periodic in enumerate(truths("periodic", periodic, 3)):
+            found.periodic[axis] = is_periodic
+        return found
+
+    def evaluate(self, species, positions, cells, periodic, want_head, combinations, values, gradients, strains,
+                 closest_allowed, threads, density=None, part=0, parts=1):
         """Evaluate heads and gradients of linear combinations of their components.
 
         Parameters
@@ -215,57 +182,65 @@ cdef class Kernel:
         Returns
         -------
         None, or (bead, atom, atom, distance in Å) of a pair that is closer than allowed.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as described; also if positions or cells are not finite, a periodic cell spans no
+            volume or is lower than a hundredth of the cutoff, or an atom is more than 10⁹ cells away from the origin.
         """
         cdef Task task
         cdef Overlap overlap
-        cdef int beads = positions.shape[0], atoms = positions.shape[1]
-        cdef cbool periodic_flags[3]
+        cdef Structures given = self.structures(species, positions, cells, periodic)
+        cdef int beads = given.beads, atoms = given.atoms, index
+        cdef int thread_count = whole("threads", threads, 1, THREAD_LIMIT)
+        cdef int part_count = whole("parts", parts, 1, INT_MAX), own_part = whole("part", part, 0, part_count - 1)
+        cdef int channels = array_of("combinations", combinations, cnp.NPY_DOUBLE,
+                                     (beads, "gradient channels", self.outputs)).shape[1]
+        cdef list wanted = truths("want_head", want_head, self.heads.size())
+        task.combinations = read("combinations", combinations, (beads, channels, self.outputs))
+        task.values = written("values", values, (beads, atoms, self.outputs))
+        task.gradients = written("gradients", gradients, (beads, channels, atoms, 3))
+        task.strains = written("strains", strains, (beads, channels, 3, 3))
+        task.density = NULL
+        if density is not None:
+            task.density = written("density", density, (beads, atoms, self.basis.harmonics(), self.basis.channels()))
+        task.closest_allowed = finite("closest_allowed", closest_allowed)
         if atoms == 0 or beads == 0:
             return None
-        if not 0 <= part < parts:
-            raise ValueError(f"part {part} of {parts}; allowed are 0 to {parts - 1}")
-        for axis in range(3):
-            periodic_flags[axis] = periodic[axis]
-        task.begin = <size_t> beads * atoms * part // parts
-        task.end = <size_t> beads * atoms * (part + 1) // parts
+        task.begin = <size_t> beads * atoms * own_part // part_count
+        task.end = <size_t> beads * atoms * (own_part + 1) // part_count
         task.basis = &self.basis
         task.heads = &self.heads
         task.network = &self.network if self.with_network else NULL
-        task.species = &species[0]
+        task.species = given.species
         task.beads = beads
         task.atoms = atoms
-        task.outputs = values.shape[2]
-        task.closest_allowed = closest_allowed
-        task.values = &values[0, 0, 0]
-        task.density = &density[0, 0, 0, 0] if density is not None else NULL
-        task.gradient_channels = combinations.shape[1]
-        task.combinations = &combinations[0, 0, 0] if combinations.shape[1] else NULL
-        task.gradients = &gradients[0, 0, 0, 0] if combinations.shape[1] else NULL
-        task.strains = &strains[0, 0, 0, 0] if combinations.shape[1] else NULL
+        task.outputs = self.outputs
+        task.gradient_channels = channels
         overlap.bead = -1
         task.overlap = &overlap
         first, scalars = 0, 0
-        used = np.any(np.asarray(combinations) != 0.0, axis=(0, 1))
+        used = np.any(combinations != 0.0, axis=(0, 1))
         for index in range(self.heads.size()):
             components = self.heads[index].components()
-            task.want_head.push_back(bool(want_head[index]))
+            task.want_head.push_back(wanted[index])
             task.differentiate_head.push_back(bool(used[first:first + components].any()))
             scalars += components == 1 and task.want_head[index] and not task.differentiate_head[index]
             first += components
         task.shares_invariants = scalars >= MANY_SCALARS
         with self.lock:
             with nogil:
-                task.lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
-                                                 self.basis.species, beads, atoms, task.begin, task.end, threads)
+                task.lists = self.pool.lists_for(given.positions, given.cells, given.periodic, given.species,
+                                                 self.basis.species, beads, atoms, task.begin, task.end, thread_count)
             task.most_neighbours = longest(task.lists, self.basis.species)
             with nogil:
-                evaluate(task, threads)
+                evaluate(task, thread_count)
         if overlap.bead >= 0:
             return overlap.bead, overlap.first, overlap.second, overlap.distance
         return None
 
-    def feature_gradients(self, const int32_t[::1] species, const double[:, :, ::1] positions,
-                          const double[:, :, ::1] cells, periodic, double[:, ::1] gradients, double[:, ::1] strains):
+    def feature_gradients(self, species, positions, cells, periodic, gradients, strains):
         """Add the derivatives of the summed scalar features of one structure.
 
         Parameters
@@ -279,25 +254,25 @@ cdef class Kernel:
         """
         cdef FeatureTask task
         cdef vector[const NeighbourList*] lists
-        cdef cbool periodic_flags[3]
-        for axis in range(3):
-            periodic_flags[axis] = periodic[axis]
+        cdef Structures given = self.structures(species, positions, cells, periodic, 1)
+        cdef int channels = self.basis.channels()
+        features = self.basis.species * (channels + (self.basis.l_max + 1) * channels**2)
+        task.gradients = written("gradients", gradients, (3 * given.atoms, features))
+        task.strains = written("strains", strains, (9, features))
+        if given.atoms == 0:
+            return
+        task.basis = &self.basis
+        task.species = given.species
+        task.atoms = given.atoms
         with self.lock:
-            lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
-                                        self.basis.species, 1, positions.shape[1], 0, positions.shape[1], 1)
-            task.basis = &self.basis
+            lists = self.pool.lists_for(given.positions, given.cells, given.periodic, given.species,
+                                        self.basis.species, 1, given.atoms, 0, given.atoms, 1)
             task.list = lists[0]
-            task.species = &species[0]
-            task.atoms = positions.shape[1]
             task.most_neighbours = longest(lists, self.basis.species)
-            task.gradients = &gradients[0, 0]
-            task.strains = &strains[0, 0]
             with nogil:
                 feature_gradients(task)
 
-    def pull_back(self, const int32_t[::1] species, const double[:, :, ::1] positions, const double[:, :, ::1] cells,
-                  periodic, const double[:, :, :, ::1] adjoint, double[:, :, ::1] gradients,
-                  double[:, :, ::1] strains, int threads):
+    def pull_back(self, species, positions, cells, periodic, adjoint, gradients, strains, threads):
         """Add the gradient of the inner product of the density with an adjoint.
 
         Parameters
@@ -308,15 +283,15 @@ cdef class Kernel:
         gradients, strains : ndarray of float64, shapes (beads, atoms, 3), (beads, 3, 3), added to
         """
         cdef DensityTask task
-        task.adjoint = &adjoint[0, 0, 0, 0]
-        task.gradients = &gradients[0, 0, 0]
-        task.strains = &strains[0, 0, 0]
+        cdef Structures given = self.structures(species, positions, cells, periodic)
+        beads, atoms = given.beads, given.atoms
+        task.adjoint = read("adjoint", adjoint, (beads, atoms, self.basis.harmonics(), self.basis.channels()))
+        task.gradients = written("gradients", gradients, (beads, atoms, 3))
+        task.strains = written("strains", strains, (beads, 3, 3))
         task.tangent = NULL
-        self.differentiate(task, species, positions, cells, periodic, threads)
+        self.differentiate(task, given, whole("threads", threads, 1, THREAD_LIMIT))
 
-    def push_forward(self, const int32_t[::1] species, const double[:, :, ::1] positions, const double[:, :, ::1] cells,
-                     periodic, const double[:, :, ::1] displacements, const double[:, :, ::1] strains,
-                     double[:, :, :, ::1] tangent, int threads):
+    def push_forward(self, species, positions, cells, periodic, displacements, strains, tangent, threads):
         """Write the directional derivative of the density.
 
         Parameters
@@ -328,24 +303,24 @@ cdef class Kernel:
         tangent : ndarray of float64, shape (beads, atoms, harmonics, channels), written
         """
         cdef DensityTask task
+        cdef Structures given = self.structures(species, positions, cells, periodic)
+        beads, atoms = given.beads, given.atoms
         task.adjoint = NULL
-        task.displacements = &displacements[0, 0, 0]
-        task.strain_displacements = &strains[0, 0, 0]
-        task.tangent = &tangent[0, 0, 0, 0]
-        self.differentiate(task, species, positions, cells, periodic, threads)
+        task.displacements = read("displacements", displacements, (beads, atoms, 3))
+        task.strain_displacements = read("strains", strains, (beads, 3, 3))
+        task.tangent = written("tangent", tangent, (beads, atoms, self.basis.harmonics(), self.basis.channels()))
+        self.differentiate(task, given, whole("threads", threads, 1, THREAD_LIMIT))
 
-    cdef differentiate(self, DensityTask& task, const int32_t[::1] species, const double[:, :, ::1] positions,
-                       const double[:, :, ::1] cells, periodic, int threads):
-        cdef cbool periodic_flags[3]
-        for axis in range(3):
-            periodic_flags[axis] = periodic[axis]
+    cdef differentiate(self, DensityTask& task, const Structures& given, int threads):
+        if given.beads == 0 or given.atoms == 0:
+            return
         task.basis = &self.basis
-        task.species = &species[0]
-        task.beads = positions.shape[0]
-        task.atoms = positions.shape[1]
+        task.species = given.species
+        task.beads = given.beads
+        task.atoms = given.atoms
         with self.lock:
             with nogil:
-                task.lists = self.pool.lists_for(&positions[0, 0, 0], &cells[0, 0, 0], periodic_flags, &species[0],
+                task.lists = self.pool.lists_for(given.positions, given.cells, given.periodic, given.species,
                                                  self.basis.species, task.beads, task.atoms, 0,
                                                  <size_t> task.beads * task.atoms, threads)
             task.most_neighbours = longest(task.lists, self.basis.species)

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <stdexcept>
 #include <vector>
 
 namespace beadwise {
@@ -65,7 +66,8 @@ public:
     int capacity = 0;
     int first_centre = 0, last_centre = 0;  // atoms first ≤ i < last whose neighbours are listed
 
-    // First half of building: wrap the positions and sort the atoms into bins.
+    // First half of building: wrap the positions and sort the atoms into bins.  Throws std::invalid_argument if numbers
+    // are not finite, if a cell spans no volume, or if an atom is too far away to count the cells between.
     void prepare(const double *positions, int atoms, const double *cell, const bool *periodic_in, double reach_in) {
         std::copy(periodic_in, periodic_in + 3, periodic);
         std::copy(cell, cell + 9, reference_cell);
@@ -118,7 +120,7 @@ public:
             cell_change += (span[d] + 1) * std::sqrt(squared);
         }
         const double allowed = 0.5 * (skin - cell_change);
-        if (allowed <= 0.0) return false;
+        if (!(allowed > 0.0)) return false;  // also where a number is not finite, as below
         for (int atom = 0; atom < atoms; ++atom) {
             double squared = 0.0;
             for (int x = 0; x < 3; ++x) {
@@ -127,7 +129,7 @@ public:
                     change -= images[atom][d] * (periodic[d] ? cell[3 * d + x] - reference_cell[3 * d + x] : 0.0);
                 squared += change * change;
             }
-            if (squared >= allowed * allowed) return false;
+            if (!(squared < allowed * allowed)) return false;
         }
         return true;
     }
@@ -148,6 +150,9 @@ public:
     }
 
 private:
+    static constexpr double FARTHEST = 1e9;  // lattice vectors from the origin to an atom, so that an int counts them
+    static constexpr double MOST_CELLS = 100;  // one above the other within reach, so that memory holds their translations
+
     bool periodic[3] = {true, true, true};
     double reference_cell[9] = {};
     double reach = 0.0;
@@ -166,6 +171,9 @@ private:
             Vector3 position = {positions[3 * atom], positions[3 * atom + 1], positions[3 * atom + 2]};
             for (int d = 0; d < 3; ++d) {
                 fractional[atom][d] = inner(position, reciprocal[d]);
+                if (!(std::fabs(fractional[atom][d]) < FARTHEST))
+                    throw std::invalid_argument("positions and cells must be finite, cells span a volume, and atoms be "
+                                                "less than a thousand million cells away");
                 if (periodic[d]) {
                     images[atom][d] = int(std::floor(fractional[atom][d]));
                     fractional[atom][d] -= images[atom][d];
@@ -192,6 +200,8 @@ private:
                 for (Vector3 &point : fractional) point[d] = (point[d] - low) / extent;
                 height = extent;
             }
+            if (periodic[d] && !(height * MOST_CELLS > reach))
+                throw std::invalid_argument("cells must be higher than a hundredth of the cutoff");
             bins[d] = std::max(1, std::min(most_bins, int(2.0 * height / reach)));
             search_range[d] = int(std::ceil(reach * bins[d] / height * (1.0 - 1e-12)));
             if (!periodic[d]) search_range[d] = std::min(search_range[d], bins[d] - 1);

@@ -2,19 +2,20 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 namespace beadwise {
 
 constexpr int L_LIMIT = 6;        // highest angular momentum with a compiled instance
-constexpr int LAMBDA_LIMIT = 4;   // highest angular momentum of a head
+constexpr int LAMBDA_LIMIT = 6;   // highest angular momentum of a head
 constexpr int RADIAL_LIMIT = 16;  // most radial functions per group of neighbour species
 
 // Radial functions R_n(r) of each (centre species, neighbour species) as cubic Hermite splines on a uniform grid.
 struct Basis {
     int species;               // number of chemical species
     int groups;                // of neighbour species, each with its own channels
-    const int *group;          // [species]: to which group a neighbour adds
+    const int32_t *group;      // [species]: to which group a neighbour adds
     int radial;                // radial functions per group, padded to a multiple of 4
     int l_max;
     double cutoff;             // Å

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "parallel.hpp"
 #include "screening.hpp"
 
 namespace beadwise {
@@ -108,30 +109,34 @@ inline bool water_uses_avx2() {
 #endif
 }
 
+inline void evaluate_water_part(const WaterTask &task, int part, int parts) {
+#ifdef BEADWISE_HAS_AVX2
+    if (water_uses_avx2()) return avx2::evaluate_water_part(task, part, parts);
+#endif
+    generic::evaluate_water_part(task, part, parts);
+}
+
+inline void evaluate_charges_part(const ChargeTask &task, int part, int parts) {
+#ifdef BEADWISE_HAS_AVX2
+    if (water_uses_avx2()) return avx2::evaluate_charges_part(task, part, parts);
+#endif
+    generic::evaluate_charges_part(task, part, parts);
+}
+
 inline void evaluate_water(const WaterTask &task, int threads) {
     ScreeningTable::instance();
+    FirstException failure;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int part = 0; part < threads; ++part) {
-#ifdef BEADWISE_HAS_AVX2
-        if (water_uses_avx2())
-            avx2::evaluate_water_part(task, part, threads);
-        else
-#endif
-            generic::evaluate_water_part(task, part, threads);
-    }
+    for (int part = 0; part < threads; ++part) failure.guard([&] { evaluate_water_part(task, part, threads); });
+    failure.rethrow();
 }
 
 inline void evaluate_charges(const ChargeTask &task, int threads) {
     ScreeningTable::instance();
+    FirstException failure;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int part = 0; part < threads; ++part) {
-#ifdef BEADWISE_HAS_AVX2
-        if (water_uses_avx2())
-            avx2::evaluate_charges_part(task, part, threads);
-        else
-#endif
-            generic::evaluate_charges_part(task, part, threads);
-    }
+    for (int part = 0; part < threads; ++part) failure.guard([&] { evaluate_charges_part(task, part, threads); });
+    failure.rethrow();
 }
 
 }  // namespace beadwise

@@ -1,13 +1,19 @@
 """Flexible water molecules, and point charges, of a batch of beads: energies, forces and virials.
 
 Arrays are flat, C-contiguous and owned by the caller; the interpreter lock is released while beads are evaluated.
+Whatever does not fit what is documented raises a ValueError, or a TypeError where it has another type, which names the
+argument, what was received and what is allowed.
 `beadwise.potentials.qtip4pf` wraps this module; the headers give the formulas.
 """
 
 from libcpp cimport bool as cbool
 
+include "arguments.pxi"
+
 
 cdef extern from "water.hpp" namespace "beadwise" nogil:
+    int SCREENING_END "beadwise::ScreeningTable::END"
+
     cdef cppclass WaterLaw:
         double coulomb_constant, hydrogen_charge, site_weight, bond_depth, bond_exponent, bond_length
         double angle_stiffness, angle, well_depth, diameter, switch_width, cutoff, splitting, highest_wave
@@ -41,16 +47,43 @@ cdef extern from "water.hpp" namespace "beadwise" nogil:
         double* forces
         double* virials
 
-    void evaluate_water(const WaterTask& task, int threads)
-    void evaluate_charges(const ChargeTask& task, int threads)
+    void evaluate_water(const WaterTask& task, int threads) except +
+    void evaluate_charges(const ChargeTask& task, int threads) except +
 
 
 FAULTS = (None, "broken", "overlap", "flat")
 
 
-def flexible_water(dict law, const double[:, :, ::1] positions, const double[:, :, ::1] cells, bint periodic,
-                   double[::1] energies, double[:, :, ::1] forces, double[:, :, ::1] virials,
-                   double[:, ::1] dipoles, int threads):
+cdef WaterLaw law_of(given, bint periodic) except *:
+    """The law, if its numbers are finite and its pairs within a molecule are within the table of screened charges."""
+    cdef WaterLaw law
+
+    if not isinstance(given, dict):
+        raise TypeError(f"law is a {type(given).__name__}; it must be a dict")
+
+    def number(name, least=-math.inf):
+        if name not in given:
+            raise ValueError(f"law has no '{name}'")
+        return finite(f"{name} of law", given[name], least)
+
+    law.coulomb_constant = number("coulomb_constant")
+    law.hydrogen_charge, law.site_weight = number("hydrogen_charge"), number("site_weight")
+    law.bond_depth, law.bond_exponent, law.bond_length = map(number, ("bond_depth", "bond_exponent", "bond_length"))
+    law.angle_stiffness, law.angle = number("angle_stiffness"), number("angle")
+    law.well_depth, law.diameter, law.switch_width = map(number, ("well_depth", "diameter", "switch_width"))
+    law.cutoff, law.splitting = number("cutoff", 0.0), number("splitting", 0.0)
+    law.highest_wave, law.longest_bond = number("highest_wave", 0.0), number("longest_bond", 0.0)
+    law.closest, law.lowest_cell = number("closest"), number("lowest_cell", 0.0)
+    if periodic and (law.splitting == 0.0 or law.lowest_cell == 0.0):
+        raise ValueError("splitting or lowest_cell of law is 0; both must be positive where it is periodic")
+    widest = law.longest_bond * max(2.0, 1.0 + 2.0 * abs(law.site_weight))
+    if (law.splitting * widest) ** 2 > SCREENING_END - 1:
+        raise ValueError(f"splitting of law is {law.splitting} with a longest_bond of {law.longest_bond}; allowed are "
+                         f"splittings up to {math.sqrt(SCREENING_END - 1) / widest}")
+    return law
+
+
+def flexible_water(law, positions, cells, periodic, energies, forces, virials, dipoles, threads):
     """Evaluate water molecules.
 
     Parameters
@@ -78,40 +111,43 @@ def flexible_water(dict law, const double[:, :, ::1] positions, const double[:, 
     None, or (kind, bead, first, second, distance in Å)
         What kept a bead from being evaluated: "broken" with the atoms O and H that are too far apart, "overlap" with
         two charges that are too close, counted in the order M, H, H, or "flat" with the distance of a cell's faces.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described.
     """
-    cdef WaterLaw own
     cdef WaterTask task
     cdef WaterFault fault
-    if positions.shape[0] == 0 or positions.shape[1] == 0:
-        return None
-    own.coulomb_constant = law["coulomb_constant"]
-    own.hydrogen_charge, own.site_weight = law["hydrogen_charge"], law["site_weight"]
-    own.bond_depth, own.bond_exponent, own.bond_length = law["bond_depth"], law["bond_exponent"], law["bond_length"]
-    own.angle_stiffness, own.angle = law["angle_stiffness"], law["angle"]
-    own.well_depth, own.diameter, own.switch_width = law["well_depth"], law["diameter"], law["switch_width"]
-    own.cutoff, own.splitting, own.highest_wave = law["cutoff"], law["splitting"], law["highest_wave"]
-    own.longest_bond, own.closest, own.lowest_cell = law["longest_bond"], law["closest"], law["lowest_cell"]
+    cdef bint is_periodic = truth("periodic", periodic)
+    cdef WaterLaw own = law_of(law, is_periodic)
+    array_of("positions", positions, cnp.NPY_DOUBLE, ("beads", "3 * molecules", 3))
+    beads, atoms, _ = positions.shape
+    if atoms % 3:
+        raise ValueError(f"positions has shape {positions.shape}; allowed is (beads, 3 * molecules, 3)")
     task.law = &own
-    task.beads = positions.shape[0]
-    task.molecules = positions.shape[1] // 3
-    task.periodic = periodic
-    task.positions = &positions[0, 0, 0]
-    task.cells = &cells[0, 0, 0]
-    task.energies = &energies[0] if energies is not None else NULL
-    task.forces = &forces[0, 0, 0] if energies is not None else NULL
-    task.virials = &virials[0, 0, 0] if energies is not None else NULL
-    task.dipoles = &dipoles[0, 0] if dipoles is not None else NULL
+    task.beads = beads
+    task.molecules = atoms // 3
+    task.periodic = is_periodic
+    task.positions = read("positions", positions, (beads, atoms, 3))
+    task.cells = read("cells", cells, (beads, 3, 3))
+    task.energies = written("energies", energies, (beads,)) if energies is not None else NULL
+    task.forces = written("forces", forces, (beads, atoms, 3))
+    task.virials = written("virials", virials, (beads, 3, 3))
+    task.dipoles = written("dipoles", dipoles, (beads, 3)) if dipoles is not None else NULL
+    cdef int thread_count = whole("threads", threads, 1, THREAD_LIMIT)
+    if beads == 0 or atoms == 0:
+        return None
     task.fault = &fault
     with nogil:
-        evaluate_water(task, threads)
+        evaluate_water(task, thread_count)
     if FAULTS[fault.kind] is None:
         return None
     return FAULTS[fault.kind], fault.bead, fault.first, fault.second, fault.distance
 
 
-def point_charges(const double[::1] charges, const double[:, :, ::1] positions, const double[:, :, ::1] cells,
-                  bint periodic, double constant, double splitting, double cutoff, double highest_wave,
-                  double[::1] energies, double[:, :, ::1] forces, double[:, :, ::1] virials, int threads):
+def point_charges(charges, positions, cells, periodic, constant, splitting, cutoff, highest_wave, energies, forces,
+                  virials, threads):
     """Coulomb energy of point charges whose sum is zero, by the code that serves the charges of water.
 
     Parameters
@@ -128,22 +164,37 @@ def point_charges(const double[::1] charges, const double[:, :, ::1] positions, 
         Of Ewald's sum: α in 1/Å, the largest distance in Å and the largest wave vector in 1/Å.
     energies, forces, virials : ndarray of float64, shapes (beads,), (beads, charges, 3), (beads, 3, 3), written
     threads : int
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described, numbers are not finite, or a periodic cell spans no volume.
     """
     cdef ChargeTask task
-    if positions.shape[0] == 0 or positions.shape[1] == 0:
+    array_of("positions", positions, cnp.NPY_DOUBLE, ("beads", "charges", 3))
+    beads, count, _ = positions.shape
+    task.beads = beads
+    task.count = count
+    task.periodic = truth("periodic", periodic)
+    task.constant = finite("constant", constant)
+    task.splitting = finite("splitting", splitting, 0.0)
+    task.cutoff = finite("cutoff", cutoff, 0.0)
+    task.highest_wave = finite("highest_wave", highest_wave, 0.0)
+    task.charges = read("charges", charges, (count,))
+    task.positions = read("positions", positions, (beads, count, 3))
+    task.cells = read("cells", cells, (beads, 3, 3))
+    task.energies = written("energies", energies, (beads,))
+    task.forces = written("forces", forces, (beads, count, 3))
+    task.virials = written("virials", virials, (beads, 3, 3))
+    if task.periodic != (task.splitting > 0.0):
+        raise ValueError(f"splitting is {splitting}; it must be positive with a lattice, and 0 without one")
+    for name, array in (("charges", charges), ("positions", positions), ("cells", cells)):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} has numbers that are not finite")
+    if task.periodic and not np.linalg.det(cells).all():
+        raise ValueError("cells has one without volume")
+    cdef int thread_count = whole("threads", threads, 1, THREAD_LIMIT)
+    if beads == 0 or count == 0:
         return
-    task.beads = positions.shape[0]
-    task.count = positions.shape[1]
-    task.periodic = periodic
-    task.constant = constant
-    task.splitting = splitting
-    task.cutoff = cutoff
-    task.highest_wave = highest_wave
-    task.charges = &charges[0]
-    task.positions = &positions[0, 0, 0]
-    task.cells = &cells[0, 0, 0]
-    task.energies = &energies[0]
-    task.forces = &forces[0, 0, 0]
-    task.virials = &virials[0, 0, 0]
     with nogil:
-        evaluate_charges(task, threads)
+        evaluate_charges(task, thread_count)

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 CUTOFF = 3.1
 L_MAX = 4
+HEADS = ((0, 1), (1, 1), (0, 1), (2, 1))  # λ and parity
 CELLS = {
     "cubic": (np.eye(3) * 6.3, (True, True, True)),
     "skewed": (np.array([[5.0, 0, 0], [3.9, 4.2, 0], [-2.2, 2.0, 4.6]]), (True, True, True)),
@@ -23,14 +24,17 @@ CELLS = {
 class Setup:
     """A random model and the calls that its tests need."""
 
-    def __init__(self, seed=0, kinds=2, radial=8, l_max=L_MAX, cutoff=CUTOFF, skin=0.4):
+    def __init__(self, seed=0, kinds=2, radial=8, l_max=L_MAX, cutoff=CUTOFF, skin=0.4, heads=HEADS):
         rng = np.random.default_rng(seed)
         self.kinds, self.l_max, self.cutoff, self.channels = kinds, l_max, cutoff, kinds * radial
         self.table = twin.random_table(rng, kinds, 300, radial, cutoff)
         self.pair_table = np.ascontiguousarray(twin.random_table(rng, kinds, 300, 4, cutoff)[..., 0])
         self.pair_table = (self.pair_table + np.swapaxes(self.pair_table, 0, 1)) / 2
         self.pair_cutoff = np.full((kinds, kinds), cutoff)
-        self.heads = [twin.random_head(rng, order, kinds, self.channels, pairs(order, l_max)) for order in (0, 1, 0, 2)]
+        self.heads = [
+            twin.random_head(rng, order, kinds, self.channels, pairs(order, l_max, parity), parity=parity)
+            for order, parity in heads
+        ]
         self.kernel = Kernel(
             self.table,
             self.pair_table,

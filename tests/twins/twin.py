@@ -74,16 +74,18 @@ def head_values(head, species, coefficients):
     return out
 
 
-def random_head(rng, order, kinds, channels, pairs, scale=1.0):
+def random_head(rng, order, kinds, channels, pairs, scale=1.0, parity=1):
     """A head with random weights, in the form the kernel takes."""
     blocks = []
     for l1, l2 in pairs:
         weights = scale * rng.normal(size=(kinds, channels, channels))
-        symmetric = l1 == l2
-        if symmetric:
-            weights = weights + np.swapaxes(weights, 1, 2)
-        blocks.append((l1, l2, symmetric, coupling(l1, l2, order), weights))
-    return (order, rng.normal(size=kinds), rng.normal(size=(kinds, channels)), blocks)
+        if l1 == l2:
+            weights = weights + parity * np.swapaxes(weights, 1, 2)
+        blocks.append((l1, l2, l1 == l2 and parity == 1, coupling(l1, l2, order), weights))
+    offset, linear = rng.normal(size=kinds), rng.normal(size=(kinds, channels))
+    if parity == -1:  # the density has no such components
+        offset, linear = np.zeros(kinds), np.zeros((kinds, channels))
+    return (order, offset, linear, blocks)
 
 
 def random_table(rng, kinds, nodes, radial, cutoff):

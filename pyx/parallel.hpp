@@ -1,0 +1,34 @@
+// Exceptions in parallel regions.
+#pragma once
+
+#include <exception>
+
+namespace beadwise {
+
+// The first exception of several threads.  None may leave a parallel region, which would end the program, so each
+// thread hands over what it catches, and the region's caller throws it again.
+class FirstException {
+public:
+    template <class Function>
+    void guard(const Function &function) noexcept {
+        try {
+            function();
+        } catch (...) {
+            keep(std::current_exception());
+        }
+    }
+
+    void rethrow() const {
+        if (kept) std::rethrow_exception(kept);
+    }
+
+private:
+    std::exception_ptr kept;
+
+    void keep(const std::exception_ptr &caught) {
+#pragma omp critical(beadwise_exception)
+        if (!kept) kept = caught;
+    }
+};
+
+}  // namespace beadwise
