@@ -18,7 +18,17 @@ PACKAGES = [file.parent for room in ROOMS for file in sorted(Path(room).rglob("_
 FOLDERS = {"beadwise": "base"} | {f"beadwise.{'.'.join(folder.parts)}": str(folder) for folder in PACKAGES}
 WATER_HEADERS = [
     f"{name}.hpp"
-    for name in ("water", "water_instruction_set", "simd", "lattice", "screening", "waves", "ewald", "flexible_water")
+    for name in (
+        "water",
+        "water_instruction_set",
+        "parallel",
+        "simd",
+        "lattice",
+        "screening",
+        "waves",
+        "ewald",
+        "flexible_water",
+    )
 ]
 DEBUG = os.environ.get("BEADWISE_DEBUG") == "1"
 CAN_USE_OPENMP = sys.platform.startswith("linux")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,17 +14,77 @@ from ase.io import iread
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..model import BeadwiseError
+from ..properties.quantities import properties, quantities, table_of_registry
+from ..quantity import Quantity
 
 Item = TypeVar("Item")
 
-LABELS = ("energy", "forces", "stress", "dipole", "polarizability")
-ALLOWED_SHAPES = {
-    "energy": "one number in eV",
-    "forces": "three numbers per atom in eV/Å",
-    "stress": "9 or 6 (xx yy zz yz xz xy) numbers in eV/Å³",
-    "dipole": "3 numbers in e·Å",
-    "polarizability": "9 numbers in Å³",
-}
+
+@dataclass(frozen=True)
+class Label:
+    """What may be known of a frame.
+
+    Parameters
+    ----------
+    name : str
+        In extended xyz, and in `Frame.labels`.
+    of : str
+        The property that it is compared with.
+    allowed : str
+        What it must be, for messages.
+    per : str
+        ``cell``, ``atom`` or ``molecule``.
+    shape : tuple of int
+        Of one sample.
+    quantity : Quantity or None
+        That its heads are fitted to; None for the derivatives of the energy.
+    """
+
+    name: str
+    of: str
+    allowed: str
+    per: str
+    shape: tuple[int, ...]
+    quantity: Quantity | None = None
+
+    def shaped(self, label: np.ndarray, atoms: int) -> np.ndarray | None:
+        """A label of so many atoms in its shape; None if it does not fit."""
+        size = prod(self.shape)
+        if self.name == "stress" and label.shape == (6,):
+            return voigt_6_to_full_3x3_stress(label)
+        if self.name == "energy":
+            return label.reshape(()) if label.size == 1 else None
+        if self.per == "cell":
+            return label.reshape(self.shape) if label.shape in (self.shape, (size,)) else None
+        samples = atoms if self.per == "atom" else label.size // size
+        fits = label.shape in ((samples, *self.shape), (samples, size), (samples * size,)) and samples > 0
+        # forces in one row would be those of an unknown order
+        return label.reshape(samples, *self.shape) if fits and (self.name != "forces" or label.ndim > 1) else None
+
+
+PER_SAMPLE = {"cell": "", "atom": " per atom", "molecule": " per molecule"}
+
+
+@table_of_registry
+def labels() -> Mapping[str, Label]:
+    """All labels by name: of the energy and its derivatives, of quantities, and of their parts in molecules."""
+    found = [
+        Label("energy", "energy", "one number in eV", "cell", (), quantities()["energy"]),
+        Label("forces", "forces", "three numbers per atom in eV/Å", "atom", (3,)),
+        Label("stress", "virial", "9 or 6 (xx yy zz yz xz xy) numbers in eV/Å³", "cell", (3, 3)),
+    ]
+    for one in properties().values():
+        if one.kind in ("value", "molecular") and one.quantity is not None and one.quantity.name != "energy":
+            size = prod(one.shape)
+            allowed = f"{size} number{'s' * (size > 1)}{PER_SAMPLE[one.per]} in {str(one.unit) or 'no unit'}"
+            name = one.quantity.label if one.kind == "value" else one.name
+            found.append(Label(name, one.name, allowed, one.per, one.shape, one.quantity))
+    return {label.name: label for label in found}
+
+
+def whole_labels() -> tuple[str, ...]:
+    """Labels that are no parts of others, as those of molecules are."""
+    return tuple(name for name in labels() if not name.startswith("molecular_"))
 
 
 class DataError(BeadwiseError, ValueError):
@@ -41,7 +102,7 @@ class Frame:
     labels : dict of str to ndarray of float64
         Any of ``energy`` () in eV; ``forces`` (atoms, 3) in eV/Å; ``stress`` (3, 3) in eV/Å³ with ASE's sign, the
         derivative of the energy with respect to strain per volume; ``dipole`` (3,) in e·Å; ``polarizability`` (3, 3)
-        in Å³.
+        in Å³; and the other labels of `labels`, ([atoms or molecules,] their own shape).
     source : str
         File it came from.
     index : int
@@ -71,7 +132,7 @@ def iterate_frames(paths: str | Path | Iterable[str | Path]) -> Iterator[Frame]:
     ----------
     paths : str, Path, or iterable of them
         Extended xyz, or any other format that ASE reads.  Labels are looked for among ASE's results, then in
-        ``atoms.info`` and ``atoms.arrays``, under the names of `LABELS`.
+        ``atoms.info`` and ``atoms.arrays``, under the names of `labels`.
 
     Yields
     ------
@@ -127,7 +188,7 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0) -> Frame:
     frame = Frame(bare, {}, source, index)
     if len(atoms) == 0:
         raise DataError(f"{frame.name} holds no atom; at least one is needed")
-    for name in LABELS:
+    for name in labels():
         if known.get(name) is not None:
             frame.labels[name] = _checked_label(frame, name, known[name])
         bare.info.pop(name, None)
@@ -137,30 +198,19 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0) -> Frame:
 
 def _checked_label(frame: Frame, name: str, value: object) -> np.ndarray:
     """Bring a label into its shape, as float64."""
+    own = labels()[name]
     try:
         received = np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{name} of {frame.name} is {value!r}; allowed is {ALLOWED_SHAPES[name]}") from error
-    label = _shaped(name, received, len(frame.atoms))
+        raise DataError(f"{name} of {frame.name} is {value!r}; allowed is {own.allowed}") from error
+    label = own.shaped(received, len(frame.atoms))
     if label is None:
-        raise DataError(f"{name} of {frame.name} has shape {received.shape}; allowed is {ALLOWED_SHAPES[name]}")
+        raise DataError(f"{name} of {frame.name} has shape {received.shape}; allowed is {own.allowed}")
     if not np.isfinite(label).all():
         place = np.argwhere(~np.isfinite(label))[0]
         where = f" at {place.tolist()}" if len(place) else ""
         raise DataError(f"{name} of {frame.name} is {label[tuple(place)]}{where}; all labels must be finite")
     return label
-
-
-def _shaped(name: str, label: np.ndarray, atoms: int) -> np.ndarray | None:
-    """Reshape a label as `Frame.labels` has it; None if it does not fit."""
-    if name == "stress" and label.shape == (6,):
-        return voigt_6_to_full_3x3_stress(label)
-    if name in ("stress", "polarizability") and label.shape == (9,):
-        return label.reshape(3, 3)
-    if name == "energy" and label.size == 1:
-        return label.reshape(())
-    expected = {"forces": (atoms, 3), "dipole": (3,), "stress": (3, 3), "polarizability": (3, 3)}
-    return label if label.shape == expected.get(name) else None
 
 
 def species_of(frames: Iterable[Frame]) -> tuple[int, ...]:

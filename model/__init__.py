@@ -1,9 +1,10 @@
 """The integrated model: structures, the shared descriptor, the file format and the evaluation of a batch of beads."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BeadwiseError
-from ..properties.quantities import ORDINARY_PROPERTIES, PROPERTIES
+from ..properties import quantities as _quantities
 from .committee import Committee
 from .correction import BaselineError, Corrected
 from .errors import ModelFileError, PropertyError, StructureError
@@ -12,6 +13,10 @@ from .files import save, shipped_models
 from .model import Model
 from .response import Evaluator, Response
 from .structures import Batch
+
+if TYPE_CHECKING:
+    ORDINARY_PROPERTIES: tuple[str, ...]
+    PROPERTIES: tuple[str, ...]
 
 __all__ = [
     "ORDINARY_PROPERTIES",
@@ -46,3 +51,10 @@ def evaluate(model: Evaluator, batch: Batch, want: Sequence[str] = ("energy", "f
         Names out of `PROPERTIES`.
     """
     return model.evaluate(batch, want)
+
+
+def __getattr__(name: str) -> Any:
+    """``PROPERTIES``, all that can be asked for, and ``ORDINARY_PROPERTIES``, those that need no committee."""
+    if name in ("PROPERTIES", "ORDINARY_PROPERTIES"):
+        return getattr(_quantities, name)  # made anew: quantities may have been registered since
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

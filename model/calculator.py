@@ -12,29 +12,22 @@ from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from ..properties import quantities
 from .evaluators import load
 from .response import Evaluator, Response
 from .structures import Batch
 
-ASE_NAMES = {
-    "energy": ("energy", "free_energy"),
-    "forces": ("forces",),
-    "virial": ("stress",),
-    "dipole": ("dipole",),
-    "polarizability": ("polarizability",),
-    "born_charges": ("born_effective_charges",),
-    "polarizability_derivatives": ("polarizability_derivatives",),
-    "molecular_dipole": ("molecular_dipole",),
-    "molecular_polarizability": ("molecular_polarizability",),
-    "molecular_position": ("molecular_position",),
-}
-ON_DEMAND = (
-    "born_charges",
-    "polarizability_derivatives",
-    "molecular_dipole",
-    "molecular_polarizability",
-    "molecular_position",
-)
+
+def ase_names() -> dict[str, tuple[str, ...]]:
+    """What ASE calls the properties that it may ask for."""
+    named = {name: (one.ase,) for name, one in quantities.properties().items() if one.ase}
+    return named | {"energy": ("energy", "free_energy")}
+
+
+def is_on_demand(name: str) -> bool:
+    """Whether a property is evaluated only once it is asked for: derivatives of quantities, and parts of molecules."""
+    one = quantities.properties()[name]
+    return name != "forces" and (one.kind == "derivative" or one.per == "molecule")
 
 
 class Calculator(AseCalculator):
@@ -63,7 +56,7 @@ class Calculator(AseCalculator):
     def __init__(self, model: Evaluator | str | Path, **parameters: Any):
         self.evaluator = load(model) if isinstance(model, (str, Path)) else model
         self.implemented_properties = [
-            name for own, names in ASE_NAMES.items() if own in self.evaluator.properties for name in names
+            name for own, names in ase_names().items() if own in self.evaluator.properties for name in names
         ]
         super().__init__(**parameters)
 
@@ -90,10 +83,10 @@ class Calculator(AseCalculator):
             If the model cannot answer for the structure.
         """
         super().calculate(atoms, list(properties), list(system_changes))
-        known = [
-            name for name in self.evaluator.properties if name in ASE_NAMES
-        ]  # a committee has more than ASE asks for
-        want = [name for name in known if name not in ON_DEMAND or ASE_NAMES[name][0] in properties]
+        asked = set(properties)
+        names = ase_names()
+        known = [name for name in self.evaluator.properties if name in names]  # a committee has more than ASE asks for
+        want = [name for name in known if not is_on_demand(name) or names[name][0] in asked]
         response = self.evaluator.evaluate(Batch.from_ase(self.atoms), want)
         self.results = _to_ase(response, self.atoms)
 
@@ -101,6 +94,7 @@ class Calculator(AseCalculator):
 def _to_ase(response: Response, atoms: Atoms) -> dict[str, Any]:
     """Results of the only bead, in ASE's names and conventions."""
     results: dict[str, Any] = {}
+    names = ase_names()
     for own in response.names:
         value = response[own][0]
         if own == "energy":
@@ -109,5 +103,5 @@ def _to_ase(response: Response, atoms: Atoms) -> dict[str, Any]:
             if atoms.cell.rank < 3:
                 continue  # no volume, no stress
             value = full_3x3_to_voigt_6_stress(-value / atoms.get_volume())
-        results |= {name: np.copy(value) if isinstance(value, np.ndarray) else value for name in ASE_NAMES[own]}
+        results |= {name: np.copy(value) if isinstance(value, np.ndarray) else value for name in names[own]}
     return results

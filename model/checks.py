@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..properties.quantities import ORDERS
+from ..properties.quantities import heads
 from ..pyx.kernel import limits
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .errors import ModelFileError, StructureError
@@ -78,15 +78,20 @@ def check_head(name: str, head: TensorHead, shape: DensityShape) -> None:
     ModelFileError
         Naming the head.
     """
-    if name not in ORDERS or head.order != ORDERS[name] or replace(head.shape, l_max=shape.l_max) != shape:
-        raise ModelFileError(f"head '{name}' of order {head.order} reads {head.shape}; the model has {shape}, {ORDERS}")
+    known = {own: (head.order, head.parity) for own, (_, head) in heads().items()}
+    if known.get(name) != (head.order, head.parity) or replace(head.shape, l_max=shape.l_max) != shape:
+        raise ModelFileError(
+            f"head '{name}' of order {head.order} and parity {head.parity} reads {head.shape}; the model has {shape}, "
+            f"and orders and parities are {known}"
+        )
     if not head.order <= head.l_max <= shape.l_max:
         raise ModelFileError(f"head '{name}' reads l ≤ {head.l_max}; allowed are {head.order} to {shape.l_max}")
     if not all(np.isfinite(array).all() for array in (head.offset, head.linear, head.weights)):
         raise ModelFileError(f"head '{name}' has weights that are not finite")
     for (l1, l2), weights in zip(head.pairs, head.weights, strict=True):
-        if l1 == l2 and not np.allclose(weights, np.swapaxes(weights, 1, 2), rtol=1e-10, atol=0):
-            raise ModelFileError(f"weights of head '{name}' for l1 = l2 = {l1} are not symmetric")
+        if l1 == l2 and not np.allclose(weights, head.parity * np.swapaxes(weights, 1, 2), rtol=1e-10, atol=0):
+            symmetry = "symmetric" if head.parity == 1 else "antisymmetric"
+            raise ModelFileError(f"weights of head '{name}' for l1 = l2 = {l1} are not {symmetry}")
 
 
 def checked_volume(batch: Batch) -> np.ndarray:

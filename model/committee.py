@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 
 import numpy as np
 
 from ..errors import BeadwiseError
-from ..properties.quantities import COMMITTEE_PROPERTIES, OF_MEMBERS, PROPERTIES
-from .members import forces_spread
+from ..properties.quantities import properties
+from .members import spread
 from .response import Evaluator, Response, refuse_unavailable
 from .structures import Batch
 
@@ -48,9 +48,9 @@ class Committee:
     @property
     def properties(self) -> tuple[str, ...]:
         """Properties that all members have, and the ``committee_`` forms of those that have one."""
-        common = set(PROPERTIES).intersection(*(member.properties for member in self.members))
+        common = set(properties()).intersection(*(member.properties for member in self.members))
         # a member may be a committee itself; what its own members say is not told
-        return tuple(name for name in PROPERTIES if ordinary(name) in common)
+        return tuple(name for name in properties() if ordinary(name) in common)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -99,21 +99,23 @@ class Committee:
         arrays = {}
         for name in want:
             values = [response[ordinary(name)] for response in responses]
-            arrays[name] = JOINED[name](np.stack(values, axis=1)) if name in JOINED else _mean(values)
+            arrays[name] = _joined(name, values)
         return Response(**arrays)
 
 
-# what is made of the members' values, (beads, members, …), where that is not their mean
-JOINED: dict[str, Callable[[np.ndarray], np.ndarray]] = dict.fromkeys(COMMITTEE_PROPERTIES, np.asarray) | {
-    "energy_uncertainty": lambda energies: energies.std(axis=1, ddof=1),
-    "forces_uncertainty": forces_spread,
-    "envelope_distance": lambda distances: distances.max(axis=1),
-}
+def _joined(name: str, values: Sequence[np.ndarray]) -> np.ndarray:
+    """What is made of the members' values, (beads, …) each."""
+    kind = properties()[name].kind
+    if kind == "members":
+        return np.stack(values, axis=1)
+    if kind == "uncertainty":
+        return spread(ordinary(name), np.stack(values, axis=1))
+    return reduce(np.maximum, values) if name == "envelope_distance" else _mean(values)
 
 
 def ordinary(name: str) -> str:
     """Name of a property of one member: ``energy`` for both ``committee_energy`` and ``energy``."""
-    return OF_MEMBERS.get(name, name)
+    return properties()[name].of
 
 
 def _mean(values: Sequence[np.ndarray]) -> np.ndarray:

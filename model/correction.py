@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import BeadwiseError
-from ..properties.quantities import PROPERTIES, UNCERTAINTIES
-from .committee import ordinary
+from ..properties.quantities import properties
 from .errors import PropertyError
 from .response import Evaluator, Response, refuse_unavailable
 from .structures import Batch
@@ -58,7 +57,7 @@ class Corrected:
         """Properties that can be asked for: those of the correction, as far as the baseline has them where it must."""
         return tuple(
             name
-            for name in PROPERTIES
+            for name in properties()
             if name in self.correction.properties
             and (_energy_like(name) is None or _energy_like(name) in self.baseline.properties)
         )
@@ -117,5 +116,6 @@ class Corrected:
 
 def _energy_like(name: str) -> str | None:
     """Which of the baseline's properties adds to this one: ``energy`` to ``committee_energy``; None if none does."""
-    own = name if name in UNCERTAINTIES else ordinary(name)  # a spread does not change when the same is added to all
+    one = properties()[name]
+    own = name if one.kind == "uncertainty" else one.of  # a spread does not change when the same is added to all
     return own if own in ENERGIES else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
@@ -13,19 +14,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
 from ..potentials.invariant_network import InvariantNetwork
-from ..properties.quantities import ORDERS
+from ..properties.quantities import BUILT_IN, heads, quantities
 from ..pyx.tensor_head import DensityShape, TensorHead
+from ..quantity import Head, Quantity
 from .errors import ModelFileError
 from .members import Members
 from .model import Model, Repulsion
-from .outputs import HEADS
 from .radial import RadialBasis, RadialForm
 
 FORMAT = "beadwise model"
-FORMAT_VERSION = 4
-READABLE_VERSIONS = (1, 2, 3, 4)  # 1 had neither groups of neighbours nor a network, 2 no baseline, 3 no members
-WITHOUT_MEMBERS = 3  # what has no members is written so that earlier releases read it
+FORMAT_VERSION = 5
+# 1 had neither groups of neighbours nor a network, 2 no baseline, 3 no members, 4 no quantities but those built in
+READABLE_VERSIONS = (1, 2, 3, 4, 5)
+WITH_MEMBERS, WITHOUT_MEMBERS = 4, 3  # what needs no more is written so that earlier releases read it
 UNITS = {"energy": "eV", "length": "Å", "dipole": "e·Å", "polarizability": "Å³"}
+HEAD_ARRAYS = ("offset", "linear", "weights")
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -38,17 +41,18 @@ def save(model: Model, path: str | Path) -> None:
         Should end in ``.safetensors``.
     """
     arrays = {"radial.coefficients": model.radial.coefficients, "repulsion.onset": model.repulsion.onset}
-    for name, head in model.heads.items():
-        arrays |= {f"{name}.offset": head.offset, f"{name}.linear": head.linear, f"{name}.weights": head.weights}
+    arrays |= {
+        key: array for part, own in by_part(model.heads).items() for key, array in part_arrays(part, own).items()
+    }
     arrays |= network_arrays(model.network) | member_arrays(model.members)
     description = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION if model.members else WITHOUT_MEMBERS,
+        "format_version": version_of(model),
         "units": UNITS,
         "numbers": list(model.numbers),
         "l_max": model.l_max,
         "radial_form": asdict(model.radial.form),
-        "heads": {name: {"l_max": model.heads[name].l_max} for name in HEADS if name in model.heads},
+        "heads": {part: {"l_max": own[0].l_max} for part, own in by_part(model.heads).items()},
         "repulsion_strength": model.repulsion.strength,
         "groups": list(model.groups),
         "network": list(model.network.widths) if model.network else [],
@@ -56,11 +60,42 @@ def save(model: Model, path: str | Path) -> None:
         "baseline": model.baseline,
         "metadata": model.metadata,
     }
+    further = [own for name, own in quantities().items() if name in model.quantities and own not in BUILT_IN]
+    if further:
+        description["quantities"] = {own.name: described(own) for own in further}
     if model.members:
         description["members"] = {"count": model.members.count, "calibration": dict(model.members.factors)}
     contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
     content = serialise(contiguous, metadata={"beadwise": json.dumps(description, ensure_ascii=False)})
     Path(path).write_bytes(content)  # save_file would make a file that nobody else may read
+
+
+def version_of(model: Model) -> int:
+    """The lowest format version that can say what a model is."""
+    if any(heads()[name][0] not in BUILT_IN for name in model.heads):
+        return FORMAT_VERSION
+    return WITH_MEMBERS if model.members else WITHOUT_MEMBERS
+
+
+def described(quantity: Quantity) -> dict[str, Any]:
+    """What a file says of a quantity that is not built in: that of the release that reads it must be the same."""
+    irreps = [[irrep.order, irrep.parity, irrep.count] for irrep in quantity.form.irreps]
+    return {"per": quantity.per, "unit": str(quantity.unit), "shape": list(quantity.form.shape), "irreps": irreps}
+
+
+def by_part(model_heads: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What belongs to heads, by the name of their part of a quantity, in the order of the registry."""
+    parts: dict[str, list[Any]] = {}
+    for name, (quantity, head) in heads().items():
+        if name in model_heads:
+            parts.setdefault(quantity.part(head.irrep), []).append(model_heads[name])
+    return parts
+
+
+def part_arrays(part: str, own: Sequence[TensorHead]) -> dict[str, np.ndarray]:
+    """Arrays of the heads of one part by their names in the file; several stand behind each other on the first axis."""
+    arrays = {name: np.stack([getattr(head, name) for head in own]) for name in HEAD_ARRAYS}
+    return {f"{part}.{name}": array[0] if len(own) == 1 else array for name, array in arrays.items()}
 
 
 def load_model(name: str | Path, threads: int = 1) -> Model:
@@ -128,21 +163,16 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
     widths = [] if first else description["network"]
     shape = DensityShape(len(numbers), coefficients.shape[3], int(description["l_max"]), max(groups) + 1)
     radial = RadialBasis(RadialForm(**description["radial_form"]), coefficients)
-    heads = {
-        name: TensorHead(
-            ORDERS[name],
-            replace(shape, l_max=int(own["l_max"])),
-            arrays[f"{name}.offset"],
-            arrays[f"{name}.linear"],
-            arrays[f"{name}.weights"],
-        )
-        for name, own in description["heads"].items()
+    check_quantities(description.get("quantities", {}))
+    own_heads = {
+        name: TensorHead(head.order, replace(shape, l_max=l_max), *own, head.parity)
+        for name, (head, l_max, own) in heads_from(arrays, description["heads"]).items()
     }
     return Model(
         numbers,
         shape.l_max,
         radial,
-        heads,
+        own_heads,
         Repulsion(arrays["repulsion.onset"], float(description["repulsion_strength"])),
         bool(description["local_field"]),
         network_from(arrays, shape, widths),
@@ -150,8 +180,50 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         description["metadata"],
         threads,
         baseline=str(description.get("baseline", "")),
-        members=members_from(arrays, description.get("members"), heads),
+        members=members_from(arrays, description.get("members"), own_heads),
     )
+
+
+def check_quantities(described_in_file: Mapping[str, Any]) -> None:
+    """Refuse quantities that this release does not know, or knows as something else.
+
+    Raises
+    ------
+    ValueError
+        Naming the quantity.
+    """
+    for name, own in described_in_file.items():
+        if name not in quantities():
+            raise ValueError(f"it has the quantity '{name}'; known here are {', '.join(quantities())}")
+        if own != described(quantities()[name]):
+            raise ValueError(f"its quantity '{name}' is {own}; here it is {described(quantities()[name])}")
+
+
+def heads_from(
+    arrays: Mapping[str, np.ndarray], described_parts: Mapping[str, Any]
+) -> dict[str, tuple[Head, int, list[np.ndarray]]]:
+    """Every head of a file by its name, with the l_max that it reads and its arrays.
+
+    Raises
+    ------
+    ValueError
+        If a part is of no quantity, or has another number of heads.
+    """
+    copies: dict[str, list[Head]] = {}
+    for quantity, head in heads().values():
+        copies.setdefault(quantity.part(head.irrep), []).append(head)
+    found = {}
+    for part, own in described_parts.items():
+        if part not in copies:
+            raise ValueError(f"heads of '{part}', which is of no quantity; known here are {', '.join(copies)}")
+        stacked = [arrays[f"{part}.{name}"] for name in HEAD_ARRAYS]
+        if len(copies[part]) == 1:
+            stacked = [array[None] for array in stacked]
+        if {len(array) for array in stacked} != {len(copies[part])}:
+            raise ValueError(f"{[len(array) for array in stacked]} heads of '{part}'; {len(copies[part])} are needed")
+        for index, head in enumerate(copies[part]):
+            found[head.name] = (head, int(own["l_max"]), [array[index] for array in stacked])
+    return found
 
 
 def network_arrays(network: InvariantNetwork | None) -> dict[str, np.ndarray]:
@@ -188,15 +260,15 @@ def network_from(arrays: dict[str, np.ndarray], shape: DensityShape, widths: lis
 
 def member_arrays(members: Members | None) -> dict[str, np.ndarray]:
     """Arrays of the members' deviations by their names in the file, one row for each member."""
-    arrays = {}
-    for name, own in members.deviations.items() if members else ():
-        for part in ("offset", "linear", "weights"):
-            arrays[f"members.{name}.{part}"] = np.stack([getattr(head, part) for head in own])
+    arrays: dict[str, np.ndarray] = {}
+    for part, copies in by_part(members.deviations if members else {}).items():
+        own = [part_arrays(f"members.{part}", member) for member in zip(*copies, strict=True)]
+        arrays |= {name: np.stack([one[name] for one in own]) for name in own[0]}
     return arrays
 
 
 def members_from(
-    arrays: dict[str, np.ndarray], described: dict[str, Any] | None, heads: dict[str, TensorHead]
+    arrays: dict[str, np.ndarray], described: dict[str, Any] | None, own_heads: dict[str, TensorHead]
 ) -> Members | None:
     """The members of a file, None where it has none.
 
@@ -205,24 +277,28 @@ def members_from(
     ValueError
         If the arrays are not those of so many members.
     """
-    parts = ("offset", "linear", "weights")
-    known = {f"members.{name}.{part}" for name in heads for part in parts} if described is not None else set()
+    parts = by_part(own_heads)
+    known = {f"members.{part}.{name}" for part in parts for name in HEAD_ARRAYS} if described is not None else set()
     unknown = sorted(name for name in arrays if name.startswith("members.") and name not in known)
     if unknown:
         raise ValueError(f"arrays {unknown} of members that the description does not have")
     if described is None:
         return None
     count = int(described["count"])
-    deviations = {}
-    for name, head in heads.items():
-        found = [arrays[f"members.{name}.{part}"] for part in parts if f"members.{name}.{part}" in arrays]
+    deviations: dict[str, tuple[TensorHead, ...]] = {}
+    names = by_part({name: name for name in own_heads})
+    for part, own in parts.items():
+        found = [arrays[key] for name in HEAD_ARRAYS if (key := f"members.{part}.{name}") in arrays]
         if not found:
             continue
-        if len(found) != len(parts) or {len(part) for part in found} != {count}:
-            raise ValueError(f"{count} members have arrays of {[len(part) for part in found]} for the {name} head")
-        deviations[name] = tuple(
-            TensorHead(head.order, head.shape, *(part[member] for part in found)) for member in range(count)
-        )
+        if len(found) != len(HEAD_ARRAYS) or {len(array) for array in found} != {count}:
+            raise ValueError(f"{count} members have arrays of {[len(array) for array in found]} for the {part} head")
+        for index, (name, head) in enumerate(zip(names[part], own, strict=True)):
+            copies = found if len(own) == 1 else [array[:, index] for array in found]
+            deviations[name] = tuple(
+                replace(head, **{key: array[member] for key, array in zip(HEAD_ARRAYS, copies, strict=True)})
+                for member in range(count)
+            )
     if not deviations:
         raise ValueError(f"{count} members have no arrays")
     return Members(deviations, {str(name): float(factor) for name, factor in described["calibration"].items()})

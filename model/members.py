@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import BeadwiseError
-from ..properties.dipole import cartesian_vector
-from ..properties.polarizability import cartesian_tensor
-from ..properties.quantities import OF_MEMBERS, ORDERS
+from ..properties.quantities import heads, properties, quantities
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .checks import check_head
 from .electric_field import NO_FIELD, Field
 from .errors import ModelFileError
-from .outputs import HEADS, OUTPUTS, energies_in_field, gradient_rows, symmetric, wanted_heads
+from .outputs import Layout, symmetric
 
 if TYPE_CHECKING:
     from .model import Model
 
 FEWEST = 2  # one has no spread
-CALIBRATED = ("energy", "forces", "dipole", "polarizability")
 
 
 class MemberError(BeadwiseError, ValueError):
@@ -43,8 +41,8 @@ class Members:
     deviations : mapping of str to tuple of TensorHead
         By the name of the head, one for each member; they add up to zero.
     factors : mapping of str to float
-        α by property, of `CALIBRATED`; 1 where there is none.  Energies, forces and virials of a member are those of
-        one potential and have the α of the energy; that of the forces only scales their uncertainty.
+        α by property, of `calibrated_names`; 1 where there is none.  Energies, forces and virials of a member are those
+        of one potential and have the α of the energy; that of the forces only scales their uncertainty.
 
     Raises
     ------
@@ -60,10 +58,10 @@ class Members:
         if len(set(counts.values())) != 1 or min(counts.values()) < FEWEST:
             raise ModelFileError(f"members of a model: {counts} by head; the same number is needed, at least {FEWEST}")
         for name, factor in self.factors.items():
-            if name not in CALIBRATED or not 0 < factor < np.inf:
+            if name not in calibrated_names() or not 0 < factor < np.inf:
                 raise ModelFileError(
                     f"calibration {name} = {factor} of the members of a model; allowed are finite numbers above 0 for "
-                    f"{list(CALIBRATED)}"
+                    f"{list(calibrated_names())}"
                 )
 
     @property
@@ -76,19 +74,22 @@ class Members:
         return float(self.factors.get(name, 1.0))
 
     @property
-    def uncalibrated(self) -> tuple[str, ...]:
-        """What members of these heads differ in, out of `CALIBRATED`, without an α."""
-        present = {name.split("_")[0] for name in self.deviations}
-        own = {"forces": "energy"}
-        return tuple(name for name in CALIBRATED if own.get(name, name) in present and name not in self.factors)
+    def quantities(self) -> tuple[str, ...]:
+        """Quantities that members differ in: those of whose heads all have deviations."""
+        return tuple(
+            name for name, own in quantities().items() if all(head.name in self.deviations for head in own.heads)
+        )
 
     @property
-    def output_factors(self) -> np.ndarray:
-        """α of every output of a member: energy, dipole, polarizability; shape (OUTPUTS,)."""
-        names = [name.split("_")[0] for name in HEADS]
-        return np.concatenate(
-            [np.full(2 * ORDERS[head] + 1, self.factor(n)) for head, n in zip(HEADS, names, strict=True)]
-        )
+    def uncalibrated(self) -> tuple[str, ...]:
+        """What members differ in, out of `calibrated_names`, without an α."""
+        present = {heads()[name][0].name for name in self.deviations}
+        own = {"forces": "energy"}
+        return tuple(name for name in calibrated_names() if own.get(name, name) in present and name not in self.factors)
+
+    def output_factors(self, layout: Layout) -> np.ndarray:
+        """α of every output of a member, shape (outputs,)."""
+        return np.concatenate([np.full(own.components, self.factor(name)) for name, own in layout.quantities.items()])
 
     def check(self, heads: Mapping[str, TensorHead], shape: DensityShape) -> None:
         """Raise ModelFileError if the deviations are not those of a model with these heads."""
@@ -102,52 +103,57 @@ class Members:
     @property
     def properties(self) -> tuple[str, ...]:
         """Properties of the members, and of the committee."""
-        shared: set[str] = set()
-        if "energy" in self.deviations:
-            shared |= {"energy", "forces", "virial"}
-        if "dipole" in self.deviations:
-            shared |= {"dipole"}
-        if {"polarizability_isotropic", "polarizability_anisotropic"} <= set(self.deviations):
-            shared |= {"polarizability"}
-        return tuple(name for name, own in OF_MEMBERS.items() if own in shared)
+        shared = set(self.quantities)
+        if "energy" in shared:
+            shared |= {"forces", "virial"}
+        return tuple(name for name, one in properties().items() if one.kind in OF_MEMBERS and one.of in shared)
+
+
+OF_MEMBERS = ("members", "uncertainty")
+
+
+def calibrated_names() -> tuple[str, ...]:
+    """What has a calibration of its own: energy, forces and every other quantity."""
+    return ("energy", "forces", *(name for name in quantities() if name != "energy"))
 
 
 def ordinary_of(want: Sequence[str]) -> tuple[str, ...]:
     """Ordinary properties whose members are wanted, or the spread of them."""
-    return tuple(dict.fromkeys(OF_MEMBERS[name] for name in want if name in OF_MEMBERS))
+    return tuple(dict.fromkeys(properties()[name].of for name in want if properties()[name].kind in OF_MEMBERS))
 
 
-def member_heads(want: Sequence[str], members: int, is_in_field: bool) -> list[bool]:
+def member_heads(layout: Layout, want: Sequence[str], members: int, is_in_field: bool) -> list[bool]:
     """Which heads' values are wanted: those of the model, then those of every member's deviation."""
     of_members = ordinary_of(want)
-    shared = wanted_heads((*want, *of_members), is_in_field)
-    return shared + wanted_heads(of_members, is_in_field) * members
+    shared = layout.wanted_heads((*want, *of_members), is_in_field)
+    return shared + layout.wanted_heads(of_members, is_in_field) * members
 
 
-def member_rows(want: Sequence[str], members: Members, electric_field: Field = NO_FIELD) -> np.ndarray:
+def member_rows(layout: Layout, want: Sequence[str], members: Members, electric_field: Field = NO_FIELD) -> np.ndarray:
     """Combinations of the outputs of model and deviations whose gradients are wanted.
 
     Returns
     -------
-    ndarray of float64, shape (gradients, OUTPUTS * (1 + members))
+    ndarray of float64, shape (gradients, outputs * (1 + members))
         First those that the model alone would have, then the energy of every member, if forces or virials of members
         are wanted.
     """
-    shared = gradient_rows(want, electric_field)
-    rows = np.pad(shared, ((0, 0), (0, OUTPUTS * members.count)))
+    shared = layout.gradient_rows(want, electric_field)
+    rows = np.pad(shared, ((0, 0), (0, layout.outputs * members.count)))
     if not {"forces", "virial"} & set(ordinary_of(want)):
         return rows
-    energy = gradient_rows(("forces",), electric_field)[0]
-    own = np.zeros((members.count, 1 + members.count, OUTPUTS))
+    energy = layout.gradient_rows(("forces",), electric_field)[0]
+    own = np.zeros((members.count, 1 + members.count, layout.outputs))
     own[:, 0] = energy
-    own[np.arange(members.count), 1 + np.arange(members.count)] = members.output_factors * energy
+    own[np.arange(members.count), 1 + np.arange(members.count)] = members.output_factors(layout) * energy
     return np.concatenate([rows, own.reshape(members.count, -1)])
 
 
-def member_outputs(totals: np.ndarray, members: Members) -> np.ndarray:
-    """Outputs of every member, shape (beads, members, OUTPUTS), from those of model and deviations."""
-    deviations = totals[:, OUTPUTS:].reshape(len(totals), members.count, OUTPUTS)
-    return totals[:, None, :OUTPUTS] + members.output_factors * deviations
+def member_outputs(layout: Layout, outputs: np.ndarray, members: Members) -> np.ndarray:
+    """Outputs of every member, shape (beads, members, …, outputs), from those of model and deviations (beads, …)."""
+    deviations = outputs[..., layout.outputs :].reshape(*outputs.shape[:-1], members.count, layout.outputs)
+    deviations = np.moveaxis(deviations, -2, 1)
+    return outputs[:, None, ..., : layout.outputs] + members.output_factors(layout) * deviations
 
 
 def committee_properties(
@@ -155,7 +161,7 @@ def committee_properties(
     want: Sequence[str],
     sums: Sequence[np.ndarray],
     electric_field: Field,
-    local_field: Callable[[np.ndarray], np.ndarray],
+    value: Callable[[str], np.ndarray],
 ) -> dict[str, np.ndarray]:
     """What the members say, and how far they are apart.
 
@@ -165,53 +171,59 @@ def committee_properties(
     want : sequence of str
         Properties; those that are not of a committee are passed over.
     sums : sequence of ndarray of float64
-        Outputs (beads, OUTPUTS * (1 + members)), gradients and strain derivatives, those of `member_rows`.
+        Gradients and strain derivatives, those of `member_rows`.
     electric_field : tuple of float
         In V/Å.
-    local_field : callable
-        Maps additive polarizabilities (beads, 3, 3) to those of the cells.
-    """
-    totals, gradients, strains = sums
-    if totals.shape[1] == OUTPUTS:
-        return {}
-    outputs = member_outputs(totals, members)
-    energies = energies_in_field(outputs, electric_field)
-    of_members = slice(gradients.shape[1] - members.count, None)  # read only where they were asked for
-    arrays: dict[str, np.ndarray] = {}
-    if "committee_energy" in want:
-        arrays["committee_energy"] = energies
-    if "energy_uncertainty" in want:
-        arrays["energy_uncertainty"] = energies.std(axis=1, ddof=1)
-    if "committee_forces" in want:
-        arrays["committee_forces"] = -gradients[:, of_members]
-    if "forces_uncertainty" in want:
-        factor = members.factor("forces") / members.factor("energy")
-        arrays["forces_uncertainty"] = factor * forces_spread(gradients[:, of_members])
-    if "committee_virial" in want:
-        virials = -strains[:, of_members]
-        arrays["committee_virial"] = virials if electric_field != NO_FIELD else symmetric(virials)
-    if "committee_dipole" in want:
-        arrays["committee_dipole"] = cartesian_vector(outputs[..., 1:4])
-    if "committee_polarizability" in want:
-        additive = cartesian_tensor(outputs[..., 4:])
-        arrays["committee_polarizability"] = np.stack(
-            [local_field(additive[:, member]) for member in range(members.count)], axis=1
-        )
-    return arrays
-
-
-def forces_spread(forces: np.ndarray) -> np.ndarray:
-    """Root mean square over the components of each atom's force of its standard deviation over members.
-
-    Parameters
-    ----------
-    forces : ndarray of float64, shape (beads, members, atoms, 3)
+    value : callable
+        ``value(name)`` gives a quantity of all members, (beads, members, …).
 
     Returns
     -------
-    ndarray of float64, shape (beads, atoms)
+    dict of str to ndarray of float64
     """
-    return np.sqrt(forces.var(axis=1, ddof=1).mean(axis=2))
+    gradients, strains = sums
+    of_members = slice(gradients.shape[1] - members.count, None)  # read only where they were asked for
+
+    @cache
+    def values(name: str) -> np.ndarray:
+        if name == "forces":
+            return -gradients[:, of_members]
+        if name == "virial":
+            virials = -strains[:, of_members]
+            return virials if electric_field != NO_FIELD else symmetric(virials)
+        return value(name)
+
+    arrays: dict[str, np.ndarray] = {}
+    for name in want:
+        one = properties()[name]
+        if one.kind == "members":
+            arrays[name] = values(one.of)
+        elif one.kind == "uncertainty":
+            factor = members.factor("forces") / members.factor("energy") if one.of == "forces" else 1.0
+            arrays[name] = factor * spread(one.of, values(one.of))
+    return arrays
+
+
+def spread(name: str, values: np.ndarray) -> np.ndarray:
+    """How far members are apart in a property: the standard deviation (ddof 1) of each sample.
+
+    Of a vector or tensor it is the root mean square over its components; values on an axis of their own have one each.
+
+    Parameters
+    ----------
+    name : str
+        Property of one member.
+    values : ndarray of float64, shape (beads, members, …)
+
+    Returns
+    -------
+    ndarray of float64, shape (beads, …)
+    """
+    one = properties()[name]
+    if one.spread_shape == one.shape:
+        return values.std(axis=1, ddof=1)
+    variances = values.var(axis=1, ddof=1)
+    return np.sqrt(variances.mean(axis=tuple(range(-len(one.shape), 0))))
 
 
 def single_member(model: Model, index: int) -> Model:
@@ -235,14 +247,15 @@ def single_member(model: Model, index: int) -> Model:
     if members is None or not 0 <= index < members.count:
         has = "no members" if members is None else f"the members 0 to {members.count - 1}"
         raise MemberError(f"member {index} of a model is wanted; it has {has}")
-    heads = dict(model.heads)
+    own_heads = dict(model.heads)
     for name, deviations in members.deviations.items():
-        mean, own, factor = heads[name], deviations[index], members.factor(name.split("_")[0])
-        heads[name] = TensorHead(
+        mean, own, factor = own_heads[name], deviations[index], members.factor(heads()[name][0].name)
+        own_heads[name] = TensorHead(
             mean.order,
             mean.shape,
             mean.offset + factor * own.offset,
             mean.linear + factor * own.linear,
             mean.weights + factor * own.weights,
+            mean.parity,
         )
-    return replace(model, heads=heads, members=None)
+    return replace(model, heads=own_heads, members=None)

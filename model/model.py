@@ -1,8 +1,8 @@
-"""The integrated model: one density expansion, read by the energy, dipole and polarizability heads."""
+"""The integrated model: one density expansion, read by the heads of every quantity."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,27 +12,16 @@ from ase.data import chemical_symbols
 
 from ..potentials.invariant_network import InvariantNetwork
 from ..potentials.repulsion import repulsion_table
-from ..properties.dipole import cartesian_vector
-from ..properties.polarizability import cartesian_tensor, derivative_with_local_field, with_local_field
-from ..properties.quantities import ORDERS, PROPERTIES
+from ..properties.quantities import Property, properties, quantities
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .checks import CLOSEST_ALLOWED, check_model, checked_volume, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
 from .envelope import Envelope
 from .errors import StructureError
-from .members import Members, committee_properties, member_heads, member_rows
-from .molecules import molecular_properties, repeating_unit, wants_molecules
-from .outputs import (
-    HEADS,
-    OUTPUTS,
-    empty_head,
-    energies_in_field,
-    gradient_places,
-    gradient_rows,
-    symmetric,
-    wanted_heads,
-)
+from .members import Members, committee_properties, member_heads, member_outputs, member_rows
+from .molecules import centres_of_mass, molecule_sums, repeating_unit
+from .outputs import Layout, empty_head, symmetric, wants_samples
 from .radial import INTERVALS, RadialBasis
 from .response import Response, refuse_unavailable
 from .structures import Batch
@@ -60,11 +49,12 @@ class Model:
         Highest angular momentum of the density.
     radial : RadialBasis
     heads : mapping of str to TensorHead
-        Any of ``energy``, ``dipole``, ``polarizability_isotropic`` and ``polarizability_anisotropic``.
+        Those of `beadwise.properties.quantities.heads`: ``energy``, ``dipole``, ``polarizability_isotropic`` …
     repulsion : Repulsion
         Added to the energy.
     local_field : bool
-        Whether the polarizability heads are additive local polarizabilities, to be mapped by Clausius–Mossotti.
+        Whether quantities with a map of the cell are fitted before it: the polarizability heads are then additive local
+        polarizabilities, to be mapped by Clausius–Mossotti.
     network : InvariantNetwork, optional
         Nonlinear part of the energy, added to that of the energy head.
     groups : tuple of int, optional
@@ -115,27 +105,30 @@ class Model:
         return self.numbers
 
     @property
+    def quantities(self) -> tuple[str, ...]:
+        """Quantities that it has all heads of."""
+        return tuple(name for name, own in quantities().items() if all(head.name in self.heads for head in own.heads))
+
+    @property
     def properties(self) -> tuple[str, ...]:
         """Properties that can be asked for."""
-        available = {
-            "energy": "energy" in self.heads,
-            "forces": "energy" in self.heads,
-            "virial": "energy" in self.heads,
-            "dipole": "dipole" in self.heads,
-            "polarizability": "polarizability_isotropic" in self.heads,
-            "born_charges": "dipole" in self.heads,
-            "polarizability_derivatives": "polarizability_isotropic" in self.heads,
-        }
-        if self.repeating_unit is not None:
-            available |= {
-                "molecular_dipole": available["dipole"],
-                "molecular_polarizability": available["polarizability"],
-                "molecular_position": True,
-            }
-        if self.members is not None:
-            available |= dict.fromkeys(self.members.properties, True)
-        available["envelope_distance"] = self.envelope is not None
-        return tuple(name for name in PROPERTIES if available.get(name))
+        present = self.quantities
+        return tuple(name for name, one in properties().items() if self._has(one, present))
+
+    def _has(self, one: Property, present: Collection[str]) -> bool:
+        """Whether a property can be asked for, of what is present."""
+        if self.repeating_unit is None and (one.per == "molecule" or one.kind == "position"):
+            return False
+        if one.kind in ("members", "uncertainty"):
+            return self.members is not None and one.name in self.members.properties
+        if one.kind == "alarm":
+            return one.name == "envelope_distance" and self.envelope is not None
+        return one.quantity is None or one.quantity.name in present
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Heads and outputs of the kernel."""
+        return Layout(self.quantities)
 
     @cached_property
     def envelope(self) -> Envelope | None:
@@ -164,15 +157,18 @@ class Model:
 
     @cached_property
     def member_kernel(self) -> Kernel:
-        """The same with the deviations of all members as further heads, each member's in the order of `HEADS`."""
+        """The same with the deviations of all members as further heads, each member's in the order of the layout."""
         assert self.members is not None
-        empty = {name: (empty_head(ORDERS[name], self.shape),) * self.members.count for name in HEADS}
-        by_head = empty | dict(self.members.deviations)
-        return self._make_kernel([by_head[name][member] for member in range(self.members.count) for name in HEADS])
+        heads = [
+            self.members.deviations[name][member] if name in self.members.deviations else self._empty_head(name)
+            for member in range(self.members.count)
+            for name in self.layout.heads
+        ]
+        return self._make_kernel(heads)
 
     def _make_kernel(self, further: Sequence[TensorHead]) -> Kernel:
         padded = self.shape.padded_radial
-        heads = [self.head(name).kernel_form() for name in HEADS]
+        heads = [self.head(name).kernel_form() for name in self.layout.heads]
         network = None
         if self.network is not None:  # evaluates the energy head as well
             network = self.network.kernel_form(self.head("energy"))
@@ -195,9 +191,11 @@ class Model:
 
     def head(self, name: str) -> TensorHead:
         """A head by name; one without weights where the model has none."""
-        if name in self.heads:
-            return self.heads[name]
-        return empty_head(ORDERS[name], self.shape)
+        return self.heads[name] if name in self.heads else self._empty_head(name)
+
+    def _empty_head(self, name: str) -> TensorHead:
+        own = self.layout.heads[name]
+        return empty_head(own.order, self.shape, own.parity)
 
     def in_field(self, electric_field: Sequence[float]) -> Model:
         """The same model in a static electric field in V/Å.
@@ -300,14 +298,15 @@ class Model:
         if density is not None:
             # zeros for the atoms of other parts; in one piece, as processes send it
             sums.append(np.ascontiguousarray(density[:, :, 0][..., shape.padded_places]))
-        return [*sums, values] if wants_molecules(want) else sums
+        return [*sums, values] if wants_samples(want) else sums
 
     def _asked_of_kernel(self, want: Sequence[str]) -> tuple[Kernel, list[bool], np.ndarray]:
         """The kernel, which heads' values are wanted of it, and which combinations of outputs it differentiates."""
+        layout, is_in_field = self.layout, self.is_in_field
         if self.members is None or not set(want) & set(self.members.properties):
-            return self.kernel, wanted_heads(want, self.is_in_field), gradient_rows(want, self.electric_field)
-        heads = member_heads(want, self.members.count, self.is_in_field)
-        return self.member_kernel, heads, member_rows(want, self.members, self.electric_field)
+            return self.kernel, layout.wanted_heads(want, is_in_field), layout.gradient_rows(want, self.electric_field)
+        heads = member_heads(layout, want, self.members.count, is_in_field)
+        return self.member_kernel, heads, member_rows(layout, want, self.members, self.electric_field)
 
     def assemble(self, batch: Batch, want: Sequence[str], sums: Sequence[np.ndarray]) -> Response:
         """Answer the wanted properties from what `evaluate_part` gives, summed over all parts.
@@ -320,18 +319,43 @@ class Model:
         """
         totals, gradients, strains, *of_atoms = sums
         volume = checked_volume(batch)
-        arrays = self.cell_properties(want, totals, gradients, strains, volume)
-        if self.members is not None:
-            arrays |= committee_properties(
-                self.members, want, sums[:3], self.electric_field, lambda own: self.with_local_field(own, volume)
-            )
+        arrays: dict[str, np.ndarray] = {}
         if "envelope_distance" in want:
             assert self.envelope is not None
             distances = self.envelope.distances(of_atoms.pop(0), self.species_indices(batch.numbers))
             arrays["envelope_distance"] = distances.max(axis=1)
+        outputs = {"cell": totals}
         if of_atoms:
-            arrays |= molecular_properties(want, batch, self.repeating_unit, of_atoms[0][..., :OUTPUTS])
+            outputs["atom"] = of_atoms[0]
+        if any(properties()[name].per == "molecule" for name in want):
+            assert self.repeating_unit is not None
+            outputs["molecule"] = molecule_sums(batch, self.repeating_unit, of_atoms[0])
+        if "molecular_position" in want:
+            assert self.repeating_unit is not None
+            arrays["molecular_position"] = centres_of_mass(batch, self.repeating_unit)
+        own = {per: every[..., : self.layout.outputs] for per, every in outputs.items()}
+        arrays |= self._derivatives(want, totals, gradients, strains, volume)
+        for name in want:
+            one = properties()[name]
+            if one.kind in ("value", "molecular") and one.quantity is not None:
+                arrays[name] = self._value(one.quantity.name, own[one.per], volume, is_whole=one.kind == "value")
+        if self.members is not None and totals.shape[1] > self.layout.outputs:
+            arrays |= self._committee(want, outputs, (gradients, strains), volume)
         return Response(**{name: arrays[name] for name in want})
+
+    def _committee(
+        self, want: Sequence[str], outputs: dict[str, np.ndarray], sums: Sequence[np.ndarray], volume: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """What members say, from outputs of model and deviations by what a sample is."""
+        members, layout = self.members, self.layout
+        assert members is not None
+
+        def value(name: str) -> np.ndarray:
+            of_members = member_outputs(layout, outputs[layout.quantities[name].per], members)
+            own = [self._value(name, of_members[:, member], volume) for member in range(members.count)]
+            return np.stack(own, axis=1)
+
+        return committee_properties(members, want, sums, self.electric_field, value)
 
     def density(self, batch: Batch) -> np.ndarray:
         """Density coefficients, shape (beads, atoms, harmonics, channels); channel = (neighbour species, n)."""
@@ -344,9 +368,9 @@ class Model:
             batch.positions,
             batch.cells,
             batch.periodic,
-            [False] * len(HEADS),
-            np.zeros((beads, 0, OUTPUTS)),
-            np.zeros((beads, atoms, OUTPUTS)),
+            [False] * len(self.layout.heads),
+            np.zeros((beads, 0, self.layout.outputs)),
+            np.zeros((beads, atoms, self.layout.outputs)),
             np.zeros((beads, 0, atoms, 3)),
             np.zeros((beads, 0, 3, 3)),
             CLOSEST_ALLOWED,
@@ -356,49 +380,46 @@ class Model:
         refuse_overlap(overlap)
         return padded[..., shape.padded_places]
 
-    def cell_properties(
+    def _value(self, name: str, outputs: np.ndarray, volume: np.ndarray, is_whole: bool = True) -> np.ndarray:
+        """A quantity from outputs (beads, …, outputs), mapped to the cell where it is whole and the model says so."""
+        if name == "energy":
+            return self.layout.energies(outputs, self.electric_field)
+        value = self.layout.cartesian(name, outputs)
+        return self.mapped(name, value, volume) if is_whole else value
+
+    def _derivatives(
         self, want: Sequence[str], totals: np.ndarray, gradients: np.ndarray, strains: np.ndarray, volume: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Put the kernel's summed outputs (beads, OUTPUTS) and derivatives into the arrays of a `Response`."""
+        """Forces, virial and the derivatives of quantities, from the kernel's sums."""
         arrays: dict[str, np.ndarray] = {}
-        rows = gradient_places(want)
-        additive = cartesian_tensor(totals[:, 4:OUTPUTS])
-        if "energy" in want:
-            arrays["energy"] = energies_in_field(totals, self.electric_field)
+        rows = self.layout.gradient_places(want)
         if "forces" in want:
             arrays["forces"] = -gradients[:, 0]
         if "virial" in want:
             arrays["virial"] = -strains[:, 0] if self.is_in_field else -symmetric(strains[:, 0])
-        if "dipole" in want:
-            arrays["dipole"] = cartesian_vector(totals[:, 1:4])
-        if "polarizability" in want:
-            arrays["polarizability"] = self.with_local_field(additive, volume)
-        if "born_charges" in want:
-            arrays["born_charges"] = np.moveaxis(gradients[:, rows["born_charges"]], 1, 3).copy()
-        if "polarizability_derivatives" in want:
-            components = np.moveaxis(gradients[:, rows["polarizability_derivatives"]], 1, 3)
-            derivatives = cartesian_tensor(components)
-            if self.local_field:
-                self.with_local_field(additive, volume)  # refuses what the map cannot be differentiated for
-                derivatives = derivative_with_local_field(derivatives, additive, volume)
-            arrays["polarizability_derivatives"] = derivatives
+        for name, quantity in self.layout.derivatives.items():
+            if name not in want:
+                continue
+            derivative = quantity.form.cartesian(np.moveaxis(gradients[:, rows[name]], 1, 3))
+            if quantity.cell_map is not None and self.local_field:
+                additive = self.layout.cartesian(quantity.name, totals)
+                self.mapped(quantity.name, additive, volume)  # refuses what the map cannot be differentiated for
+                derivative = quantity.cell_map.differentiate(derivative, additive, volume)
+            arrays[name] = derivative
         return arrays
 
-    def with_local_field(self, additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
-        """Map additive polarizabilities (beads, 3, 3) to those of the cells, if the model is one that asks for it.
+    def mapped(self, name: str, additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
+        """Map sums of local contributions (beads, …) to the values of cells, if the model is one that asks for it.
 
         Raises
         ------
         StructureError
-            If a cell is so dense that the map diverges.
+            If the map diverges, as it does for a cell that is too dense.
         """
-        if not self.local_field:
+        cell_map = self.layout.quantities[name].cell_map
+        if cell_map is None or not self.local_field:
             return additive
-        ratio = 4 * np.pi / (3 * volume) * np.linalg.eigvalsh(additive)[:, -1]
-        if not (ratio < 1).all():
-            bead = int(np.argmax(ratio))
-            raise StructureError(
-                f"local polarizabilities of bead {bead} are too large for its volume of {volume[bead]:.4g} Å³: "
-                f"4π a/3V is {ratio[bead]:.3g}, and must be below 1"
-            )
-        return with_local_field(additive, volume)
+        wrong = cell_map.refuse(additive, volume)
+        if wrong:
+            raise StructureError(wrong)
+        return cell_map.apply(additive, volume)

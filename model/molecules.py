@@ -9,8 +9,6 @@ import numpy as np
 from ase.data import atomic_masses, atomic_numbers, chemical_symbols
 from ase.symbols import string2symbols
 
-from ..properties.dipole import cartesian_vector
-from ..properties.polarizability import cartesian_tensor
 from .errors import ModelFileError, StructureError
 from .structures import Batch
 
@@ -76,54 +74,34 @@ def check_order(numbers: np.ndarray, unit: Sequence[int]) -> None:
         )
 
 
-def wants_molecules(want: Sequence[str]) -> bool:
-    """Whether anything is wanted molecule by molecule."""
-    return any(name.startswith("molecular_") for name in want)
-
-
-def molecular_properties(
-    want: Sequence[str], batch: Batch, unit: Sequence[int] | None, values: np.ndarray
-) -> dict[str, np.ndarray]:
+def molecule_sums(batch: Batch, unit: Sequence[int], values: np.ndarray) -> np.ndarray:
     """Sum what the atoms of each molecule contribute.
 
-    The heads give every atom a dipole (λ = 1) and a polarizability (λ = 0 ⊕ 2), which are sums over the density of its
-    neighbours; those of a molecule are the sums over its atoms, and add up to those of the cell.  The polarizability is
-    the additive one: Clausius–Mossotti, which maps the sum to a periodic cell, has no meaning for one molecule of it.
+    The heads give every atom a dipole (λ = 1), a polarizability (λ = 0 ⊕ 2) and so on, which are sums over the density
+    of its neighbours; those of a molecule are the sums over its atoms, and add up to those of the cell.  A
+    polarizability is then the additive one: Clausius–Mossotti, which maps the sum to a periodic cell, has no meaning
+    for one molecule of it.
 
     Parameters
     ----------
-    want : sequence of str
-        Properties; those that are not molecular are passed over.
     batch : Batch
         Structures, whose atoms stand molecule by molecule.
-    unit : sequence of int, or None
-        Atomic numbers of one molecule; None is allowed where nothing molecular is wanted.
-    values : ndarray of float64, shape (beads, atoms, 10)
-        Outputs of every atom: energy, three components of the dipole, six of the polarizability.
+    unit : sequence of int
+        Atomic numbers of one molecule.
+    values : ndarray of float64, shape (beads, atoms, outputs)
+        Outputs of every atom.
 
     Returns
     -------
-    dict of str to ndarray of float64
-        ``molecular_dipole`` (beads, molecules, 3) in e·Å, ``molecular_polarizability`` (beads, molecules, 3, 3) in Å³
-        and ``molecular_position`` (beads, molecules, 3) in Å, where wanted.
+    ndarray of float64, shape (beads, molecules, outputs)
 
     Raises
     ------
     StructureError
         If the atoms stand in another order.
     """
-    if unit is None or not wants_molecules(want):
-        return {}
     check_order(batch.numbers, unit)
-    sums = values.reshape(batch.beads, -1, len(unit), values.shape[-1]).sum(axis=2)
-    arrays = {}
-    if "molecular_dipole" in want:
-        arrays["molecular_dipole"] = cartesian_vector(sums[..., 1:4])
-    if "molecular_polarizability" in want:
-        arrays["molecular_polarizability"] = cartesian_tensor(sums[..., 4:])
-    if "molecular_position" in want:
-        arrays["molecular_position"] = centres_of_mass(batch, unit)
-    return arrays
+    return values.reshape(batch.beads, -1, len(unit), values.shape[-1]).sum(axis=2)
 
 
 def centres_of_mass(batch: Batch, unit: Sequence[int]) -> np.ndarray:

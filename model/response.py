@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..properties.quantities import PROPERTIES, WEIGHT
+from ..properties.quantities import WEIGHT, properties
 from .errors import PropertyError
 from .structures import Batch
 
@@ -31,14 +31,20 @@ class Response:
         ``forces_uncertainty`` (beads, atoms) in eV/Å, for each atom the root mean square over its Cartesian components
         of that standard deviation; ``envelope_distance`` (beads,), how far the worst atom is outside what was seen in
         training (`beadwise.model.envelope`); of a weighted baseline ``correction_weight`` (beads,), a number from 0
-        to 1.
+        to 1.  Other quantities that are registered have the axes (beads, [members,] [atoms or molecules,] their own).
     """
 
     def __init__(self, **arrays: np.ndarray):
         self._arrays = {name: array for name, array in arrays.items() if array is not None}
-        unknown = set(self._arrays) - set(PROPERTIES)
+        unknown = set(self._arrays) - set(properties())
         if unknown:
-            raise PropertyError(f"unknown property {sorted(unknown)}; allowed are {list(PROPERTIES)}")
+            raise PropertyError(f"unknown property {sorted(unknown)}; allowed are {list(properties())}")
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """A property of a quantity that is not built in, by its name."""
+        if name.startswith("_") or name not in properties():
+            raise AttributeError(f"a response has no attribute '{name}'")
+        return self[name]
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._arrays:

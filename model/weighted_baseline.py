@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..properties.quantities import COMMITTEE_PROPERTIES, PROPERTIES, UNCERTAINTIES, WEIGHT
+from ..properties.quantities import WEIGHT, properties
 from .committee import Committee, ordinary
 from .correction import ENERGIES, BaselineError
 from .model import Model
@@ -77,7 +77,7 @@ class WeightedBaseline:
         """Properties that can be asked for."""
         missing = set(ENERGIES) - set(self.baseline.properties)
         own = [name for name in self.committee.properties if ordinary(name) not in missing]
-        return tuple(name for name in PROPERTIES if name in (*own, WEIGHT))
+        return tuple(name for name in properties() if name in (*own, WEIGHT))
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -102,7 +102,8 @@ class WeightedBaseline:
             If the baseline or a member cannot answer for a structure.
         """
         refuse_unavailable(want, self.properties, "this weighted baseline")
-        shared = [name for name in ENERGIES if name in (ordinary(own) for own in want if own not in UNCERTAINTIES)]
+        needs = {ordinary(name) for name in want if properties()[name].kind != "uncertainty"}
+        shared = [name for name in ENERGIES if name in needs]
         needed = dict.fromkeys([name for name in want if name != WEIGHT])
         weighted = [name for name in ENERGIES if name in want]
         if weighted or WEIGHT in want:
@@ -112,7 +113,7 @@ class WeightedBaseline:
         if shared:
             given = self.baseline.evaluate(batch, shared)
             for name in want:
-                if name in COMMITTEE_PROPERTIES and ordinary(name) in shared:
+                if properties()[name].kind == "members" and ordinary(name) in shared:
                     arrays[name] = learned[name] + given[ordinary(name)][:, None]
         if "committee_energy" not in needed:
             return Response(**arrays)

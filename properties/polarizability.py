@@ -1,47 +1,13 @@
-"""The polarizability: λ = 0 and λ = 2 components of the density's heads, and the local-field map of a periodic cell."""
+"""The polarizability of a cell: λ = 0 and λ = 2, and the local-field map of a periodic cell."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-
-def tensor_basis() -> np.ndarray:
-    """Symmetric Cartesian matrices of the components (λ = 0, then λ = 2), orthonormal, shape (6, 3, 3).
-
-    A symmetric tensor is λ = 0 ⊕ 2; the order of λ = 2 is that of the real harmonics xy, yz, 3z²−r², xz, x²−y².
-    """
-    half, third, sixth = np.sqrt(1 / 2), np.sqrt(1 / 3), np.sqrt(1 / 6)
-    basis = np.zeros((6, 3, 3))
-    basis[0] = np.eye(3) * third
-    basis[1, 0, 1] = basis[1, 1, 0] = half
-    basis[2, 1, 2] = basis[2, 2, 1] = half
-    basis[3] = np.diag([-sixth, -sixth, 2 * sixth])
-    basis[4, 0, 2] = basis[4, 2, 0] = half
-    basis[5] = np.diag([half, -half, 0.0])
-    return basis
-
-
-TENSOR_BASIS = tensor_basis()
-
-
-def cartesian_tensor(components: np.ndarray) -> np.ndarray:
-    """Symmetric matrices from their six components.
-
-    Parameters
-    ----------
-    components : ndarray of float64, shape (…, 6)
-        λ = 0, then λ = 2 in the order of the real harmonics.
-
-    Returns
-    -------
-    ndarray of float64, shape (…, 3, 3)
-    """
-    return np.einsum("...c,cij->...ij", components, TENSOR_BASIS)
-
-
-def tensor_components(tensor: np.ndarray) -> np.ndarray:
-    """The inverse of `cartesian_tensor` for symmetric matrices."""
-    return np.einsum("...ij,cij->...c", tensor, TENSOR_BASIS)
+from ..quantity import CellMap, HeadSettings, Irrep, Quantity, Unit
+from .forms import symmetric_tensor
 
 
 def with_local_field(additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
@@ -90,3 +56,43 @@ def without_local_field(polarizability: np.ndarray, volume: np.ndarray) -> np.nd
     ratio = 4 * np.pi / (3 * np.asarray(volume)[..., None, None])
     tensor = polarizability @ np.linalg.inv(np.eye(3) + ratio * polarizability)
     return 0.5 * (tensor + np.swapaxes(tensor, -1, -2))
+
+
+def diverging(additive: np.ndarray, volume: np.ndarray) -> str:
+    """What is wrong with the first bead that is too dense for `with_local_field`; empty if nothing."""
+    ratio = 4 * np.pi / (3 * volume) * np.linalg.eigvalsh(additive)[:, -1]
+    if (ratio < 1).all():
+        return ""
+    bead = int(np.argmax(ratio))
+    return (
+        f"local polarizabilities of bead {bead} are too large for its volume of {volume[bead]:.4g} Å³: "
+        f"4π a/3V is {ratio[bead]:.3g}, and must be below 1"
+    )
+
+
+@dataclass(frozen=True)
+class PolarizabilitySettings(HeadSettings):
+    """`HeadSettings` with radial decays of the isotropic and the anisotropic part.
+
+    ``local_field`` fits additive Clausius–Mossotti polarizabilities where the cell is periodic.
+    """
+
+    angular_decay: float = 1.0
+    isotropic_radial_decay: float = 2.0
+    anisotropic_radial_decay: float = 1.0
+    local_field: bool = True
+
+    def radial_decay_of(self, irrep: Irrep) -> float:
+        """The radial decay of one irrep."""
+        return self.anisotropic_radial_decay if irrep.order else self.isotropic_radial_decay
+
+
+QUANTITY = Quantity(
+    name="polarizability",
+    form=symmetric_tensor("isotropic", "anisotropic"),
+    unit=Unit(length=3),
+    member_extras="member_polarizabilities",
+    cell_map=CellMap(with_local_field, without_local_field, derivative_with_local_field, diverging),
+    is_molecular=True,
+    settings=PolarizabilitySettings,
+)

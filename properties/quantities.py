@@ -1,49 +1,244 @@
-"""What can be asked for."""
+"""All quantities, and all that can be asked for: their values, derivatives, parts of molecules, members and spreads.
+
+A quantity is registered by a module of this folder in `BUILT_IN`, by a package through an entry point
+``beadwise.quantities`` whose object is a `Quantity`, or by `register`.
+"""
 
 from __future__ import annotations
 
-ORDINARY_PROPERTIES = (
-    "energy",
-    "forces",
-    "virial",
-    "dipole",
-    "polarizability",
-    "born_charges",
-    "polarizability_derivatives",
-    "molecular_dipole",
-    "molecular_polarizability",
-    "molecular_position",
-)
-# values of every member of a committee, and the ordinary property that each is of
-COMMITTEE_PROPERTIES = {
-    "committee_energy": "energy",
-    "committee_forces": "forces",
-    "committee_virial": "virial",
-    "committee_dipole": "dipole",
-    "committee_polarizability": "polarizability",
-}
-# what is made of the values of all members, and of which ordinary property
-OF_MEMBERS = {**COMMITTEE_PROPERTIES, "energy_uncertainty": "energy", "forces_uncertainty": "forces"}
-# how sure a committee is, and how far a structure is from those of the training
-UNCERTAINTIES = ("energy_uncertainty", "forces_uncertainty", "envelope_distance")
-WEIGHT = "correction_weight"  # of a correction whose baseline takes over where a committee is unsure
-PROPERTIES = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES, *UNCERTAINTIES, WEIGHT)
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+from ..errors import BeadwiseError
+from ..quantity import Head, Quantity, Unit
+from . import dipole, energy, polarizability
+
+ENTRY_POINTS = "beadwise.quantities"
+BUILT_IN = (energy.QUANTITY, dipole.QUANTITY, polarizability.QUANTITY)
 ALWAYS_SENT = ("energy", "forces", "virial")
-KEYS = {
-    "dipole": "dipole",
-    "polarizability": "polarizability",
-    "born_charges": "BEC",
-    "polarizability_derivatives": "polarizability_derivatives",
-    "molecular_dipole": "molecular_dipole",
-    "molecular_polarizability": "molecular_polarizability",
-    "molecular_position": "molecular_position",
-    "committee_energy": "committee_pot",
-    "committee_forces": "committee_force",
-    "committee_virial": "committee_virial",
-    # an <ffcommittee> puts committee_ before every key that it does not know, so that these begin otherwise
-    "committee_dipole": "member_dipoles",
-    "committee_polarizability": "member_polarizabilities",
-    **{name: name for name in UNCERTAINTIES},
-    WEIGHT: WEIGHT,
-}
-ORDERS = {"energy": 0, "dipole": 1, "polarizability_isotropic": 0, "polarizability_anisotropic": 2}
+WEIGHT = "correction_weight"  # of a correction whose baseline takes over where a committee is unsure
+
+Kind = Literal["value", "derivative", "virial", "molecular", "position", "members", "uncertainty", "alarm"]
+
+
+class QuantityError(BeadwiseError, ValueError):
+    """A quantity that cannot be registered."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """One thing that can be asked for.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        What it is of its quantity.
+    of : str
+        The property of one member that ``members`` and ``uncertainty`` are made of, else its own name.
+    quantity : Quantity or None
+        None for what no single quantity gives: positions of molecules, alarms.
+    per : str
+        ``cell``, ``atom`` or ``molecule``: a sample.
+    shape : tuple of int
+        Of one sample.
+    unit : Unit
+    key : str
+        In i-PI's extras; empty for what i-PI reads elsewhere.
+    ase : str
+        Among the results of the ASE calculator; empty for what it does not have.
+    """
+
+    name: str
+    kind: Kind
+    of: str
+    quantity: Quantity | None
+    per: str
+    shape: tuple[int, ...]
+    unit: Unit
+    key: str = ""
+    ase: str = ""
+
+    @property
+    def spread_shape(self) -> tuple[int, ...]:
+        """Shape of the spread of members: that of values on an axis of their own, nothing for a vector or tensor."""
+        orders = [irrep.order for irrep in self.quantity.form.irreps] if self.quantity else []
+        return self.shape if self.kind == "value" and not any(orders) else ()
+
+    @property
+    def has_members(self) -> bool:
+        """Whether it has an axis of members behind that of beads."""
+        return self.kind == "members"
+
+
+_registered: dict[str, Quantity] = {}
+_tables: list[Any] = []
+Table = TypeVar("Table")
+
+
+def table_of_registry(make: Callable[[], Table]) -> Callable[[], Table]:
+    """Keep what a function without arguments makes of all quantities, until another one is registered."""
+    kept = cache(make)
+    _tables.append(kept)
+    return kept
+
+
+def quantities() -> Mapping[str, Quantity]:
+    """Every quantity by its name: those that are built in, those of other packages, those that were registered.
+
+    Raises
+    ------
+    QuantityError
+        If a package's quantity cannot be loaded, or a name is taken.
+    """
+    if not _registered:
+        _registered.update({quantity.name: quantity for quantity in BUILT_IN})
+        for point in entry_points(group=ENTRY_POINTS):
+            register(_load(point))
+    return MappingProxyType(_registered)
+
+
+def register(quantity: Quantity) -> Quantity:
+    """Add a quantity, from now on, to all that is known.
+
+    Raises
+    ------
+    QuantityError
+        If it is none, or one of its names is taken.
+    """
+    if not isinstance(quantity, Quantity):
+        raise QuantityError(f"{quantity!r} is no quantity; a beadwise.quantity.Quantity is needed")
+    known = quantities()
+    for attribute in ("name", "extras", "member_extras", "label", "derivative"):
+        taken = getattr(quantity, attribute)
+        for other in known.values():
+            if taken and taken == getattr(other, attribute):
+                raise QuantityError(f"{attribute} '{taken}' of a quantity is that of '{other.name}' already")
+    if quantity.name in properties():
+        raise QuantityError(f"a quantity is called '{quantity.name}'; that is a property already")
+    _registered[quantity.name] = quantity
+    _forget()
+    return quantity
+
+
+@contextmanager
+def registered(*added: Quantity) -> Iterator[None]:
+    """Register quantities for a while, as tests do."""
+    before = dict(quantities())
+    try:
+        for quantity in added:
+            register(quantity)
+        yield
+    finally:
+        _registered.clear()
+        _registered.update(before)
+        _forget()
+
+
+def _forget() -> None:
+    for table in _tables:
+        table.cache_clear()
+
+
+def _load(point: Any) -> Quantity:
+    try:
+        return point.load()
+    except Exception as error:  # whatever another package raises while it is imported
+        raise QuantityError(f"the quantity '{point.name}' of {point.value} cannot be loaded: {error}") from error
+
+
+@table_of_registry
+def properties() -> Mapping[str, Property]:
+    """All that can be asked for by name, in the order in which it is answered: see `beadwise.model.Response`."""
+    known = quantities().values()
+    others = [quantity for quantity in known if quantity.name != "energy"]
+    found = [*_of_energy(), *map(_value, others), *(_derivative(one) for one in others if one.derivative)]
+    found += [_molecular(quantity) for quantity in known if quantity.is_molecular]
+    position = "molecular_position"
+    found.append(Property(position, "position", position, None, "molecule", (3,), Unit(length=1), position, position))
+    found += [one for quantity in known for one in _members(quantity)]
+    found += [_uncertainty(one) for one in found if one.kind == "value" or one.name == "forces"]
+    for alarm in ("envelope_distance", WEIGHT):
+        found.append(Property(alarm, "alarm", alarm, None, "cell", (), Unit(), alarm))
+    return MappingProxyType({one.name: one for one in found})
+
+
+def _of_energy() -> list[Property]:
+    quantity = quantities()["energy"]
+    unit = quantity.unit
+    return [
+        Property("energy", "value", "energy", quantity, "cell", (), unit, ase="energy"),
+        Property("forces", "derivative", "forces", quantity, "atom", (3,), unit.per_length(), ase="forces"),
+        Property("virial", "virial", "virial", quantity, "cell", (3, 3), unit, ase="stress"),
+    ]
+
+
+def _value(quantity: Quantity) -> Property:
+    name, unit = quantity.name, quantity.unit
+    return Property(
+        name, "value", name, quantity, quantity.per, quantity.form.shape, unit, quantity.extras, quantity.ase
+    )
+
+
+def _derivative(quantity: Quantity) -> Property:
+    name, shape, unit = quantity.derivative, (3, *quantity.form.shape), quantity.unit.per_length()
+    ase = "born_effective_charges" if name == "born_charges" else name
+    return Property(name, "derivative", name, quantity, "atom", shape, unit, quantity.derivative_extras, ase)
+
+
+def _molecular(quantity: Quantity) -> Property:
+    name = f"molecular_{quantity.name}"
+    return Property(name, "molecular", name, quantity, "molecule", quantity.form.shape, quantity.unit, name, name)
+
+
+def _members(quantity: Quantity) -> list[Property]:
+    """What every member of a committee says of a quantity, and of the derivatives of the energy."""
+    name, unit, shape = quantity.name, quantity.unit, quantity.form.shape
+    own = f"committee_{name}"
+    found = [Property(own, "members", name, quantity, quantity.per, shape, unit, quantity.member_extras)]
+    if name == "energy":
+        forces, virial = "committee_forces", "committee_virial"
+        found.append(
+            Property(forces, "members", "forces", quantity, "atom", (3,), unit.per_length(), "committee_force")
+        )
+        found.append(Property(virial, "members", "virial", quantity, "cell", (3, 3), unit, virial))
+    return found
+
+
+def _uncertainty(one: Property) -> Property:
+    """The spread of members: one number for a vector or tensor, one for each of values on an axis of their own."""
+    name = f"{one.name}_uncertainty"
+    return Property(name, "uncertainty", one.name, one.quantity, one.per, one.spread_shape, one.unit, name)
+
+
+@table_of_registry
+def heads() -> Mapping[str, tuple[Quantity, Head]]:
+    """Every head that a model may have, by its name."""
+    return MappingProxyType({head.name: (own, head) for own in quantities().values() for head in own.heads})
+
+
+def names_of(*kinds: Kind) -> tuple[str, ...]:
+    """Names of all properties of some kinds."""
+    return tuple(name for name, one in properties().items() if one.kind in kinds)
+
+
+def __getattr__(name: str) -> Any:
+    """The lists of names that other modules import, made when they are asked for."""
+    if name == "PROPERTIES":
+        return tuple(properties())
+    if name == "ORDINARY_PROPERTIES":
+        return names_of("value", "derivative", "virial", "molecular", "position")
+    if name == "COMMITTEE_PROPERTIES":
+        return {own: properties()[own].of for own in names_of("members")}
+    if name == "OF_MEMBERS":
+        return {own: properties()[own].of for own in names_of("members", "uncertainty")}
+    if name == "UNCERTAINTIES":
+        return (*names_of("uncertainty"), "envelope_distance")
+    if name == "KEYS":
+        return {own: one.key for own, one in properties().items() if one.key}
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

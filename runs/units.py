@@ -11,28 +11,27 @@ from __future__ import annotations
 import numpy as np
 from ipi.utils.units import unit_to_internal
 
-from ..properties.quantities import COMMITTEE_PROPERTIES, WEIGHT
+from ..properties.quantities import properties, table_of_registry
+from ..quantity import Unit
 
 BOHR_PER_ANGSTROM = float(unit_to_internal("length", "angstrom", 1.0))
 HARTREE_PER_ELECTRONVOLT = float(unit_to_internal("energy", "electronvolt", 1.0))
 
-_TO_ATOMIC = {
-    "energy": HARTREE_PER_ELECTRONVOLT,
-    "forces": HARTREE_PER_ELECTRONVOLT / BOHR_PER_ANGSTROM,
-    "virial": HARTREE_PER_ELECTRONVOLT,
-    "dipole": BOHR_PER_ANGSTROM,
-    "polarizability": BOHR_PER_ANGSTROM**3,
-    "born_charges": 1.0,
-    "polarizability_derivatives": BOHR_PER_ANGSTROM**2,
-    "molecular_dipole": BOHR_PER_ANGSTROM,
-    "molecular_polarizability": BOHR_PER_ANGSTROM**3,
-    "molecular_position": BOHR_PER_ANGSTROM,
-    "energy_uncertainty": HARTREE_PER_ELECTRONVOLT,
-    "forces_uncertainty": HARTREE_PER_ELECTRONVOLT / BOHR_PER_ANGSTROM,
-    "envelope_distance": 1.0,
-    WEIGHT: 1.0,
-}
-_TO_ATOMIC |= {name: _TO_ATOMIC[of_a_member] for name, of_a_member in COMMITTEE_PROPERTIES.items()}
+
+@table_of_registry
+def _to_atomic() -> dict[str, float]:
+    """What every property is multiplied by."""
+    return {name: atomic_units(one.unit) for name, one in properties().items()}
+
+
+def atomic_units(unit: Unit) -> float:
+    """A unit of beadwise in atomic units."""
+
+    def product(sign: int) -> float:
+        lengths, energies = max(sign * unit.length, 0), max(sign * unit.energy, 0)
+        return HARTREE_PER_ELECTRONVOLT**energies * BOHR_PER_ANGSTROM**lengths
+
+    return product(1) / product(-1)
 
 
 def to_atomic(name: str, values: np.ndarray) -> np.ndarray:
@@ -50,12 +49,12 @@ def to_atomic(name: str, values: np.ndarray) -> np.ndarray:
     ndarray of float64, same shape
         In hartree, hartree/bohr, e·bohr, bohr³, e, bohr² or bohr.
     """
-    return values * _TO_ATOMIC[name]
+    return values * _to_atomic()[name]
 
 
 def from_atomic(name: str, values: np.ndarray) -> np.ndarray:
     """Convert a property from atomic units; the inverse of `to_atomic`."""
-    return values / _TO_ATOMIC[name]
+    return values / _to_atomic()[name]
 
 
 def lengths_from_atomic(lengths: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from ...runs.input.dynamics import Ensemble, ensemble_of
 from ...runs.input.elements import InputError, beads_of, integer_attribute, parse, systems_of, timestep_of
 from ...runs.input.force_components import force_field_of, weight_of
 from ...runs.input.outputs import ExtrasOutput, output_name, reading_of
-from ...runs.output.records import SERIES
+from ...runs.output.series import series_of_extras
 
 ENERGY = "committee_energy"
 NEEDED = "<trajectory filename='members' stride='10' extra_type='committee_pot'> extras </trajectory>"
@@ -76,7 +76,7 @@ class CommitteeRun:
             If it is not written, or not of all beads.
         """
         written = [output for output in self.extras if _holds(output, series)]
-        extra = next(name for name, own in SERIES.items() if own == series)
+        extra = next(name for name, own in series_of_extras().items() if own == series)
         if not written:
             raise InputError(f"'{self.source}' writes no {extra}; add {NEEDED.replace('committee_pot', extra)}")
         whole = [output for output in written if output.holds_all(self.beads)]
@@ -116,7 +116,7 @@ def read_committee_runs(source: Path, folder: Path | None = None) -> list[Commit
 
 
 def _holds(output: ExtrasOutput, series: str) -> bool:
-    return any(SERIES.get(name) == series for name in output.extras)
+    return any(series_of_extras().get(name) == series for name in output.extras)
 
 
 def _calibration(root: ElementTree.Element, source: Path) -> str:

@@ -8,20 +8,18 @@ from functools import reduce
 
 import numpy as np
 
-from ...properties.quantities import KEYS
+from ...properties.forms import VECTOR
+from ...properties.quantities import properties, quantities
+from ...quantity import Quantity
 from ...runs.input import dynamics as run_ensemble
 from ...runs.input.elements import InputError
-from ...runs.output.bead_series import SHAPES
 from ...runs.output.properties import PropertyTable, electronvolts, find_property, read_property_table
-from ...runs.output.records import SERIES, BeadFile, columns_of
+from ...runs.output.records import BeadFile, columns_of
+from ...runs.output.series import series_kinds, series_of_extras
 from ...runs.units import from_atomic
 from ...sampling.member_deviations import calibrated
 from .runs import ENERGY, CommitteeRun
 
-OF_MEMBERS = {"dipole": "committee_dipole", "polarizability": "committee_polarizability"}
-# i-PI's names of what members say, which mean the same observable
-SYNONYMS = {"member_dipoles": "dipole", "member_polarizabilities": "polarizability"}
-AXES = {"dipole": ("x", "y", "z"), "polarizability": ("xx", "yy", "zz", "xy", "xz", "yz")}
 # what i-PI makes of the energies or forces of the mean, and would make of each member's own otherwise
 MADE_OF_FORCES = (
     "potential", "bead_potentials", "pot_component", "interaction_energy", "conserved", "forcemod", "ensemble_lp",
@@ -32,6 +30,16 @@ MADE_OF_FORCES = (
 # of the difference between the potential and the mean of the members
 DIFFERING = 0.01  # over what the potential varies by
 WRITTEN_DIGITS = 1e-6  # over the potential itself, which may have been written with few digits
+
+
+def observables() -> dict[str, Quantity]:
+    """Quantities of the cell that averages are made of, the energy apart."""
+    return {own.name: own for own in quantities().values() if own.per == "cell" and own.name != "energy"}
+
+
+def of_members(name: str) -> str:
+    """The series of what every member says of a quantity."""
+    return f"committee_{name}"
 
 
 @dataclass(frozen=True)
@@ -102,13 +110,14 @@ def read_observable(
     SeriesError
         If a file of extras cannot be read.
     """
-    if name == KEYS[ENERGY]:
+    if name == properties()[ENERGY].key:
         steps, energies = _read_extra(run, ENERGY)
         values = calibrated(energies, calibration, axis=1)[..., None]
         return Series(steps, values, (name,), ("eV",), is_paired=True)
-    name = SYNONYMS.get(name, name)
-    if name in AXES and (run.holds(name) or run.holds(OF_MEMBERS[name])):
-        return _read_moments(run, name, property_calibration)
+    # i-PI's name of what members say means the same observable
+    name = next((own.name for own in observables().values() if own.member_extras == name), name)
+    if name in observables() and (run.holds(name) or run.holds(of_members(name))):
+        return _read_moments(run, observables()[name], property_calibration)
     tables = property_tables(run)
     found = find_property(tables, name)
     if found is None:
@@ -127,9 +136,9 @@ def property_tables(run: CommitteeRun) -> list[PropertyTable]:
 
 def observables_of(run: CommitteeRun, tables: Sequence[PropertyTable]) -> list[str]:
     """Names of all that averages can be made of."""
-    extras = [name for name in AXES if run.holds(name) or run.holds(OF_MEMBERS[name])]
+    extras = [name for name in observables() if run.holds(name) or run.holds(of_members(name))]
     names = [one.name for table in tables for one in table.properties if one.name not in ("step", "time")]
-    return [*dict.fromkeys(names), *extras, KEYS[ENERGY]]
+    return [*dict.fromkeys(names), *extras, properties()[ENERGY].key]
 
 
 def is_made_of_forces(name: str) -> bool:
@@ -216,23 +225,25 @@ def what_else_acts(run: CommitteeRun, members: Series) -> str:
     )
 
 
-def _read_moments(run: CommitteeRun, name: str, calibration: float) -> Series:
-    """Dipoles or polarizabilities and what is made of them, mean over beads, of every member if these are written."""
-    of_members = run.holds(OF_MEMBERS[name])
-    steps, values = _read_extra(run, OF_MEMBERS[name] if of_members else name)
-    if of_members:  # before squares are made of them
+def _read_moments(run: CommitteeRun, quantity: Quantity, calibration: float) -> Series:
+    """A quantity and what is made of it, mean over beads, of every member if these are written.
+
+    Beside its independent values, of a vector its square, and of a symmetric tensor a third of its trace.
+    """
+    name, unit = quantity.name, str(quantity.unit)
+    has_members = run.holds(of_members(name))
+    steps, values = _read_extra(run, of_members(name) if has_members else name)
+    if has_members:  # before squares are made of them
         values = calibrated(values, calibration, axis=1)
-    if name == "dipole":
-        columns = np.concatenate([values, np.square(values).sum(axis=-1, keepdims=True)], axis=-1)
-        return Series(steps, columns, (*_labels(name), "dipole squared"), ("e·Å",) * 3 + ("(e·Å)²",))
-    trace = np.trace(values, axis1=-2, axis2=-1)[..., None] / 3
-    components = values[..., [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
-    columns = np.concatenate([components, trace], axis=-1)
-    return Series(steps, columns, (*_labels(name), "polarizability mean"), ("Å³",) * 7)
-
-
-def _labels(name: str) -> tuple[str, ...]:
-    return tuple(f"{name} {axes}" for axes in AXES[name])
+    columns = [quantity.form.independent_values(values)]
+    labels, units = [f"{name} {axis}".strip() for axis in quantity.form.axes], [unit] * len(quantity.form.axes)
+    if quantity.form is VECTOR:
+        columns.append(np.square(values).sum(axis=-1, keepdims=True))
+        labels, units = [*labels, f"{name} squared"], [*units, f"({unit})²"]
+    elif quantity.form.shape == (3, 3):
+        columns.append(np.trace(values, axis1=-2, axis2=-1)[..., None] / 3)
+        labels, units = [*labels, f"{name} mean"], [*units, unit]
+    return Series(steps, np.concatenate(columns, axis=-1), tuple(labels), tuple(units))
 
 
 def _read_extra(run: CommitteeRun, series: str) -> tuple[np.ndarray, np.ndarray]:
@@ -261,8 +272,8 @@ def _read_extra(run: CommitteeRun, series: str) -> tuple[np.ndarray, np.ndarray]
         raise InputError(f"'{paths[0]}' holds {beads} beads, '{run.source}' has {run.beads}; all are needed")
     steps, rows = total[0], total[1] / len(paths)
     columns = columns_of(names, rows.shape[1])
-    place = next(columns[extra] for extra in columns if SERIES[extra] == series)
-    return steps, from_atomic(series, rows[:, place].reshape(len(rows), *SHAPES[series]))
+    place = next(columns[extra] for extra in columns if series_of_extras()[extra] == series)
+    return steps, from_atomic(series, rows[:, place].reshape(len(rows), *series_kinds()[series].shape))
 
 
 def _read_all(file: BeadFile) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ...learning.data import Frame
-from ...model.outputs import HEADS
+from ...learning.fitting.head_fit import parts
 
 
 def progress_bar() -> Progress:
@@ -26,7 +26,7 @@ def labelled_bars(progress: Progress) -> Callable[[str, int, int], None]:
 
     def advance(label: str, done: int, total: int) -> None:
         if label not in tasks:
-            tasks[label] = progress.add_task(label.replace("_", " ") if label in HEADS else label, total=total)
+            tasks[label] = progress.add_task(label.replace("_", " ") if label in parts() else label, total=total)
         progress.update(tasks[label], completed=done, total=total)
 
     return advance

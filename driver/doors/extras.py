@@ -8,11 +8,12 @@ driven by a field, and, with ``<parse_json>`` in an ``<ffcommittee>``, ``committ
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 
 import numpy as np
 
 from ...model import Response
-from ...properties.quantities import KEYS
+from ...properties.quantities import properties
 from ...pyx.json_numbers import json_array
 from ...runs.units import to_atomic
 
@@ -39,10 +40,11 @@ def encode_extras(response: Response, want: Iterable[str]) -> list[bytes]:
         ``committee_virial``, (3, 3) numbers each in hartree; and in one row ``member_dipoles``, 3 numbers each in
         e·bohr, and ``member_polarizabilities``, 9 numbers each in bohr³, row major; ``energy_uncertainty``, one number
         in hartree, ``forces_uncertainty``, a number for each atom in hartree/bohr, and ``envelope_distance``, one
-        number; and of a weighted baseline ``correction_weight``, one number.  Floats are written so that
-        reading them gives the same float.
+        number; and of a weighted baseline ``correction_weight``, one number.  Other quantities that are registered have
+        the key and the unit that they say, in one row; their derivatives a row for each atom coordinate.  Floats are
+        written so that reading them gives the same float.
     """
-    columns = {KEYS[name]: _column(response, name) for name in want if name in KEYS}
+    columns = {key: _column(response, name) for name in want if (key := properties()[name].key)}
     beads = len(response[response.names[0]])
     encoded = [[b'"%s":%s' % (key.encode(), text) for text in _json_of_beads(own)] for key, own in columns.items()]
     return [b"{" + b",".join(bead) + b"}" for bead in zip(*encoded, strict=True)] or [b"{}"] * beads
@@ -66,10 +68,9 @@ def _column(response: Response, name: str) -> np.ndarray:
     beads = len(values)
     # i-PI's writer crashes on a matrix next to a vector, but wants the Born charges as a matrix; forces and virial of a
     # member have the shapes in which it keeps those of other force fields, with which an <ffcommittee> may mix them
-    matrices = {
-        "born_charges": (beads, -1, 3),
-        "polarizability_derivatives": (beads, -1, 9),
-        "committee_forces": (*values.shape[:2], -1),
-        "committee_virial": values.shape,
-    }
-    return np.reshape(values, matrices.get(name, (beads, -1)))
+    one = properties()[name]
+    if one.kind == "derivative":
+        return values.reshape(beads, -1, prod(one.shape[1:]))
+    if name == "committee_virial":
+        return values
+    return values.reshape(*values.shape[:2], -1) if name == "committee_forces" else values.reshape(beads, -1)

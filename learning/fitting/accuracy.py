@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,10 +13,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ...model import Batch, Evaluator, StructureError
-from ..data import LABELS, DataError, Frame
+from ...properties.quantities import properties, table_of_registry
+from ..data import DataError, Frame, labels
 
 GIGAPASCAL_PER_MILLIELECTRONVOLT = 1e-3 / GPa
-UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³", "dipole": "e·Å", "polarizability": "Å³"}
+OF_ENERGIES = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 NUMBER_HEADINGS = (
     "values",
     "mean absolute error",
@@ -24,7 +25,13 @@ NUMBER_HEADINGS = (
     "deviation of reference",
     "error / deviation",
 )
-PROPERTY_OF_LABEL = {name: name for name in LABELS} | {"stress": "virial"}
+
+
+@table_of_registry
+def report_units() -> Mapping[str, str]:
+    """Unit of the errors of every label."""
+    known = properties()
+    return {name: OF_ENERGIES.get(name) or str(known[label.of].unit) for name, label in labels().items()}
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,8 @@ class PropertyErrors:
     unit : str
         Of both.
     reference, predicted : ndarray of float64, shape (samples, components)
-        A sample is a frame, and for forces one Cartesian component of one atom.  The mean that a standard deviation
-        refers to is taken over the samples, separately for each component.
+        A sample is a frame, an atom or a molecule, and for forces one Cartesian component of one atom.  The mean that a
+        standard deviation refers to is taken over the samples, separately for each component.
     """
 
     unit: str
@@ -195,7 +202,7 @@ def evaluate_errors(
     Returns
     -------
     ErrorReport
-        In the units of `UNITS`.
+        In the units of `report_units`.
 
     Raises
     ------
@@ -204,7 +211,7 @@ def evaluate_errors(
     StructureError
         If the model cannot answer for a frame.
     """
-    pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in LABELS}
+    pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in labels()}
     present: set[str] = set()
     count = 0
     for frame in frames:
@@ -217,7 +224,7 @@ def evaluate_errors(
     if not any(pairs.values()):
         raise DataError(_nothing_to_compare(model, count, present))
     properties = {
-        name: PropertyErrors(UNITS[name], *(np.concatenate(side) for side in zip(*own, strict=True)))
+        name: PropertyErrors(report_units()[name], *(np.concatenate(side) for side in zip(*own, strict=True)))
         for name, own in pairs.items()
         if own
     }
@@ -226,20 +233,24 @@ def evaluate_errors(
 
 def _compare(model: Evaluator, frame: Frame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Pairs (reference, predicted) of one frame by label, each of shape (samples, components)."""
-    names = [name for name in frame.labels if PROPERTY_OF_LABEL[name] in model.properties]
+    names = [name for name in frame.labels if labels()[name].of in model.properties]
     if frame.atoms.cell.rank < 3:
         names = [name for name in names if name != "stress"]
     if not names:
         return {}
     try:
-        response = model.evaluate(Batch.from_ase(frame.atoms), [PROPERTY_OF_LABEL[name] for name in names])
+        response = model.evaluate(Batch.from_ase(frame.atoms), [labels()[name].of for name in names])
     except StructureError as error:
         raise StructureError(f"{frame.name}: {error}") from error
     pairs = {}
     for name in names:
-        predicted = response[PROPERTY_OF_LABEL[name]][0]
+        predicted = response[labels()[name].of][0]
         if not np.isfinite(predicted).all():
             raise StructureError(f"{frame.name}: the model's {name} is not finite; it cannot answer for this structure")
+        if predicted.shape != frame.labels[name].shape and name != "stress":
+            raise DataError(
+                f"{name} of {frame.name} has shape {frame.labels[name].shape}; the model's {predicted.shape}"
+            )
         if name == "stress":
             predicted = -predicted / frame.atoms.get_volume()
         pairs[name] = (
@@ -250,17 +261,20 @@ def _compare(model: Evaluator, frame: Frame) -> dict[str, tuple[np.ndarray, np.n
 
 
 def _in_report_units(name: str, value: np.ndarray, atoms: Atoms) -> np.ndarray:
-    """Convert a label or prediction to the units of `UNITS`, shape (samples, components)."""
+    """Convert a label or prediction to the units of `report_units`, shape (samples, components)."""
     if name == "energy":
         return np.reshape(1e3 * value / len(atoms), (1, 1))
     if name == "forces":
         return 1e3 * value.reshape(-1, 1)
-    return (1e3 if name == "stress" else 1.0) * value.reshape(1, -1)
+    if name == "stress":
+        return 1e3 * value.reshape(1, -1)
+    samples = 1 if labels()[name].per == "cell" else len(value)
+    return 1.0 * value.reshape(samples, -1)
 
 
 def _nothing_to_compare(model: Evaluator, count: int, present: set[str]) -> str:
-    known = [name for name in LABELS if PROPERTY_OF_LABEL[name] in model.properties]
-    found = [name for name in LABELS if name in present]
+    known = [name for name in labels() if labels()[name].of in model.properties]
+    found = [name for name in labels() if name in present]
     return (
         f"nothing to compare: the {count} frames have {', '.join(found) or 'no labels'}; "
         f"this model can be compared by {', '.join(known) or 'none of the labels'}"

@@ -10,19 +10,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ...model import Batch, Corrected, Evaluator, Model
-from ...model.members import CALIBRATED, Members
+from ...model.members import Members, calibrated_names
+from ...properties.quantities import properties, quantities
 from ..data import DataError, Frame
 from .configuration import FEWEST_MEMBERS
 from .reliability import fractions_within
 
-COMMITTEE_OF = {
-    "energy": "committee_energy",
-    "forces": "committee_forces",
-    "dipole": "committee_dipole",
-    "polarizability": "committee_polarizability",
-}
-UNITS = {"energy": "eV", "forces": "eV/Å", "dipole": "e·Å", "polarizability": "Å³"}
-UPPER_TRIANGLE = np.triu_indices(3)  # what is independent of a symmetric matrix
 # of the root mean squares: where symmetry fixes a value, members differ by rounding alone, and errors are small
 FIXED_SPREAD, FIXED_ERROR = 1e-6, 1e-3
 
@@ -37,7 +30,7 @@ class Reliability:
         Of both.
     uncertainties, errors : ndarray of float64, shape (values,)
         Standard deviation over members (ddof 1), calibrated if the members are, and prediction minus reference; one
-        value for each frame's energy, and for each component of forces, dipole and polarizability.
+        value for each frame's energy, and for each independent component of forces and other quantities.
     members : int
     """
 
@@ -130,7 +123,7 @@ def reliabilities(
     Returns
     -------
     dict of str to Reliability
-        By property: ``energy``, of the whole cell, ``forces``, ``dipole``, ``polarizability``.
+        By property: ``energy``, of the whole cell, ``forces``, and the other quantities.
 
     Raises
     ------
@@ -140,24 +133,34 @@ def reliabilities(
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     members = 0
     for frame in frames:
-        names = [name for name, own in COMMITTEE_OF.items() if name in frame.labels and own in evaluator.properties]
-        want = [*names, *(COMMITTEE_OF[name] for name in names)]
+        names = [
+            name
+            for name in calibrated_names()
+            if label_of(name) in frame.labels and f"committee_{name}" in evaluator.properties
+        ]
+        want = [*names, *(f"committee_{name}" for name in names)]
         response = evaluator.evaluate(Batch.from_ase(frame.atoms), want)
         for name in names:
-            values = response[COMMITTEE_OF[name]][0]
+            values = response[f"committee_{name}"][0]
             members = len(values)
             spread = values.std(axis=0, ddof=1) * spread_factor(evaluator, name)
-            error = response[name][0] - frame.labels[name]
-            if name == "polarizability":
-                spread, error = spread[UPPER_TRIANGLE], error[UPPER_TRIANGLE]
+            error = response[name][0] - frame.labels[label_of(name)]
+            if name in quantities():
+                form = quantities()[name].form
+                spread, error = form.independent_values(spread), form.independent_values(error)
             found.setdefault(name, []).append((np.ravel(spread), np.ravel(error)))
         if progress:
             progress()
     reliable = {}
     for name, own in found.items():
         uncertainties, errors = (np.concatenate(part) for part in zip(*own, strict=True))
-        reliable[name] = Reliability(UNITS[name], uncertainties, errors, members)
+        reliable[name] = Reliability(str(properties()[name].unit), uncertainties, errors, members)
     return reliable
+
+
+def label_of(name: str) -> str:
+    """The label that a calibrated property is compared with."""
+    return quantities()[name].label if name in quantities() else name
 
 
 def spread_factor(evaluator: Evaluator, name: str) -> float:
@@ -189,7 +192,7 @@ def calibrated(model: Model, frames: Iterable[Frame], progress: Callable[[], obj
     assert model.members is not None
     bare = replace(model, members=Members(model.members.deviations))
     found = reliabilities(bare, frames, progress)
-    factors = {name: found[name].factor for name in CALIBRATED if name in found}
+    factors = {name: found[name].factor for name in calibrated_names() if name in found}
     if "forces" not in factors and "energy" in factors:
         factors["forces"] = factors["energy"]
     if "energy" not in factors and "forces" in factors:

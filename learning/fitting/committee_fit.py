@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...pyx.tensor_head import TensorHead, head_from_features
+from ...pyx.tensor_head import TensorHead
 from ..data import Frame
 from .configuration import CommitteeSettings, ConfigurationError
 from .head_fit import HeadProblem
@@ -18,8 +18,8 @@ KINDS = (SUBSAMPLING, LAST_LAYER)
 
 def fit_with_members(
     problem: HeadProblem, frames: Iterable[Frame], settings: CommitteeSettings
-) -> tuple[TensorHead, tuple[TensorHead, ...]]:
-    """The head that fits all frames, and the deviations of the members from it.
+) -> tuple[tuple[TensorHead, ...], tuple[tuple[TensorHead, ...], ...]]:
+    """The heads that fit all frames, and the deviations of the members from each.
 
     ``subsampling``: each member is fitted to a random part of the frames (Politis, Romano, Ann. Stat. 22, 2031 (1994);
     for potentials Musil, Willatt, Langovoy, Ceriotti, J. Chem. Theory Comput. 15, 906 (2019)).  Frames are dealt out to
@@ -39,9 +39,10 @@ def fit_with_members(
 
     Returns
     -------
-    head : TensorHead
-    deviations : tuple of TensorHead
-        One for each member; they add up to zero.
+    heads : tuple of TensorHead
+        Those of the problem.
+    deviations : tuple of tuple of TensorHead
+        Of each head one for each member; they add up to zero.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def fit_with_members(
             order.pop()
             labelled += 1
     whole = sum_of(blocks)
-    head = problem.solve(whole)
+    heads = problem.solve(whole)
     if labelled < len(blocks):
         raise ConfigurationError(
             f"{labelled} training frames have labels for the {problem.name} head; a committee by {SUBSAMPLING} of "
@@ -73,7 +74,8 @@ def fit_with_members(
         parts = chosen_blocks(len(blocks), settings, generator)
         weights = np.array([sum_of([blocks[k] for k in own]).solve(problem.ridge, problem.prior) for own in parts])
     weights -= weights.mean(axis=0)
-    return head, tuple(head_from_features(problem.order, problem.shape, own) for own in weights)
+    deviations = [problem.heads_from(of_member) for of_member in weights]
+    return heads, tuple(zip(*deviations, strict=True))
 
 
 def chosen_blocks(blocks: int, settings: CommitteeSettings, generator: np.random.Generator) -> list[list[int]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...errors import BeadwiseError
+from ...properties.quantities import quantities
 from ...pyx.kernel import limits
+from ...quantity import HeadSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -81,34 +84,6 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True)
-class DipoleSettings:
-    """Highest angular momentum, ridge, and how the weights' expected variance falls.
-
-    It falls as exp(−angular_decay (l1 + l2)) and as ((1 + n)(1 + n'))^−radial_decay.
-    """
-
-    l_max: int = 3
-    ridge: float = 1e-4
-    angular_decay: float = 0.5
-    radial_decay: float = 0.0
-
-
-@dataclass(frozen=True)
-class PolarizabilitySettings:
-    """As `DipoleSettings`, with radial decays of the isotropic and the anisotropic part.
-
-    ``local_field`` fits additive Clausius–Mossotti polarizabilities where the cell is periodic.
-    """
-
-    l_max: int = 3
-    ridge: float = 1e-4
-    angular_decay: float = 1.0
-    isotropic_radial_decay: float = 2.0
-    anisotropic_radial_decay: float = 1.0
-    local_field: bool = True
-
-
-@dataclass(frozen=True)
 class CommitteeSettings:
     """Members of a committee, see `beadwise.learning.fitting.committee_fit`.
 
@@ -142,7 +117,10 @@ class OutputSettings:
 
 @dataclass(frozen=True)
 class Configuration:
-    """All of a configuration file; a property without its table is not fitted."""
+    """All of a configuration file; a quantity without its table is not fitted.
+
+    ``quantities`` has the tables of all but the energy, in the order of the registry.
+    """
 
     folder: Path
     data: DataSettings
@@ -151,8 +129,7 @@ class Configuration:
     repulsion: RepulsionSettings
     energy: EnergySettings | None
     network: NetworkSettings | None
-    dipole: DipoleSettings | None
-    polarizability: PolarizabilitySettings | None
+    quantities: Mapping[str, HeadSettings]
     committee: CommitteeSettings | None
     metadata: dict[str, Any]
 
@@ -162,19 +139,16 @@ class Configuration:
         return self.committee is not None and bool(self.committee.model)
 
 
-SECTIONS: dict[str, type] = {
+FIXED_SECTIONS: dict[str, type] = {
     "data": DataSettings,
     "density": DensitySettings,
     "energy": EnergySettings,
     "network": NetworkSettings,
-    "dipole": DipoleSettings,
-    "polarizability": PolarizabilitySettings,
     "committee": CommitteeSettings,
     "repulsion": RepulsionSettings,
     "output": OutputSettings,
 }
-PROPERTIES = ("energy", "dipole", "polarizability")
-OPTIONAL = (*PROPERTIES, "network", "committee")
+OPTIONAL = ("energy", "network", "committee")
 COMMITTEE_KINDS = ("subsampling", "last-layer")
 FEWEST_MEMBERS = 5  # of a committee that is calibrated; see beadwise.learning.fitting.calibration
 
@@ -194,16 +168,19 @@ def read_configuration(path: str | Path) -> Configuration:
         raise ConfigurationError(f"cannot read the configuration {path}: {error}") from error
     if "baseline" in content:
         raise ConfigurationError(f"{path}: baseline = {content['baseline']!r} stands alone; it belongs into [energy]")
-    unknown = sorted(set(content) - set(SECTIONS) - {"metadata"})
+    kinds = {name: own.settings for name, own in quantities().items() if name not in FIXED_SECTIONS}
+    unknown = sorted(set(content) - {*FIXED_SECTIONS, *kinds, "metadata"})
     if unknown:
-        raise ConfigurationError(f"{path}: unknown section {unknown}; allowed are {[*SECTIONS, 'metadata']}")
+        allowed = [*FIXED_SECTIONS, *kinds, "metadata"]
+        raise ConfigurationError(f"{path}: unknown section {unknown}; allowed are {allowed}")
     sections: dict[str, Any] = {
         name: section(path, name, kind, content.get(name, {}))
-        for name, kind in SECTIONS.items()
+        for name, kind in FIXED_SECTIONS.items()
         if name in content or name not in OPTIONAL
     }
-    if not any(name in sections for name in PROPERTIES):
-        raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {list(PROPERTIES)}")
+    fitted = {name: section(path, name, kind, content[name]) for name, kind in kinds.items() if name in content}
+    if not fitted and "energy" not in sections:
+        raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {['energy', *kinds]}")
     if "network" in sections:
         if "energy" not in sections:
             raise ConfigurationError(f"{path}: [network] corrects the linear energy; it needs a section [energy]")
@@ -211,7 +188,7 @@ def read_configuration(path: str | Path) -> Configuration:
     if "committee" in sections:
         check_committee(path, sections["committee"], "network" in sections)
     check_density(path, sections["density"])
-    complete: dict[str, Any] = {**dict.fromkeys(SECTIONS), **sections}
+    complete: dict[str, Any] = {**dict.fromkeys(FIXED_SECTIONS), **sections, "quantities": fitted}
     return Configuration(folder=path.resolve().parent, metadata=content.get("metadata", {}), **complete)
 
 

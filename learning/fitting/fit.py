@@ -20,6 +20,7 @@ from ...model.model import Repulsion
 from ...model.outputs import empty_head
 from ...model.radial import RadialBasis, RadialForm
 from ...pyx.tensor_head import DensityShape, TensorHead
+from ...quantity import Irrep, Quantity
 from ..data import DataError, Frame, iterate_frames, read_frames, require_files, species_of
 from ..pictures.parity import plot_parity
 from .accuracy import ErrorReport, evaluate_errors
@@ -28,7 +29,7 @@ from .calibration import calibrated, calibration_record, reliabilities
 from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError, DensitySettings
 from .energy_fit import species_energies
-from .head_fit import HeadProblem
+from .head_fit import HeadProblem, parts
 
 Progress = Callable[[str, int, int], None]
 
@@ -111,7 +112,8 @@ def fitted_model(configuration: Configuration) -> Model | None:
             f"baseline = '{energy.baseline}' in [energy]; '{committee.model}', which gets members, corrects "
             f"'{fitted.baseline}', and both must be the same"
         )
-    lost = set(fitted.members.deviations) - set(wanted_heads(configuration)) if fitted.members else set()
+    wanted = {head.name for quantity, irrep in wanted_parts(configuration).values() for head in quantity.heads}
+    lost = set(fitted.members.deviations) - wanted if fitted.members else set()
     if lost:
         raise ConfigurationError(
             f"'{committee.model}' has members of the heads {sorted(lost)}, which the configuration leaves out; all its "
@@ -134,16 +136,18 @@ def fit_heads(
     model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
     heads: dict[str, TensorHead] = {}
     deviations: dict[str, tuple[TensorHead, ...]] = {}
-    for name in wanted_heads(configuration):
+    for name in wanted_parts(configuration):
         problem = HeadProblem.of(name, model, frames, configuration)
         counted = with_progress(frames, name, progress)
         if committee is None:
             equations = problem.empty_equations()
             for frame in counted:
                 problem.add(equations, frame)
-            heads[name] = problem.solve(equations)
+            heads |= dict(zip(problem.names, problem.solve(equations), strict=True))
         else:
-            heads[name], deviations[name] = fit_with_members(problem, counted, committee)
+            own, of_members = fit_with_members(problem, counted, committee)
+            heads |= dict(zip(problem.names, own, strict=True))
+            deviations |= dict(zip(problem.names, of_members, strict=True))
     members = Members(deviations) if deviations else None
     if fitted is not None:
         check_same_heads(fitted, heads, configuration)
@@ -229,12 +233,10 @@ def with_network(model: Model, frames: list[Frame], configuration: Configuration
     return network_fitting()(model, frames, configuration.energy, configuration.network, advance)
 
 
-def wanted_heads(configuration: Configuration) -> list[str]:
-    """Heads that the configuration's sections ask for."""
-    names = ["energy"] if configuration.energy else []
-    names += ["dipole"] if configuration.dipole else []
-    names += ["polarizability_isotropic", "polarizability_anisotropic"] if configuration.polarizability else []
-    return names
+def wanted_parts(configuration: Configuration) -> dict[str, tuple[Quantity, Irrep]]:
+    """Parts of quantities that the configuration's sections ask for, by the names of their heads."""
+    wanted = {*configuration.quantities, *(["energy"] if configuration.energy else [])}
+    return {name: own for name, own in parts().items() if own[0].name in wanted}
 
 
 def with_progress(frames: list[Frame], name: str, progress: Progress | None) -> Iterable[Frame]:
@@ -249,7 +251,7 @@ def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
     """The model before its heads: species, density and repulsion, with an energy that is the repulsion's alone."""
     numbers = species_of(frames)
     onset = configuration.repulsion.onset_fraction * shortest_distances(numbers, frames)
-    polarizability, density = configuration.polarizability, configuration.density
+    density = configuration.density
     basis, groups = radial_basis(density, len(numbers)), neighbour_groups(density, len(numbers))
     shape = DensityShape(len(numbers), basis.radial, density.l_max, max(groups) + 1)
     return Model(
@@ -258,9 +260,23 @@ def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
         basis,
         {"energy": empty_head(0, shape)},
         Repulsion(onset, configuration.repulsion.strength),
-        polarizability.local_field if polarizability else True,
+        has_local_field(configuration),
         groups=groups,
     )
+
+
+def has_local_field(configuration: Configuration) -> bool:
+    """Whether quantities with a map of the cell are fitted before it.
+
+    Raises
+    ------
+    ConfigurationError
+        If two of them say different things.
+    """
+    said = {name: own.local_field for name, own in configuration.quantities.items() if hasattr(own, "local_field")}
+    if len(set(said.values())) > 1:
+        raise ConfigurationError(f"local_field is {said}; it must be the same for all quantities of a model")
+    return next(iter(said.values()), True)
 
 
 def neighbour_groups(settings: DensitySettings, species: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""One linear head: which rows a frame adds to its normal equations, and how they are solved."""
+"""Linear heads that share features: which rows a frame adds to their normal equations, and how they are solved."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...model import Model
-from ...properties.quantities import ORDERS
+from ...properties.quantities import quantities
 from ...pyx.tensor_head import DensityShape, TensorHead, feature_sizes, head_from_features
-from ..data import Frame
+from ...quantity import Irrep, Quantity
+from ..data import Frame, labels
 from .configuration import Configuration, ConfigurationError
 from .energy_fit import add_energy_frame, energy_head, species_energies
 from .least_squares import NormalEquations
-from .target_fit import add_property_frame, prior_variances
+from .target_fit import add_target, prior_variances
 
 
 @dataclass(frozen=True)
 class HeadProblem:
-    """What a head is fitted with.
+    """What the heads of one irrep of a quantity are fitted with: as many as the irrep counts.
 
     Parameters
     ----------
-    name : str
-        Of the head.
+    quantity : Quantity
+    irrep : Irrep
     model : Model
         Gives the density, and what of the energy is known already.
     shape : DensityShape
-        Sizes of the part of the density that the head reads.
+        Sizes of the part of the density that the heads read.
     configuration : Configuration
     offsets : ndarray of float64, shape (species,)
-        Energies in eV that are taken off before the energy is fitted; zeros for other heads.
+        Energies in eV that are taken off before the energy is fitted; zeros for other quantities.
     """
 
-    name: str
+    quantity: Quantity
+    irrep: Irrep
     model: Model
     shape: DensityShape
     configuration: Configuration
@@ -42,86 +44,94 @@ class HeadProblem:
 
     @classmethod
     def of(cls, name: str, model: Model, frames: Iterable[Frame], configuration: Configuration) -> HeadProblem:
-        """The problem of one head of a configuration."""
+        """The problem of one part of a quantity, by its name."""
+        quantity, irrep = parts()[name]
         species = len(model.numbers)
         offsets = species_energies(model.numbers, frames) if name == "energy" else np.zeros(species)
-        return cls(name, model, head_shape(name, model, configuration), configuration, offsets)
+        return cls(quantity, irrep, model, head_shape(quantity, irrep, model, configuration), configuration, offsets)
 
     @property
-    def order(self) -> int:
-        """Angular momentum λ of the head."""
-        return ORDERS[self.name]
+    def name(self) -> str:
+        """Of the heads."""
+        return self.quantity.part(self.irrep)
+
+    @property
+    def names(self) -> list[str]:
+        """Of each head."""
+        return [head.name for head in self.quantity.heads if head.irrep is self.irrep]
+
+    @property
+    def is_energy(self) -> bool:
+        """Whether it is the energy, which has labels of derivatives."""
+        return self.quantity.name == "energy"
 
     @property
     def ridge(self) -> float:
         """Regularisation, see `NormalEquations.solve`."""
-        if self.name == "energy":
+        if self.is_energy:
             assert self.configuration.energy is not None
             return self.configuration.energy.ridge
-        return regularisation(self.name, self.configuration)[0]
+        return self.configuration.quantities[self.quantity.name].ridge
 
     @property
     def prior(self) -> np.ndarray | None:
         """Expected variances of the weights; None for those that the data set."""
-        if self.name == "energy":
+        if self.is_energy:
             return None
-        _, angular_decay, radial_decay = regularisation(self.name, self.configuration)
-        channels = self.configuration.density.chemical_channels
-        return prior_variances(self.order, self.shape, angular_decay, radial_decay, channels)
+        settings = self.configuration.quantities[self.quantity.name]
+        decays = settings.angular_decay, settings.radial_decay_of(self.irrep)
+        return prior_variances(self.irrep, self.shape, *decays, self.configuration.density.chemical_channels)
 
     def empty_equations(self) -> NormalEquations:
         """Equations without a row."""
-        return NormalEquations(self.shape.species * sum(feature_sizes(self.order, self.shape)))
+        sizes = feature_sizes(self.irrep.order, self.shape, self.irrep.parity)
+        return NormalEquations(self.shape.species * sum(sizes), self.irrep.count)
 
     def add(self, equations: NormalEquations, frame: Frame) -> None:
-        """Add what one frame says about the head."""
-        if self.name == "energy":
+        """Add what one frame says about the heads."""
+        if self.is_energy:
             assert self.configuration.energy is not None
             add_energy_frame(equations, self.model, frame, self.offsets, self.configuration.energy)
         else:
-            add_property_frame(equations, self.name, self.shape, self.model, frame)
+            metadata = self.configuration.metadata
+            add_target(equations, self.quantity, self.irrep, self.shape, self.model, frame, metadata)
 
-    def solve(self, equations: NormalEquations) -> TensorHead:
-        """The head.
+    def solve(self, equations: NormalEquations) -> tuple[TensorHead, ...]:
+        """The heads.
 
         Raises
         ------
         ConfigurationError
-            If no frame has said anything about it.
+            If no frame has said anything about them.
         """
         if equations.rows == 0:
+            known = ", ".join(name for name, label in labels().items() if label.quantity is self.quantity)
             raise ConfigurationError(
-                f"no training frame has labels for the {self.name} head; remove its section or add data"
+                f"no training frame has labels for the {self.name} head ({known}); remove its section or add data"
             )
-        if self.name == "energy":
-            return energy_head(equations, self.model, self.offsets, self.ridge)
-        return head_from_features(self.order, self.shape, equations.solve(self.ridge, self.prior))
+        if self.is_energy:
+            return (energy_head(equations, self.model, self.offsets, self.ridge),)
+        return self.heads_from(equations.solve(self.ridge, self.prior))
+
+    def heads_from(self, weights: np.ndarray) -> tuple[TensorHead, ...]:
+        """The heads with weights (features,), or (heads, features)."""
+        order, parity = self.irrep.order, self.irrep.parity
+        return tuple(head_from_features(order, self.shape, own, parity) for own in np.atleast_2d(weights))
 
 
-def head_shape(name: str, model: Model, configuration: Configuration) -> DensityShape:
+def parts() -> dict[str, tuple[Quantity, Irrep]]:
+    """All irreps of all quantities by the names of their heads."""
+    return {own.part(irrep): (own, irrep) for own in quantities().values() for irrep in own.form.irreps}
+
+
+def head_shape(quantity: Quantity, irrep: Irrep, model: Model, configuration: Configuration) -> DensityShape:
     """Sizes of the part of the density that a head reads."""
-    settings = configuration.dipole if name == "dipole" else configuration.polarizability
-    if name == "energy" or settings is None:
+    if quantity.name == "energy" or quantity.name not in configuration.quantities:
         return model.shape
-    if not ORDERS[name] <= settings.l_max <= model.l_max:
+    l_max = configuration.quantities[quantity.name].l_max
+    if not irrep.order <= l_max <= model.l_max:
         raise ConfigurationError(
-            f"l_max = {settings.l_max} of the {name} head; allowed are {ORDERS[name]}, its own angular momentum, "
+            f"l_max = {l_max} of the {quantity.part(irrep)} head; allowed are {irrep.order}, its own angular momentum, "
             f"to {model.l_max}, that of the density"
         )
-    return replace(model.shape, l_max=settings.l_max)
-
-
-def regularisation(name: str, configuration: Configuration) -> tuple[float, float, float]:
-    """Ridge, angular decay and radial decay of a property's head."""
-    if name == "dipole":
-        assert configuration.dipole is not None
-        own = configuration.dipole
-        return own.ridge, own.angular_decay, own.radial_decay
-    assert configuration.polarizability is not None
-    both = configuration.polarizability
-    isotropic = name == "polarizability_isotropic"
-    return (
-        both.ridge,
-        both.angular_decay,
-        both.isotropic_radial_decay if isotropic else both.anisotropic_radial_decay,
-    )
+    return replace(model.shape, l_max=l_max)

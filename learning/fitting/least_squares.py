@@ -17,12 +17,19 @@ class NormalEquations:
     ----------
     features : int
         Number of columns of X.
+    targets : int, optional
+        Number of columns of y, which share X.
     """
 
-    def __init__(self, features: int):
+    def __init__(self, features: int, targets: int = 1):
         self.matrix = np.zeros((features, features))
-        self.right = np.zeros(features)
+        self.right = np.zeros((features, targets))
         self.rows = 0
+
+    @property
+    def targets(self) -> int:
+        """Number of columns of y."""
+        return self.right.shape[1]
 
     def add(self, rows: np.ndarray, targets: np.ndarray) -> None:
         """Add rows, already multiplied by the square roots of their weights.
@@ -30,10 +37,10 @@ class NormalEquations:
         Parameters
         ----------
         rows : ndarray of float64, shape (rows, features)
-        targets : ndarray of float64, shape (rows,)
+        targets : ndarray of float64, shape (rows,) or (rows, targets)
         """
         self.matrix += rows.T @ rows
-        self.right += rows.T @ targets
+        self.right += rows.T @ targets.reshape(len(targets), -1)
         self.rows += len(targets)
 
     def solve(self, ridge: float, prior: np.ndarray | None = None) -> np.ndarray:
@@ -55,10 +62,11 @@ class NormalEquations:
 
         Returns
         -------
-        ndarray of float64, shape (features,)
+        ndarray of float64, shape (features,), or (targets, features) where there are several
         """
         scaled, scale = self._regularised(ridge, prior)
-        return linalg.solve(scaled, self.right * scale, assume_a="pos") * scale
+        weights = linalg.solve(scaled, self.right * scale[:, None], assume_a="pos") * scale[:, None]
+        return weights[:, 0] if self.targets == 1 else weights.T
 
     def deviations(
         self, ridge: float, prior: np.ndarray | None, count: int, generator: np.random.Generator
@@ -78,13 +86,14 @@ class NormalEquations:
 
         Returns
         -------
-        ndarray of float64, shape (count, features)
+        ndarray of float64, shape (count, features), or (count, targets, features) where there are several
         """
         scaled, scale = self._regularised(ridge, prior)
         factor = linalg.cholesky(scaled, lower=True, overwrite_a=True)
-        drawn = generator.standard_normal((len(scale), count))
+        drawn = generator.standard_normal((len(scale), count * self.targets))
         weights = linalg.solve_triangular(factor, drawn, lower=True, trans="T").T * scale
-        return weights * (np.diag(self.matrix) > 0)
+        weights *= np.diag(self.matrix) > 0
+        return weights if self.targets == 1 else weights.reshape(count, self.targets, len(scale))
 
     def whitened(self, rows: np.ndarray, ridge: float, prior: np.ndarray | None = None) -> np.ndarray:
         """Rows times a root of the covariance of `deviations`: their squares add up to the variance of a prediction."""
@@ -119,7 +128,7 @@ class NormalEquations:
 
 def sum_of(parts: Sequence[NormalEquations]) -> NormalEquations:
     """The equations of the rows of all parts."""
-    whole = NormalEquations(len(parts[0].right))
+    whole = NormalEquations(*parts[0].right.shape)
     for part in parts:
         whole.matrix += part.matrix
         whole.right += part.right

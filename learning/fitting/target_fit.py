@@ -1,38 +1,103 @@
-"""The dipole and polarizability heads, from totals of whole frames."""
+"""Heads of all quantities but the energy, from labels of frames, of their molecules and of their atoms."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...model import Batch, Model
-from ...properties.dipole import harmonic_components
-from ...properties.polarizability import tensor_components, without_local_field
-from ...properties.quantities import ORDERS
+from ...model.molecules import check_order, repeating_unit
 from ...pyx.coupling import pairs
-from ...pyx.tensor_head import DensityShape, features
-from ..data import Frame
+from ...pyx.tensor_head import DensityShape, features_of_parts
+from ...quantity import Irrep, Quantity
+from ..data import DataError, Frame, labels
+from .configuration import ConfigurationError
 from .least_squares import NormalEquations
 
 
-def tensor_targets(name: str, model: Model, frame: Frame) -> np.ndarray | None:
-    """Components that a head must give for one frame, shape (2 λ + 1,); None where the frame has no such label.
+@dataclass(frozen=True)
+class Target:
+    """What one label of a frame says of a quantity.
 
-    A polarizability is first brought into the additive form that local contributions can sum to.
+    Parameters
+    ----------
+    components : ndarray of float64, shape (samples, components)
+        That the atoms of each sample add up to.
+    sample : ndarray of int, shape (atoms,)
+        Which sample each atom belongs to.
     """
-    if name == "dipole":
-        return harmonic_components(frame.labels["dipole"]) if "dipole" in frame.labels else None
-    if "polarizability" not in frame.labels:
-        return None
-    tensor = frame.labels["polarizability"]
-    tensor = 0.5 * (tensor + tensor.T)
-    if model.local_field and frame.atoms.pbc.all():
-        tensor = without_local_field(tensor, np.array(frame.atoms.get_volume()))
-    components = tensor_components(tensor)
-    return components[:1] if name == "polarizability_isotropic" else components[1:]
+
+    components: np.ndarray
+    sample: np.ndarray
+
+    @property
+    def scales(self) -> np.ndarray:
+        """Weight of each sample: errors of a sum of local terms grow with the root of their number."""
+        return 1 / np.sqrt(np.bincount(self.sample, minlength=len(self.components)))
+
+
+def targets_of(quantity: Quantity, model: Model, frame: Frame, metadata: object) -> Iterator[Target]:
+    """What the labels of a frame say of a quantity; those of a cell in the additive form, without the map of the cell.
+
+    Parameters
+    ----------
+    quantity : Quantity
+    model : Model
+        Tells whether cells are mapped.
+    frame : Frame
+    metadata : object
+        Of the fit; its ``repeating_unit`` is the molecule that labels of molecules are of.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are labels of molecules, and no ``repeating_unit``.
+    DataError
+        If there is another number of molecules.
+    """
+    atoms = len(frame.atoms)
+    for name, label in labels().items():
+        if label.quantity is not quantity or name not in frame.labels:
+            continue
+        values = frame.labels[name]
+        if label.per == "cell":
+            yield Target(cell_components(quantity, model, frame, values)[None], np.zeros(atoms, dtype=int))
+        elif label.per == "atom":
+            yield Target(quantity.form.components(values), np.arange(atoms))
+        else:
+            sample = molecule_of_atoms(frame, metadata, name, len(values))
+            yield Target(quantity.form.components(values), sample)
+
+
+def cell_components(quantity: Quantity, model: Model, frame: Frame, value: np.ndarray) -> np.ndarray:
+    """Components that the atoms of a cell must add up to."""
+    form, cell_map = quantity.form, quantity.cell_map
+    components = form.components(value)
+    if cell_map is None or not model.local_field or not frame.atoms.pbc.all():
+        return components
+    return form.components(cell_map.invert(form.cartesian(components), np.array(frame.atoms.get_volume())))
+
+
+def molecule_of_atoms(frame: Frame, metadata: object, name: str, molecules: int) -> np.ndarray:
+    """Which molecule each atom belongs to."""
+    unit = repeating_unit(metadata)
+    if unit is None:
+        raise ConfigurationError(
+            f"{name} of {frame.name} is a label of molecules; repeating_unit in [metadata], a formula such as OHH, is "
+            "needed for it"
+        )
+    check_order(frame.atoms.numbers, unit)
+    if len(frame.atoms) != molecules * len(unit):
+        raise DataError(
+            f"{name} of {frame.name} is of {molecules} molecules; {len(frame.atoms) // len(unit)} are there"
+        )
+    return np.arange(len(frame.atoms)) // len(unit)
 
 
 def prior_variances(
-    order: int, shape: DensityShape, angular_decay: float, radial_decay: float, chemical_channels: int = 0
+    irrep: Irrep, shape: DensityShape, angular_decay: float, radial_decay: float, chemical_channels: int = 0
 ) -> np.ndarray:
     """Expected variances of a head's weights, in the order of `features`: coarse features are expected to matter more.
 
@@ -41,23 +106,33 @@ def prior_variances(
     ndarray of float64, shape (species * sum(feature_sizes),)
         exp(−angular_decay (l1 + l2)) ((1 + n)(1 + n'))^−radial_decay; infinite for the offset.
     """
+    order, parity = irrep.order, irrep.parity
     by_channel = (1.0 + np.arange(shape.channels) % (shape.radial // max(chemical_channels, 1))) ** -radial_decay
     products = np.outer(by_channel, by_channel)
     parts = [np.full(1, np.inf)] if order == 0 else []
-    parts.append(by_channel)
-    for l1, l2 in pairs(order, shape.l_max):
+    parts += [by_channel] if parity == 1 else []
+    upper = np.triu_indices(shape.channels, 0 if parity == 1 else 1)
+    for l1, l2 in pairs(order, shape.l_max, parity):
         own = np.exp(-angular_decay * (l1 + l2)) * products
-        parts.append(own[np.triu_indices(shape.channels)] if l1 == l2 else own.ravel())
+        parts.append(own[upper] if l1 == l2 else own.ravel())
     return np.tile(np.concatenate(parts), shape.species)
 
 
-def add_property_frame(equations: NormalEquations, name: str, shape: DensityShape, model: Model, frame: Frame) -> None:
-    """Add what one frame says about one head, of which ``shape`` gives the l_max."""
-    targets = tensor_targets(name, model, frame)
-    if targets is None:
+def add_target(
+    equations: NormalEquations, quantity: Quantity, irrep: Irrep, shape: DensityShape, model: Model, frame: Frame,
+    metadata: object,
+) -> None:  # fmt: skip
+    """Add what one frame says about the heads of one irrep, of which ``shape`` gives the l_max."""
+    found = list(targets_of(quantity, model, frame, metadata))
+    if not found:
         return
     batch = Batch.from_ase(frame.atoms)
-    density = model.density(batch)[0, :, : shape.harmonics]
-    rows = features(ORDERS[name], shape, density, model.species_indices(batch.numbers))
-    scale = 1 / np.sqrt(batch.atoms)  # errors of a sum of local terms grow with the root of their number
-    equations.add(scale * rows, scale * targets)
+    density, species = model.density(batch)[0, :, : shape.harmonics], model.species_indices(batch.numbers)
+    first = sum(own.components for own in quantity.form.irreps[: quantity.form.irreps.index(irrep)])
+    for target in found:
+        samples = len(target.components)
+        rows = features_of_parts(irrep.order, shape, density, species, target.sample, samples, irrep.parity)
+        own = target.components[:, first : first + irrep.components].reshape(samples, irrep.count, -1)
+        scales = target.scales[:, None, None]
+        weighted = (scales * own.swapaxes(1, 2)).reshape(-1, irrep.count)
+        equations.add((scales * rows).reshape(-1, rows.shape[-1]), weighted)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from ..data import LABELS, DataError, frame_from_ase, read_frames
+from ..data import DataError, frame_from_ase, labels, read_frames
 from .references import Reference
 from .settings import LabelError
 
@@ -41,7 +41,7 @@ def label_key(identity: str, atoms: Atoms) -> str:
 def bare_copy(atoms: Atoms) -> Atoms:
     """Copy a structure without its calculator and without labels."""
     bare = atoms.copy()
-    for name in LABELS:
+    for name in labels():
         bare.info.pop(name, None)
         bare.arrays.pop(name, None)
     return bare

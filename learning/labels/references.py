@@ -14,8 +14,8 @@ from ...model import Batch, BeadwiseError, Evaluator
 from ...model.ase_potential import describe
 from ...model.evaluators import COMMITTEE, CORRECTION, WEIGHTED_BASELINE, full_name, load_evaluator
 from ...model.files import find, shipped_models
-from ..data import LABELS
-from ..fitting.accuracy import PROPERTY_OF_LABEL
+from ..data import labels as known_labels
+from ..data import whole_labels
 from .settings import LabelError, LabelSettings
 from .socket_reference import SocketReference
 
@@ -99,7 +99,7 @@ class EvaluatorReference:
         """
         evaluator = self._loaded()
         has_stress = bool(atoms.pbc.any()) and atoms.cell.rank == 3
-        names = {label: PROPERTY_OF_LABEL[label] for label in LABELS if label != "stress" or has_stress}
+        names = {label: known_labels()[label].of for label in whole_labels() if label != "stress" or has_stress}
         names = {label: name for label, name in names.items() if name in evaluator.properties}
         try:
             response = evaluator.evaluate(Batch.from_ase(atoms), list(names.values()))

@@ -11,7 +11,7 @@ from typing import Any
 from ase.data import atomic_numbers
 
 from ...model import BeadwiseError
-from ..data import LABELS
+from ..data import whole_labels
 
 RESTARTS = ("species", "cell", "always")
 CLUSTERS = ("local", "slurm", "pbs", "lsf", "sge", "moab", "oar", "htcondor")
@@ -53,7 +53,7 @@ class LabelSettings:
     name : str
         What the reference is called in the names of kept labels; by default all that tells it from others.
     properties : list of str
-        Labels to keep, out of `beadwise.learning.data.LABELS`.
+        Labels to keep, out of `beadwise.learning.data.whole_labels`.
     shift_per_atom : float
         eV, added to the energy for each atom.
     species_shifts : dict of str to float
@@ -74,7 +74,7 @@ class LabelSettings:
     restart: str = "cell"
     timeout: float = 3600.0
     name: str = ""
-    properties: list[str] = field(default_factory=lambda: list(LABELS))
+    properties: list[str] = field(default_factory=lambda: list(whole_labels()))
     shift_per_atom: float = 0.0
     species_shifts: dict[str, float] = field(default_factory=dict)
     workers: int | None = None
@@ -139,8 +139,8 @@ def _check_value(key: str, value: Any) -> None:
         "files": (texts, "a list of file names"),
         "timeout": (_is_number(value) and value > 0, "a number of seconds above 0"),
         "properties": (
-            texts and {"energy", "forces"} <= set(value) <= set(LABELS),
-            f"energy, forces and others out of {list(LABELS)}",
+            texts and {"energy", "forces"} <= set(value) <= set(whole_labels()),
+            f"energy, forces and others out of {list(whole_labels())}",
         ),
         "shift_per_atom": (_is_number(value), "a finite number in eV"),
         "species_shifts": (

@@ -19,9 +19,10 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.socketio import IPIProtocol, SocketClosed
 from ase.io import write
-from ase.units import Bohr
+from ase.units import Bohr, Hartree
 
 from ...model.worker_processes import end_with_parent
+from ...properties.quantities import quantities
 from .scratch import remove, scratch_folder, socket_name, socket_path
 
 STRUCTURE = "structure.xyz"
@@ -283,9 +284,14 @@ def _labels(atoms: Atoms, answer: Mapping[str, object]) -> dict[str, np.ndarray]
     if atoms.pbc.any() and virial.any():
         labels["stress"] = -(virial + virial.T) / (2 * atoms.get_volume())
     extras = _extras(np.asarray(answer["morebytes"]).tobytes())
-    for name, shape, unit in (("dipole", (3,), Bohr), ("polarizability", (3, 3), Bohr**3)):  # atomic units
+    for quantity in quantities().values():
+        if quantity.name == "energy" or quantity.per == "molecule":
+            continue
+        samples = () if quantity.per == "cell" else (len(atoms),)
+        unit = Hartree**quantity.unit.energy * Bohr**quantity.unit.length  # extras are in atomic units
         with suppress(KeyError, TypeError, ValueError):
-            labels[name] = np.array(extras[name], dtype=np.float64).reshape(shape) * unit
+            values = np.array(extras[quantity.extras], dtype=np.float64)
+            labels[quantity.label] = values.reshape(*samples, *quantity.form.shape) * unit
     return labels
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+from ase.calculators.calculator import all_properties
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from ..data import Frame, iterate_frames, read_frames, require_files, split
+from ..data import Frame, iterate_frames, labels, read_frames, require_files, split
 from .configuration import LearnConfiguration
 from .state import LearnError, write_whole
 
@@ -94,10 +95,13 @@ def write_frames(path: Path, frames: Sequence[Frame]) -> None:
     text = io.StringIO()
     for frame in frames:
         atoms = frame.atoms.copy()
-        results = {name: label for name, label in frame.labels.items() if name != "polarizability"}
+        results = {name: label for name, label in frame.labels.items() if name in all_properties}
         if results:
             atoms.calc = SinglePointCalculator(atoms, **results)
-        if "polarizability" in frame.labels:
-            atoms.info["polarizability"] = frame.labels["polarizability"].ravel()
+        for name in frame.labels.keys() - results.keys():  # what ASE does not know as a result of a calculator
+            if labels()[name].per == "atom":
+                atoms.arrays[name] = frame.labels[name].reshape(len(atoms), -1)
+            else:
+                atoms.info[name] = frame.labels[name].ravel()
         ase.io.write(text, atoms, format="extxyz")
     write_whole(path, text.getvalue())

@@ -74,7 +74,7 @@ class RoundRecord:
         Factor α by which the spread of the members was multiplied, for each property.
     errors : dict of str to dict of str to float
         Root mean square errors by set (``validation``, ``independent``) and label (``energy`` in meV/atom, ``forces``
-        in meV/Å, and so on as `beadwise.learning.fitting.accuracy.UNITS`).
+        in meV/Å, and so on as `beadwise.learning.fitting.accuracy.report_units`).
     explorations : list of ExplorationRecord
         In the order of the inputs.
     candidate_uncertainties : list of float

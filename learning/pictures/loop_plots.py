@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ...pictures import COLOURS, PALE, drawn_values, label_decades, log_limits, panel, scale, series_style, write_png
 from ..data import DataError
-from ..fitting.accuracy import UNITS
+from ..fitting.accuracy import report_units
 from ..loop.state import RoundRecord
 
 SETS = {"independent": ("-", "o"), "validation": ("--", "s")}  # dashes and marks
@@ -37,15 +37,17 @@ def labels_of(record: RoundRecord) -> int:
 
 
 def error_of(record: RoundRecord, set_name: str, label: str) -> float | None:
-    """Root mean square error in the unit of `beadwise.learning.fitting.accuracy.UNITS`; None if it is not known."""
+    """Root mean square error in the unit of `report_units`; None if it is not known."""
     return (record.errors.get(set_name) or {}).get(label)
 
 
 def error_labels(records_by_name: Mapping[str, Records]) -> list[str]:
-    """Labels for which any round of any loop has an error, in the order of `UNITS`."""
+    """Labels for which any round of any loop has an error, in the order of `report_units`."""
     records = [record for own in records_by_name.values() for record in own]
     return [
-        label for label in UNITS if any(error_of(record, own, label) is not None for record in records for own in SETS)
+        label
+        for label in report_units()
+        if any(error_of(record, own, label) is not None for record in records for own in SETS)
     ]
 
 
@@ -57,7 +59,7 @@ def error_figure(records_by_name: Mapping[str, Records], label: str) -> Figure:
     records_by_name : mapping of str to sequence of RoundRecord
         By the name in the legend: a loop, and others to compare with.
     label : str
-        One of `beadwise.learning.fitting.accuracy.UNITS`.
+        One of `beadwise.learning.fitting.accuracy.report_units`.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def error_figure(records_by_name: Mapping[str, Records], label: str) -> Figure:
             style = series_style(COLOURS[number % len(COLOURS)], dashes, mark)
             axes.plot([labels_of(record) for record in records], errors, label=text, **style)
     axes.set_xlabel("labelled frames (training and validation)")
-    axes.set_ylabel(f"RMSE of {label} / {UNITS[label]}")
+    axes.set_ylabel(f"RMSE of {label} / {report_units()[label]}")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     scale(axes, drawn_values(axes))
     axes.legend(fontsize=8.5, frameon=False)
@@ -270,7 +272,7 @@ def comparison_plot(
     if not len(drawn):
         raise DataError(f"there is nothing to plot: no round of {list(records_by_name)} has a force error")
     axes.set_xlabel("labelled frames (training and validation)")
-    axes.set_ylabel(f"force RMSE, {frames} / {UNITS['forces']}")
+    axes.set_ylabel(f"force RMSE, {frames} / {report_units()['forces']}")
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     scale(axes, drawn)
     axes.legend(fontsize=9, frameon=False)

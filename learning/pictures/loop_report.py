@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from ..data import DataError
-from ..fitting.accuracy import UNITS
+from ..fitting.accuracy import report_units
 from ..loop.state import RoundRecord
 from . import loop_plots as learn_plots
 from .loop_plots import Records, error_of, fraction_below, labels_of, predicted_and_true
@@ -174,7 +174,7 @@ def _error_columns(records: Records, every: bool) -> dict[str, list[str]]:
             values = [number(error_of(record, set_name, label)) for record in records]
             if any(value != MISSING for value in values):
                 name = set_name if every else f"{set_name[:5]}."
-                columns[f"{label}\n{name}\n{UNITS[label]}"] = values
+                columns[f"{label}\n{name}\n{report_units()[label]}"] = values
                 if not every:
                     break
     return columns
@@ -242,7 +242,7 @@ def _headline(records: Records) -> str:
         for set_name in learn_plots.SETS:
             value = error_of(last, set_name, label)
             if value is not None:
-                facts[f"RMSE of {label}, {set_name} frames"] = f"{number(value)} {UNITS[label]}"
+                facts[f"RMSE of {label}, {set_name} frames"] = f"{number(value)} {report_units()[label]}"
     facts["time"] = duration(_total(_total(record.seconds.values()) for record in records))
     cells = (f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in facts.items())
     return f'<div class="numbers">{"".join(cells)}</div>'

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...properties.quantities import ALWAYS_SENT, KEYS
+from ...properties.quantities import ALWAYS_SENT, properties
 from .elements import _integer, _text, parse
 from .force_components import Use, extras_of_member, use_of
 from .outputs import ExtrasOutput, _check_extra_types, _extras_outputs, _property_files
 
 UNIX_PREFIX = "/tmp/ipi_"
-PROPERTY_OF_EXTRA = {extra: name for name, extra in KEYS.items()}
 
 # what i-PI evaluates itself
 IN_PROCESS = frozenset({"ffdirect", "fflj", "ffdebye", "ffdmd", "ffplumed", "ffyaff", "ffsgdml"})
@@ -114,7 +113,7 @@ class IpiInput:
     def want(self) -> tuple[str, ...]:
         """Properties that are served to any force field: energy, forces, virial, and what outputs or dynamics read."""
         asked = {name for socket in self.sockets for name in socket.want}
-        return (*ALWAYS_SENT, *(name for name in PROPERTY_OF_EXTRA.values() if name in asked))
+        return (*ALWAYS_SENT, *(name for name, one in properties().items() if one.key and name in asked))
 
 
 def read_ipi_input(path: Path) -> IpiInput:
@@ -176,7 +175,7 @@ def _read_others(root: ElementTree.Element) -> Iterator[OtherForceField]:
 def _with_wants(socket: ForceSocket, use: Use, may_lack_energies: bool) -> ForceSocket:
     """Properties to evaluate: energy, forces and virial unless i-PI never reads them, others only if it does."""
     # of one property there may be several names, as a committee gives its extras others
-    asked = tuple(dict.fromkeys(name for extra, name in PROPERTY_OF_EXTRA.items() if extra in use.extras))
+    asked = tuple(dict.fromkeys(name for name, one in properties().items() if one.key in use.extras))
     if asked and may_lack_energies and not use.energies:
         return replace(socket, want=asked, properties_only=True)
     return replace(socket, want=(*ALWAYS_SENT, *asked))

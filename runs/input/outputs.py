@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...properties.quantities import properties, table_of_registry
 from .elements import InputError, beads_of, integer_attribute, systems_of, words
 
 KEYWORD = re.compile(r"\s*([a-z_]+)\s*(?:\(([^)]*)\))?")
@@ -47,9 +48,6 @@ def _index_in(arguments: str | None) -> int | None:
         if found:
             return int(found[1])
     return None
-
-
-MATRICES = ("BEC", "polarizability_derivatives")  # what has a row for each atom coordinate
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,12 @@ class ExtrasOutput:
         return [f"{self.name}_{number:0{digits}d}" for number in self.written(beads)]
 
 
+@table_of_registry
+def matrices_of_atoms() -> tuple[str, ...]:
+    """Keys of the extras that have a row for each atom coordinate."""
+    return tuple(one.key for one in properties().values() if one.kind == "derivative" and one.key)
+
+
 def _check_extra_types(root: ElementTree.Element) -> None:
     for trajectory in root.iter("trajectory"):
         reading = reading_of(trajectory)
@@ -105,7 +109,7 @@ def _check_extra_types(root: ElementTree.Element) -> None:
                 f"extra_type='{', '.join(reading.names)}' in one <trajectory>, but i-PI writes rows of one kind into a "
                 "file; give BEC a <trajectory> of its own"
             )
-        matrices = [name for name in reading.names if name in MATRICES]
+        matrices = [name for name in reading.names if name in matrices_of_atoms()]
         rows = max((_rows_of(system, reading) for system in root.iter("system")), default=0)
         if matrices and rows > 1:
             raise InputError(

@@ -9,18 +9,8 @@ import numpy as np
 
 from ...errors import SeriesError
 from ..units import from_atomic
-from .records import SERIES, BeadFile, columns_of
-
-SHAPES = {
-    "dipole": (3,),
-    "polarizability": (3, 3),
-    "molecular_dipole": (-1, 3),
-    "molecular_polarizability": (-1, 3, 3),
-    "molecular_position": (-1, 3),
-    "committee_energy": (-1,),
-    "committee_dipole": (-1, 3),
-    "committee_polarizability": (-1, 3, 3),
-}
+from .records import BeadFile, columns_of
+from .series import series_kinds, series_of_extras
 
 
 class BeadSeries:
@@ -112,6 +102,6 @@ class BeadSeries:
     def _samples(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         samples = {}
         for extra, columns in columns_of(self.names, rows.shape[1]).items():
-            name = SERIES[extra]
-            samples[name] = from_atomic(name, rows[:, columns].reshape(len(rows), *SHAPES[name]))
+            name = series_of_extras()[extra]
+            samples[name] = from_atomic(name, rows[:, columns].reshape(len(rows), *series_kinds()[name].shape))
         return samples

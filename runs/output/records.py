@@ -16,24 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import SeriesError
-from ...properties.quantities import KEYS
+from .series import passed_over, series_kinds, series_of_extras
 
 # without "#" inside, or half a header that a killed i-PI left would swallow the one appended to it
 HEADER = re.compile(rb"#EXTRAS(?P<kind>_COMPONENT_RAW|_BIAS)?\((?P<names>[^()#\n]*)\)# +Step: +(?P<step>\d+)[^#\n]*\n")
 COMPONENT, BIAS = b"_COMPONENT_RAW", b"_BIAS"
+PLURALS = {"atom": "atoms", "molecule": "molecules", "members": "members"}
 CHUNK = 1 << 23  # bytes read at a time, so that memory stays bounded
-# numbers of each series in a row: of the cell, of each molecule, and of each member of a committee
-SIZES = {"dipole": 3, "polarizability": 9}
-MOLECULAR_SIZES = {"molecular_dipole": 3, "molecular_polarizability": 9, "molecular_position": 3}
-MEMBER_SIZES = {"committee_energy": 1, "committee_dipole": 3, "committee_polarizability": 9}
-OF_FFCOMMITTEE = "committee_"  # what an <ffcommittee> puts before every key that it does not make itself
-_OWN_KEYS = {KEYS[name]: name for name in (*SIZES, *MOLECULAR_SIZES, *MEMBER_SIZES)}
-_RENAMED = {OF_FFCOMMITTEE + key: name for key, name in _OWN_KEYS.items() if not key.startswith(OF_FFCOMMITTEE)}
-# by i-PI's name the series that an extra is; so i-PI's committee_dipole, of an <ffcommittee>, is the mean
-SERIES = _OWN_KEYS | _RENAMED
-# one number each, which may stand beside them and is passed over
-_ALARMS = ("energy_uncertainty", "envelope_distance", "correction_weight")
-PASSED_OVER = ("committee_uncertainty", *_ALARMS, *(OF_FFCOMMITTEE + name for name in _ALARMS))
 
 
 class BeadFile:
@@ -187,34 +176,40 @@ def records_that_count(path: Path, last_step: int | None = None) -> np.ndarray:
     return (steps < lowest_later) & (steps <= (np.inf if last_step is None else last_step))
 
 
-def series_of(name: str) -> str | None:
-    """Name of the series that an extra of i-PI's name is; None if it is none."""
-    return SERIES.get(name)
-
-
 def check_names(names: tuple[str, ...]) -> None:
     """Raise SeriesError if extras are not among those that make series, or two of them are the same series."""
-    series = [series_of(name) for name in names if name not in PASSED_OVER]
-    unknown = [name for name in names if name not in SERIES and name not in PASSED_OVER]
+    known = series_of_extras()
+    series = [known[name] for name in names if name in known]
+    unknown = [name for name in names if name not in known and name not in passed_over()]
     if unknown or not series:
         wrong = unknown[0] if unknown else ", ".join(names)
         made = "unknown" if unknown else "no series"
-        raise SeriesError(f"extras '{wrong}' are {made}; allowed are {', '.join(SERIES)}")
+        raise SeriesError(f"extras '{wrong}' are {made}; allowed are {', '.join(known)}")
     twice = next((name for name in series if series.count(name) > 1), None)
     if twice is not None:
-        alike = " and ".join(name for name in names if series_of(name) == twice)
+        alike = " and ".join(name for name in names if known.get(name) == twice)
         raise SeriesError(f"extras hold {alike}, which are the same; give one of them")
-    if set(series) & set(MEMBER_SIZES) and set(series) & set(MOLECULAR_SIZES):
+    repeated = sorted({kind.repeated for name in series if (kind := series_kinds()[name]).repeated})
+    if len(repeated) > 1:
+        both = " and ".join(PLURALS[one] for one in repeated)
         raise SeriesError(
-            f"extras '{', '.join(names)}' hold both molecules and members, and do not say how many of each; "
-            "a <trajectory> of its own is needed for the members"
+            f"extras '{', '.join(names)}' hold both {both}, and do not say how many of each; "
+            f"a <trajectory> of its own is needed for the {PLURALS[repeated[0]]}"
         )
 
 
 def _size_of_the_cell(names: tuple[str, ...]) -> int:
     """How many numbers make a row, of extras for which that is known beforehand; otherwise 0."""
-    sizes = [1 if name in PASSED_OVER else SIZES.get(SERIES[name], 0) for name in names]
+    sizes = [_fixed_size(name) for name in names]
     return sum(sizes) if all(sizes) else 0
+
+
+def _fixed_size(name: str) -> int:
+    """Numbers of an extra of i-PI's name that are the same in every row; 0 where it depends on how many there are."""
+    if name in passed_over():
+        return passed_over()[name]
+    kind = series_kinds()[series_of_extras()[name]]
+    return 0 if kind.repeated else kind.size
 
 
 def columns_of(names: tuple[str, ...], numbers: int) -> dict[str, slice]:
@@ -238,15 +233,13 @@ def columns_of(names: tuple[str, ...], numbers: int) -> dict[str, slice]:
         If a name is unknown, or the numbers do not fit.
     """
     check_names(names)
-    series = [SERIES.get(name, "") for name in names]
-    repeated = MOLECULAR_SIZES | MEMBER_SIZES
-    fixed = sum(1 if name in PASSED_OVER else SIZES.get(SERIES[name], 0) for name in names)
-    per_one = sum(repeated.get(name, 0) for name in series)
-    count, left = divmod(numbers - fixed, per_one) if per_one else (0, numbers - fixed)
-    if left or (per_one and count < 1):
+    known = series_of_extras()
+    fixed = [_fixed_size(name) for name in names]
+    repeated = [0 if size else series_kinds()[known[name]].size for name, size in zip(names, fixed, strict=True)]
+    count, left = divmod(numbers - sum(fixed), sum(repeated)) if any(repeated) else (0, numbers - sum(fixed))
+    if left or (any(repeated) and count < 1):
         raise SeriesError(f"{numbers} numbers in a row are no {', '.join(names)}")
-    # a name that is in none of the tables has one number, and is passed over
-    sizes = [count * repeated[name] if name in repeated else SIZES.get(name, 1) for name in series]
+    sizes = [own + count * each for own, each in zip(fixed, repeated, strict=True)]
     ends = np.cumsum(sizes).tolist()
     columns = {name: slice(end - size, end) for name, size, end in zip(names, sizes, ends, strict=True)}
-    return {name: columns[name] for name in names if name in SERIES}
+    return {name: columns[name] for name in names if name in known}

@@ -12,13 +12,24 @@ import numpy as np
 from ase import Atoms
 
 from ...errors import SeriesError
-from .bead_series import SHAPES, BeadSeries
+from ...properties.quantities import quantities
+from ...quantity import Quantity
+from .bead_series import BeadSeries
 from .extended_xyz import complete_frames
+from .series import series_kinds
 
 BEAD_NUMBER = re.compile(r"^(.*)_(\d+)$")
 FRAMES_AT_ONCE = 500
-SHAPES_OF_LABELS: dict[str, tuple[int, ...]] = {"dipole": (3,), "polarizability": (3, 3)}
-ARRAYS = (*SHAPES, "born_charges", "velocities")
+
+
+def labels() -> dict[str, Quantity]:
+    """Quantities of the cell that frames of extended xyz may have, by their label."""
+    return {own.label: own for own in quantities().values() if own.per == "cell" and own.name != "energy"}
+
+
+def arrays() -> tuple[str, ...]:
+    """Names of the arrays that an archive may have."""
+    return (*series_kinds(), "born_charges", "velocities")
 
 
 @dataclass
@@ -47,8 +58,8 @@ class Frames:
     def samples(self) -> Iterator[dict[str, np.ndarray]]:
         """Consecutive samples, some at a time; a last frame that is not yet whole is left out."""
         frames = complete_frames(self.path)
-        while labels := [_labels_of(frame, self.path) for frame in islice(frames, FRAMES_AT_ONCE)]:
-            yield _stacked(labels, self.path)
+        while found := [_labels_of(frame, self.path) for frame in islice(frames, FRAMES_AT_ONCE)]:
+            yield _stacked(found, self.path)
 
 
 @dataclass
@@ -66,7 +77,7 @@ class Arrays:
         samples, others = _known_arrays(self.path)
         if not samples:
             raise SeriesError(
-                f"'{self.path}' holds the arrays {', '.join(others) or '(none)'}; allowed are {', '.join(ARRAYS)}"
+                f"'{self.path}' holds the arrays {', '.join(others) or '(none)'}; allowed are {', '.join(arrays())}"
             )
         for name, array in samples.items():
             if array.ndim == 0 or array.dtype.kind not in "fiu":
@@ -83,7 +94,7 @@ def _known_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         with open(path, "rb") as file:
             archive = np.load(file)
             names = archive.files if isinstance(archive, np.lib.npyio.NpzFile) else None
-            known = {name: archive[name] for name in names or () if name in ARRAYS}
+            known = {name: archive[name] for name in names or () if name in arrays()}
     except Exception as error:  # zip, its compression and NumPy's headers raise whatever they stumble over
         raise SeriesError(f"cannot read '{path}' as arrays of numpy.savez: {error}") from error
     if names is None:
@@ -96,15 +107,16 @@ Source = BeadFiles | Frames | Arrays
 
 def _labels_of(frame: Atoms, path: Path) -> dict[str, np.ndarray]:
     results = {} if frame.calc is None else frame.calc.results
-    labels = {name: results.get(name, frame.info.get(name)) for name in SHAPES_OF_LABELS}
-    found = {name: label for name, label in labels.items() if label is not None}
+    known = labels()
+    given = {own.name: results.get(label, frame.info.get(label)) for label, own in known.items()}
+    found = {name: label for name, label in given.items() if label is not None}
     if not found:
-        raise SeriesError(f"a frame of '{path}' holds neither dipole nor polarizability")
+        raise SeriesError(f"a frame of '{path}' holds neither {' nor '.join(known)}")
     return {name: _label(name, label, path) for name, label in found.items()}
 
 
 def _label(name: str, label: object, path: Path) -> np.ndarray:
-    shape = SHAPES_OF_LABELS[name]
+    shape = quantities()[name].form.shape
     try:
         return np.asarray(label, dtype=np.float64).reshape(shape)
     except (TypeError, ValueError):
@@ -113,10 +125,10 @@ def _label(name: str, label: object, path: Path) -> np.ndarray:
         ) from None
 
 
-def _stacked(labels: Sequence[dict[str, np.ndarray]], path: Path) -> dict[str, np.ndarray]:
-    if any(set(one) != set(labels[0]) for one in labels):
-        raise SeriesError(f"the frames of '{path}' do not all hold the same of dipole and polarizability")
-    return {name: np.stack([one[name] for one in labels]) for name in labels[0]}
+def _stacked(found: Sequence[dict[str, np.ndarray]], path: Path) -> dict[str, np.ndarray]:
+    if any(set(one) != set(found[0]) for one in found):
+        raise SeriesError(f"the frames of '{path}' do not all hold the same of {' and '.join(labels())}")
+    return {name: np.stack([one[name] for one in found]) for name in found[0]}
 
 
 def find_sources(paths: Sequence[Path]) -> list[Source]:

@@ -1,0 +1,267 @@
+"""The one vocabulary: what a quantity is, from which heads, outputs, labels, units and extras of a model follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+SAMPLES = ("cell", "atom", "molecule")
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Powers of e, Å and eV; ``str`` writes it as it stands beside a number."""
+
+    charge: int = 0
+    length: int = 0
+    energy: int = 0
+
+    def __str__(self) -> str:
+        powers = {"e": self.charge, "eV": self.energy, "Å": self.length}
+        above, below = (
+            "·".join(
+                name + (str(abs(power)).translate(SUPERSCRIPTS) if abs(power) > 1 else "")
+                for name, power in powers.items()
+                if sign * power > 0
+            )
+            for sign in (1, -1)
+        )
+        return f"{above or '1'}/{below}" if below else above
+
+    def per_length(self) -> Unit:
+        """The unit of a derivative by positions."""
+        return Unit(self.charge, self.length - 1, self.energy)
+
+
+@dataclass(frozen=True)
+class Irrep:
+    """Components that rotate as real spherical harmonics of one order.
+
+    Parameters
+    ----------
+    order : int
+        λ.
+    parity : int
+        1 for a tensor, which inversion multiplies by (−1)^λ; −1 for a pseudotensor, with −(−1)^λ.
+    count : int
+        How many of them, of one name: the values of a spectrum are ``Irrep(0, count=50)``.
+    name : str
+        Of the heads in a model file, behind the name of the quantity; by default that of the quantity alone where it
+        has one irrep, else λ, with ``odd`` for a pseudotensor.
+    """
+
+    order: int
+    parity: int = 1
+    count: int = 1
+    name: str = ""
+
+    @property
+    def components(self) -> int:
+        """Numbers of one sample."""
+        return (2 * self.order + 1) * self.count
+
+
+@dataclass(frozen=True)
+class Form:
+    """Cartesian form of components, and its inverse.
+
+    Parameters
+    ----------
+    irreps : tuple of Irrep
+        In the order of the components.
+    shape : tuple of int
+        Of one sample.
+    cartesian : callable
+        From components (…, components) to (…, *shape).
+    components : callable
+        Its inverse.
+    axes : tuple of str
+        A label for each value that is independent of the others, as ``xx``, in their order.
+    independent : tuple of tuple of int
+        Where these stand in one sample; empty if all are independent, in C order.
+    """
+
+    irreps: tuple[Irrep, ...]
+    shape: tuple[int, ...]
+    cartesian: Callable[[np.ndarray], np.ndarray]
+    components: Callable[[np.ndarray], np.ndarray]
+    axes: tuple[str, ...] = ()
+    independent: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Numbers of one sample in Cartesian form."""
+        return prod(self.shape)
+
+    def independent_values(self, values: np.ndarray) -> np.ndarray:
+        """What is independent in samples (…, *shape), on one last axis."""
+        if not self.independent:
+            return values.reshape(*values.shape[: values.ndim - len(self.shape)], self.size)
+        return values[(..., *np.array(self.independent).T)]
+
+
+@dataclass(frozen=True)
+class CellMap:
+    """What turns a sum of local contributions into the value of a periodic cell, as a local field does.
+
+    Parameters
+    ----------
+    apply : callable
+        ``apply(additive, volume)`` for samples (beads, *shape) and volumes (beads,) in Å³.
+    invert : callable
+        ``invert(value, volume)``.
+    differentiate : callable
+        ``differentiate(derivative, additive, volume)``, derivatives (beads, …, *shape), at constant volume.
+    refuse : callable
+        ``refuse(additive, volume)`` gives what is wrong with the first bead that cannot be mapped; empty if nothing.
+    """
+
+    apply: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    invert: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    differentiate: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    refuse: Callable[[np.ndarray, np.ndarray], str]
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """What every quantity's section of a fit has: highest angular momentum, ridge, and how the prior falls with it.
+
+    The weights' expected variance falls as exp(−angular_decay (l1 + l2)), and as `radial_decay_of` says.
+    """
+
+    l_max: int = 3
+    ridge: float = 1e-4
+    angular_decay: float = 0.5
+
+    def radial_decay_of(self, irrep: Irrep) -> float:
+        """The power of ((1 + n)(1 + n'))⁻¹ with which the variance of the weights of one irrep falls."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class UniformSettings(HeadSettings):
+    """`HeadSettings` with the same ``radial_decay`` for all irreps."""
+
+    radial_decay: float = 0.0
+
+    def radial_decay_of(self, irrep: Irrep) -> float:
+        """The radial decay, whatever the irrep."""
+        return self.radial_decay
+
+
+@dataclass(frozen=True)
+class Head:
+    """One head of a model: its name, λ and parity, and where its components stand among those of its quantity."""
+
+    name: str
+    order: int
+    parity: int
+    place: slice
+    irrep: Irrep = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One thing that a model can be asked for, read from the density of every atom.
+
+    Parameters
+    ----------
+    name : str
+        In Python, in ``--want``, in the TOML of a fit, and, unless another is given, everywhere else.
+    form : Form
+    unit : Unit
+    per : str
+        ``cell``, a sum over its atoms, ``atom``, or ``molecule``, a sum over the atoms of each.
+    extras, member_extras : str
+        Keys in i-PI's extras, of the value and of what every member of a committee says; by default `name` and
+        ``member_`` with it.
+    label : str
+        In extended xyz; by default `name`.
+    cell_map : CellMap, optional
+        Of a quantity per cell, where the fit asks for it.
+    derivative, derivative_extras : str
+        Name and key of the derivative by positions, with an axis of displacements (atoms, 3) before its own; by
+        default ``…_derivatives``.  Only of a quantity per cell.
+    is_molecular : bool
+        Whether a quantity per cell has a part for each molecule too, ``molecular_…``, without any `cell_map`.
+    settings : type of HeadSettings
+        Its section of a fit, with its defaults.
+    ase : str
+        Name among the results of the ASE calculator; by default `name`.
+
+    Raises
+    ------
+    ValueError
+        If it is not a name, or its parts do not belong together.
+    """
+
+    name: str
+    form: Form
+    unit: Unit
+    per: Literal["cell", "atom", "molecule"] = "cell"
+    extras: str = ""
+    member_extras: str = ""
+    label: str = ""
+    cell_map: CellMap | None = None
+    derivative: str = ""
+    derivative_extras: str = ""
+    is_molecular: bool = False
+    settings: type[HeadSettings] = UniformSettings
+    ase: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name != self.name.lower():
+            raise ValueError(
+                f"a quantity is called '{self.name}'; a name in lower case is needed, of letters, digits and _"
+            )
+        if self.per not in SAMPLES:
+            raise ValueError(f"quantity '{self.name}' is per {self.per}; allowed are {', '.join(SAMPLES)}")
+        if self.per != "cell" and (self.cell_map or self.derivative or self.is_molecular):
+            raise ValueError(
+                f"quantity '{self.name}' is per {self.per}; a map, derivatives and molecules need one per cell"
+            )
+        components = sum(irrep.components for irrep in self.form.irreps)
+        found = self.form.cartesian(np.zeros((1, components))).shape
+        if found != (1, *self.form.shape):
+            raise ValueError(
+                f"the form of '{self.name}' makes {found[1:]} of {components} components, not {self.form.shape}"
+            )
+        defaults = {
+            "extras": self.name,
+            "member_extras": f"member_{self.name}",
+            "label": self.name,
+            "derivative": f"{self.name}_derivatives" if self.per == "cell" else "",
+            "ase": self.name,
+        }
+        for attribute, default in defaults.items():
+            object.__setattr__(self, attribute, getattr(self, attribute) or default)
+        object.__setattr__(self, "derivative_extras", self.derivative_extras or self.derivative)
+
+    @cached_property
+    def heads(self) -> tuple[Head, ...]:
+        """The heads that give its components, in their order."""
+        heads, first = [], 0
+        for irrep in self.form.irreps:
+            name = self.part(irrep)
+            for copy in range(irrep.count):
+                own = name if irrep.count == 1 else f"{name}.{copy}"
+                heads.append(Head(own, irrep.order, irrep.parity, slice(first, first + 2 * irrep.order + 1), irrep))
+                first += 2 * irrep.order + 1
+        return tuple(heads)
+
+    def part(self, irrep: Irrep) -> str:
+        """Name of an irrep's heads in a model file, and in what a fit says."""
+        if irrep.name or len(self.form.irreps) == 1:
+            return f"{self.name}_{irrep.name}" if irrep.name else self.name
+        return f"{self.name}_{irrep.order}{'odd' if irrep.parity < 0 else ''}"
+
+    @property
+    def components(self) -> int:
+        """Numbers of one sample, as irreps."""
+        return sum(irrep.components for irrep in self.form.irreps)
