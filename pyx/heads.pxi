@@ -1,5 +1,5 @@
-# What the kernel holds of heads and of a network, from the tuples that its docstring describes.  Included by kernel.pyx.
-# `owned` collects the arrays that are pointed to.
+# What the kernel holds of heads and of a network, from the tuples that its docstring describes.  `owned` collects the
+# arrays that are pointed to.  Included by kernel.pyx.
 
 
 cdef Head make_head(const Basis& basis, int index, form, list owned) except *:

@@ -2,7 +2,8 @@
 
 Arrays are flat, C-contiguous and owned by the caller; the interpreter lock is released while atoms are evaluated.
 Whatever does not fit what is documented raises a ValueError, or a TypeError where it has another type, which names the
-argument, what was received and what is allowed.  `beadwise.model` wraps this module; its docstrings there give the formulas.
+argument, what was received and what is allowed.  `beadwise.model` wraps this module; its docstrings there give the
+formulas.
 """
 
 import threading
@@ -72,8 +73,8 @@ cdef class Kernel:
         Group of neighbours to whose channels each species adds, 0, 1, …
     heads : list of tuple (lambda, offset, linear, blocks)
         ``offset`` (species,), ``linear`` (species, channels), ``blocks`` a list of (l1, l2, symmetric, coupling,
-        weights) with ``coupling`` (2 l1+1, 2 l2+1, 2 lambda+1) and ``weights`` (species, channels, channels).  A block is
-        symmetric if both are, the coupling in (m1, m2); lambda is at most 6 and at most l_max.
+        weights) with ``coupling`` (2 l1+1, 2 l2+1, 2 lambda+1) and ``weights`` (species, channels, channels).  A block
+        is symmetric if both are, the coupling in (m1, m2); lambda is at most 6 and at most l_max.
     network : tuple (skip, layers, final), optional
         Adds to the first head.  ``skip`` (species, features), ``layers`` a list of (weights, bias) of shapes (species,
         inputs, outputs) and (species, outputs), ``final`` (species, outputs of the last layer); features, inputs and
@@ -251,6 +252,11 @@ cdef class Kernel:
             Of the two-body densities, then for every l of the half of the power spectrum's derivative in which its
             first index is differentiated.
         strains : ndarray of float64, shape (9, same), added to
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `evaluate`.
         """
         cdef FeatureTask task
         cdef vector[const NeighbourList*] lists
@@ -281,6 +287,11 @@ cdef class Kernel:
             As in `evaluate`.
         adjoint : ndarray of float64, shape (beads, atoms, harmonics, channels)
         gradients, strains : ndarray of float64, shapes (beads, atoms, 3), (beads, 3, 3), added to
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `evaluate`.
         """
         cdef DensityTask task
         cdef Structures given = self.structures(species, positions, cells, periodic)
@@ -301,6 +312,11 @@ cdef class Kernel:
         displacements, strains : ndarray of float64, shapes (beads, atoms, 3), (beads, 3, 3)
             The direction: every vector r between atoms changes by that of its ends and by strain · r.
         tangent : ndarray of float64, shape (beads, atoms, harmonics, channels), written
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `evaluate`.
         """
         cdef DensityTask task
         cdef Structures given = self.structures(species, positions, cells, periodic)

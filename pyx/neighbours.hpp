@@ -151,7 +151,7 @@ public:
 
 private:
     static constexpr double FARTHEST = 1e9;  // lattice vectors from the origin to an atom, so that an int counts them
-    static constexpr double MOST_CELLS = 100;  // one above the other within reach, so that memory holds their translations
+    static constexpr double MOST_CELLS = 100;  // layers of cells within reach, so that memory holds their translations
 
     bool periodic[3] = {true, true, true};
     double reference_cell[9] = {};

@@ -10,6 +10,7 @@ import numpy as np
 from .coupling import coupling, pairs
 
 ATOMS_AT_A_TIME = 512  # whose coupled products are in memory together
+MANY_PRODUCTS = 600  # of atoms and components of λ: from here on it is faster to sum over the atoms first
 
 
 @dataclass(frozen=True)
@@ -258,12 +259,15 @@ def coupled_products(density: np.ndarray, l1: int, l2: int, coefficients: np.nda
     The density has shape (parts, atoms, harmonics, channels).
     """
     parts, atoms, _, channels = density.shape
-    components = coefficients.shape[2]
-    first = density[:, :, l1 * l1 : (l1 + 1) ** 2].reshape(parts, atoms * (2 * l1 + 1), channels)
-    by_rows = coefficients.transpose(0, 2, 1).reshape(-1, 2 * l2 + 1)  # (m1 M, m2)
-    second = by_rows @ density[:, :, l2 * l2 : (l2 + 1) ** 2]  # (parts, atoms, m1 M, channels)
-    second = second.reshape(parts, atoms * (2 * l1 + 1), components * channels)
-    products = first.swapaxes(1, 2) @ second  # (parts, channels, M channels), summed over atoms and m1
+    heights, components = (2 * l1 + 1, 2 * l2 + 1), coefficients.shape[2]
+    first, second = (density[:, :, l * l : (l + 1) ** 2] for l in (l1, l2))  # noqa: E741
+    if atoms * components > MANY_PRODUCTS:
+        first, second = (own.reshape(parts, atoms, -1) for own in (first, second))
+        products = (first.swapaxes(1, 2) @ second).reshape(parts, heights[0], channels, heights[1], channels)
+        return np.einsum("pakbq,abM->pMkq", products, coefficients, optimize=True)
+    by_rows = coefficients.transpose(0, 2, 1).reshape(-1, heights[1])  # (m1 M, m2)
+    coupled = (by_rows @ second).reshape(parts, atoms * heights[0], components * channels)
+    products = first.reshape(parts, atoms * heights[0], channels).swapaxes(1, 2) @ coupled
     return products.reshape(parts, channels, components, channels).swapaxes(1, 2)
 
 

@@ -254,9 +254,10 @@ def test_weighted_features_are_the_head(density, order, parity):
 
 
 @pytest.mark.parametrize(("order", "parity"), HEADS)
-@pytest.mark.parametrize("at_a_time", [512, 2])
-def test_features_of_parts_are_those_of_their_atoms(density, order, parity, at_a_time, monkeypatch):
+@pytest.mark.parametrize(("at_a_time", "many"), [(512, 600), (512, 0), (2, 600)])
+def test_features_of_parts_are_those_of_their_atoms(density, order, parity, at_a_time, many, monkeypatch):
     monkeypatch.setattr(tensor_head, "ATOMS_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(tensor_head, "MANY_PRODUCTS", many)
     coefficients, species, values = density
     part = np.array([2, 0, 2, -1, 2, 0, 2])  # none in 1
     solution = random_solution(order, parity)
