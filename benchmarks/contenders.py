@@ -10,9 +10,8 @@ import numpy as np
 from ase import Atoms
 from beadwise.model import Batch, Model, load, shipped_models
 from beadwise.model.model import Repulsion
-from beadwise.model.outputs import HEADS
+from beadwise.model.outputs import Layout
 from beadwise.model.radial import RadialBasis, RadialForm
-from beadwise.properties.quantities import ORDERS
 from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
 
 CUTOFF, RADIAL, L_MAX = 4.5, 8, 6  # of the random model and of featomic
@@ -113,9 +112,9 @@ def random_model() -> Model:
     shape = DensityShape(2, RADIAL, L_MAX)
     radial = RadialBasis.of_primitives(RadialForm(CUTOFF, 0.3, 0.7, 2.0, 3.0), 2, RADIAL)
     heads = {}
-    for name in HEADS:
-        weights = 1e-3 * rng.normal(size=2 * sum(feature_sizes(ORDERS[name], shape)))
-        heads[name] = head_from_features(ORDERS[name], shape, weights)
+    for name, head in Layout(()).heads.items():
+        weights = 1e-3 * rng.normal(size=2 * sum(feature_sizes(head.order, shape)))
+        heads[name] = head_from_features(head.order, shape, weights)
     return Model((1, 8), L_MAX, radial, heads, Repulsion(np.full((2, 2), 0.8), 1.0))
 
 

@@ -10,7 +10,7 @@ from ase.data import chemical_symbols
 from beadwise.model import Batch, Model
 from beadwise.model.model import Repulsion
 from beadwise.model.radial import RadialBasis, RadialForm
-from beadwise.properties.quantities import ORDERS
+from beadwise.properties.quantities import heads
 from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
 from measuring import limit_threads, machine, water_box
 from rich.console import Console
@@ -30,12 +30,12 @@ def random_model(species: int, shared: bool) -> Model:
     else:
         basis, groups = RadialBasis.of_primitives(FORM, species, RADIAL), tuple(range(species))
     shape = DensityShape(species, basis.radial, L_MAX, max(groups) + 1)
-    heads = {
+    own_heads = {
         name: head_from_features(order, shape, 1e-3 * rng.normal(size=species * sum(feature_sizes(order, shape))))
-        for name, order in ORDERS.items()
+        for name, order in ((name, head.order) for name, (_, head) in heads().items())
     }
     onset = np.full((species, species), 0.8)
-    return Model(NUMBERS[:species], L_MAX, basis, heads, Repulsion(onset, 1.0), groups=groups)
+    return Model(NUMBERS[:species], L_MAX, basis, own_heads, Repulsion(onset, 1.0), groups=groups)
 
 
 def microseconds_per_atom(model: Model, repetitions: int) -> float:

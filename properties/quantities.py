@@ -6,7 +6,7 @@ A quantity is registered by a module of this folder in `BUILT_IN`, by a package 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -113,24 +113,33 @@ def register(quantity: Quantity) -> Quantity:
     """
     if not isinstance(quantity, Quantity):
         raise QuantityError(f"{quantity!r} is no quantity; a beadwise.quantity.Quantity is needed")
-    known = quantities()
-    for attribute in ("name", "extras", "member_extras", "label", "derivative"):
-        taken = getattr(quantity, attribute)
-        for other in known.values():
-            if taken and taken == getattr(other, attribute):
-                raise QuantityError(f"{attribute} '{taken}' of a quantity is that of '{other.name}' already")
-    if quantity.name in properties():
-        raise QuantityError(f"a quantity is called '{quantity.name}'; that is a property already")
+    taken = {
+        "name": set(properties()),
+        "key of extras": {one.key for one in properties().values()},
+        "label": {own.label for own in quantities().values()} | {"forces", "stress"},
+    }
+    own = {
+        "name": [quantity.name, quantity.derivative, f"{quantity.name}_uncertainty", f"committee_{quantity.name}"],
+        "key of extras": [quantity.extras, quantity.member_extras, quantity.derivative_extras],
+        "label": [quantity.label],
+    }
+    for what, names in own.items():
+        double = next((name for name in names if name and name in taken[what]), None)
+        if double:
+            raise QuantityError(f"'{double}' is the {what} of another quantity than '{quantity.name}'; choose another")
     _registered[quantity.name] = quantity
     _forget()
     return quantity
 
 
 @contextmanager
-def registered(*added: Quantity) -> Iterator[None]:
-    """Register quantities for a while, as tests do."""
+def registered(*added: Quantity, without: Sequence[str] = ()) -> Iterator[None]:
+    """Register quantities, or forget some by their names, for a while, as tests do."""
     before = dict(quantities())
     try:
+        for name in without:
+            del _registered[name]
+        _forget()
         for quantity in added:
             register(quantity)
         yield

@@ -13,7 +13,7 @@ from ...runs.input.elements import InputError
 from ...runs.input.force_fields import IpiInput, read_ipi_input
 from ...runs.input.outputs import ExtrasOutput
 from ...runs.output.bead_series import BeadSeries
-from ...runs.output.records import series_of
+from ...runs.output.series import series_of_extras
 from ...spectra import NotComputedError, Window
 from ...spectra.experiment import marks
 from ...spectra.plot import plot_spectra
@@ -151,7 +151,7 @@ def _usable_outputs(kind: str, simulation: IpiInput, conditions: RunConditions) 
     return [
         output
         for output in simulation.extras_outputs
-        if can_record(kind, set(map(series_of, output.extras))) and output.holds_all(conditions.beads)
+        if can_record(kind, set(map(series_of_extras().get, output.extras))) and output.holds_all(conditions.beads)
     ]
 
 
@@ -166,4 +166,6 @@ def _output_for(kind: str, simulation: IpiInput, conditions: RunConditions) -> E
             f"the spectrum '{kind}' is made of {' and '.join(needs)} of every bead, which the input does not write; "
             f"add <trajectory filename='moments' stride='2' extra_type='{','.join(needs)}'> extras </trajectory>"
         )
-    return min(usable, key=lambda output: (output.stride, -len(set(members) & set(map(series_of, output.extras)))))
+    return min(
+        usable, key=lambda output: (output.stride, -len(set(members) & set(map(series_of_extras().get, output.extras))))
+    )

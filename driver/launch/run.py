@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from rich.console import Console
 
 from ...analysis.spectrum.conditions import read_run_conditions
+from ...properties.quantities import properties
 from ...runs.input.elements import InputError, parse
-from ...runs.input.force_fields import IN_PROCESS, PROPERTY_OF_EXTRA, IpiInput, read_ipi_input
+from ...runs.input.force_fields import IN_PROCESS, IpiInput, read_ipi_input
 from ...runs.plumed.force_fields import plumed_force_fields
 from ...spectra import SeriesError
 from . import processes
@@ -103,7 +104,7 @@ def _check(simulation: IpiInput, plan: Plan) -> None:
 def _sent_extras(simulation: IpiInput, plan: Plan) -> dict[str, set[str]]:
     """Keys in the extras that the servers of each force field will answer with."""
     return {
-        address.name: {extra for extra, wanted in PROPERTY_OF_EXTRA.items() if wanted in (plan.want or address.want)}
+        address.name: {one.key for name, one in properties().items() if one.key and name in (plan.want or address.want)}
         for address in simulation.sockets
     }
 

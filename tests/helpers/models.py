@@ -10,11 +10,14 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from beadwise.model import Batch, Model
 from beadwise.model.model import Repulsion
-from beadwise.model.outputs import HEADS
 from beadwise.model.radial import RadialBasis, RadialForm
 from beadwise.potentials.invariant_network import InvariantNetwork
-from beadwise.properties.quantities import ORDERS
+from beadwise.properties.quantities import BUILT_IN
+from beadwise.properties.quantities import heads as registered_heads
 from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
+
+ORDERS = {head.name: head.order for quantity in BUILT_IN for head in quantity.heads}
+HEADS = tuple(ORDERS)
 
 FORM = RadialForm(cutoff=3.0, warp_length=0.3, innermost=0.7, decay_length=2.0, decay_power=3.0)
 
@@ -36,12 +39,18 @@ def random_model(
     basis = RadialBasis.of_primitives(form, len(numbers), radial)
     if groups:  # species of one group differ in their radial functions
         basis = RadialBasis(form, basis.coefficients + 0.3 * rng.normal(size=basis.coefficients.shape))
-    weights = {name: rng.normal(0, 0.02, len(numbers) * sum(feature_sizes(ORDERS[name], shape))) for name in HEADS}
+    known = {name: (head.order, shape, head.parity) for name, (_, head) in registered_heads().items()}
+
+    def weights_of(name: str) -> np.ndarray:
+        order, own_shape, parity = known[name]
+        return rng.normal(0, 0.02, len(numbers) * sum(feature_sizes(order, own_shape, parity)))
+
+    weights = {name: weights_of(name) for name in (*HEADS, *(name for name in heads if name not in HEADS))}
     return Model(
         numbers,
         l_max,
         basis,
-        {name: head_from_features(ORDERS[name], shape, weights[name]) for name in heads},
+        {name: head_from_features(known[name][0], shape, weights[name], known[name][2]) for name in heads},
         Repulsion(np.full((len(numbers), len(numbers)), 0.7), 0.5),
         network=random_network(rng, shape, hidden) if hidden else None,
         groups=tuple(groups),

@@ -154,14 +154,14 @@ def test_fractions_of_gaussian_errors():
 def test_members_by_subsampling_are_fits_to_parts(folder: Path):
     problem, frames = energy_problem(folder)
     settings = CommitteeSettings(members=6, seed=3)
-    head, deviations = fit_with_members(problem, frames, settings)
+    (head,), (deviations,) = fit_with_members(problem, frames, settings)
     np.testing.assert_allclose(sum(map(flat, deviations)), 0.0, atol=1e-10 * np.abs(flat(deviations[0])).max())
     whole = problem.empty_equations()
     for frame in frames:
         problem.add(whole, frame)
     energies = np.array([energy_of(problem, head, frame) for frame in frames])
     np.testing.assert_allclose(
-        energies, [energy_of(problem, problem.solve(whole), frame) for frame in frames], atol=1e-6
+        energies, [energy_of(problem, *problem.solve(whole), frame) for frame in frames], atol=1e-6
     )
     # a slow twin deals the frames out by hand, and fits each part on its own
     generator = np.random.default_rng(3)
@@ -176,7 +176,7 @@ def test_members_by_subsampling_are_fits_to_parts(folder: Path):
         for frame, block in zip(frames, block_of, strict=True):
             if block in own:
                 problem.add(equations, frame)
-        twins.append(problem.solve(equations))
+        twins += problem.solve(equations)
     for frame in frames[:4]:
         spread = np.std([energy_of(problem, own, frame) for own in deviations], ddof=1)
         assert spread == pytest.approx(np.std([energy_of(problem, own, frame) for own in twins], ddof=1), rel=1e-3)

@@ -11,10 +11,9 @@ from beadwise.model import Batch, PropertyError, load
 from beadwise.model.calculator import Calculator
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import in_field
-from beadwise.model.outputs import HEADS
 from beadwise.model.qtip4pf import QTip4pF
 from click.testing import CliRunner
-from models import random_model, random_structure
+from models import HEADS, random_model, random_structure
 from scipy.spatial.transform import Rotation
 from springs import Springs
 from test_qtip4pf import crystal, derivative

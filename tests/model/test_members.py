@@ -14,9 +14,9 @@ from beadwise.model.baselines import Harmonic
 from beadwise.model.envelope import Envelope
 from beadwise.model.files import read as read_file
 from beadwise.model.members import Members
-from beadwise.properties.quantities import COMMITTEE_PROPERTIES, ORDERS, UNCERTAINTIES
+from beadwise.properties.quantities import COMMITTEE_PROPERTIES, UNCERTAINTIES
 from beadwise.pyx.tensor_head import TensorHead, feature_sizes, head_from_features
-from models import random_model, random_structure
+from models import ORDERS, random_model, random_structure
 from safetensors.numpy import save as serialise
 from scipy.spatial.transform import Rotation
 
@@ -239,7 +239,8 @@ def test_extras_tell_the_uncertainties(model: Model):
     for bead, text in enumerate(encode_extras(response, UNCERTAINTIES)):
         told = json.loads(text)
         assert {name: len(told[name]) for name in told} == {
-            "energy_uncertainty": 1, "forces_uncertainty": 9, "envelope_distance": 1,
+            "energy_uncertainty": 1, "forces_uncertainty": 9, "dipole_uncertainty": 1,
+            "polarizability_uncertainty": 1, "envelope_distance": 1,
         }  # fmt: skip
         assert told["envelope_distance"][0] == response.envelope_distance[bead]
 
