@@ -131,7 +131,7 @@ def test_alarms_beside_the_series_are_passed_over(files):
         (["dipole", "member_dipoles"], 8, "8 numbers in a row are no dipole, member_dipoles"),
         (["committee_pot", "member_dipoles"], 3, "3 numbers in a row are no committee_pot, member_dipoles"),
         (["dipole", "committee_dipole"], 6, "hold dipole and committee_dipole, which are the same; give one"),
-        (["member_dipoles", "molecular_dipole"], 9, "hold both molecules and members"),
+        (["member_dipoles", "molecular_dipole"], 9, "hold both members and molecules"),
         (["committee_uncertainty"], 1, "'committee_uncertainty' are no series; allowed are dipole"),
     ],
 )
