@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from ...whole_files import write_text
 from ..data import DataError, frame_from_ase, labels, read_frames
 from .references import Reference
 from .settings import LabelError
@@ -166,14 +166,9 @@ def _numbers(array: np.ndarray) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Write a file that appears whole or not at all, also if the machine stops."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(unfinished, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_text(path, text, durable=True)
     except OSError as error:
         raise LabelError(f"it cannot be kept in '{path.parent}': {error.strerror or error}") from error
 
