@@ -12,8 +12,8 @@ from ase.geometry import find_mic
 
 from ...model import Batch, BeadwiseError
 from ...model.kept_answers import Labelled, beads_of_batch
-from ...whole_files import whole_file
 from ...runs.output.extended_xyz import complete_frames
+from ...whole_files import whole_file
 
 SAME_PLACE = 1e-3  # Å; programs write positions with fewer digits than they read
 
