@@ -22,7 +22,6 @@ from ...model.radial import RadialBasis, RadialForm
 from ...pyx.tensor_head import DensityShape, TensorHead
 from ...quantity import Irrep, Quantity
 from ..data import DataError, Frame, iterate_frames, read_frames, require_files, species_of
-from ..pictures.parity import plot_parity
 from .accuracy import ErrorReport, evaluate_errors
 from .baseline_labels import CachedBaseline, without_baseline
 from .calibration import calibrated, calibration_record, reliabilities
@@ -363,6 +362,8 @@ def write_report(configuration: Configuration, reports: Mapping[str, ErrorReport
     ConfigurationError
         If the folder cannot be made.
     """
+    from ..pictures.parity import plot_parity  # takes long to import, and not every fit is drawn
+
     folder = configuration.folder / configuration.output.report
     try:
         folder.mkdir(parents=True, exist_ok=True)
