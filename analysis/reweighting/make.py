@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,17 @@ from ...runs.plumed.biased_runs import BiasedRun
 from ...runs.source import source_of
 from ...sampling import (
     CommitteeAverage,
-    SamplingError,
     committee_average,
     two_committee_average,
     uncertain_difference,
     uncertain_profile,
 )
 from ...sampling.jackknife import FEWEST_UNITS
-from ...sampling.uncertain_plot import plot_two_errors
 from ..profile.samples import GROWING, ProfileOptions
+from ..results import Shown, Writer, write_files
 from .bias import BiasAtSteps, check_no_windows, log_weights, read_biases, samples_for_profile
 from .distances import Distances, bins_of, read_distances
-from .request import ReweightRequest
-from .results import (
+from .outcome import (
     Curve,
     Line,
     Outcome,
@@ -36,8 +35,8 @@ from .results import (
     lines_of,
     lines_of_profile,
     without_model_error,
-    write_csv,
 )
+from .request import ReweightRequest
 from .runs import CommitteeRun, check_same_ensemble, read_committee_runs
 from .series import (
     Series,
@@ -52,7 +51,6 @@ from .series import (
     what_else_acts,
 )
 
-Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
 Found = tuple[list[Line], Curve | None, list[str]]  # numbers, curve and warnings
 MEMBERS, BIAS, POSITIONS = "committee_pot", "the bias", "positions"
 MADE_OF_THE_MEAN = (
@@ -269,19 +267,19 @@ def _notes(runs: Sequence[LoadedRun], request: ReweightRequest) -> tuple[str, ..
 
 def _write(outcome: Outcome, request: ReweightRequest) -> list[Path]:
     """Write the curve as CSV and PNG, or the numbers as CSV if a name is given."""
-    if outcome.curve is None and request.output is None:
-        return []
-    stem = request.stem
-    table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
-    write_csv(outcome, table)
-    if outcome.curve is None:
-        return [table]
     curve = outcome.curve
-    try:
-        plot_two_errors(
-            curve.coordinate, curve.values, curve.sampling_error, curve.model_error, curve.noise_floor,
-            image, curve.axis, curve.name, outcome.title,
-        )  # fmt: skip
-    except OSError as error:
-        raise SamplingError(f"cannot write '{image}': {error.strerror}") from error
-    return [table, image]
+    if curve is None and request.output is None:
+        return []
+    writers: dict[str, Writer] = {".csv": outcome.write}
+    if curve is not None:
+        writers[".png"] = partial(_draw, curve, outcome.title)
+    return write_files(request.stem, writers)
+
+
+def _draw(curve: Curve, title: str, image: Path) -> None:
+    from ...sampling.uncertain_plot import plot_two_errors  # takes long to import
+
+    plot_two_errors(
+        curve.coordinate, curve.values, curve.sampling_error, curve.model_error, curve.noise_floor,
+        image, curve.axis, curve.name, title,
+    )  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..results import stem_of
+
 
 @dataclass(frozen=True)
 class ReweightRequest:
@@ -64,7 +66,5 @@ class ReweightRequest:
     @property
     def stem(self) -> Path:
         """Path of the files to write, without the ending."""
-        if self.output is not None:
-            return self.output.with_name(self.output.name.removesuffix(".csv").removesuffix(".png"))
         first = self.runs[0]
-        return (first if first.is_dir() else first.parent) / "reweighted"
+        return stem_of(self.output, (first if first.is_dir() else first.parent) / "reweighted")
