@@ -251,12 +251,6 @@ def warnings_of(
     return tuple(found)
 
 
-def check_method(method: str) -> None:
-    """Refuse a method that there is not."""
-    if method not in METHODS:
-        raise SamplingError(f"the method {method!r} is unknown; there are {', '.join(METHODS)}")
-
-
 def check_members(deviations: Sequence[np.ndarray]) -> None:
     """Refuse runs whose energies are those of different numbers of members."""
     members = sorted({h.shape[1] for h in deviations})

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -188,12 +187,10 @@ def _average(
         else:
             weights.append(log_weights(*one.bias, request.biases)[np.searchsorted(one.bias[1].steps, steps)])
     independent = not any(run.shares_hills for run in biased)
-    options: dict[str, Any] = {"method": request.method, "calibration": request.calibration, "blocks": request.blocks}
-    options |= {"temperature": runs[0].run.temperature, "log_weights": weights, "independent": independent}
-    options["forced"] = request.force
+    how = (runs[0].run.temperature, request.method_for(independent), weights)
     if series[0].is_of_members:
-        return two_committee_average(energies, values, paired=series[0].is_paired, **options)
-    return committee_average(energies, values, **options)
+        return two_committee_average(energies, values, *how, paired=series[0].is_paired)
+    return committee_average(energies, values, *how)
 
 
 def _profile(runs: Sequence[LoadedRun], request: ReweightRequest) -> Found:
@@ -210,9 +207,8 @@ def _profile(runs: Sequence[LoadedRun], request: ReweightRequest) -> Found:
     options = ProfileOptions(request.variable, request.biases, 0.0, request.limits, request.bins, request.blocks)
     samples, edges, described = samples_for_profile(pairs, options)
     independent = all(one.are_independent for one in described)
-    how = (request.method, request.calibration, request.blocks, independent, request.force)
-    temperature = runs[0].run.temperature
-    result = uncertain_profile(samples, energies, edges, temperature, *how)
+    how = (runs[0].run.temperature, request.method_for(independent))
+    result = uncertain_profile(samples, energies, edges, *how)
     variable = pairs[0][0].variable(request.variable)
     curve = curve_of_profile(result, variable)
     lines = lines_of_profile(result, variable)
@@ -220,7 +216,7 @@ def _profile(runs: Sequence[LoadedRun], request: ReweightRequest) -> Found:
     warnings = [*result.warnings, *dict.fromkeys(notes)]
     if request.ranges is not None:
         first, second = request.ranges
-        difference = uncertain_difference(samples, energies, second, first, temperature, *how)
+        difference = uncertain_difference(samples, energies, second, first, *how)
         lines.append(line_of_difference(difference, request.ranges, result.profile.samples))
         warnings += [f"difference: {warning}" for warning in difference.warnings]
     return lines, curve, warnings

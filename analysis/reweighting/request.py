@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...sampling import Method
 from ..results import stem_of
 
 
@@ -62,6 +63,10 @@ class ReweightRequest:
     blocks: int = 16
     force: bool = False
     output: Path | None = None
+
+    def method_for(self, independent: bool) -> Method:
+        """How averages are made of runs that are independent of each other, or not."""
+        return Method(self.method, self.calibration, self.blocks, independent, self.force)
 
     @property
     def stem(self) -> Path:

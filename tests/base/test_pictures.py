@@ -40,7 +40,7 @@ def test_a_picture_of_several_panels(tmp_path):
     write_png(figure, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert imread(tmp_path / "a.png").shape[:2] == (420, 560)
-    with pytest.raises(PictureError, match="cannot write the plot .*none/a.png': No such file"):
+    with pytest.raises(PictureError, match=r"cannot write the plot '.*none/a.png': No such file"):
         write_png(figure, tmp_path / "none" / "a.png")
 
 
