@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from ...model.kept_answers import structure_key
 from ...whole_files import write_text
 from ..data import DataError, frame_from_ase, labels, read_frames
 from .references import Reference
@@ -32,10 +32,8 @@ def label_key(identity: str, atoms: Atoms) -> str:
     str
         32 hexadecimal digits.
     """
-    content = hashlib.sha256(identity.encode())
-    for array, kind in ((atoms.numbers, "<i4"), (atoms.positions, "<f8"), (atoms.cell.array, "<f8"), (atoms.pbc, "?")):
-        content.update(np.ascontiguousarray(array, dtype=kind).tobytes())
-    return content.hexdigest()[:32]
+    arrays = ((atoms.numbers, "<i4"), (atoms.positions, "<f8"), (atoms.cell.array, "<f8"), (atoms.pbc, "?"))
+    return structure_key(identity, *(np.asarray(array, dtype=kind) for array, kind in arrays))
 
 
 def bare_copy(atoms: Atoms) -> Atoms:
