@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+STREAMS = ("/dev", "/dev/fd", "/proc/self/fd")  # links in these folders lead to what others write to as well
+
 
 @contextmanager
 def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
@@ -36,10 +38,11 @@ def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
     OSError
         If it cannot be written.
     """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        yield target
+    given = Path(path)
+    if str(given.parent) in STREAMS or (given.exists() and not given.is_file()):
+        yield given
         return
+    target = Path(os.path.realpath(given))
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")  # another process may write the same file
     try:
         yield unfinished

@@ -23,13 +23,13 @@ from .member_deviations import (
     METHODS,
     ModelErrors,
     NextTerm,
-    calibrated,
     check_finite,
     check_members,
     judged,
     model_errors,
     reasons_to_refuse,
     reduced_deviations,
+    scaled_about_mean,
     warnings_of,
     worth_of_members,
 )
@@ -181,7 +181,7 @@ def two_committee_average(
         if own.ndim not in (2, 3) or own.shape[1] < 2:
             wanted = "(samples, members) or (samples, members, columns) is needed, with at least two members"
             raise SamplingError(f"the property committee has the shape {own.shape}; {wanted}")
-        values.append(calibrated(own[..., None] if own.ndim == 2 else own, property_calibration, axis=1))
+        values.append(scaled_about_mean(own[..., None] if own.ndim == 2 else own, property_calibration, axis=1))
     deviations = [reduced_deviations(own, temperature, method.calibration) for own in _runs_of(energies)]
     if paired and {own.shape[1] for own in (*deviations, *values)} != {deviations[0].shape[1]}:
         raise SamplingError("members of a property that are paired with those of the potential must be as many")

@@ -95,13 +95,13 @@ def reduced_deviations(energies: np.ndarray, temperature: float, calibration: fl
         raise SamplingError(f"energies of the committee have the shape {energies.shape}; {wanted}")
     check_finite("energies", energies)
     check_positive("temperature in K", temperature)
-    deviations = calibrated(energies, calibration, axis=-1) - energies.mean(axis=-1, keepdims=True)
+    deviations = scaled_about_mean(energies, calibration, axis=-1) - energies.mean(axis=-1, keepdims=True)
     if deviations.ndim == 3:
         deviations = deviations.mean(axis=1)
     return deviations / (kB * temperature)
 
 
-def calibrated(values: np.ndarray, calibration: float, axis: int) -> np.ndarray:
+def scaled_about_mean(values: np.ndarray, calibration: float, axis: int) -> np.ndarray:
     """y_i ← ȳ + α (y_i − ȳ) along an axis.
 
     Raises

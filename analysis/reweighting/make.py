@@ -41,7 +41,7 @@ from .series import (
     Series,
     at_steps,
     common_steps,
-    first_step,
+    first_used_step,
     is_made_of_forces,
     observables_of,
     property_tables,
@@ -121,7 +121,7 @@ def _load(source: Path, request: ReweightRequest) -> list[LoadedRun]:
     loaded = []
     for run, bias in zip(runs, read_biases(source, folder, runs), strict=True):
         members = read_members(run)
-        loaded.append(LoadedRun(run, members, bias, first_step(run, members, request.skip)))
+        loaded.append(LoadedRun(run, members, bias, first_used_step(run, members, request.skip)))
     return loaded
 
 

@@ -21,6 +21,7 @@ from ...model.outputs import empty_head
 from ...model.radial import RadialBasis, RadialForm
 from ...pyx.tensor_head import DensityShape, TensorHead
 from ...quantity import Irrep, Quantity
+from ...whole_files import write_text
 from ..data import DataError, Frame, iterate_frames, read_frames, require_files, species_of
 from .accuracy import ErrorReport, evaluate_errors
 from .baseline_labels import CachedBaseline, without_baseline
@@ -370,7 +371,7 @@ def write_report(configuration: Configuration, reports: Mapping[str, ErrorReport
     except OSError as error:
         raise ConfigurationError(f"cannot make the report folder '{folder}': {error.strerror}") from error
     content = {name: report.as_dict() for name, report in reports.items()}
-    (folder / "errors.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / "errors.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for name, report in reports.items():
         plot_parity({name: report}, folder / f"{'_'.join(Path(name).with_suffix('').parts).replace('.', '')}.png")
     return folder

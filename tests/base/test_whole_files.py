@@ -57,6 +57,9 @@ def test_links_and_what_is_no_plain_file_stay(tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "a").read_text() == "after"
     write_text(os.devnull, "text")
     assert not os.path.isfile(os.devnull)
+    code = "from beadwise.whole_files import write_text; print('a', flush=True); write_text('/dev/stdout', 'b')"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "a\nb"
 
 
 def test_tables(tmp_path):
