@@ -16,8 +16,7 @@ from beadwise.sampling import (
     two_committee_average,
     uncertain_profile,
 )
-from double_well import TEMPERATURE, THERMAL_ENERGY, autoregressive
-from harmonic_members import CHANGES, harmonic_energies, standardised
+from double_well import CHANGES, TEMPERATURE, THERMAL_ENERGY, autoregressive, harmonic_energies, standardised
 from scipy.stats import norm
 
 

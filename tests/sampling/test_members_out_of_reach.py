@@ -11,8 +11,7 @@ from beadwise.sampling import (
     uncertain_difference,
     uncertain_profile,
 )
-from double_well import TEMPERATURE, THERMAL_ENERGY
-from harmonic_members import CHANGES, harmonic_energies, standardised
+from double_well import CHANGES, TEMPERATURE, THERMAL_ENERGY, harmonic_energies, standardised
 
 
 def test_far_apart_members_are_refused_or_warned_about():
