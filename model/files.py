@@ -17,6 +17,7 @@ from ..potentials.invariant_network import InvariantNetwork
 from ..properties.quantities import BUILT_IN, heads, quantities
 from ..pyx.tensor_head import DensityShape, TensorHead
 from ..quantity import Head, Quantity
+from ..whole_files import write_bytes
 from .errors import ModelFileError
 from .members import Members
 from .model import Model, Repulsion
@@ -32,7 +33,7 @@ HEAD_ARRAYS = ("offset", "linear", "weights")
 
 
 def save(model: Model, path: str | Path) -> None:
-    """Write a model.
+    """Write a model; whatever ends the program, there is never half of it.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def save(model: Model, path: str | Path) -> None:
         description["members"] = {"count": model.members.count, "calibration": dict(model.members.factors)}
     contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
     content = serialise(contiguous, metadata={"beadwise": json.dumps(description, ensure_ascii=False)})
-    Path(path).write_bytes(content)  # save_file would make a file that nobody else may read
+    write_bytes(path, content, durable=True)  # save_file would make a file that nobody else may read
 
 
 def version_of(model: Model) -> int:

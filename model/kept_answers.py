@@ -1,71 +1,111 @@
-"""Energies of a potential at many structures: evaluated in parallel, and kept on disk as they are computed."""
+"""What potentials say of many structures: evaluated in parallel, each answer kept on disk as soon as it is there."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from . import Batch, BeadwiseError, Evaluator, StructureError
-from .evaluators import full_name, load_evaluator
-from .files import find, shipped_models
+from .evaluators import load_evaluator
 from .worker_processes import START, later_interrupts, processes, usable_cores
 
 Labelled = tuple[str, Batch]  # what to call a structure, and its beads
+Answer = Mapping[str, np.ndarray]  # of one bead: properties by their names
 AHEAD = 2  # structures that wait for each process, so that memory stays bounded
-LONGEST_NAME = 60  # of a potential in that of its table; a committee names many files
 DIGITS = 32  # of the hashes that stand for a structure and for a potential
 
 
-class KeptEnergies:
-    """Energies of a potential, kept in a table with a row for each structure.
+class Shelf(Protocol):
+    """Where the answers of one potential are kept, each by the key of its structure."""
 
-    A row is written as soon as its energy is there: whatever ends the program, at most the evaluations under way are
-    lost.  What is kept belongs to one potential: its name, the version of what provides it, and the contents of the
-    files that it is made of are part of the name of the table.
+    @property
+    def content(self) -> str:
+        """What is kept there and where, for messages."""
+
+    def key(self, bead: Batch) -> str:
+        """Name of the answer for one bead, made of everything that it depends on."""
+
+    def find(self, key: str, bead: Batch) -> Answer | None:
+        """The answer that is kept; None where there is none, or what is there is damaged."""
+
+    def keep(self, key: str, answer: Answer) -> None:
+        """Write an answer, such that it is there whole or not at all.
+
+        Raises
+        ------
+        BeadwiseError
+            If it cannot be written.
+        """
+
+
+class KeptAnswers:
+    """Answers of a potential for single beads; those that are kept are not evaluated again.
+
+    An answer is written as soon as it is there: whatever ends the program, at most the evaluations under way are lost.
 
     Parameters
     ----------
     name : str
-        As `beadwise.model.evaluators.load_evaluator` takes it.
-    folder : Path
-        Where the table is.
-
-    Attributes
-    ----------
-    file : Path
-        The table.
-
-    Raises
-    ------
-    BeadwiseError
-        If there is no such potential, it has no energy, or the table cannot be read.
+        Of the potential, as `beadwise.model.evaluators.load_evaluator` takes it.
+    evaluator : Evaluator
+        The same potential, for evaluations in this process.
+    properties : sequence of str
+        What is asked of it.
+    shelf : Shelf
+    title : str
+        What messages call the potential.
+    failure : type of BeadwiseError
+        What is raised.
     """
 
-    def __init__(self, name: str, folder: Path):
-        self.name = full_name(name)
-        self.evaluator = load_evaluator(self.name)
-        if "energy" not in self.evaluator.properties:
-            raise BeadwiseError(f"'{name}' has {', '.join(self.evaluator.properties)}; it must have energy")
-        slug = re.sub(r"[^A-Za-z0-9.=-]+", "_", Path(self.name).name if Path(self.name).is_file() else self.name)
-        self.file = (
-            folder / f"energies_{slug}_{_fingerprint(self.name, getattr(self.evaluator, 'provider', ''))[:8]}.csv"
-        )
-        self._kept = self._read()
+    def __init__(
+        self,
+        name: str,
+        evaluator: Evaluator,
+        properties: Sequence[str],
+        shelf: Shelf,
+        title: str,
+        failure: type[BeadwiseError] = BeadwiseError,
+    ):
+        self.name = name
+        self.evaluator = evaluator
+        self.properties = tuple(properties)
+        self.shelf = shelf
+        self._title = title
+        self._failure = failure
 
-    def energies(self, structures: Iterable[Labelled], workers: int | None = None) -> Iterator[np.ndarray]:
-        """Energies of the beads of each batch in eV, shape (beads,), in the order of the batches.
+    def of_bead(self, bead: Batch) -> Answer:
+        """Look the answer for one bead up, or evaluate it in this process.
 
-        The first evaluations are made here, as processes need a while until they evaluate something.  The processes
-        import the program that calls this once more: a script of your own does so below
-        ``if __name__ == "__main__"``, as for every use of `multiprocessing`.
+        Raises
+        ------
+        StructureError
+            If the potential cannot answer, or with numbers that are not finite.
+        BeadwiseError
+            If the answer cannot be kept.
+        """
+        key = self.shelf.key(bead)
+        answer = self.shelf.find(key, bead)
+        if answer is None:
+            answer = finite_answer(self.evaluator, bead, self.properties)
+            self.shelf.keep(key, answer)
+        return answer
+
+    def of_all(self, structures: Iterable[Labelled], workers: int | None = None) -> Iterator[list[Answer]]:
+        """Answers for the beads of each batch, in the order of the batches.
+
+        The first evaluations are made here, as processes need a while until they evaluate something, and all of them
+        if that while is longer than what is left takes.  The processes import the program that calls this once more: a
+        script of your own does so below ``if __name__ == "__main__"``, as for every use of `multiprocessing`.
 
         Parameters
         ----------
@@ -77,95 +117,118 @@ class KeptEnergies:
         Raises
         ------
         BeadwiseError
-            If a structure cannot be evaluated, or the table cannot be written.
+            If a structure cannot be evaluated, naming it, or an answer cannot be kept, or a process is ended from
+            outside; what others gave is kept.
         """
         workers = workers or usable_cores()
+        total = len(structures) if isinstance(structures, Sized) else None
         left = iter(structures)
         spent = 0.0
-        for label, batch in left:
+        for done, (label, batch) in enumerate(left, start=1):
             began = time.monotonic()
-            yield np.array([self._looked_up(label, bead) for bead in beads_of_batch(batch)])
+            with self._named(label):
+                answers = [self.of_bead(bead) for bead in beads_of_batch(batch)]
             spent += time.monotonic() - began
-            if spent > START and workers > 1:
-                break
-        yield from self._in_parallel(left, workers)
+            yield answers
+            expected = spent if total is None else spent / done * (total - done)
+            if workers > 1 and expected > START:
+                yield from self._in_parallel(left, workers)
 
-    def _in_parallel(self, structures: Iterable[Labelled], workers: int) -> Iterator[np.ndarray]:
+    def _in_parallel(self, structures: Iterable[Labelled], workers: int) -> Iterator[list[Answer]]:
         """The same with several processes, of which none starts where nothing is left."""
-        waiting: dict[Future[float], tuple[str, str]] = {}
-        unfinished: list[list[str]] = []
-        with processes(workers) as pool:
-            for label, batch in structures:
-                unfinished.append([])
-                for bead in beads_of_batch(batch):
-                    key = _key(bead)
-                    unfinished[-1].append(key)
-                    if key not in self._kept and key not in (known for known, _ in waiting.values()):
-                        with later_interrupts():  # a process may start here
-                            waiting[pool.submit(_energy_in_process, self.name, bead)] = key, label
-                    while len(waiting) >= AHEAD * workers:
-                        self._collect(waiting)
-                while unfinished and all(key in self._kept for key in unfinished[0]):
-                    yield self._of(unfinished.pop(0))
-            while unfinished:
-                while not all(key in self._kept for key in unfinished[0]):
-                    self._collect(waiting)
-                yield self._of(unfinished.pop(0))
+        running: dict[Future[Answer], _Task] = {}
+        queue: deque[list[_Task]] = deque()
+        try:
+            with processes(workers) as pool:
+                for label, batch in structures:
+                    queue.append([])
+                    for bead in beads_of_batch(batch):
+                        queue[-1].append(self._begun(pool, running, label, bead))
+                        while len(running) >= AHEAD * workers:
+                            self._collect(running)
+                    while queue and (answers := _answers_of(queue[0])) is not None:
+                        queue.popleft()
+                        yield answers
+                while queue:
+                    while (answers := _answers_of(queue[0])) is None:
+                        self._collect(running)
+                    queue.popleft()
+                    yield answers
+        finally:  # what others have finished when one failed
+            for future, task in running.items():
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    with suppress(BeadwiseError):
+                        self.shelf.keep(task.key, future.result())
 
-    def _collect(self, waiting: dict[Future[float], tuple[str, str]]) -> None:
+    def _begun(self, pool: ProcessPoolExecutor, running: dict[Future[Answer], _Task], label: str, bead: Batch) -> _Task:
+        """A task that is done if its answer is kept, and otherwise runs; alike structures share one."""
+        key = self.shelf.key(bead)
+        for task in running.values():
+            if task.key == key:
+                return task
+        task = _Task(key, label, self.shelf.find(key, bead))
+        if task.answer is None:
+            with self._named(label), later_interrupts():  # a process may start here
+                running[pool.submit(_answer_in_process, self.name, bead, self.properties)] = task
+        return task
+
+    def _collect(self, running: dict[Future[Answer], _Task]) -> None:
         """Keep what has been evaluated, once something has."""
-        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
-            key, label = waiting.pop(future)
-            try:
-                self._keep(key, future.result())
-            except BrokenProcessPool as error:
-                raise BeadwiseError(
-                    f"a process that evaluates {self.name} was ended from outside, as for want of memory; "
-                    f"{len(self._kept)} energies are kept in '{self.file}', and the same command goes on"
-                ) from error
-            except StructureError as error:
-                raise self._failed(label, error) from error
+            task = running.pop(future)
+            with self._named(task.label):
+                task.answer = future.result()
+                self.shelf.keep(task.key, task.answer)
 
-    def _of(self, keys: list[str]) -> np.ndarray:
-        return np.array([self._kept[key] for key in keys])
-
-    def _looked_up(self, label: str, bead: Batch) -> float:
-        key = _key(bead)
-        if key not in self._kept:
-            try:
-                self._keep(key, finite_energy(self.evaluator, bead))
-            except StructureError as error:
-                raise self._failed(label, error) from error
-        return self._kept[key]
-
-    def _failed(self, label: str, error: StructureError) -> BeadwiseError:
-        return BeadwiseError(f"{self.name} cannot be evaluated for {label}: {error}")
-
-    def _keep(self, key: str, energy: float) -> None:
-        """Append a row; a row is shorter than what an operating system writes in one piece."""
+    @contextmanager
+    def _named(self, label: str) -> Iterator[None]:
+        """Say for which structure something failed."""
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            begins = not self.file.exists() or not self.file.stat().st_size
-            with open(self.file, "a", encoding="utf-8") as file:
-                file.write(f"# energies of {self.name}\nstructure,energy/eV\n" if begins else "")
-                file.write(f"{key},{energy!r}\n")
-        except OSError as error:
-            raise BeadwiseError(f"energies cannot be kept in '{self.file}': {error.strerror}") from error
-        self._kept[key] = energy
+            yield
+        except BrokenProcessPool as error:
+            raise self._failure(
+                f"a process that evaluates {self._title} was ended from outside, as for want of memory; "
+                f"{self.shelf.content}, and the same command goes on"
+            ) from error
+        except BeadwiseError as error:
+            raise self._failure(f"{self._title} cannot be evaluated for {label}: {error}") from error
 
-    def _read(self) -> dict[str, float]:
-        """Rows of the table; half a row that a killed program left is taken away, or the next would be joined to it."""
-        try:
-            text = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
-            whole = text[: text.rfind("\n") + 1]
-            if whole != text:
-                with open(self.file, "r+", encoding="utf-8") as file:
-                    file.truncate(len(whole.encode()))
-        except (OSError, UnicodeDecodeError) as error:
-            raise BeadwiseError(f"cannot read '{self.file}': {error}") from error
-        rows = re.finditer(rf"^([0-9a-f]{{{DIGITS}}}),(\S+)$", whole, flags=re.MULTILINE)
-        return {row[1]: float(row[2]) for row in rows}
+
+@dataclass
+class _Task:
+    """One bead, and its answer once there is one."""
+
+    key: str
+    label: str
+    answer: Answer | None
+
+
+def _answers_of(tasks: Sequence[_Task]) -> list[Answer] | None:
+    """The answers of all tasks; None while one is missing."""
+    answers = [task.answer for task in tasks if task.answer is not None]
+    return answers if len(answers) == len(tasks) else None
+
+
+def structure_key(identity: str, *arrays: np.ndarray) -> str:
+    """Hash of everything that an answer depends on.
+
+    Parameters
+    ----------
+    identity : str
+        Tells what answers from all others.
+    *arrays : ndarray
+        What describes the structure, in an order and of types that stay as they are from release to release.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    content = hashlib.sha256(identity.encode())
+    for array in arrays:
+        content.update(np.ascontiguousarray(array).tobytes())
+    return content.hexdigest()[:DIGITS]
 
 
 def beads_of_batch(batch: Batch) -> Iterator[Batch]:
@@ -175,46 +238,28 @@ def beads_of_batch(batch: Batch) -> Iterator[Batch]:
         yield Batch(batch.numbers, batch.positions[own], batch.cells[own], batch.periodic)
 
 
-def finite_energy(evaluator: Evaluator, bead: Batch) -> float:
-    """Energy of one bead in eV.
+def finite_answer(evaluator: Evaluator, bead: Batch, properties: Sequence[str]) -> dict[str, np.ndarray]:
+    """What a potential says of one bead.
 
     Raises
     ------
     StructureError
-        If the potential cannot answer, or not with a finite number.
+        If it cannot answer, or not with finite numbers.
     """
-    energy = float(evaluator.evaluate(bead, ["energy"]).energy[0])
-    if not np.isfinite(energy):
-        raise StructureError(f"its energy is {energy}; it must be finite")
-    return energy
-
-
-def _key(bead: Batch) -> str:
-    """Hash of everything that the energy of a structure depends on."""
-    content = hashlib.sha256()
-    for array in (bead.numbers, bead.positions, bead.cells, bead.periodic):
-        content.update(np.ascontiguousarray(array).tobytes())
-    return content.hexdigest()[:DIGITS]
-
-
-def _fingerprint(name: str, provider: object) -> str:
-    """Hash of the name of a potential, the version of what provides it, and its files."""
-    content = hashlib.sha256(f"{name} {provider}".encode())
-    for word in (name, *re.split("[,:=]", name)):
-        path = find(word) if word in shipped_models() else Path(word)
-        if path.is_file():
-            content.update(path.read_bytes())
-    module = sys.modules.get(name.partition(":")[0])  # of an evaluator of the user's own
-    if module is not None and getattr(module, "__file__", None):
-        content.update(Path(str(module.__file__)).read_bytes())
-    return content.hexdigest()[:DIGITS]
+    response = evaluator.evaluate(bead, properties)
+    answer = {name: getattr(response, name)[0] for name in properties}
+    for name, array in answer.items():
+        if not np.isfinite(array).all():
+            what = f"{array}; it must be finite" if np.ndim(array) == 0 else "not finite"
+            raise StructureError(f"its {name} is {what}")
+    return answer
 
 
 _evaluators: dict[str, Evaluator] = {}  # of a worker process, which is asked again and again for the same one
 
 
-def _energy_in_process(name: str, bead: Batch) -> float:
-    """Energy of one bead in eV, in a process of its own."""
+def _answer_in_process(name: str, bead: Batch, properties: Sequence[str]) -> Answer:
+    """What a potential says of one bead, in a process of its own."""
     if name not in _evaluators:
         _evaluators[name] = load_evaluator(name)
-    return finite_energy(_evaluators[name], bead)
+    return finite_answer(_evaluators[name], bead, properties)

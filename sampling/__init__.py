@@ -15,6 +15,7 @@ from .mass_integration import (
     integrate_over_mass,
 )
 from .member_deviations import reduced_deviations
+from .method import Method
 from .multistate import Multistate, Window
 from .profile import FreeEnergyProfile, free_energy_difference, series_profile, window_profile, write_profiles
 from .profile_uncertainty import UncertainDifference, UncertainProfile, uncertain_difference, uncertain_profile
@@ -27,6 +28,7 @@ __all__ = [
     "FreeEnergyProfile",
     "Hills",
     "MassIntegration",
+    "Method",
     "Multistate",
     "OutOfReachError",
     "Promotion",

@@ -23,17 +23,17 @@ from .member_deviations import (
     METHODS,
     ModelErrors,
     NextTerm,
-    calibrated,
     check_finite,
     check_members,
-    check_method,
     judged,
     model_errors,
     reasons_to_refuse,
     reduced_deviations,
+    scaled_about_mean,
     warnings_of,
     worth_of_members,
 )
+from .method import CEA, Method
 from .weighted_sums import normalised_weights, sums_of_runs
 
 __all__ = [
@@ -108,12 +108,8 @@ def committee_average(
     energies: Runs,
     observable: Runs,
     temperature: float,
-    method: str = "cea",
-    calibration: float = 1.0,
-    blocks: int = 16,
+    method: Method = CEA,
     log_weights: Runs | None = None,
-    independent: bool = True,
-    forced: bool = False,
 ) -> CommitteeAverage:
     """An average with the errors that the sampling and a committee of potentials give to it.
 
@@ -126,21 +122,9 @@ def committee_average(
         For path integrals an estimator of the whole ring polymer, as the mean over beads.
     temperature : float
         In K; that of the run, not the one of the ring polymer's P times as hot beads.
-    method : str
-        ``direct``: <a>_i = <a e^(−h_i)>/<e^(−h_i)>. ``cea``: the cumulant expansion of this to first order in h_i,
-        <a>_i ≈ <a> − [<a h_i> − <a><h_i>], exact where a and h_i are jointly Gaussian, and far less noisy (Ceriotti,
-        Brain, Riordan, Manolopoulos, Proc. R. Soc. A 468, 2 (2012)).
-    calibration : float
-        α of V_i ← V̄ + α (V_i − V̄).
-    blocks : int
-        Contiguous parts of the run that errors come from, where there are fewer than 8 runs; with more, which have to
-        be independent of each other, errors are those between runs.
+    method : Method
     log_weights : ndarray of float64, shape (samples,), or a sequence of them, optional
         β V of the bias of each run, which it takes away; none without a bias.
-    independent : bool
-        Whether the runs are; walkers that deposit into one bias are not, and are cut into blocks however many.
-    forced : bool
-        Whether numbers that would be refused because members are too far from the run are given, with a warning.
 
     Raises
     ------
@@ -155,22 +139,18 @@ def committee_average(
             given = f"the observable has the shape {own.shape}"
             raise SamplingError(f"{given}; (samples,) or (samples, columns) is needed")
         values.append(own[:, None, None] if own.ndim == 1 else own[:, None, :])
-    deviations = [reduced_deviations(own, temperature, calibration) for own in _runs_of(energies)]
-    return _average(deviations, values, log_weights, method, blocks, independent, forced)
+    deviations = [reduced_deviations(own, temperature, method.calibration) for own in _runs_of(energies)]
+    return _average(deviations, values, log_weights, method)
 
 
 def two_committee_average(
     energies: Runs,
     properties: Runs,
     temperature: float,
-    method: str = "cea",
-    calibration: float = 1.0,
-    property_calibration: float = 1.0,
-    blocks: int = 16,
+    method: Method = CEA,
     log_weights: Runs | None = None,
-    independent: bool = True,
+    property_calibration: float = 1.0,
     paired: bool = False,
-    forced: bool = False,
 ) -> CommitteeAverage:
     """An average of a property that is predicted by a committee, too, with the errors of both committees.
 
@@ -180,7 +160,7 @@ def two_committee_average(
 
     Parameters
     ----------
-    energies, temperature, method, calibration, blocks, log_weights, independent, forced
+    energies, temperature, method, log_weights
         As for ``committee_average``.
     properties : ndarray of float64, shape (samples, property members) or (samples, property members, columns)
         a_j of each sample, by every member; or a sequence of them, several runs.
@@ -201,11 +181,11 @@ def two_committee_average(
         if own.ndim not in (2, 3) or own.shape[1] < 2:
             wanted = "(samples, members) or (samples, members, columns) is needed, with at least two members"
             raise SamplingError(f"the property committee has the shape {own.shape}; {wanted}")
-        values.append(calibrated(own[..., None] if own.ndim == 2 else own, property_calibration, axis=1))
-    deviations = [reduced_deviations(own, temperature, calibration) for own in _runs_of(energies)]
+        values.append(scaled_about_mean(own[..., None] if own.ndim == 2 else own, property_calibration, axis=1))
+    deviations = [reduced_deviations(own, temperature, method.calibration) for own in _runs_of(energies)]
     if paired and {own.shape[1] for own in (*deviations, *values)} != {deviations[0].shape[1]}:
         raise SamplingError("members of a property that are paired with those of the potential must be as many")
-    return _average(deviations, values, log_weights, method, blocks, independent, forced, paired)
+    return _average(deviations, values, log_weights, method, paired)
 
 
 def _runs_of(values: Runs) -> list[np.ndarray]:
@@ -217,15 +197,12 @@ def _average(
     deviations: Sequence[np.ndarray],
     values: Sequence[np.ndarray],
     log_weights: Runs | None,
-    method: str,
-    blocks: int,
-    independent: bool,
-    forced: bool,
+    method: Method,
     paired: bool = False,
 ) -> CommitteeAverage:
     """The average of values (samples, property members, columns) for deviations (samples, potential members)."""
     logarithms = [np.zeros(len(h)) for h in deviations] if log_weights is None else _runs_of(log_weights)
-    _check_average(deviations, values, logarithms, method)
+    _check_average(deviations, values, logarithms)
     weights = np.concatenate(normalised_weights(logarithms))
     # covariances do not depend on the origins, but their rounding does
     joined = np.concatenate(deviations)
@@ -236,11 +213,11 @@ def _average(
     worth = worth_of_members(joined, np.log(weights))
     squares = np.square(joined - means) * weights[:, None]
     spread = np.sqrt(squares.sum(axis=0) / len(weights))
-    if method == "direct":
-        judged(reasons_to_refuse(method, spread, worth, len(weights), None), forced)
-    moments = _moments(deviations, columns, logarithms, method, blocks, independent)
+    if method.is_direct:
+        judged(reasons_to_refuse(method.name, spread, worth, len(weights), None), method.forced)
+    moments = _moments(deviations, columns, logarithms, method)
     count = len(means)
-    factors = 1 + count if method == "direct" else 1 + 2 * count
+    factors = 1 + count if method.is_direct else 1 + 2 * count
 
     def by_factor(sums: np.ndarray) -> np.ndarray:
         """Sums (…, factors, 1 + values)."""
@@ -252,7 +229,7 @@ def _average(
         sums = by_factor(sums)
         run = sums[..., :1, 1:] / sums[..., :1, :1]
         weighted = sums[..., 1 : 1 + count, :]
-        if method == "direct":
+        if method.is_direct:
             members = weighted[..., 1:] / weighted[..., :1]
         else:
             weighted = weighted / sums[..., :1, :1]
@@ -284,12 +261,12 @@ def _average(
     third = third.reshape(-1, *origin.shape)
     second_order = np.sqrt(np.square(_pairs(third) if paired else third).mean(axis=(0, 1)))
     errors, next_term = model_errors(members), None
-    if method == "cea":
+    if not method.is_direct:
         doubt = moments.jackknife(next_terms).standard_errors.reshape(pairs, -1)
         next_term = NextTerm(
             second_order, np.sqrt(np.square(doubt).mean(axis=0)), errors.potentials, mean.standard_errors
         )
-    reasons = judged(reasons_to_refuse(method, spread, worth, effective_samples(np.log(weights)), next_term), forced)
+    reasons = reasons_to_refuse(method.name, spread, worth, effective_samples(np.log(weights)), next_term)
     return CommitteeAverage(
         mean=mean.values,
         sampling_error=mean.standard_errors,
@@ -302,10 +279,10 @@ def _average(
         spread=spread,
         effective_samples=worth,
         growth=mean.growth,
-        method=method,
-        warnings=reasons
+        method=method.name,
+        warnings=judged(reasons, method.forced)
         + _warnings_of_weights(weights)
-        + warnings_of(method, spread, errors.both, floor, None if next_term is None else next_term.largest_ratio),
+        + warnings_of(method.name, spread, errors.both, floor, None if next_term is None else next_term.largest_ratio),
         samples=len(weights),
     )
 
@@ -327,31 +304,28 @@ def _moments(
     deviations: Sequence[np.ndarray],
     values: Sequence[np.ndarray],
     log_weights: Sequence[np.ndarray],
-    method: str,
-    blocks: int,
-    independent: bool,
+    method: Method,
 ) -> Histograms:
     """Sums of 1, h_i and h_i², or of 1 and the weight of i, times 1 and each value: all that averages are functions of.
 
     Such sums are to averages what a histogram is to a profile, so that errors come from the same jackknife.
     """
     lowest = np.min([h.min(axis=0) for h in deviations], axis=0)
-    factors = [np.exp(lowest - h) if method == "direct" else np.hstack([h, np.square(h)]) for h in deviations]
+    factors = [np.exp(lowest - h) if method.is_direct else np.hstack([h, np.square(h)]) for h in deviations]
     ones = [np.ones((len(h), 1)) for h in deviations]
     return sums_of_runs(
         [np.hstack(pair) for pair in zip(ones, factors, strict=True)],
         [np.hstack(pair) for pair in zip(ones, values, strict=True)],
         log_weights,
-        blocks,
-        independent,
+        method.blocks,
+        method.independent,
     )
 
 
 def _check_average(
-    deviations: Sequence[np.ndarray], values: Sequence[np.ndarray], log_weights: Sequence[np.ndarray], method: str
+    deviations: Sequence[np.ndarray], values: Sequence[np.ndarray], log_weights: Sequence[np.ndarray]
 ) -> None:
     """Refuse what no average can be made of."""
-    check_method(method)
     if not deviations:
         raise SamplingError("there is no run; at least one is needed")
     if not len(deviations) == len(values) == len(log_weights):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from scipy.interpolate import BarycentricInterpolator
 
+from ..pictures import COLOURS, head, panels, write_png
 from .mass_integration import MassIntegration
 
-COLOUR = "#1f5a92"
 POINTS = 200  # of the curve
 MILLI = 1000
 
@@ -31,6 +28,11 @@ def plot_integrand(result: MassIntegration, errors: np.ndarray, atoms: int, imag
     atoms : int
     image : Path
         The PNG to write; it is replaced at once, so that a viewer never sees half of it.
+
+    Raises
+    ------
+    PictureError
+        If the file cannot be written.
     """
     scale = MILLI / atoms
     y, values = result.root_mass_ratios, scale * result.integrand
@@ -39,20 +41,15 @@ def plot_integrand(result: MassIntegration, errors: np.ndarray, atoms: int, imag
     else:
         curve_y = np.linspace(0, 1, POINTS)
         curve = BarycentricInterpolator(y, values)(curve_y)
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.fill_between(curve_y, curve, color=COLOUR, alpha=0.12, linewidth=0)
-    axes.plot(curve_y, curve, color=COLOUR, linewidth=1.0)
-    axes.errorbar(y, values, scale * errors, fmt="o", color=COLOUR, markersize=4.5, capsize=3, linewidth=1.2)
+    figure, (axes,) = panels((6.4, 4.0), grid="y")
+    colour = COLOURS[0]
+    axes.fill_between(curve_y, curve, color=colour, alpha=0.12, linewidth=0)
+    axes.plot(curve_y, curve, color=colour, linewidth=1.0)
+    axes.errorbar(y, values, scale * errors, fmt="o", color=colour, markersize=4.5, capsize=3, linewidth=1.2)
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlim(0, 1.02)
     axes.set_xlabel("y, masses m/y²")
     axes.set_ylabel("(2/y) [T$_{CV}$ − 3N k$_B$T/2] / meV per atom")
     area, error = scale * result.difference, scale * result.standard_error
-    axes.set_title(f"area: $A_q − A_{{cl}}$ = {area:.4g} ± {error:.2g} meV per atom", loc="left", fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="0.93", linewidth=0.6)
-    temporary = image.with_name(f".{image.name}")
-    figure.savefig(temporary, format="png", dpi=140)
-    os.replace(temporary, image)
+    head(axes, f"area: $A_q − A_{{cl}}$ = {area:.4g} ± {error:.2g} meV per atom")
+    write_png(figure, image)

@@ -95,13 +95,13 @@ def reduced_deviations(energies: np.ndarray, temperature: float, calibration: fl
         raise SamplingError(f"energies of the committee have the shape {energies.shape}; {wanted}")
     check_finite("energies", energies)
     check_positive("temperature in K", temperature)
-    deviations = calibrated(energies, calibration, axis=-1) - energies.mean(axis=-1, keepdims=True)
+    deviations = scaled_about_mean(energies, calibration, axis=-1) - energies.mean(axis=-1, keepdims=True)
     if deviations.ndim == 3:
         deviations = deviations.mean(axis=1)
     return deviations / (kB * temperature)
 
 
-def calibrated(values: np.ndarray, calibration: float, axis: int) -> np.ndarray:
+def scaled_about_mean(values: np.ndarray, calibration: float, axis: int) -> np.ndarray:
     """y_i ← ȳ + α (y_i − ȳ) along an axis.
 
     Raises
@@ -249,12 +249,6 @@ def warnings_of(
         counted = f"{np.count_nonzero(noisy)} of {noisy.size} model errors"
         found.append(f"{counted} are hardly larger than what sampling alone would give; a longer run would tell")
     return tuple(found)
-
-
-def check_method(method: str) -> None:
-    """Refuse a method that there is not."""
-    if method not in METHODS:
-        raise SamplingError(f"the method {method!r} is unknown; there are {', '.join(METHODS)}")
 
 
 def check_members(deviations: Sequence[np.ndarray]) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from ase.units import kB
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from ..pictures import COLOURS, LEGEND, WIDTH, band, foot, head, panels, reach, write_png
 from .profile import FreeEnergyProfile, common_edges
-
-COLOURS = ("#1f5a92", "#c8641e", "#4a8c3f", "#8a4f9e")
 
 
 def plot_profiles(
@@ -36,42 +32,39 @@ def plot_profiles(
     ------
     SamplingError
         If there is no profile, or edges differ.
+    PictureError
+        If the file cannot be written.
     """
     edges = common_edges(profiles)
     first = next(iter(profiles.values()))
-    figure = Figure(figsize=(8.0, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    figure, (axes,) = panels((WIDTH, 4.2), grid="y")
     for number, (name, profile) in enumerate(profiles.items()):
         colour = COLOURS[number % len(COLOURS)]
-        below, above = (profile.free_energy + sign * profile.standard_error for sign in (-1, 1))
         known = np.where(np.isfinite(profile.standard_error), profile.free_energy, np.nan)
         axes.plot(profile.coordinate, known, color=colour, linewidth=1.2, label=name, zorder=3)
         # what was seen too rarely for an error
         axes.plot(profile.coordinate, profile.free_energy, color=colour, linewidth=0.8, linestyle=":", zorder=2)
-        axes.fill_between(profile.coordinate, below, above, color=colour, alpha=0.25, linewidth=0, zorder=2)
+        band(axes, profile.coordinate, profile.free_energy, profile.standard_error, colour)
     thermal_energy = kB * first.temperature
     scale = axes.twinx()
     scale.set_ylabel(f"F / k$_B$T at {first.temperature:g} K")
     axes.set_ylabel("free energy / eV")
     axes.set_xlabel(variable)
     axes.set_xlim(edges[0], edges[-1])
-    highest = max(float(np.nanmax(profile.free_energy)) for profile in profiles.values())
-    # an error band may begin below zero, and a curve may be flat
-    limits = np.array([-0.05 * highest - 0.1 * thermal_energy, 1.1 * highest + 0.1 * thermal_energy])
+    ends = np.array([reach(profile.free_energy, profile.standard_error) for profile in profiles.values()])
+    highest, lowest = ends[:, 0].max(), ends[:, 1].min()
+    margin = 0.05 * (highest - lowest) + 0.1 * thermal_energy  # a curve may be flat
+    limits = np.array([lowest - margin, highest + margin])
     axes.set_ylim(*limits)
     scale.set_ylim(*limits / thermal_energy)
     scale.spines["top"].set_visible(False)
-    axes.spines["top"].set_visible(False)
-    axes.grid(axis="y", color="0.93", linewidth=0.6)
+    scale.tick_params(labelsize=9)
     if len(profiles) > 1:
-        axes.legend(loc="upper left", fontsize=8.5, frameon=False)
+        axes.legend(loc="upper left", **LEGEND)
     if title:
-        axes.set_title(title, loc="left", fontsize=11)
-    figure.supxlabel(note or _note_of(first), fontsize=7.5, color="0.35")
-    temporary = image.with_name(f".{image.name}")
-    figure.savefig(temporary, format="png", dpi=140)
-    os.replace(temporary, image)
+        head(axes, title)
+    foot(figure, note or _note_of(first))
+    write_png(figure, image)
 
 
 def _note_of(profile: FreeEnergyProfile) -> str:

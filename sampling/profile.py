@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase.units import kB
 
+from ..whole_files import write_table
 from .biased_series import BiasedSeries, effective_samples
 from .errors import SamplingError
 from .histograms import histograms_of
@@ -184,19 +183,13 @@ def write_profiles(profiles: Mapping[str, FreeEnergyProfile], path: Path, variab
         If there is no profile, or edges differ.
     """
     edges = common_edges(profiles)
-    temporary = path.with_name(f".{path.name}")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        file.write(f"# free energy along {variable}\n")
-        for name, profile in profiles.items():
-            file.writelines(f"# {name}, {topic}: {note}\n" for topic, note in profile.notes.items())
-        writer = csv.writer(file)
-        header, arrays = [variable], [(edges[1:] + edges[:-1]) / 2]
-        for name, profile in profiles.items():
-            header += [f"{name} free energy (eV)", f"{name} standard error (eV)"]
-            arrays += [profile.free_energy, profile.standard_error]
-        writer.writerow(header)
-        writer.writerows([[f"{value:.7g}" for value in row] for row in np.stack(arrays, axis=1)])
-    os.replace(temporary, path)
+    said = [f"free energy along {variable}"]
+    header, arrays = [variable], [(edges[1:] + edges[:-1]) / 2]
+    for name, profile in profiles.items():
+        said += [f"{name}, {topic}: {note}" for topic, note in profile.notes.items()]
+        header += [f"{name} free energy (eV)", f"{name} standard error (eV)"]
+        arrays += [profile.free_energy, profile.standard_error]
+    write_table(path, said, [header, *([f"{value:.7g}" for value in row] for row in np.stack(arrays, axis=1))])
 
 
 def common_edges(profiles: Mapping[str, FreeEnergyProfile]) -> np.ndarray:

@@ -15,13 +15,13 @@ from .jackknife import Histograms
 from .member_deviations import (
     NextTerm,
     check_members,
-    check_method,
     judged,
     reasons_to_refuse,
     reduced_deviations,
     warnings_of,
     worth_of_members,
 )
+from .method import CEA, Method
 from .multistate import Multistate, Window
 from .profile import FreeEnergyProfile, series_profile, window_profile
 from .weighted_sums import normalised_weights, sums_of_runs
@@ -100,8 +100,7 @@ class _Weighted:
     worth: np.ndarray
     members: int
     worth_of_run: float
-    method: str
-    forced: bool
+    method: Method
 
     def of_bins(self, sums: np.ndarray) -> np.ndarray:
         """Sums (…, bins, 1 + members): weights of the run, then those times h_i or times the weight of i."""
@@ -116,7 +115,7 @@ class _Weighted:
 
     def _factors(self, sums: np.ndarray) -> np.ndarray:
         """The same as `of_bins`, for ``cea`` with those times h_i² at the end."""
-        return sums.reshape(*sums.shape[:-1], -1, 1 + self.members * (1 if self.method == "direct" else 2))
+        return sums.reshape(*sums.shape[:-1], -1, 1 + self.members * (1 if self.method.is_direct else 2))
 
     def judged(
         self, function: Callable[[np.ndarray], np.ndarray], errors: np.ndarray, scale: np.ndarray
@@ -130,9 +129,10 @@ class _Weighted:
         errors, scale : ndarray of float64, shape (values,)
             Model errors and sampling errors.
         """
-        if self.method == "direct":
+        if self.method.is_direct:
             return judged(
-                reasons_to_refuse(self.method, self.spread, self.worth, self.worth_of_run, None), self.forced
+                reasons_to_refuse(self.method.name, self.spread, self.worth, self.worth_of_run, None),
+                self.method.forced,
             ), None
 
         def flat(sums: np.ndarray) -> np.ndarray:
@@ -144,8 +144,8 @@ class _Weighted:
             for one in (estimate.values, estimate.standard_errors)
         )
         term = NextTerm(size, noise, errors, scale)
-        reasons = reasons_to_refuse(self.method, self.spread, self.worth, self.worth_of_run, term)
-        return judged(reasons, self.forced), term.largest_ratio
+        reasons = reasons_to_refuse(self.method.name, self.spread, self.worth, self.worth_of_run, term)
+        return judged(reasons, self.method.forced), term.largest_ratio
 
     def noise_floor(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """What a function of the sums, (…, members, values), would differ by between members by chance, (values,)."""
@@ -163,11 +163,7 @@ def uncertain_profile(
     energies: Sequence[np.ndarray],
     edges: np.ndarray,
     temperature: float,
-    method: str = "cea",
-    calibration: float = 1.0,
-    blocks: int = 16,
-    independent: bool = True,
-    forced: bool = False,
+    method: Method = CEA,
 ) -> UncertainProfile:
     """The profile of biased or unbiased runs, or of umbrella windows, and its model error.
 
@@ -184,14 +180,9 @@ def uncertain_profile(
     series : sequence of BiasedSeries or of Window
     energies : sequence of ndarray of float64, shape (samples, members) or (samples, beads, members)
         V_i at the samples of each run, without the bias, in eV; for path integrals of every bead, or their mean.
-    edges, temperature, blocks, independent
+    edges, temperature
         As for ``series_profile`` and ``window_profile``.
-    method : str
-        ``cea`` or ``direct``.
-    calibration : float
-        α of V_i ← V̄ + α (V_i − V̄).
-    forced : bool
-        Whether numbers that would be refused because members are too far from the run are given, with a warning.
+    method : Method
 
     Raises
     ------
@@ -200,13 +191,12 @@ def uncertain_profile(
         expansion can reach (``member_deviations.reasons_to_refuse``; its next term is −½ k_B T [var_s h_i − var h_i]),
         or as for ``series_profile``.
     """
-    check_method(method)
     windows, runs = _windows_of(series), _runs_of(series)
     if windows:
-        profile = window_profile(windows, edges, temperature, blocks)
+        profile = window_profile(windows, edges, temperature, method.blocks)
     else:
-        profile = series_profile(runs, edges, temperature, blocks, independent)
-    weighted = _weighted(series, energies, profile.edges, temperature, method, calibration, blocks, independent, forced)
+        profile = series_profile(runs, edges, temperature, method.blocks, method.independent)
+    weighted = _weighted(series, energies, profile.edges, temperature, method)
     widths = np.diff(profile.edges)[:, None]
     thermal_energy = kB * temperature
 
@@ -214,7 +204,7 @@ def uncertain_profile(
         """Of each member, (…, members, bins)."""
         bins = weighted.of_bins(sums)
         run, members = bins[..., :1], bins[..., 1:]
-        if method == "direct":
+        if method.is_direct:
             values = -np.log(members / (members.sum(axis=-2, keepdims=True) * widths))
         else:
             total = run.sum(axis=-2, keepdims=True)
@@ -230,8 +220,10 @@ def uncertain_profile(
         return -thermal_energy / 2 * np.swapaxes(variances[..., :-1, :] - variances[..., -1:, :], -1, -2)
 
     reasons, ratio = weighted.judged(next_terms, model_error, profile.standard_error)
-    warnings = reasons + warnings_of(method, weighted.spread, model_error, floor, ratio)
-    return UncertainProfile(profile, members, model_error, floor, weighted.spread, weighted.worth, method, warnings)
+    warnings = reasons + warnings_of(method.name, weighted.spread, model_error, floor, ratio)
+    return UncertainProfile(
+        profile, members, model_error, floor, weighted.spread, weighted.worth, method.name, warnings
+    )
 
 
 def uncertain_difference(
@@ -240,11 +232,7 @@ def uncertain_difference(
     first: tuple[float, float],
     second: tuple[float, float],
     temperature: float,
-    method: str = "cea",
-    calibration: float = 1.0,
-    blocks: int = 16,
-    independent: bool = True,
-    forced: bool = False,
+    method: Method = CEA,
 ) -> UncertainDifference:
     """F(first) − F(second) of two ranges of the variable, as ``free_energy_difference``, and its model error.
 
@@ -253,7 +241,7 @@ def uncertain_difference(
 
     Parameters
     ----------
-    series, energies, temperature, method, calibration, blocks, independent, forced
+    series, energies, temperature, method
         As for ``uncertain_profile``.
     first, second : tuple of two floats
         Lowest and highest value of each range; ranges do not overlap.
@@ -263,17 +251,16 @@ def uncertain_difference(
     SamplingError
         If ranges overlap, one of them was never visited, or as for ``uncertain_profile``.
     """
-    check_method(method)
     lower, higher = sorted([first, second])
     if not lower[0] < lower[1] <= higher[0] < higher[1]:
         raise SamplingError(f"the ranges {first} and {second} must each increase and not overlap")
     edges = np.unique([*lower, *higher])
     places = np.searchsorted(edges, [first[0], second[0]])
-    histograms = histograms_of(series, edges, blocks, independent)
+    histograms = histograms_of(series, edges, method.blocks, method.independent)
     for region, place in zip((first, second), places, strict=True):
         if histograms.whole[place] <= 0:
             raise SamplingError(f"nothing was sampled from {region[0]:g} to {region[1]:g}")
-    weighted = _weighted(series, energies, edges, temperature, method, calibration, blocks, independent, forced)
+    weighted = _weighted(series, energies, edges, temperature, method)
     thermal_energy = kB * temperature
 
     def difference(histogram: np.ndarray) -> np.ndarray:
@@ -283,7 +270,7 @@ def uncertain_difference(
         """Of each member, (…, members, 1)."""
         bins = weighted.of_bins(sums)[..., places, :]
         run, members = bins[..., :1], bins[..., 1:]
-        values = -np.log(members) if method == "direct" else -np.log(run) + members / run
+        values = -np.log(members) if method.is_direct else -np.log(run) + members / run
         return thermal_energy * (values[..., 0, :] - values[..., 1, :])[..., None]
 
     estimate = histograms.jackknife(difference)
@@ -303,8 +290,8 @@ def uncertain_difference(
         members=members,
         spread=weighted.spread,
         effective_samples=weighted.worth,
-        method=method,
-        warnings=reasons + warnings_of(method, weighted.spread, np.array([model_error]), floor, ratio),
+        method=method.name,
+        warnings=reasons + warnings_of(method.name, weighted.spread, np.array([model_error]), floor, ratio),
     )
 
 
@@ -313,14 +300,10 @@ def _weighted(
     energies: Sequence[np.ndarray],
     edges: np.ndarray,
     temperature: float,
-    method: str,
-    calibration: float,
-    blocks: int,
-    independent: bool,
-    forced: bool,
+    method: Method,
 ) -> _Weighted:
     """Sums over the samples in every bin."""
-    deviations = [reduced_deviations(each, temperature, calibration) for each in energies]
+    deviations = [reduced_deviations(each, temperature, method.calibration) for each in energies]
     _check(series, deviations)
     windows = _windows_of(series)
     lengths = np.cumsum([run.samples for run in series])[:-1]
@@ -332,24 +315,22 @@ def _weighted(
     means = weights @ joined / len(weights)
     worth = worth_of_members(joined, np.log(weights))
     spread = np.sqrt(weights @ np.square(joined - means) / len(weights))
-    if method == "direct":
-        judged(reasons_to_refuse(method, spread, worth, len(weights), None), forced)
+    if method.is_direct:
+        judged(reasons_to_refuse(method.name, spread, worth, len(weights), None), method.forced)
     lowest = joined.min(axis=0)
     moved = [h - means for h in deviations]
     factors = (
-        [np.exp(lowest - h) for h in deviations]
-        if method == "direct"
-        else [np.hstack([h, np.square(h)]) for h in moved]
+        [np.exp(lowest - h) for h in deviations] if method.is_direct else [np.hstack([h, np.square(h)]) for h in moved]
     )
     sums = sums_of_runs(
         [np.hstack([np.ones((len(own), 1)), own]) for own in factors],
         [occupation(run.values, edges) for run in series],
         logarithms,
-        blocks,
-        independent,
+        method.blocks,
+        method.independent,
         comparable=bool(windows),
     )
-    return _Weighted(sums, spread, worth, joined.shape[1], effective_samples(np.log(weights)), method, forced)
+    return _Weighted(sums, spread, worth, joined.shape[1], effective_samples(np.log(weights)), method)
 
 
 def _windows_of(series: Samples) -> list[Window]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-CURVE, SAMPLING, MODEL = "#1f3b57", "#1f5a92", "#c8641e"
+from ..pictures import COLOURS, LEGEND, WIDTH, band, head, panels, write_png
+
+CURVE = "#1f3b57"
+SAMPLING, MODEL = COLOURS[:2]
 
 
 def plot_two_errors(
@@ -35,31 +35,29 @@ def plot_two_errors(
         What stands along the two axes, with units.
     title : str
         Above the picture.
+
+    Raises
+    ------
+    PictureError
+        If the file cannot be written.
     """
-    figure = Figure(figsize=(8.0, 6.0), layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
+    figure, (above, below) = panels((WIDTH, 6.0), 2, grid="y", sharex=True, height_ratios=(2.2, 1.0))
     for error, colour, label, order in (
         (model_error, MODEL, "± model error", 2),
         (sampling_error, SAMPLING, "± sampling error", 3),
     ):
-        above.fill_between(
-            coordinate, values - error, values + error, color=colour, alpha=0.35, linewidth=0, label=label, zorder=order
-        )
+        band(above, coordinate, values, error, colour, label=label, zorder=order)
         below.plot(coordinate, error, color=colour, linewidth=1.3, label=label.removeprefix("± "))
     above.plot(coordinate, values, color=CURVE, linewidth=1.2, zorder=4)
     below.plot(coordinate, noise_floor, color=MODEL, linewidth=1.0, linestyle=":", label="model error by chance alone")
     above.set_ylabel(name)
-    below.set_ylabel("error")
+    unit = name.rpartition(" / ")[2] if " / " in name else ""
+    below.set_ylabel(f"error / {unit}" if unit else "error")
     below.set_xlabel(axis)
     below.set_ylim(bottom=0)
     above.margins(x=0)
     for axes in (above, below):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="0.93", linewidth=0.6)
-        axes.legend(fontsize=8.5, frameon=False)
+        axes.legend(**LEGEND)
     if title:
-        above.set_title(title, loc="left", fontsize=9)
-    temporary = image.with_name(f".{image.name}")
-    figure.savefig(temporary, format="png", dpi=140)
-    os.replace(temporary, image)
+        head(above, title, 9)
+    write_png(figure, image)

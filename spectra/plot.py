@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ..pictures import BAND_ALPHA, COLOURS, LEGEND, WIDTH, band, foot, head, panels, reach, write_png
 from .spectrum import Column, Spectrum
 
-COLOURS = ("#1f5a92", "#c8641e", "#4a8c3f", "#8a4f9e")
 MARK_COLOUR = "0.72"
-LEGEND: dict[str, Any] = {"fontsize": 8.5, "frameon": False, "borderaxespad": 1.5}
-SAMPLING_ALPHA = 0.3
+BELOW_MARKS: dict[str, Any] = {"borderaxespad": 1.5, **LEGEND}
 HATCH_WIDTH = 0.45  # points; by default matplotlib hatches with lines as thick as a spectrum
 MODEL_BAND: dict[str, Any] = {"facecolor": "none", "edgecolor": "0.25", "hatch": "//////", "linewidth": 0.5}
 
@@ -79,34 +75,35 @@ def plot_spectra(
         Range of the wavenumber in cm⁻¹.
     note : str
         A line below the picture; by default dynamics, window and errors of the first spectrum.
+
+    Raises
+    ------
+    PictureError
+        If the file cannot be written.
     """
-    temporary = image.with_name(f".{image.name}")
     with rc_context({"hatch.linewidth": HATCH_WIDTH}):
-        _figure_of(spectra, marks, (lowest, highest), note).savefig(temporary, format="png", dpi=140)
-    os.replace(temporary, image)
+        write_png(_figure_of(spectra, marks, (lowest, highest), note), image)
 
 
 def _figure_of(
     spectra: Mapping[str, Spectrum], marks: Sequence[float], limits: tuple[float, float], note: str
 ) -> Figure:
     first = next(iter(spectra.values()))
-    panels = _panels_of(first)
-    figure = Figure(figsize=(8.0, 0.9 + 2.9 * len(panels)), layout="constrained")
-    FigureCanvasAgg(figure)
-    all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, panel in zip(all_axes, panels, strict=True):
+    drawn = _panels_of(first)
+    figure, all_axes = panels((WIDTH, 0.9 + 2.9 * len(drawn)), len(drawn), grid="y", sharex=True)
+    for axes, panel in zip(all_axes, drawn, strict=True):
         _draw_panel(axes, panel, spectra, *limits)
         _draw_marks(axes, marks, *limits)
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(loc="upper left", **LEGEND)
+            axes.legend(loc="upper left", **BELOW_MARKS)
     if bands := _bands_of(spectra):
         lines = all_axes[0].get_legend()
-        all_axes[0].legend(handles=bands, loc="upper center", **LEGEND)
+        all_axes[0].legend(handles=bands, loc="upper center", **BELOW_MARKS)
         if lines is not None:
             all_axes[0].add_artist(lines)
-    all_axes[0].set_title(first.title, loc="left", fontsize=11)
+    head(all_axes[0], first.title)
     all_axes[-1].set_xlabel("wavenumber / cm⁻¹")
-    figure.supxlabel(note or _note_of(first), fontsize=7.5, color="0.35")
+    foot(figure, note or _note_of(first))
     return figure
 
 
@@ -138,18 +135,18 @@ def _draw_panel(axes: Axes, panel: Panel, spectra: Mapping[str, Spectrum], lowes
         x, y, error = (array[inside] for array in (spectrum.wavenumber, column.values, column.standard_error))
         text = ", ".join(filter(None, [label if len(spectra) > 1 else "", legend]))
         axes.plot(x, y, color=colour, linestyle=dashes, linewidth=1.2, label=text or None, zorder=3)
-        axes.fill_between(x, y - error, y + error, color=colour, alpha=SAMPLING_ALPHA, linewidth=0, zorder=2)
+        band(axes, x, y, error, colour)
+        errors = [error]
         if column.model is not None:
-            model = column.model.total[inside]
-            axes.fill_between(x, y - model, y + model, **MODEL_BAND, zorder=2.5)
-        settled = y[x > max(lowest, 100.0)]  # what rises at ω = 0 would dwarf the rest
-        tallest, deepest = max(tallest, np.nanmax(settled, initial=0.0)), min(deepest, np.nanmin(settled, initial=0.0))
+            errors.append(column.model.total[inside])
+            axes.fill_between(x, y - errors[1], y + errors[1], **MODEL_BAND, zorder=2.5)
+        settled = x > max(lowest, 100.0)  # what rises at ω = 0 would dwarf the rest
+        high, low = reach(y[settled], *(own[settled] for own in errors))
+        tallest, deepest = max(tallest, high), min(deepest, low)
     axes.set_ylabel(panel.label)
     axes.set_xlim(lowest, highest)
     span = max(tallest - deepest, 1e-300)
     axes.set_ylim(deepest - 0.1 * span if deepest < -0.02 * span else 0.0, tallest + 0.15 * span)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="0.93", linewidth=0.6)
     if deepest < 0:
         axes.axhline(0.0, color="0.6", linewidth=0.7, zorder=1)
 
@@ -160,7 +157,7 @@ def _bands_of(spectra: Mapping[str, Spectrum]) -> list[Patch]:
     labels = list(dict.fromkeys(column.model.label for column in columns if column.model is not None))
     if not labels:
         return []
-    sampling = Patch(facecolor="0.4", alpha=SAMPLING_ALPHA, linewidth=0, label="sampling error")
+    sampling = Patch(facecolor="0.4", alpha=BAND_ALPHA, linewidth=0, label="sampling error")
     hatched = [Patch(**MODEL_BAND, label=label) for label in labels]
     return [sampling, *hatched]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from ..whole_files import write_table
 from .conditions import Conditions
 from .estimates import FEWEST_UNITS, Estimate
 from .model_error import ModelError
@@ -101,14 +100,9 @@ class Spectrum:
         self._write_table(path, table)
 
     def _write_table(self, path: Path, table: Mapping[str, np.ndarray]) -> None:
-        temporary = path.with_name(f".{path.name}")
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            file.write(f"# {self.title}\n")
-            file.writelines(f"# {name}: {note}\n" for name, note in self.notes.items())
-            writer = csv.writer(file)
-            writer.writerow(table)
-            writer.writerows([[f"{value:.7g}" for value in row] for row in np.stack([*table.values()], axis=1)])
-        os.replace(temporary, path)
+        rows = [[f"{value:.7g}" for value in row] for row in np.stack([*table.values()], axis=1)]
+        said = [self.title, *(f"{name}: {note}" for name, note in self.notes.items())]
+        write_table(path, said, [list(table), *rows])
 
 
 def _header(name: str, column: Column) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from ...runs.output.properties import energies_of_run
 from ...runs.source import source_of
 from ...sampling import MassIntegration, SamplingError, integrate_over_mass, integrated_autocorrelation_time
 from ...sampling.mass_integration import fitting_rule
-from ...sampling.mass_plot import plot_integrand
+from ...whole_files import write_table
+from ..results import stem_of, warned, write_files
 from .masses import KINETIC_ENERGY, root_mass_ratio
 
 FEWEST_ROWS = 8
@@ -96,7 +96,7 @@ class MassReport:
         for count, name in ((self.atoms, "atom"), (units, unit)):
             value, error = (MILLI * energy / count for energy in (result.difference, result.standard_error))
             yield f"           = {value:.4f} +- {error:.2g} meV per {name}"
-        yield from (f"warning: {said}" for run in self.runs if (said := run.ensemble.warning(run.source)))
+        yield from warned(filter(None, (run.ensemble.warning(run.source) for run in self.runs)))
 
     def as_dict(self) -> dict[str, Any]:
         """The same for programs, in eV of all atoms."""
@@ -127,35 +127,37 @@ class MassReport:
             ],
         }
 
-    def write(self, stem: Path) -> tuple[Path, Path]:
+    def write(self, output: Path) -> list[Path]:
         """Write the integrand as CSV and PNG.
 
         Parameters
         ----------
-        stem : Path
-            Of the files, without the ending.
+        output : Path
+            Name of the files, with an ending or without.
 
         Returns
         -------
-        table, image : Path
+        list of Path
+            The table and the picture.
 
         Raises
         ------
-        InputError
+        BeadwiseError
             If they cannot be written.
         """
-        table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
         result = self.integration
         errors = np.array([2 / run.ratio * run.standard_error for run in self.runs])
-        try:
-            with open(table, "w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(["y", "integrand/eV", "standard error/eV", "weight"])
-                writer.writerows(zip(result.root_mass_ratios, result.integrand, errors, result.weights, strict=True))
+        rows = zip(result.root_mass_ratios, result.integrand, errors, result.weights, strict=True)
+
+        def draw(image: Path) -> None:
+            from ...sampling.mass_plot import plot_integrand  # takes long to import
+
             plot_integrand(result, errors, self.atoms, image)
-        except OSError as error:
-            raise InputError(f"cannot write '{table}': {error.strerror}") from error
-        return table, image
+
+        header = ("y", "integrand/eV", "standard error/eV", "weight")
+        return write_files(
+            stem_of(output, output), {".csv": lambda table: write_table(table, (), [header, *rows]), ".png": draw}
+        )
 
 
 def integrate(paths: Sequence[Path], skip: float | None = None) -> MassReport:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,15 +14,14 @@ from ...runs.plumed.biased_runs import BiasedRun, read_biased_runs
 from ...runs.plumed.input import ENERGY_UNITS
 from ...runs.plumed.tables import PlumedTable, is_plumed_table, read_plumed_table
 from ...runs.source import source_of
-from ...sampling import FreeEnergyProfile, Hills, SamplingError
-from ...sampling.plot import plot_profiles
+from ...sampling import FreeEnergyProfile, Hills
 from ...sampling.profile import write_profiles
 from ...spectra import SeriesError
+from ..results import Shown, stem_of, write_files, written_to
 from .hills import hills_of
 from .samples import ProfileOptions, Samples, profiles_of, samples_of_runs, samples_of_table
 
 OTHERS = "tables of PLUMED, COLVAR and HILLS"  # what profiles are made of beside runs
-Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,9 @@ class ProfileRequest:
     @property
     def stem(self) -> Path:
         """Path of the files to write, without the ending."""
-        if self.output is not None:
-            return self.output.with_name(self.output.name.removesuffix(".csv").removesuffix(".png"))
         first = self.runs[0]
-        return first / "profile" if first.is_dir() else first.with_name(f"{first.name.removesuffix('.xml')}.profile")
+        beside = first / "profile" if first.is_dir() else first.with_name(f"{first.name.removesuffix('.xml')}.profile")
+        return stem_of(self.output, beside)
 
 
 def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
@@ -95,11 +92,11 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
         given = ", ".join(f"'{path}' is of {name}" for name, path in variables.items())
         raise InputError(f"{given}; make a profile of each, or name one as --variable")
     profiles = profiles_of(samples, request.options, hills)
-    table_path, image = write_and_draw(profiles, request.stem, next(iter(variables)))
+    files = write_and_draw(profiles, request.stem, next(iter(variables)))
     for label, profile in profiles.items():
         yield f"{label}: {_summary(profile)}"
         yield from (f"  {name}: {note}" for name, note in profile.notes.items())
-    yield f"written to {table_path} and {image}"
+    yield written_to(files)
 
 
 def _read_runs(source: Path) -> list[tuple[BiasedRun, BiasSeries]]:
@@ -112,7 +109,7 @@ def _read_runs(source: Path) -> list[tuple[BiasedRun, BiasSeries]]:
     return runs
 
 
-def write_and_draw(profiles: Mapping[str, FreeEnergyProfile], stem: Path, variable: str) -> tuple[Path, Path]:
+def write_and_draw(profiles: Mapping[str, FreeEnergyProfile], stem: Path, variable: str) -> list[Path]:
     """Write profiles as CSV and PNG.
 
     Parameters
@@ -126,20 +123,21 @@ def write_and_draw(profiles: Mapping[str, FreeEnergyProfile], stem: Path, variab
 
     Returns
     -------
-    table, image : Path
+    list of Path
+        The table and the picture.
 
     Raises
     ------
-    SamplingError
+    BeadwiseError
         If they cannot be written.
     """
-    table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
-    try:
-        write_profiles(profiles, table, variable)
+
+    def draw(image: Path) -> None:
+        from ...sampling.plot import plot_profiles  # takes long to import
+
         plot_profiles(profiles, image, variable)
-    except OSError as error:
-        raise SamplingError(f"cannot write '{table}': {error.strerror}") from error
-    return table, image
+
+    return write_files(stem, {".csv": lambda table: write_profiles(profiles, table, variable), ".png": draw})
 
 
 def _read_table(path: Path, request: ProfileRequest) -> tuple[PlumedTable, float, float]:

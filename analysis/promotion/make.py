@@ -10,7 +10,7 @@ import numpy as np
 from ase.units import kB
 
 from ...model import Batch, BeadwiseError
-from ...model.kept_answers import KeptEnergies, Labelled
+from ...model.kept_answers import Labelled
 from ...runs.input.dynamics import first_step
 from ...runs.input.elements import InputError
 from ...runs.output.positions import BeadTrajectory, find_bead_trajectory, read_bead_trajectory
@@ -19,6 +19,7 @@ from ...runs.source import source_of
 from ...runs.units import PERIODIC
 from ...sampling import acceptance_ratio, promote
 from ...sampling.promotion import exponential_average
+from .kept_energies import KeptEnergies
 from .reference_frames import ReferenceFrames, write_structures
 from .report import PromotionReport
 

@@ -13,6 +13,7 @@ from ase.geometry import find_mic
 from ...model import Batch, BeadwiseError
 from ...model.kept_answers import Labelled, beads_of_batch
 from ...runs.output.extended_xyz import complete_frames
+from ...whole_files import whole_file
 
 SAME_PLACE = 1e-3  # Å; programs write positions with fewer digits than they read
 
@@ -86,7 +87,7 @@ def write_structures(path: Path, structures: Iterable[Labelled]) -> int:
     """
     frames = 0
     try:
-        with open(path, "w", encoding="utf-8") as file:
+        with whole_file(path) as unfinished, open(unfinished, "w", encoding="utf-8") as file:
             for label, batch in structures:
                 for bead in range(batch.beads):
                     atoms = Atoms(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase.units import kB
 
 from ...sampling import AcceptanceRatio, Promotion
+from ..results import plain, warned
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class PromotionReport:
         if self.acceptance is not None:
             other = self.acceptance
             yield f"overlap {other.overlap:.2g} with {other.reference_samples} independent samples of the reference"
-        yield from (f"warning: {warning}" for warning in self.all_warnings)
+        yield from warned(self.all_warnings)
         if self.kept is not None:
             yield f"reference energies are kept in {self.kept}"
 
@@ -93,8 +93,8 @@ class PromotionReport:
             "beads": self.beads,
             "free_energy": self.free_energy,
             "mean_difference": self.mean,
-            "promotion": _finite_or_none(asdict(self.promotion)),
-            "acceptance_ratio": None if self.acceptance is None else _finite_or_none(asdict(self.acceptance)),
+            "promotion": plain(self.promotion),
+            "acceptance_ratio": plain(self.acceptance),
             "warnings": list(self.all_warnings),
         }
 
@@ -103,10 +103,3 @@ class PromotionReport:
         if error is not None:
             errors = [f"{error:>11.2g}", f"{1000 * error / self.atoms:>11.2g}"]
         return f"{name:<24}{energy:>18.6f}{errors[0]}{1000 * energy / self.atoms:>18.4f}{errors[1]}".rstrip()
-
-
-def _finite_or_none(content: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no word for what is not a number."""
-    return {
-        name: None if isinstance(value, float) and not np.isfinite(value) else value for name, value in content.items()
-    }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,19 +15,17 @@ from ...runs.plumed.biased_runs import BiasedRun
 from ...runs.source import source_of
 from ...sampling import (
     CommitteeAverage,
-    SamplingError,
     committee_average,
     two_committee_average,
     uncertain_difference,
     uncertain_profile,
 )
 from ...sampling.jackknife import FEWEST_UNITS
-from ...sampling.uncertain_plot import plot_two_errors
 from ..profile.samples import GROWING, ProfileOptions
+from ..results import Shown, Writer, write_files
 from .bias import BiasAtSteps, check_no_windows, log_weights, read_biases, samples_for_profile
 from .distances import Distances, bins_of, read_distances
-from .request import ReweightRequest
-from .results import (
+from .outcome import (
     Curve,
     Line,
     Outcome,
@@ -36,14 +34,14 @@ from .results import (
     lines_of,
     lines_of_profile,
     without_model_error,
-    write_csv,
 )
+from .request import ReweightRequest
 from .runs import CommitteeRun, check_same_ensemble, read_committee_runs
 from .series import (
     Series,
     at_steps,
     common_steps,
-    first_step,
+    first_used_step,
     is_made_of_forces,
     observables_of,
     property_tables,
@@ -52,7 +50,6 @@ from .series import (
     what_else_acts,
 )
 
-Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
 Found = tuple[list[Line], Curve | None, list[str]]  # numbers, curve and warnings
 MEMBERS, BIAS, POSITIONS = "committee_pot", "the bias", "positions"
 MADE_OF_THE_MEAN = (
@@ -124,7 +121,7 @@ def _load(source: Path, request: ReweightRequest) -> list[LoadedRun]:
     loaded = []
     for run, bias in zip(runs, read_biases(source, folder, runs), strict=True):
         members = read_members(run)
-        loaded.append(LoadedRun(run, members, bias, first_step(run, members, request.skip)))
+        loaded.append(LoadedRun(run, members, bias, first_used_step(run, members, request.skip)))
     return loaded
 
 
@@ -190,12 +187,10 @@ def _average(
         else:
             weights.append(log_weights(*one.bias, request.biases)[np.searchsorted(one.bias[1].steps, steps)])
     independent = not any(run.shares_hills for run in biased)
-    options: dict[str, Any] = {"method": request.method, "calibration": request.calibration, "blocks": request.blocks}
-    options |= {"temperature": runs[0].run.temperature, "log_weights": weights, "independent": independent}
-    options["forced"] = request.force
+    how = (runs[0].run.temperature, request.method_for(independent), weights)
     if series[0].is_of_members:
-        return two_committee_average(energies, values, paired=series[0].is_paired, **options)
-    return committee_average(energies, values, **options)
+        return two_committee_average(energies, values, *how, paired=series[0].is_paired)
+    return committee_average(energies, values, *how)
 
 
 def _profile(runs: Sequence[LoadedRun], request: ReweightRequest) -> Found:
@@ -212,9 +207,8 @@ def _profile(runs: Sequence[LoadedRun], request: ReweightRequest) -> Found:
     options = ProfileOptions(request.variable, request.biases, 0.0, request.limits, request.bins, request.blocks)
     samples, edges, described = samples_for_profile(pairs, options)
     independent = all(one.are_independent for one in described)
-    how = (request.method, request.calibration, request.blocks, independent, request.force)
-    temperature = runs[0].run.temperature
-    result = uncertain_profile(samples, energies, edges, temperature, *how)
+    how = (runs[0].run.temperature, request.method_for(independent))
+    result = uncertain_profile(samples, energies, edges, *how)
     variable = pairs[0][0].variable(request.variable)
     curve = curve_of_profile(result, variable)
     lines = lines_of_profile(result, variable)
@@ -222,7 +216,7 @@ def _profile(runs: Sequence[LoadedRun], request: ReweightRequest) -> Found:
     warnings = [*result.warnings, *dict.fromkeys(notes)]
     if request.ranges is not None:
         first, second = request.ranges
-        difference = uncertain_difference(samples, energies, second, first, temperature, *how)
+        difference = uncertain_difference(samples, energies, second, first, *how)
         lines.append(line_of_difference(difference, request.ranges, result.profile.samples))
         warnings += [f"difference: {warning}" for warning in difference.warnings]
     return lines, curve, warnings
@@ -269,19 +263,19 @@ def _notes(runs: Sequence[LoadedRun], request: ReweightRequest) -> tuple[str, ..
 
 def _write(outcome: Outcome, request: ReweightRequest) -> list[Path]:
     """Write the curve as CSV and PNG, or the numbers as CSV if a name is given."""
-    if outcome.curve is None and request.output is None:
-        return []
-    stem = request.stem
-    table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
-    write_csv(outcome, table)
-    if outcome.curve is None:
-        return [table]
     curve = outcome.curve
-    try:
-        plot_two_errors(
-            curve.coordinate, curve.values, curve.sampling_error, curve.model_error, curve.noise_floor,
-            image, curve.axis, curve.name, outcome.title,
-        )  # fmt: skip
-    except OSError as error:
-        raise SamplingError(f"cannot write '{image}': {error.strerror}") from error
-    return [table, image]
+    if curve is None and request.output is None:
+        return []
+    writers: dict[str, Writer] = {".csv": outcome.write}
+    if curve is not None:
+        writers[".png"] = partial(_draw, curve, outcome.title)
+    return write_files(request.stem, writers)
+
+
+def _draw(curve: Curve, title: str, image: Path) -> None:
+    from ...sampling.uncertain_plot import plot_two_errors  # takes long to import
+
+    plot_two_errors(
+        curve.coordinate, curve.values, curve.sampling_error, curve.model_error, curve.noise_floor,
+        image, curve.axis, curve.name, title,
+    )  # fmt: skip

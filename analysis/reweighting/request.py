@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...sampling import Method
+from ..results import stem_of
+
 
 @dataclass(frozen=True)
 class ReweightRequest:
@@ -61,10 +64,12 @@ class ReweightRequest:
     force: bool = False
     output: Path | None = None
 
+    def method_for(self, independent: bool) -> Method:
+        """How averages are made of runs that are independent of each other, or not."""
+        return Method(self.method, self.calibration, self.blocks, independent, self.force)
+
     @property
     def stem(self) -> Path:
         """Path of the files to write, without the ending."""
-        if self.output is not None:
-            return self.output.with_name(self.output.name.removesuffix(".csv").removesuffix(".png"))
         first = self.runs[0]
-        return (first if first.is_dir() else first.parent) / "reweighted"
+        return stem_of(self.output, (first if first.is_dir() else first.parent) / "reweighted")

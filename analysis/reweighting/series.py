@@ -17,7 +17,7 @@ from ...runs.output.properties import PropertyTable, electronvolts, find_propert
 from ...runs.output.records import BeadFile, columns_of
 from ...runs.output.series import series_kinds, series_of_extras
 from ...runs.units import from_atomic
-from ...sampling.member_deviations import calibrated
+from ...sampling.member_deviations import scaled_about_mean
 from .runs import ENERGY, CommitteeRun
 
 # what i-PI makes of the energies or forces of the mean, and would make of each member's own otherwise
@@ -112,7 +112,7 @@ def read_observable(
     """
     if name == properties()[ENERGY].key:
         steps, energies = _read_extra(run, ENERGY)
-        values = calibrated(energies, calibration, axis=1)[..., None]
+        values = scaled_about_mean(energies, calibration, axis=1)[..., None]
         return Series(steps, values, (name,), ("eV",), is_paired=True)
     # i-PI's name of what members say means the same observable
     name = next((own.name for own in observables().values() if own.member_extras == name), name)
@@ -150,7 +150,7 @@ def is_made_of_forces(name: str) -> bool:
     return name.startswith(MADE_OF_FORCES)
 
 
-def first_step(run: CommitteeRun, members: Series, skip: float | None) -> int:
+def first_used_step(run: CommitteeRun, members: Series, skip: float | None) -> int:
     """The first step that counts.
 
     Parameters
@@ -234,7 +234,7 @@ def _read_moments(run: CommitteeRun, quantity: Quantity, calibration: float) -> 
     has_members = run.holds(of_members(name))
     steps, values = _read_extra(run, of_members(name) if has_members else name)
     if has_members:  # before squares are made of them
-        values = calibrated(values, calibration, axis=1)
+        values = scaled_about_mean(values, calibration, axis=1)
     columns = [quantity.form.independent_values(values)]
     labels, units = [f"{name} {axis}".strip() for axis in quantity.form.axes], [unit] * len(quantity.form.axes)
     if quantity.form is VECTOR:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -10,11 +11,11 @@ from ...runs.output.series_files import find_sources
 from ...spectra import SeriesError, Spectrum
 from ...spectra.dielectric import FEWEST_PARTS, dielectric_constant
 from ...spectra.experiment import marks
-from ...spectra.plot import plot_spectra
 from ...spectra.recording import spectrum_of, with_means
 from ...spectra.transform import wavenumbers
+from ..results import Shown, write_files, written_to
 from .recording import check_alike, common_conditions, conditions_of, record
-from .request import Request, Shown
+from .request import Request
 from .velocities import make_density_of_states
 
 HIGHEST_MARKED = 4500.0
@@ -62,25 +63,23 @@ def _flux_spectrum(request: Request, shown: Shown) -> Iterator[str]:
 
 
 def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Iterator[str]:
-    stem = request.stem
-    table, image = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".png")
-    members = stem.with_name(stem.name + ".members.csv")
     if request.members and not spectrum.has_members:
         raise SeriesError(
             f"'{request.files[0]}' holds no members of a committee for '{request.kind}', whose spectra --members is to "
             "write; extras with members are member_dipoles, member_polarizabilities and committee_pot"
         )
-    try:
-        spectrum.write(table)
-        if request.members:
-            spectrum.write_members(members)
+
+    def draw(image: Path) -> None:
+        from ...spectra.plot import plot_spectra  # takes long to import
+
         highest = min(request.highest, HIGHEST_MARKED)
         plot_spectra({"": spectrum}, image, marks(spectrum.kind, set(symbols)), highest=highest)
-    except OSError as error:
-        raise SeriesError(f"cannot write '{table}': {error.strerror}") from error
+
+    files = write_files(request.stem, {".csv": spectrum.write, ".png": draw})
+    members = write_files(request.stem, {".members.csv": spectrum.write_members} if request.members else {})
     yield spectrum.title
     yield from (f"  {name}: {note}" for name, note in spectrum.notes.items())
-    yield f"written to {table} and {image}" + (f", members to {members}" if request.members else "")
+    yield written_to(files) + "".join(f", members to {path}" for path in members)
 
 
 def _dielectric(request: Request, shown: Shown) -> str:

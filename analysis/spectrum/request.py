@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...runs.source import find_input
 from ...spectra import SeriesError, Window
 from ...spectra.raman import LASER
+from ..results import stem_of
 from .conditions import RunConditions, read_run_conditions
 from .recording import Given
 
 DEFAULT_WINDOW = 1000.0  # fs
-Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on and shows how many
 
 
 @dataclass(frozen=True)
@@ -76,10 +74,8 @@ class Request:
     @property
     def stem(self) -> Path:
         """Path of the files to write, without the ending."""
-        if self.output is not None:
-            return self.output.with_name(self.output.name.removesuffix(".csv").removesuffix(".png"))
         name = re.sub(r"_\d+(\.xyz)?$", "", self.files[0].name)
-        return self.files[0].with_name(f"{name}.{self.kind}")
+        return stem_of(self.output, self.files[0].with_name(f"{name}.{self.kind}"))
 
     @property
     def given(self) -> Given:

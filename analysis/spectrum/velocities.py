@@ -13,9 +13,10 @@ from ...runs.output.velocities import OF_BEAD, OF_CENTROID, VelocityFile
 from ...spectra import Conditions, Correlation, SeriesError, Spectrum, Window, estimate
 from ...spectra.density_of_states import density_of_states
 from ...spectra.transform import wavenumbers
+from ..results import Shown
 from .conditions import RunConditions
 from .recording import NOT_NAMED, common_conditions
-from .request import Request, Shown
+from .request import Request
 
 BEAD_NUMBER = re.compile(r"^(.*)_\d+(\.[^.]*)?$")
 WHAT_TO_GIVE = "give the centroid's velocities (v_centroid), or those of the one bead of a classical run"

@@ -46,6 +46,7 @@ def mass_integration(
     """
     from ...analysis.mass.inputs import prepare_inputs
     from ...analysis.mass.make import integrate
+    from ...analysis.results import written_to
     from ...model import BeadwiseError
     from ...sampling import SamplingError, gauss_legendre_ratios
 
@@ -61,7 +62,6 @@ def mass_integration(
         raise BeadwiseError(str(error)) from error
     for line in report.lines():
         click.echo(line)
-    table, image = report.write(output.with_name(output.name.removesuffix(".csv").removesuffix(".png")))
-    click.echo(f"written to {table} and {image}")
+    click.echo(written_to(report.write(output)))
     if json_file is not None:
         write_json(json_file, report.as_dict())

@@ -13,6 +13,7 @@ import click
 from ...analysis.spectrum.kinds import FROM_SERIES
 from ...model import PROPERTIES
 from ...model.evaluators import from_any_folder
+from ...whole_files import write_text
 
 
 def parse_want(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -118,7 +119,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         If the file cannot be written.
     """
     try:
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     except OSError as error:
         raise click.BadParameter(f"cannot write '{path}': {error.strerror}") from error
 

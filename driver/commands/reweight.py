@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -96,6 +95,7 @@ def reweight(
     """
     from rich.console import Console
 
+    from ...analysis.results import json_text, warned, written_to
     from ...analysis.reweighting.distances import labels_of
     from ...analysis.reweighting.make import make
     from ...analysis.reweighting.request import ReweightRequest
@@ -132,18 +132,14 @@ def reweight(
     except (SamplingError, SeriesError) as error:
         raise BeadwiseError(str(error)) from error
     if as_json:
-        click.echo(json.dumps(outcome.as_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+        click.echo(json_text(outcome.as_dict()))
         return
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, NARROWEST))
     console.print(outcome.table())
-    for note in outcome.notes:
-        click.echo(note)
-    for warning in outcome.warnings:
-        click.echo(f"warning: {warning}")
-    if files:
-        click.echo(f"written to {' and '.join(map(str, files))}")
+    for line in (*outcome.notes, *warned(outcome.warnings), *([written_to(files)] if files else [])):
+        click.echo(line)
 
 
 def _check_options(

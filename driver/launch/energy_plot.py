@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from ...pictures import COLOURS, WIDTH, panels, write_png
 from ...runs.output.properties import Column, read_properties
 
 PANELS = {
@@ -23,8 +22,7 @@ PANELS = {
     "density": "density",
 }
 MOST_POINTS = 2000
-COLOUR = "#1f5a92"
-MEAN_COLOUR = "#c8641e"
+COLOUR, MEAN_COLOUR = COLOURS[:2]
 
 
 def plot_energies(source: Path, image: Path) -> bool:
@@ -41,23 +39,24 @@ def plot_energies(source: Path, image: Path) -> bool:
     -------
     bool
         Whether there was anything to draw.
+
+    Raises
+    ------
+    PictureError
+        If the file cannot be written.
     """
     columns = read_properties(source)
     axis = _horizontal_axis(columns)
-    panels = {name: [column for column in columns if column.name == name] for name in PANELS}
-    panels = {name: members for name, members in panels.items() if members}
-    if axis is None or not panels:
+    drawn = {name: [column for column in columns if column.name == name] for name in PANELS}
+    drawn = {name: members for name, members in drawn.items() if members}
+    if axis is None or not drawn:
         return False
-    figure = Figure(figsize=(8.0, 0.6 + 1.55 * len(panels)), layout="constrained")
-    FigureCanvasAgg(figure)
-    all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (name, members) in zip(all_axes, panels.items(), strict=True):
+    figure, all_axes = panels((WIDTH, 0.6 + 1.55 * len(drawn)), len(drawn), sharex=True)
+    for axes, (name, members) in zip(all_axes, drawn.items(), strict=True):
         _draw_panel(axes, axis.values, name, members)
     all_axes[-1].set_xlabel("step" if axis.name == "step" else f"time / {axis.unit_label}")
     figure.align_ylabels(all_axes)
-    temporary = image.with_name(f".{image.name}")
-    figure.savefig(temporary, format="png", dpi=130)
-    temporary.replace(image)
+    write_png(figure, image)
     return True
 
 
@@ -69,15 +68,12 @@ def _horizontal_axis(columns: list[Column]) -> Column | None:
 def _draw_panel(axes: Axes, times: np.ndarray, name: str, members: list[Column]) -> None:
     for index, column in enumerate(members):
         values = column.values - column.values[0] if name == "conserved" else column.values
-        _draw_column(axes, times, values, COLOUR if len(members) == 1 else f"C{index}", column.argument)
+        _draw_column(axes, times, values, COLOURS[index % len(COLOURS)], column.argument)
     label, unit = PANELS[name], members[0].unit_label
     axes.set_ylabel(f"{label} / {unit}" if "\n" in label else f"{label}\n/ {unit}", fontsize=9)
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 6))
-    axes.tick_params(labelsize=9)
-    axes.grid(color="0.9", linewidth=0.6)
     axes.margins(x=0.0)
     _limit(axes, np.concatenate([line.get_ydata() for line in axes.get_lines()[: len(members)]]), len(members))
-    axes.spines[["top", "right"]].set_visible(False)
     if len(members) > 1:
         axes.legend(loc="upper right", fontsize=8, framealpha=0.85, edgecolor="none", ncols=len(members))
     elif name != "conserved":

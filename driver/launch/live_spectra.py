@@ -16,7 +16,6 @@ from ...runs.output.bead_series import BeadSeries
 from ...runs.output.series import series_of_extras
 from ...spectra import NotComputedError, Window
 from ...spectra.experiment import marks
-from ...spectra.plot import plot_spectra
 from ...spectra.recording import RECORDERS, FluxRecorder, can_record, make_recorder, spectrum_of
 from ...spectra.sum_frequency import Slab
 
@@ -106,6 +105,8 @@ class LiveSpectra:
 
     def draw(self) -> list[Path]:
         """Write the spectra of what has been read as CSV and PNG; the pictures that were drawn."""
+        from ...spectra.plot import plot_spectra  # takes a second to import, while i-PI is running already
+
         drawn = []
         for recording in self._recordings or ():
             for kind, recorder in recording.recorders.items():

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import io
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ...model import BaselineError, Batch, BeadwiseError, Committee, Corrected, Evaluator, Response, StructureError
+from ...model import BaselineError, Batch, BeadwiseError, Committee, Corrected, Evaluator, Response
 from ...model.correction import ENERGIES
 from ...model.evaluators import COMMITTEE, CORRECTION, WEIGHTED_BASELINE, full_name, load_evaluator
+from ...model.kept_answers import Answer, KeptAnswers, beads_of_batch, structure_key
 from ...model.tight_binding import PREFIX
-from ...model.worker_processes import START, later_interrupts, processes, usable_cores
+from ...whole_files import write_bytes
 from ..data import Frame
 
 Progress = Callable[[str, int, int], None]
@@ -46,8 +43,11 @@ class CachedBaseline:
     def __init__(self, name: str, folder: Path):
         self.name = full_name(name)
         self.evaluator = load_baseline(self.name)
-        self.provider = str(getattr(self.evaluator, "provider", ""))
         self.folder = folder / re.sub(r"[^A-Za-z0-9.=-]+", "_", self.name.removeprefix(f"{PREFIX}:"))
+        self.provider = str(getattr(self.evaluator, "provider", ""))
+        shelf = AnswerFolder(self.folder, f"{self.name} {self.provider}", self.properties)
+        title = f"the baseline {self.name}"
+        self._answers = KeptAnswers(self.name, self.evaluator, self.properties, shelf, title, BaselineError)
 
     @property
     def species(self) -> tuple[int, ...]:
@@ -75,8 +75,7 @@ class CachedBaseline:
         StructureError
             If the baseline cannot answer for a structure, or with numbers that are not finite.
         """
-        beads = [_bead(batch, bead) for bead in range(batch.beads)]
-        answers = [self._kept(bead) or self._evaluated(bead) for bead in beads]
+        answers = [self._answers.of_bead(bead) for bead in beads_of_batch(batch)]
         return Response(**{name: np.array([answer[name] for answer in answers]) for name in want})
 
     def prepare(self, frames: Iterable[Frame], progress: Progress | None = None, workers: int | None = None) -> None:
@@ -98,83 +97,75 @@ class CachedBaseline:
         BaselineError
             If a frame cannot be evaluated, naming it, or a process is ended from outside; what others gave is kept.
         """
-        missing = {self._path(batch): (batch, frame.name) for frame, batch in _with_batches(frames)}
-        total = len(missing)
-        missing = {path: task for path, task in missing.items() if self._kept(task[0]) is None}
-        done = total - len(missing)
-        workers = min(workers or usable_cores(), len(missing))
-
-        def advance() -> None:
-            nonlocal done
+        shelf = self._answers.shelf
+        tasks = {shelf.key(batch): (frame.name, batch) for frame, batch in _with_batches(frames)}
+        missing = [task for key, task in tasks.items() if shelf.find(key, task[1]) is None]
+        done, total, title = len(tasks) - len(missing), len(tasks), f"baseline {self.name}"
+        if progress:
+            progress(title, done, total)
+        for _ in self._answers.of_all(missing, workers):
             done += 1
             if progress:
-                progress(self._description, done, total)
+                progress(title, done, total)
 
-        if progress:
-            progress(self._description, done, total)
-        left = list(missing.items())
-        began = time.monotonic()
-        # the first one here, which tells what the others will take
-        while left and (workers == 1 or len(left) == len(missing) or self._is_soon_done(began, missing, left)):
-            _, (batch, frame) = left.pop(0)
-            self._evaluate_frame(batch, frame)
-            advance()
-        if not left:
-            return
-        with processes(workers) as pool:
-            with later_interrupts():  # processes start at the first submissions
-                waiting = {
-                    pool.submit(_evaluate_in_process, self.name, path, batch): frame for path, (batch, frame) in left
-                }
-            for finished in as_completed(waiting):
-                try:
-                    finished.result()
-                except BeadwiseError as error:
-                    raise self._failed(waiting[finished], error) from error
-                except BrokenProcessPool as error:
-                    raise BaselineError(
-                        f"a process that evaluates the baseline {self.name} was ended from outside, as for want of "
-                        f"memory; {done} of {total} frames are kept in '{self.folder}', and the same command goes on"
-                    ) from error
-                advance()
 
-    @staticmethod
-    def _is_soon_done(began: float, missing: Sized, left: Sized) -> bool:
-        """Whether what is left takes less time than processes need to start."""
-        done = len(missing) - len(left)
-        return (time.monotonic() - began) / done * len(left) < START
+class AnswerFolder:
+    """A folder with a file of arrays for each structure; see `beadwise.model.kept_answers.Shelf`.
+
+    Parameters
+    ----------
+    folder : Path
+    identity : str
+        Tells the potential from all others.
+    properties : sequence of str
+        What each file holds.
+    """
+
+    def __init__(self, folder: Path, identity: str, properties: Sequence[str]):
+        self.folder = folder
+        self._identity = identity
+        self._properties = tuple(properties)
 
     @property
-    def _description(self) -> str:
-        return f"baseline {self.name}"
+    def content(self) -> str:
+        """What is kept, and where."""
+        return f"{sum(1 for _ in self.folder.glob('[!.]*.npz'))} frames are kept in '{self.folder}'"
 
-    def _path(self, batch: Batch) -> Path:
-        """File of a structure: named after everything that the answer depends on."""
-        content = hashlib.sha256(f"{self.name} {self.provider}".encode())
-        for array in (batch.numbers, batch.positions[0], batch.cells[0], batch.periodic):
-            content.update(np.ascontiguousarray(array).tobytes())
-        return self.folder / f"{content.hexdigest()[:32]}.npz"
+    def key(self, bead: Batch) -> str:
+        """Hash of potential and structure."""
+        return structure_key(self._identity, bead.numbers, bead.positions, bead.cells, bead.periodic)
 
-    def _kept(self, batch: Batch) -> Mapping[str, np.ndarray] | None:
-        """The answer for one bead; None where there is none, or what is there is damaged."""
-        answer = _read(self._path(batch))
-        shapes = {"energy": (), "forces": (batch.atoms, 3), "virial": (3, 3)}
-        is_whole = answer is not None and {name: array.shape for name, array in answer.items()} == {
-            name: shapes[name] for name in self.properties
+    def find(self, key: str, bead: Batch) -> Answer | None:
+        """The answer for one bead; None where there is none, or what is there is damaged or of something else."""
+        try:
+            with np.load(self._path(key)) as archive:
+                answer = {name: archive[name] for name in archive.files}
+        except Exception:  # whatever NumPy, zipfile and zlib stumble over in what is damaged: it is evaluated anew
+            return None
+        shapes = {"energy": (), "forces": (bead.atoms, 3), "virial": (3, 3)}
+        is_whole = {name: array.shape for name, array in answer.items()} == {
+            name: shapes[name] for name in self._properties
         }
         return answer if is_whole else None
 
-    def _evaluated(self, batch: Batch) -> Mapping[str, np.ndarray]:
-        return _evaluate_and_keep(self.evaluator, self._path(batch), batch)
+    def keep(self, key: str, answer: Answer) -> None:
+        """Write the file of one bead.
 
-    def _evaluate_frame(self, batch: Batch, frame: str) -> None:
+        Raises
+        ------
+        BaselineError
+            If it cannot be written.
+        """
+        content = io.BytesIO()
+        np.savez(content, **answer)
         try:
-            self._evaluated(batch)
-        except BeadwiseError as error:
-            raise self._failed(frame, error) from error
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_bytes(self._path(key), content.getvalue())
+        except OSError as error:
+            raise BaselineError(f"its answer cannot be kept in '{self.folder}': {error.strerror or error}") from error
 
-    def _failed(self, frame: str, error: BeadwiseError) -> BaselineError:
-        return BaselineError(f"the baseline {self.name} cannot be evaluated for {frame}: {error}")
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.npz"
 
 
 def load_baseline(name: str) -> Evaluator:
@@ -265,52 +256,3 @@ def _with_batches(frames: Iterable[Frame]) -> Iterator[tuple[Frame, Batch]]:
     for frame in frames:
         if {"energy", "forces", "stress"} & set(frame.labels):
             yield frame, Batch.from_ase(frame.atoms)
-
-
-def _bead(batch: Batch, bead: int) -> Batch:
-    """One bead as a batch of its own."""
-    own = slice(bead, bead + 1)
-    return replace(batch, positions=batch.positions[own], cells=batch.cells[own])
-
-
-def _read(path: Path) -> Mapping[str, np.ndarray] | None:
-    """Read a file of the cache; None where there is none that can be read."""
-    try:
-        with np.load(path) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception:  # whatever NumPy, zipfile and zlib stumble over in what is damaged: it is evaluated anew
-        return None
-
-
-def _evaluate_and_keep(evaluator: Evaluator, path: Path, batch: Batch) -> Mapping[str, np.ndarray]:
-    """Evaluate one bead, and write its file.
-
-    Raises
-    ------
-    BaselineError
-        If the file cannot be written.
-    StructureError
-        If the baseline cannot answer, or with numbers that are not finite.
-    """
-    response = evaluator.evaluate(batch, [name for name in ENERGIES if name in evaluator.properties])
-    answer = {name: response[name][0] for name in response.names}
-    for name, array in answer.items():
-        if not np.isfinite(array).all():
-            raise StructureError(f"its {name} is not finite")
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(unfinished, **answer)
-        unfinished.replace(path)
-    except OSError as error:
-        raise BaselineError(f"its answer cannot be kept in '{path.parent}': {error.strerror or error}") from error
-    return answer
-
-
-_evaluators: dict[str, Evaluator] = {}  # of a worker process, which is asked again and again for the same one
-
-
-def _evaluate_in_process(name: str, path: Path, batch: Batch) -> None:
-    if name not in _evaluators:
-        _evaluators[name] = load_evaluator(name)
-    _evaluate_and_keep(_evaluators[name], path, batch)

@@ -21,8 +21,8 @@ from ...model.outputs import empty_head
 from ...model.radial import RadialBasis, RadialForm
 from ...pyx.tensor_head import DensityShape, TensorHead
 from ...quantity import Irrep, Quantity
+from ...whole_files import write_text
 from ..data import DataError, Frame, iterate_frames, read_frames, require_files, species_of
-from ..pictures.parity import plot_parity
 from .accuracy import ErrorReport, evaluate_errors
 from .baseline_labels import CachedBaseline, without_baseline
 from .calibration import calibrated, calibration_record, reliabilities
@@ -363,13 +363,15 @@ def write_report(configuration: Configuration, reports: Mapping[str, ErrorReport
     ConfigurationError
         If the folder cannot be made.
     """
+    from ..pictures.parity import plot_parity  # takes long to import, and not every fit is drawn
+
     folder = configuration.folder / configuration.output.report
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"cannot make the report folder '{folder}': {error.strerror}") from error
     content = {name: report.as_dict() for name, report in reports.items()}
-    (folder / "errors.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / "errors.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for name, report in reports.items():
         plot_parity({name: report}, folder / f"{'_'.join(Path(name).with_suffix('').parts).replace('.', '')}.png")
     return folder

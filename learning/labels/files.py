@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from ...model.kept_answers import structure_key
+from ...whole_files import write_text
 from ..data import DataError, frame_from_ase, labels, read_frames
 from .references import Reference
 from .settings import LabelError
@@ -32,10 +32,8 @@ def label_key(identity: str, atoms: Atoms) -> str:
     str
         32 hexadecimal digits.
     """
-    content = hashlib.sha256(identity.encode())
-    for array, kind in ((atoms.numbers, "<i4"), (atoms.positions, "<f8"), (atoms.cell.array, "<f8"), (atoms.pbc, "?")):
-        content.update(np.ascontiguousarray(array, dtype=kind).tobytes())
-    return content.hexdigest()[:32]
+    arrays = ((atoms.numbers, "<i4"), (atoms.positions, "<f8"), (atoms.cell.array, "<f8"), (atoms.pbc, "?"))
+    return structure_key(identity, *(np.asarray(array, dtype=kind) for array, kind in arrays))
 
 
 def bare_copy(atoms: Atoms) -> Atoms:
@@ -166,14 +164,9 @@ def _numbers(array: np.ndarray) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Write a file that appears whole or not at all, also if the machine stops."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(unfinished, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_text(path, text, durable=True)
     except OSError as error:
         raise LabelError(f"it cannot be kept in '{path.parent}': {error.strerror or error}") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 from ase import Atoms
 
 from ...model import Batch, Corrected, Evaluator, Model, load, save
+from ...whole_files import write_bytes
 from ..data import Frame, frame_from_ase, read_frames
 from ..fitting.accuracy import evaluate_errors
 from ..fitting.fit import fit
@@ -175,9 +175,7 @@ class ActiveLearning:
         write_frames(folder / VALIDATION, validation)
         configuration = fit_configuration(self._settings.fit, folder / "fit.toml", TRAIN, VALIDATION, MODEL)
         model = fit(configuration, self._progress)
-        unfinished = folder / f".{MODEL}"
-        save(model, unfinished)
-        unfinished.replace(folder / MODEL)
+        save(model, folder / MODEL)
         record.model = str((folder / MODEL).relative_to(self._settings.folder))
         record.training, record.validation = len(train), len(validation)
         if model.members is not None:
@@ -283,11 +281,9 @@ class ActiveLearning:
     def _finish(self, outcome: str) -> str:
         """Put the final model where it shall go."""
         target = self._settings.base / self._settings.output.model
-        unfinished = target.with_name(f".{target.name}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._round_folder() / MODEL, unfinished)
-            unfinished.replace(target)
+            write_bytes(target, (self._round_folder() / MODEL).read_bytes())
         except OSError as error:
             raise LearnError(f"cannot write the model '{target}': {error.strerror or error}") from error
         self._after_round(self.state.rounds)

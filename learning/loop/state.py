@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...model import BeadwiseError
+from ...whole_files import write_text
 
 STATE = "state.json"
 FORMAT = 1
@@ -190,13 +190,8 @@ def write_whole(path: Path, text: str) -> None:
     LearnError
         If it cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(unfinished, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        write_text(path, text, durable=True)
     except OSError as error:
         raise LearnError(f"cannot write '{path}': {error.strerror or error}") from error
 

@@ -13,7 +13,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ...pictures import COLOURS, PALE, drawn_values, label_decades, log_limits, panel, scale, series_style, write_png
+from ...pictures import (
+    COLOURS,
+    LEGEND,
+    PALE,
+    drawn_values,
+    foot,
+    label_decades,
+    log_limits,
+    panel,
+    scale,
+    series_style,
+    write_png,
+)
 from ..data import DataError
 from ..fitting.accuracy import report_units
 from ..loop.state import RoundRecord
@@ -78,7 +90,7 @@ def error_figure(records_by_name: Mapping[str, Records], label: str) -> Figure:
     axes.set_ylabel(f"RMSE of {label} / {report_units()[label]}")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     scale(axes, drawn_values(axes))
-    axes.legend(fontsize=8.5, frameon=False)
+    axes.legend(**LEGEND)
     return figure
 
 
@@ -261,7 +273,9 @@ def comparison_plot(
     Raises
     ------
     DataError
-        If no round has an error to draw, or the file cannot be written.
+        If no round has an error to draw.
+    PictureError
+        If the file cannot be written.
     """
     figure, axes = panel((6.4, 4.0))
     for number, (name, records) in enumerate(records_by_name.items()):
@@ -275,9 +289,9 @@ def comparison_plot(
     axes.set_ylabel(f"force RMSE, {frames} / {report_units()['forces']}")
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     scale(axes, drawn)
-    axes.legend(fontsize=9, frameon=False)
+    axes.legend(**LEGEND)
     if note:
-        figure.supxlabel(note, fontsize=7.5, color="0.35")
+        foot(figure, note)
     write_png(figure, path)
 
 

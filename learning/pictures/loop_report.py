@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from ...whole_files import write_text
 from ..data import DataError
 from ..fitting.accuracy import report_units
 from ..loop.state import RoundRecord
@@ -89,10 +90,8 @@ def write_learning_report(report: LearningReport, path: str | Path) -> None:
         If the file cannot be written.
     """
     page = Path(path)
-    temporary = page.with_name(f".{page.name}")
     try:
-        temporary.write_text(html_of(report), encoding="utf-8")
-        temporary.replace(page)
+        write_text(page, html_of(report))
     except OSError as error:
         raise DataError(f"cannot write the report '{page}': {error.strerror}") from error
 

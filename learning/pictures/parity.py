@@ -7,12 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from ...pictures import COLOURS, PALE, panels, write_png
 from ..data import DataError
 from ..fitting.accuracy import ErrorReport, PropertyErrors
 
@@ -20,9 +18,8 @@ MOST_POINTS = 1500  # more are shown as a two-dimensional histogram
 BINS = 90
 PANEL_SIZE = 3.3  # inches
 COLUMNS_OF_ONE_SET = 3
-COLOUR = "#1f5a92"
-LINE_COLOUR = "#c8641e"
-DENSITY_COLOURS = LinearSegmentedColormap.from_list("density", ["#b9d3ea", "#4f8fc4", COLOUR, "#0b1f3a"])
+COLOUR, LINE_COLOUR = COLOURS[:2]
+DENSITY_COLOURS = LinearSegmentedColormap.from_list("density", [PALE, "#4f8fc4", COLOUR, "#0b1f3a"])
 # Their mean says nothing about the model, and what varies is small beside it.
 ABOUT_MEAN = ("energy", "polarizability")
 
@@ -43,39 +40,28 @@ def plot_parity(reports: Mapping[str, ErrorReport], image: str | Path) -> None:
     Raises
     ------
     DataError
-        If the reports hold nothing to draw, or the file cannot be written.
+        If the reports hold nothing to draw.
+    PictureError
+        If the file cannot be written.
     """
     names = list(dict.fromkeys(name for report in reports.values() for name in report.properties))
     if not names:
         raise DataError("there is nothing to plot: the reports hold no property")
-    panels = [(title, name) for title in reports for name in names]
+    wanted = [(title, name) for title in reports for name in names]
     columns = len(names) if len(reports) > 1 else min(len(names), COLUMNS_OF_ONE_SET)
-    rows = -(-len(panels) // columns)
-    figure = Figure(
-        figsize=(PANEL_SIZE * columns, PANEL_SIZE * rows), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    )
-    FigureCanvasAgg(figure)
-    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, (title, name) in zip(all_axes, panels, strict=False):
+    rows = -(-len(wanted) // columns)
+    figure, all_axes = panels((PANEL_SIZE * columns, PANEL_SIZE * rows), rows, columns)
+    for axes, (title, name) in zip(all_axes, wanted, strict=False):
         own = reports[title].properties.get(name)
         if own is None:
             axes.set_visible(False)
             continue
         _draw_panel(axes, name, own)
         axes.set_title(f"{title}: {name}" if len(reports) > 1 else name, fontsize=10)
-    for axes in all_axes[len(panels) :]:
+    for axes in all_axes[len(wanted) :]:
         axes.set_visible(False)
     figure.align_ylabels()
-    _write(figure, Path(image))
-
-
-def _write(figure: Figure, image: Path) -> None:
-    temporary = image.with_name(f".{image.name}")  # so that a viewer never sees half of it
-    try:
-        figure.savefig(temporary, format="png", dpi=130)
-        temporary.replace(image)
-    except OSError as error:
-        raise DataError(f"cannot write the plot '{image}': {error.strerror}") from error
+    write_png(figure, image)
 
 
 def _draw_panel(axes: Axes, name: str, own: PropertyErrors) -> None:
@@ -95,9 +81,6 @@ def _draw_panel(axes: Axes, name: str, own: PropertyErrors) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5))
     axes.tick_params(labelsize=8)
-    axes.grid(color="0.92", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.text(0.04, 0.96, _caption(own), transform=axes.transAxes, va="top", fontsize=8, linespacing=1.4)
 
 

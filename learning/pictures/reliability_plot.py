@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from ...pictures import COLOURS, dress, label_decades, log_limits, write_png
+from ...pictures import COLOURS, label_decades, log_limits, panels, write_png
 from ..data import DataError
 from ..fitting.reliability import MULTIPLES, fractions_within, gaussian_fraction, reliability_bins
 
@@ -33,15 +31,15 @@ def plot_reliability(reliabilities: Mapping[str, Reliability], path: str | Path)
     Raises
     ------
     DataError
-        If there is no property, its numbers are not as `fractions_within` takes them, or the file cannot be written.
+        If there is no property, or its numbers are not as `fractions_within` takes them.
+    PictureError
+        If the file cannot be written.
     """
     if not reliabilities:
         raise DataError("there is nothing to plot: no property has uncertainties")
     columns = min(len(reliabilities), COLUMNS)
     rows = -(-len(reliabilities) // columns)
-    figure = Figure(figsize=(PANEL_SIZE * columns, PANEL_SIZE * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, all_axes = panels((PANEL_SIZE * columns, PANEL_SIZE * rows), rows, columns)
     for axes, (name, (sigma, errors, unit)) in zip(all_axes, reliabilities.items(), strict=False):
         _draw_panel(axes, name, np.asarray(sigma), np.asarray(errors), unit)
     for axes in all_axes[len(reliabilities) :]:
@@ -55,7 +53,6 @@ def _draw_panel(axes: Axes, name: str, sigma: np.ndarray, errors: np.ndarray, un
     drawn = np.concatenate([predicted, found, interval.ravel()])
     lowest, highest = log_limits(drawn[drawn > 0])
     highest *= (highest / lowest) ** ROOM_FOR_CAPTION
-    dress(axes)
     axes.plot([lowest, highest], [lowest, highest], color="0.55", linewidth=1.0, zorder=1)
     axes.errorbar(
         predicted,

@@ -11,11 +11,11 @@ import ase.io
 import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
+from beadwise.analysis.promotion.kept_energies import KeptEnergies
 from beadwise.analysis.promotion.make import PromotionRequest, make
 from beadwise.driver.commands.group import OneLineErrors
 from beadwise.driver.commands.promote import promote
 from beadwise.model import Batch, BeadwiseError
-from beadwise.model.kept_answers import KeptEnergies
 from beadwise.runs.input.elements import InputError
 from beadwise.runs.output.positions import find_bead_trajectory, read_bead_trajectory
 from beadwise.runs.output.properties import energies_of_run

@@ -1,4 +1,4 @@
-"""A double well in units of k_B T whose free energy is known, exact samples, and how right errors are."""
+"""A double well in units of k_B T of known free energy, exact samples, how right errors are, and harmonic members."""
 
 from itertools import pairwise
 
@@ -47,3 +47,17 @@ def ratio_of_errors(profiles):
     curves = np.array([normalised(profile) for profile in profiles])
     said = np.sqrt(np.mean([np.square(profile.standard_error) for profile in profiles], axis=0))
     return np.mean(said / curves.std(axis=0, ddof=1))
+
+
+CHANGES = np.array([-0.16, -0.02, 0.06, 0.12])  # of the stiffness of each member, relative to the mean
+
+
+def harmonic_energies(values, changes=CHANGES):
+    """k_B T Σ x² (1 + change)/2 of particles (samples, particles) whose mean stiffness is one, (samples, members)."""
+    return THERMAL_ENERGY * np.square(values).sum(axis=1)[:, None] * (1 + changes) / 2
+
+
+def standardised(values):
+    """Values whose mean and covariance, over samples, are exactly zero and one."""
+    values = values - values.mean(axis=0)
+    return values @ np.linalg.inv(np.linalg.cholesky(values.T @ values / len(values)).T)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ase.units import GPa
 from beadwise.driver.commands.group import main
+from beadwise.errors import PictureError
 from beadwise.learning.data import DataError, Frame, frame_from_ase
 from beadwise.learning.fitting.accuracy import ErrorReport, PropertyErrors, evaluate_errors
 from beadwise.learning.pictures.parity import plot_parity
@@ -184,7 +185,7 @@ def test_parity_plot_is_a_picture(tmp_path, values):
 def test_parity_plot_without_content_or_folder(tmp_path):
     with pytest.raises(DataError, match="nothing to plot"):
         plot_parity({}, tmp_path / "a.png")
-    with pytest.raises(DataError, match="cannot write the plot"):
+    with pytest.raises(PictureError, match="cannot write the plot"):
         plot_parity({"a": random_report(3)}, tmp_path / "none" / "a.png")
 
 

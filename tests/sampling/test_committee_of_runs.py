@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from beadwise.sampling import (
     BiasedSeries,
+    Method,
     SamplingError,
     Window,
     committee_average,
@@ -56,7 +57,7 @@ def average_of(runs, **options):
 @pytest.mark.parametrize("count", [1, 3])
 def test_slow_twin_with_weights(method, count):
     runs = some_runs(count)
-    result = average_of(runs, method=method)
+    result = average_of(runs, method=Method(method))
     twin = [slow_average(runs, member, method) for member in range(3)]
     np.testing.assert_allclose(result.members[:, 0, 0], twin, rtol=1e-10)
     # the run itself is the mean over samples with its weights
@@ -68,7 +69,9 @@ def test_slow_twin_with_weights(method, count):
     assert result.effective_samples[2] == pytest.approx(direct.sum() ** 2 / np.square(direct).sum())
     centred = h - np.average(h, weights=weights)
     assert result.spread[2] == pytest.approx(np.sqrt(np.average(np.square(centred), weights=weights)))
-    shifted = average_of([(energies, values, own - 3.0 * len(own)) for energies, values, own in runs], method=method)
+    shifted = average_of(
+        [(energies, values, own - 3.0 * len(own)) for energies, values, own in runs], method=Method(method)
+    )
     np.testing.assert_allclose(shifted.members, result.members, rtol=1e-10)
     np.testing.assert_allclose(shifted.sampling_error, result.sampling_error, rtol=1e-8)
 
@@ -77,17 +80,17 @@ def test_slow_twin_with_weights(method, count):
 def test_slow_twin_of_the_jackknife_over_runs(method):
     """With 9 runs of one length one after another is left out; with walkers it is the same block of each."""
     runs = [(e[:200], a[:200], w[:200]) for e, a, w in some_runs(9)]
-    result = average_of(runs, method=method)
+    result = average_of(runs, method=Method(method))
     left_out = []
     for number in range(9):
         rest = runs[:number] + runs[number + 1 :]
         members = np.array([slow_average(rest, member, method) for member in range(3)])
-        left_out.append([average_of(rest, method=method).mean[0], *(members - members.mean())])
+        left_out.append([average_of(rest, method=Method(method)).mean[0], *(members - members.mean())])
     errors = np.std(left_out, axis=0) * np.sqrt(8)
     assert result.growth == 1
     assert result.sampling_error[0] == pytest.approx(errors[0], rel=1e-8)
     assert result.noise_floor[0] == pytest.approx(np.sqrt(np.sum(errors[1:] ** 2) / 2), rel=1e-8)
-    walkers = average_of(runs, method=method, independent=False, blocks=8)
+    walkers = average_of(runs, method=Method(method, independent=False, blocks=8))
     left_out = []
     for block in np.split(np.arange(200), 8):
         kept = np.delete(np.arange(200), block)
@@ -138,13 +141,13 @@ def test_members_of_a_biased_run(method):
         energies.append(THERMAL_ENERGY * np.square(x)[:, None] * (1 + CHANGES) / 2)
         values.append(np.square(x))
         logarithms.append((stiffness - 1) * np.square(x) / 2)
-    result = committee_average(energies, values, TEMPERATURE, method=method, log_weights=logarithms)
+    result = committee_average(energies, values, TEMPERATURE, Method(method), log_weights=logarithms)
     exact = 1 / (1 + CHANGES) if method == "direct" else 1 - CHANGES
     assert abs(result.mean[0] - 1) < 4 * result.sampling_error[0]
     assert np.all(np.abs(result.members[:, 0, 0] - exact) < 4 * (result.sampling_error[0] + result.noise_floor[0]))
     assert result.model_error[0] == pytest.approx(exact.std(ddof=1), rel=0.05)
     properties = [np.stack([own, 2 * own], axis=1) for own in values]
-    both = two_committee_average(energies, properties, TEMPERATURE, method=method, log_weights=logarithms)
+    both = two_committee_average(energies, properties, TEMPERATURE, Method(method), log_weights=logarithms)
     np.testing.assert_allclose(both.members[:, 1], 2 * result.members[:, 0], rtol=1e-10)
 
 
@@ -153,8 +156,8 @@ def test_each_member_in_its_own_ensemble(method):
     """Energies of harmonic members, <V_i>_i: those pairs of two committees that are of one member."""
     values = np.random.default_rng(8).normal(size=(4000, 3))
     energies = THERMAL_ENERGY * np.square(values).sum(axis=1)[:, None] * (1 + CHANGES) / 2
-    result = two_committee_average(energies, energies, TEMPERATURE, method=method, paired=True)
-    twin = two_committee_average(energies, energies, TEMPERATURE, method=method)
+    result = two_committee_average(energies, energies, TEMPERATURE, Method(method), paired=True)
+    twin = two_committee_average(energies, energies, TEMPERATURE, Method(method))
     np.testing.assert_allclose(result.members[:, 0], np.diagonal(twin.members[..., 0])[:, None], rtol=1e-12)
     assert result.model_error[0] == pytest.approx(result.members.std(ddof=1))
     exact = 1.5 * THERMAL_ENERGY * (1 if method == "direct" else 1 - CHANGES**2)
@@ -173,7 +176,7 @@ def test_differences_are_known_and_their_twins(method):
     runs = [BiasedSeries(x[:25_000], -0.1 * x[:25_000, 0] ** 2), BiasedSeries(x[25_000:], -0.1 * x[25_000:, 0] ** 2)]
     energies = [THERMAL_ENERGY * np.square(run.values) * (1 + CHANGES) / 2 for run in runs]
     first, second = (0.5, 1.5), (-0.4, 0.5)
-    result = uncertain_difference(runs, energies, first, second, TEMPERATURE, method=method)
+    result = uncertain_difference(runs, energies, first, second, TEMPERATURE, Method(method))
     value, error = free_energy_difference(runs, first, second, TEMPERATURE)
     assert (result.value, result.sampling_error) == pytest.approx((value, error))
     parts = [np.diff(norm.cdf(np.array(ends) * np.sqrt(1 + CHANGES[:, None])))[:, 0] for ends in (first, second)]
@@ -183,10 +186,10 @@ def test_differences_are_known_and_their_twins(method):
     assert result.model_error == pytest.approx(exact.std(ddof=1), abs=4 * result.noise_floor + allowance)
     assert 0 < result.noise_floor < 0.3 * result.model_error
     # turned around, and the same from a profile whose bins are the ranges
-    turned = uncertain_difference(runs, energies, second, first, TEMPERATURE, method=method)
+    turned = uncertain_difference(runs, energies, second, first, TEMPERATURE, Method(method))
     np.testing.assert_allclose(turned.members, -result.members)
     edges = np.array([-0.4, 0.5, 1.5])
-    profile = uncertain_profile(runs, energies, edges, TEMPERATURE, method=method)
+    profile = uncertain_profile(runs, energies, edges, TEMPERATURE, Method(method))
     per_bin = profile.members - THERMAL_ENERGY * np.log(np.diff(edges))
     np.testing.assert_allclose(result.members, per_bin[:, 1] - per_bin[:, 0], rtol=1e-9)
 
@@ -200,8 +203,8 @@ def test_noise_floors_of_free_energies(method):
         value, *others = (autoregressive(1600, 0.8, random) for _ in range(5))
         energies = [0.3 * THERMAL_ENERGY * np.stack(others, axis=1)]
         run = [BiasedSeries(value[:, None], np.zeros(1600))]
-        profiles.append(uncertain_profile(run, energies, EDGES, TEMPERATURE, method=method))
-        differences.append(uncertain_difference(run, energies, (-2, 0), (0, 2), TEMPERATURE, method=method))
+        profiles.append(uncertain_profile(run, energies, EDGES, TEMPERATURE, Method(method)))
+        differences.append(uncertain_difference(run, energies, (-2, 0), (0, 2), TEMPERATURE, Method(method)))
     for results in (profiles, differences):
         floor, error = (
             np.sqrt(np.mean([np.square(getattr(result, name)) for result in results]))
@@ -226,7 +229,7 @@ def test_umbrella_windows_and_their_members():
     inside = np.array([np.diff(norm.cdf(edges * np.sqrt(1 + change))) for change in CHANGES])
     exact = -THERMAL_ENERGY * np.log(inside / inside.sum(axis=1, keepdims=True) / np.diff(edges))
     for method in ("cea", "direct"):
-        result = uncertain_profile(windows, energies, edges, TEMPERATURE, method=method)
+        result = uncertain_profile(windows, energies, edges, TEMPERATURE, Method(method))
         allowance = 0.004 * THERMAL_ENERGY if method == "cea" else 0
         assert np.all(np.abs(result.members - exact) < 5 * result.profile.standard_error + allowance)
         np.testing.assert_allclose(result.model_error, exact.std(axis=0, ddof=1), atol=4 * result.noise_floor.max())
@@ -259,7 +262,7 @@ RUN = BiasedSeries(np.linspace(-1, 1, 100)[:, None], np.zeros(100))
         ),
         (lambda: uncertain_difference([RUN], [ENERGIES], (0, 1), (5, 6), 300.0), "nothing was sampled from 5 to 6"),
         (lambda: uncertain_difference([RUN], [ENERGIES[:9]], (0, 1), (-1, 0), 300.0), "run 0 has 100 samples"),
-        (lambda: uncertain_difference([RUN], [ENERGIES], (0, 1), (-1, 0), 300.0, "best"), "'best' is unknown"),
+        (lambda: uncertain_difference([RUN], [ENERGIES], (0, 1), (-1, 0), 300.0, Method("best")), "'best' is unknown"),
     ],
 )
 def test_what_is_refused(call, message):

@@ -9,29 +9,15 @@ import pytest
 from ase.units import kB
 from beadwise.sampling import (
     BiasedSeries,
-    OutOfReachError,
+    Method,
     SamplingError,
     committee_average,
     reduced_deviations,
     two_committee_average,
-    uncertain_difference,
     uncertain_profile,
 )
-from double_well import TEMPERATURE, THERMAL_ENERGY, autoregressive
+from double_well import CHANGES, TEMPERATURE, THERMAL_ENERGY, autoregressive, harmonic_energies, standardised
 from scipy.stats import norm
-
-CHANGES = np.array([-0.16, -0.02, 0.06, 0.12])  # of the stiffness of each member, relative to the mean
-
-
-def harmonic_energies(values, changes=CHANGES):
-    """k_B T Σ x² (1 + change)/2 of particles (samples, particles) whose mean stiffness is one, (samples, members)."""
-    return THERMAL_ENERGY * np.square(values).sum(axis=1)[:, None] * (1 + changes) / 2
-
-
-def standardised(values):
-    """Values whose mean and covariance, over samples, are exactly zero and one."""
-    values = values - values.mean(axis=0)
-    return values @ np.linalg.inv(np.linalg.cholesky(values.T @ values / len(values)).T)
 
 
 def slow_two_committees(averages):
@@ -64,7 +50,7 @@ def test_mean_square_of_harmonic_members(method):
     for _ in range(150):
         values = random.normal(size=(500, 3))
         result = committee_average(
-            harmonic_energies(values), np.square(values).mean(axis=1), TEMPERATURE, method=method
+            harmonic_energies(values), np.square(values).mean(axis=1), TEMPERATURE, Method(method)
         )
         members.append(result.members[:, 0, 0])
         errors.append(result.model_error[0])
@@ -98,13 +84,13 @@ def test_slow_twin_of_averages_and_of_two_committees(method):
     random = np.random.default_rng(3)
     energies = 0.3 * THERMAL_ENERGY * random.normal(size=(200, 5))
     properties = random.normal(size=(200, 3, 2)) + np.arange(3)[:, None] + energies[:, :3, None] / THERMAL_ENERGY
-    result = two_committee_average(energies, properties, TEMPERATURE, method=method)
+    result = two_committee_average(energies, properties, TEMPERATURE, Method(method))
     for column in range(2):
         averages = [[slow_average(energies, properties[:, j, column], i, method) for j in range(3)] for i in range(5)]
         np.testing.assert_allclose(result.members[..., column], averages, rtol=1e-12, atol=1e-12)
         assert result.model_error[column] ** 2 == pytest.approx(slow_two_committees(averages), rel=1e-12)
     np.testing.assert_allclose(result.mean, properties.mean(axis=(0, 1)), atol=1e-12)
-    alone = committee_average(energies, properties[:, 1], TEMPERATURE, method=method)
+    alone = committee_average(energies, properties[:, 1], TEMPERATURE, Method(method))
     np.testing.assert_allclose(alone.members[:, 0], result.members[:, 1], atol=1e-12)
     np.testing.assert_allclose(alone.model_error, alone.members[:, 0].std(axis=0, ddof=1), rtol=1e-12)
     np.testing.assert_array_equal(alone.property_error, 0)
@@ -143,7 +129,7 @@ def test_averages_are_those_of_i_pi():
     tool = i_pi()
     for method, function in (("cea", "CEA"), ("direct", "direct_reweight")):
         theirs = tool[function](energies, observable, THERMAL_ENERGY)[0].astype(float)
-        result = committee_average(energies, observable, TEMPERATURE, method=method)
+        result = committee_average(energies, observable, TEMPERATURE, Method(method))
         np.testing.assert_allclose(result.members[:, 0], theirs.T, rtol=1e-10, atol=1e-13)
 
 
@@ -151,9 +137,9 @@ def test_averages_are_those_of_i_pi():
 def test_offsets_between_members_drop_out(method):
     values = np.random.default_rng(6).normal(size=(400, 3))
     energies, observable = harmonic_energies(values), np.square(values)
-    plain = committee_average(energies, observable, TEMPERATURE, method=method)
+    plain = committee_average(energies, observable, TEMPERATURE, Method(method))
     offsets = np.array([-3e4, 700.0, 12.0, 0.0])
-    shifted = committee_average(energies + offsets, observable + 1e3, TEMPERATURE, method=method)
+    shifted = committee_average(energies + offsets, observable + 1e3, TEMPERATURE, Method(method))
     np.testing.assert_allclose(shifted.members, plain.members + 1e3, atol=1e-8)
     for name in ("model_error", "sampling_error", "noise_floor", "spread", "effective_samples"):
         np.testing.assert_allclose(getattr(shifted, name), getattr(plain, name), rtol=1e-6)
@@ -175,7 +161,7 @@ def test_ring_polymers_of_harmonic_members(method):
     for _ in range(100):
         positions = (random.normal(size=(500, beads)) * np.sqrt(variances(squares.mean()))) @ modes
         energies = THERMAL_ENERGY * np.square(positions)[..., None] * squares / 2
-        result = committee_average(energies, np.square(positions).mean(axis=1), TEMPERATURE, method=method)
+        result = committee_average(energies, np.square(positions).mean(axis=1), TEMPERATURE, Method(method))
         members.append(result.members[:, 0, 0])
     exact = np.array([variances(square).mean() for square in squares])
     if method == "cea":  # cov(a, h) = (ω_i² − ω²)/P² Σ variance²
@@ -199,14 +185,16 @@ def test_calibration_scales_members_around_their_mean():
     energies, properties = harmonic_energies(values), np.square(values) + random.normal(size=3)
     for method in ("cea", "direct"):
         result = two_committee_average(
-            energies, properties, TEMPERATURE, method=method, calibration=1.4, property_calibration=0.6
+            energies, properties, TEMPERATURE, Method(method, calibration=1.4), property_calibration=0.6
         )
         widened = harmonic_energies(values, 1.4 * CHANGES)
         narrowed = 0.6 * properties + 0.4 * properties.mean(axis=1, keepdims=True)
-        twin = two_committee_average(widened, narrowed, TEMPERATURE, method=method)
+        twin = two_committee_average(widened, narrowed, TEMPERATURE, Method(method))
         np.testing.assert_allclose(result.members, twin.members, rtol=1e-10)
         np.testing.assert_allclose(result.mean, properties.mean(), rtol=1e-10)
-    plain, scaled = (committee_average(energies, properties, TEMPERATURE, calibration=scale) for scale in (1.0, 2.5))
+    plain, scaled = (
+        committee_average(energies, properties, TEMPERATURE, Method(calibration=scale)) for scale in (1.0, 2.5)
+    )
     np.testing.assert_allclose(scaled.model_error, 2.5 * plain.model_error, rtol=1e-10)
     np.testing.assert_allclose(scaled.sampling_error, plain.sampling_error, rtol=1e-10)
 
@@ -219,7 +207,7 @@ def test_sampling_errors_and_noise_floors_are_the_spread_of_many_runs(method):
     for _ in range(150):
         value, *others = (autoregressive(1600, 0.8, random) for _ in range(5))
         energies = 0.3 * THERMAL_ENERGY * np.stack(others, axis=1)
-        results.append(committee_average(energies, value + 5.0, TEMPERATURE, method=method))
+        results.append(committee_average(energies, value + 5.0, TEMPERATURE, Method(method)))
     means = np.array([result.mean[0] for result in results])
     said = np.sqrt(np.mean([result.sampling_error[0] ** 2 for result in results]))
     assert 0.85 < said / means.std(ddof=1) < 1.2
@@ -248,7 +236,7 @@ def test_slow_twin_of_the_jackknife(method):
             left_out.append([np.mean(value[kept]), *(members - np.mean(members))])
         errors.append(np.std(left_out, axis=0) * np.sqrt(units - 1))
     growth = errors[1] / errors[0]
-    result = committee_average(energies, value, TEMPERATURE, method=method)
+    result = committee_average(energies, value, TEMPERATURE, Method(method))
     assert growth[0] > 1
     assert result.growth == pytest.approx(growth[0])
     assert result.sampling_error[0] == pytest.approx(errors[1][0])
@@ -268,81 +256,6 @@ def test_model_errors_stay_and_sampling_errors_shrink():
     assert not long.warnings
 
 
-def test_far_apart_members_are_refused_or_warned_about():
-    values = np.random.default_rng(12).normal(size=(1000, 40))
-    energies, observable = harmonic_energies(values, 3 * CHANGES), np.square(values).mean(axis=1)
-    with pytest.raises(SamplingError, match=r"member 0 leave .* effective samples; at least 50 .* 'cea'"):
-        committee_average(energies, observable, TEMPERATURE, method="direct")
-    result = committee_average(energies, observable, TEMPERATURE)
-    assert result.effective_samples.min() < 50
-    assert len(result.warnings) == 1
-    assert f"h of member 0 varies by {result.spread[0]:.3g}, more than 1:" in result.warnings[0]
-    assert "linear range" in result.warnings[0]
-    values = np.random.default_rng(13).normal(size=(100_000, 1))
-    lines = THERMAL_ENERGY * values * np.array([-1.6, 0.4, 1.2])
-    result = committee_average(lines, values, TEMPERATURE, method="direct")
-    assert f"member 0 varies by {result.spread[0]:.3g}, more than 1.5" in result.warnings[0]
-    # of a Gaussian h, exp(−σ²)
-    np.testing.assert_allclose(result.effective_samples[1:] / 100_000, np.exp([-(0.4**2), -(1.2**2)]), rtol=0.1)
-
-
-def test_members_beyond_the_reach_of_a_run_are_refused():
-    """Of Gaussian h of the width σ the member's ensemble lies σ widths away, where √(2 ln M) is the farthest sample."""
-    values = np.random.default_rng(21).normal(size=1000)
-    lines = THERMAL_ENERGY * values[:, None] * np.array([-4.0, 0.5, 3.5])
-    with pytest.raises(OutOfReachError, match=r"member 0 varies by 3\.88, 1000 samples reach 3\.72: none is from"):
-        committee_average(lines, values, TEMPERATURE)
-    forced = committee_average(lines, values, TEMPERATURE, forced=True)
-    assert forced.warnings[0].endswith("these numbers would be refused")
-    np.testing.assert_allclose(forced.members[:, 0, 0], values.mean() - np.var(values) * np.array([-4, 0.5, 3.5]))
-    committee_average(0.9 * lines, values, TEMPERATURE)  # exact for Gaussians, and within reach
-    with pytest.raises(OutOfReachError, match="use the method 'cea'"):
-        committee_average(lines, values, TEMPERATURE, method="direct")
-    direct = committee_average(lines, values, TEMPERATURE, method="direct", forced=True)
-    assert "at least 50 are needed: these numbers would be refused" in direct.warnings[0]
-    series = [BiasedSeries(values[:, None], np.zeros(1000))]
-    for edges in (np.linspace(-2, 2, 9), np.linspace(-1, 1, 3)):
-        with pytest.raises(OutOfReachError, match=r"1000 samples reach 3\.72"):
-            uncertain_profile(series, [lines], edges, TEMPERATURE)
-    assert "would be refused" in uncertain_profile(series, [lines], edges, TEMPERATURE, forced=True).warnings[0]
-
-
-@pytest.mark.parametrize("columns", [1, 20])
-def test_expansions_that_do_not_converge_are_refused(columns):
-    """<x²> does not change to first order in h = s x, and by s² to second; far members without that are not refused."""
-    random = np.random.default_rng(22)
-    values = random.normal(size=(20_000, columns))
-    lines = THERMAL_ENERGY * values[:, :1] * np.array([-1.6, 0.2, 1.4])
-    observable = np.concatenate([np.square(values[:, :1]), values[:, 1:]], axis=1)
-    with pytest.raises(OutOfReachError, match=r"next term of the expansion is \S+ of the error: it does not converge"):
-        committee_average(lines, observable, TEMPERATURE)
-    result = committee_average(lines, observable, TEMPERATURE, forced=True)
-    shifts = np.array([-1.6, 0.2, 1.4])
-    assert result.second_order[0] == pytest.approx(np.sqrt(np.mean(shifts**4)), rel=0.1)
-    committee_average(lines / 2, observable, TEMPERATURE)
-    few = 2 * lines[:2000]
-    noise = [committee_average(few, random.normal(size=(2000, columns)), TEMPERATURE) for _ in range(20)]
-    assert all("linear range" in one.warnings[0] for one in noise)  # warned of, and not refused by chance
-
-
-def test_next_term_of_a_profile():
-    """p_i(x) of h = s x² with x from N(0, 1): F moves by k_B T s (x² − 1), and by nothing in the second order."""
-    values = standardised(np.random.default_rng(23).normal(size=(100_000, 2)))
-    series = [BiasedSeries(values[:, :1], np.zeros(100_000))]
-    edges = np.linspace(-2, 2, 9)
-    # the width of h grows with x: in no bin is it the same, and its mean is zero in all
-    spread = THERMAL_ENERGY * (values[:, 1] * values[:, 0])[:, None] * np.array([-1.5, 0.0, 1.5])
-    with pytest.raises(OutOfReachError, match="does not converge"):
-        uncertain_profile(series, [spread], edges, TEMPERATURE)
-    with pytest.raises(OutOfReachError, match="does not converge"):
-        uncertain_difference(series, [spread], (1, 2), (-0.5, 0.5), TEMPERATURE)
-    assert uncertain_difference(series, [spread], (1, 2), (-0.5, 0.5), TEMPERATURE, forced=True).warnings
-    # of the same width in all bins, the next term is nothing
-    same = THERMAL_ENERGY * values[:, 1:] * np.array([-1.5, 0.0, 1.5])
-    (warning, *_) = uncertain_profile(series, [same], edges, TEMPERATURE).warnings
-    assert "h of member 0 varies by 1.5" in warning and "linear range; its next term" in warning
-
-
 @pytest.mark.parametrize("method", ["cea", "direct"])
 def test_profiles_of_harmonic_members(method):
     """p_i(x) is a Gaussian of the variance k_B T/k_i, also from a run that was biased to be wider."""
@@ -353,7 +266,7 @@ def test_profiles_of_harmonic_members(method):
         values = random.normal(size=(count, 1)) / np.sqrt(0.8)
         runs.append(BiasedSeries(values, -0.1 * values[:, 0] ** 2))
         energies.append(harmonic_energies(values))
-    result = uncertain_profile(runs, energies, edges, TEMPERATURE, method=method)
+    result = uncertain_profile(runs, energies, edges, TEMPERATURE, Method(method))
     inside = np.array([np.diff(norm.cdf(edges * np.sqrt(stiffness))) for stiffness in 1 + CHANGES])
     exact = -THERMAL_ENERGY * np.log(inside / inside.sum(axis=1, keepdims=True) / np.diff(edges))
     tolerance = 5 * result.profile.standard_error + (0.004 * THERMAL_ENERGY if method == "cea" else 0)
@@ -361,7 +274,7 @@ def test_profiles_of_harmonic_members(method):
     np.testing.assert_allclose(result.model_error, exact.std(axis=0, ddof=1), atol=0.006 * THERMAL_ENERGY)
     np.testing.assert_allclose(result.members.std(axis=0, ddof=1), result.model_error)
     assert result.model_error.max() > 0.1 * THERMAL_ENERGY
-    wider = uncertain_profile(runs, energies, edges, TEMPERATURE, method=method, calibration=0.5)
+    wider = uncertain_profile(runs, energies, edges, TEMPERATURE, Method(method, calibration=0.5))
     np.testing.assert_allclose(wider.model_error, result.model_error / 2, atol=0.01 * THERMAL_ENERGY)
 
 
@@ -371,7 +284,9 @@ def test_profiles_of_beads_and_of_empty_bins():
     energies = THERMAL_ENERGY * np.square(values)[..., None] * (1 + CHANGES) / 2
     edges = np.array([-1.0, 0.0, 1.0, 50.0, 60.0])
     for method in ("cea", "direct"):
-        result = uncertain_profile([BiasedSeries(values, np.zeros(2000))], [energies], edges, TEMPERATURE, method)
+        result = uncertain_profile(
+            [BiasedSeries(values, np.zeros(2000))], [energies], edges, TEMPERATURE, Method(method)
+        )
         assert np.array_equal(np.isnan(result.model_error), [False, False, False, True])
         assert result.profile.beads == 4
     # the slow twin: one member's histogram, bead by bead
@@ -399,18 +314,21 @@ ONES = np.ones(100)
         (lambda: committee_average(ENERGIES, np.ones((100, 0)), 300.0), "no column"),
         (lambda: committee_average(ENERGIES, np.ones((100, 2, 2)), 300.0), r"shape \(100, 2, 2\)"),
         (lambda: committee_average(ENERGIES, ONES, 0.0), "temperature in K is 0.0"),
-        (lambda: committee_average(ENERGIES, ONES, 300.0, calibration=-1.0), "calibration is -1.0"),
-        (lambda: committee_average(ENERGIES, ONES, 300.0, method="best"), "'best' is unknown; there are cea, direct"),
-        (lambda: committee_average(ENERGIES, ONES, 300.0, blocks=4), "4 blocks"),
+        (lambda: committee_average(ENERGIES, ONES, 300.0, Method(calibration=-1.0)), "calibration is -1.0"),
+        (
+            lambda: committee_average(ENERGIES, ONES, 300.0, Method("best")),
+            "'best' is unknown; there are cea, direct",
+        ),
+        (lambda: committee_average(ENERGIES, ONES, 300.0, Method(blocks=4)), "4 blocks"),
         (lambda: committee_average(ENERGIES[:12], ONES[:12], 300.0), "12 samples cannot be cut into 16"),
         (lambda: two_committee_average(ENERGIES, ONES, 300.0), r"property committee has the shape \(100,\)"),
         (lambda: two_committee_average(ENERGIES, np.ones((100, 1, 9)), 300.0), "at least two members"),
         (lambda: two_committee_average(ENERGIES, ENERGIES, 300.0, property_calibration=0), "calibration is 0"),
-        (lambda: profile_of([ENERGIES], method="best"), "'best' is unknown"),
+        (lambda: profile_of([ENERGIES], method=Method("best")), "'best' is unknown"),
         (lambda: profile_of([]), "1 runs have energies of 0"),
         (lambda: profile_of([ENERGIES[:50]]), "run 0 has 100 samples and energies of 50"),
         (lambda: profile_of([ENERGIES, ENERGIES[:, :2]], 2), r"\[2, 3\] members"),
-        (lambda: profile_of([50 * ENERGIES], method="direct"), "effective samples"),
+        (lambda: profile_of([50 * ENERGIES], method=Method("direct")), "effective samples"),
     ],
 )
 def test_what_is_refused(call, message):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ...sampling import CommitteeAverage, SamplingError, UncertainDifference, UncertainProfile
+from ...whole_files import write_table
+from ..results import plain, warned
 
 HEADER = ("unit", "mean", "sampling error", "model error", "noise floor", "effective samples", "spread of h")
 MOST_DECIMALS = 9
@@ -112,32 +112,15 @@ class Outcome:
         return {
             "title": self.title,
             "observables": [_line_as_dict(line) for line in self.lines],
-            "curve": None if self.curve is None else _curve_as_dict(self.curve),
+            "curve": plain(self.curve),
             "notes": list(self.notes),
             "warnings": list(self.warnings),
         }
 
-
-def write_csv(outcome: Outcome, path: Path) -> None:
-    """Write the curve, or the numbers if there is none, as comma-separated values; what must be said comes first.
-
-    The file is replaced at once, so that a reader never sees half of it.
-
-    Raises
-    ------
-    SamplingError
-        If it cannot be written.
-    """
-    rows = _rows_of_lines(outcome.lines) if outcome.curve is None else _rows_of_curve(outcome.curve)
-    said = (outcome.title, *outcome.notes, *(f"warning: {warning}" for warning in outcome.warnings))
-    temporary = path.with_name(f".{path.name}")
-    try:
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            file.writelines(f"# {one}\n" for one in said)
-            csv.writer(file).writerows(rows)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise SamplingError(f"cannot write '{path}': {error.strerror}") from error
+    def write(self, path: Path) -> None:
+        """Write the curve, or the numbers if there is none, as comma-separated values, after what must be said."""
+        rows = _rows_of_lines(self.lines) if self.curve is None else _rows_of_curve(self.curve)
+        write_table(path, (self.title, *self.notes, *warned(self.warnings)), rows)
 
 
 def _rows_of_lines(lines: Sequence[Line]) -> Iterable[list[str]]:
@@ -158,37 +141,9 @@ def _rows_of_curve(curve: Curve) -> Iterable[list[str]]:
 
 
 def _line_as_dict(line: Line) -> dict[str, Any]:
-    return {
-        "observable": line.name,
-        "unit": line.unit,
-        "mean": _known(line.mean),
-        "sampling_error": _known(line.sampling_error),
-        "model_error": _known(line.model_error),
-        "noise_floor": _known(line.noise_floor),
-        "effective_samples": line.effective_samples,
-        "spread_of_h": line.spread,
-        "samples": line.samples,
-        "members": [_known(member) for member in line.members],
-        **{name: _known(number) for name, number in line.details},
-    }
-
-
-def _curve_as_dict(curve: Curve) -> dict[str, Any]:
-    arrays = {
-        "coordinate": curve.coordinate,
-        "values": curve.values,
-        "sampling_error": curve.sampling_error,
-        "model_error": curve.model_error,
-        "noise_floor": curve.noise_floor,
-    }
-    numbers = {name: [_known(number) for number in array] for name, array in arrays.items()}
-    members = [[_known(number) for number in member] for member in curve.members]
-    return {"axis": curve.axis, "name": curve.name, **numbers, "members": members}
-
-
-def _known(number: float) -> float | None:
-    """A number that JSON has."""
-    return float(number) if np.isfinite(number) else None
+    content = plain(line)
+    details = dict(content.pop("details"))
+    return {"observable": content.pop("name"), **content, "spread_of_h": content.pop("spread"), **details}
 
 
 def _with_digits(mean: float, errors: Iterable[float]) -> str:
