@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ...runs.output.properties import Column, read_properties
+from ...runs.output.properties import Property, PropertyTable, read_property_table
 
 PANELS = {
     "conserved": "conserved quantity,\nchange",
@@ -42,17 +42,19 @@ def plot_energies(source: Path, image: Path) -> bool:
     bool
         Whether there was anything to draw.
     """
-    columns = read_properties(source)
-    axis = _horizontal_axis(columns)
-    panels = {name: [column for column in columns if column.name == name] for name in PANELS}
+    table = read_property_table(source)
+    axis = None if table is None else _horizontal_axis(table)
+    if table is None or axis is None:
+        return False
+    panels = {name: [one for one in table.properties if one.name == name] for name in PANELS}
     panels = {name: members for name, members in panels.items() if members}
-    if axis is None or not panels:
+    if not panels:
         return False
     figure = Figure(figsize=(8.0, 0.6 + 1.55 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, members) in zip(all_axes, panels.items(), strict=True):
-        _draw_panel(axes, axis.values, name, members)
+        _draw_panel(axes, table, axis, name, members)
     all_axes[-1].set_xlabel("step" if axis.name == "step" else f"time / {axis.unit_label}")
     figure.align_ylabels(all_axes)
     temporary = image.with_name(f".{image.name}")
@@ -61,15 +63,17 @@ def plot_energies(source: Path, image: Path) -> bool:
     return True
 
 
-def _horizontal_axis(columns: list[Column]) -> Column | None:
-    found = {column.name: column for column in reversed(columns)}
-    return found.get("time", found.get("step"))
+def _horizontal_axis(table: PropertyTable) -> Property | None:
+    return table.first("time") or table.first("step")
 
 
-def _draw_panel(axes: Axes, times: np.ndarray, name: str, members: list[Column]) -> None:
-    for index, column in enumerate(members):
-        values = column.values - column.values[0] if name == "conserved" else column.values
-        _draw_column(axes, times, values, COLOUR if len(members) == 1 else f"C{index}", column.argument)
+def _draw_panel(axes: Axes, table: PropertyTable, axis: Property, name: str, members: list[Property]) -> None:
+    times = table.values(axis)
+    for index, one in enumerate(members):
+        values = table.values(one)
+        if name == "conserved":
+            values = values - values[0]
+        _draw_column(axes, times, values, COLOUR if len(members) == 1 else f"C{index}", one.argument)
     label, unit = PANELS[name], members[0].unit_label
     axes.set_ylabel(f"{label} / {unit}" if "\n" in label else f"{label}\n/ {unit}", fontsize=9)
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 6))
@@ -81,7 +85,7 @@ def _draw_panel(axes: Axes, times: np.ndarray, name: str, members: list[Column])
     if len(members) > 1:
         axes.legend(loc="upper right", fontsize=8, framealpha=0.85, edgecolor="none", ncols=len(members))
     elif name != "conserved":
-        _draw_mean(axes, times, members[0].values)
+        _draw_mean(axes, times, table.values(members[0]))
 
 
 def _limit(axes: Axes, drawn: np.ndarray, members: int) -> None:
