@@ -172,7 +172,7 @@ def _check_alike(runs: Sequence[BeadTrajectory]) -> None:
                 raise InputError(
                     f"'{first.source}' has {value:g} {name} and '{run.source}' {other:g}; they must be the same"
                 )
-        if run.ensemble.pressure != first.ensemble.pressure:
+        if run.ensemble.name != first.ensemble.name:
             raise InputError(
                 f"'{first.source}' is at {first.ensemble.name} and '{run.source}' at {run.ensemble.name}; they must be "
                 "the same"

@@ -31,6 +31,9 @@ class FramePlaces:
     places: list[slice]
 
 
+NOTHING = FramePlaces(np.zeros(0, dtype=np.int64), [])
+
+
 def places_of_frames(path: Path, atoms: int) -> FramePlaces:
     """Find the frames of a file.
 
@@ -48,22 +51,17 @@ def places_of_frames(path: Path, atoms: int) -> FramePlaces:
     """
     with open(path, "rb") as file:
         if not path.stat().st_size:
-            return FramePlaces(np.zeros(0, dtype=np.int64), [])
+            return NOTHING
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
             starts = [(int(found["step"]), found.start(), found.end()) for found in COMMENT.finditer(text)]
+            if not starts:
+                return NOTHING
             ends = [*(start for _, start, _ in starts[1:]), len(text)]
             # before the next comment stands the line with its number of atoms
-            needed = [*(atoms + 1 for _ in starts[1:]), atoms]
-            is_whole = (
-                [
-                    text[body:end].count(b"\n") >= lines
-                    for (_, _, body), end, lines in zip(starts, ends, needed, strict=True)
-                ]
-                if starts
-                else []
-            )
+            lines = [text[body:end].count(b"\n") for (_, _, body), end in zip(starts, ends, strict=True)]
+    is_whole = np.array(lines) >= [*(atoms + 1 for _ in starts[1:]), atoms]
     steps = np.array([step for step, _, _ in starts], dtype=np.int64)
     # also half a frame supersedes what lies beyond: the run that wrote it had gone back
-    counts = that_count(steps) & np.array(is_whole, dtype=bool)
+    counts = that_count(steps) & is_whole
     places = [slice(start, end) for (_, start, _), end in zip(starts, ends, strict=True)]
     return FramePlaces(steps[counts], [place for place, kept in zip(places, counts, strict=True) if kept])
