@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.units import kB
-from beadwise.runs.output.properties import read_properties
+from beadwise.runs.output.properties import read_property_table
 from counted_model import read_log
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -157,17 +157,19 @@ def read_positions(path: Path, atoms: int) -> tuple[np.ndarray, list[str]]:
 
 def read_run(folder: Path, atoms: int, cell: np.ndarray) -> RungSeries:
     """What a finished run left in its folder."""
-    columns = {(column.name, column.argument): column.values for column in read_properties(folder / "rung.out")}
+    table = read_property_table(folder / "rung.out")
+    assert table is not None
+    columns = table.by_name
     outer, inner = (read_log(folder, role) for role in ("outer", "inner"))
     stamps = np.concatenate([outer, inner])
     positions, symbols = read_positions(next(folder.glob("rung.positions_0*.xyz")), atoms)
-    conserved = columns["conserved", ""] / atoms
+    conserved = columns["conserved"] / atoms
     return RungSeries(
-        time=columns["time", ""],
+        time=columns["time"],
         conserved=conserved - conserved[0],
-        temperature=columns["temperature", ""],
-        hydrogen_temperature=columns["temperature", "H"],
-        potential=columns["potential", ""] / atoms,
+        temperature=columns["temperature"],
+        hydrogen_temperature=columns["temperature(H)"],
+        potential=columns["potential"] / atoms,
         bonds=bond_lengths(positions, symbols, cell),
         outer_evaluations=int(outer[:, 2].sum()),
         seconds=float(stamps[:, 1].max() - stamps[:, 0].min()),

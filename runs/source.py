@@ -1,17 +1,17 @@
-"""Which file tells what a run was: the input or RESTART that a user means by a path."""
+"""Which file tells what a run was: the input or RESTART that a user means by a path, or that wrote a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from .input.atoms import is_xml
-from .input.elements import InputError, parse
-from .input.force_fields import read_ipi_input
+from .input.elements import InputError
+from .input.run_input import RunInput
 
 RESTART = "RESTART"
 
 
-def source_of(path: Path, also: str = "") -> Path:
+def find_run(path: Path, also: str = "") -> RunInput:
     """The i-PI input of a run: a file, or in a folder its RESTART, or else its only input.
 
     Parameters
@@ -31,31 +31,52 @@ def source_of(path: Path, also: str = "") -> Path:
             raise InputError(f"'{path}' does not exist; {allowed}")
         if not is_xml(path):
             raise InputError(f"'{path}' is no run; {allowed}")
-        return path
+        return RunInput.read(path)
     if (path / RESTART).is_file():
-        return path / RESTART
-    inputs = [file for file in sorted(path.glob("*.xml")) if _is_ipi_input(file)]
+        return RunInput.read(path / RESTART)
+    inputs = [run for file in sorted(path.glob("*.xml")) if (run := _read_or_none(file)) is not None]
     if len(inputs) != 1:
-        names = ", ".join(file.name for file in inputs) or "none"
+        names = ", ".join(run.path.name for run in inputs) or "none"
         raise InputError(f"'{path}' has no {RESTART} and not one i-PI input but {names}; name the file that was run")
     return inputs[0]
 
 
-def _is_ipi_input(path: Path) -> bool:
+class RunsOfFiles:
+    """The runs that wrote files; each i-PI input is parsed once, however many files there are.
+
+    Parameters
+    ----------
+    source : Path, optional
+        i-PI input or RESTART of all files; by default it is looked for beside each of them.
+    """
+
+    def __init__(self, source: Path | None = None):
+        self._source = source
+        self._read: dict[Path, RunInput | None] = {}
+
+    def run_of(self, path: Path) -> RunInput | None:
+        """The run that wrote a file: an input, or RESTART, in its folder whose prefix the file has; None if none has.
+
+        Raises
+        ------
+        InputError
+            If the input that was named cannot be read.
+        """
+        if self._source is not None:
+            if self._source not in self._read:
+                self._read[self._source] = RunInput.read(self._source)
+            return self._read[self._source]
+        for candidate in [*sorted(path.parent.glob("*.xml")), path.parent / RESTART]:
+            if candidate not in self._read:
+                self._read[candidate] = _read_or_none(candidate)
+            run = self._read[candidate]
+            if run is not None and path.name.startswith(f"{run.prefix}."):
+                return run
+        return None
+
+
+def _read_or_none(path: Path) -> RunInput | None:
     try:
-        parse(path)
+        return RunInput.read(path)
     except InputError:
-        return False
-    return True
-
-
-def find_input(path: Path) -> Path | None:
-    """Find the i-PI input of an output: an input, or RESTART, in its folder whose prefix the output has."""
-    candidates = [*sorted(path.parent.glob("*.xml")), path.parent / "RESTART"]
-    for candidate in candidates:
-        try:
-            if path.name.startswith(read_ipi_input(candidate).prefix + "."):
-                return candidate
-        except InputError:
-            continue
-    return None
+        return None

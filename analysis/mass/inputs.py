@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from ipi.utils.units import unit_to_internal
 
-from ...runs.input.atoms import labels_of_run
-from ...runs.input.elements import InputError, beads_of, parse
+from ...runs.input.elements import InputError
+from ...runs.input.run_input import RunInput
 from ...runs.output.properties import writes_property
-from .masses import KINETIC_ENERGY, _system_of, standard_masses
+from .masses import KINETIC_ENERGY, standard_masses, without_template
 
 SUFFIX = ".xml"
 
 
-def prepare_inputs(source: Path, ratios: Sequence[float]) -> list[Path]:
+def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
     """Write an input for each y beside an i-PI input, with all masses m/y².
 
     ``<masses mode='manual'>`` at the end of ``<initialize>`` sets them: i-PI takes masses from the labels of the
@@ -26,7 +27,7 @@ def prepare_inputs(source: Path, ratios: Sequence[float]) -> list[Path]:
 
     Parameters
     ----------
-    source : Path
+    run : RunInput
         i-PI input of the physical masses.
     ratios : sequence of float
         y of each input, 0 < y ≤ 1.
@@ -41,30 +42,29 @@ def prepare_inputs(source: Path, ratios: Sequence[float]) -> list[Path]:
     InputError
         If the input cannot be used, or a file exists already or cannot be written.
     """
-    system = _system_of(parse(source), source)
-    if system.find("initialize") is None:
+    system, source = without_template(run), run.path
+    if system.element.find("initialize") is None:
         raise InputError(f"'{source}' has no <initialize>, where masses are set; the input of a new run is needed")
-    if system.find("initialize/masses") is not None:
+    if system.element.find("initialize/masses") is not None:
         raise InputError(f"'{source}' sets <masses> already; an input with the masses of its labels is needed")
-    if beads_of(system) < 2:
+    if system.beads < 2:
         raise InputError(f"'{source}' has one bead; a quantum kinetic energy needs those of a path integral")
-    if not writes_property(source, KINETIC_ENERGY):
+    if not writes_property(system, KINETIC_ENERGY):
         raise InputError(
             f"'{source}' writes no {KINETIC_ENERGY}; add to its <output> <properties filename='out' stride='10'> "
             f"[ step, {KINETIC_ENERGY}{{electronvolt}} ] </properties>"
         )
-    masses = standard_masses(labels_of_run(source, source.parent)) / float(unit_to_internal("mass", "dalton", 1.0))
-    return [_write(source, ratio, masses / ratio**2) for ratio in ratios]
+    masses = standard_masses(run.labels) / float(unit_to_internal("mass", "dalton", 1.0))
+    return [_write(run, ratio, masses / ratio**2) for ratio in ratios]
 
 
-def _write(source: Path, ratio: float, masses: np.ndarray) -> Path:
+def _write(run: RunInput, ratio: float, masses: np.ndarray) -> Path:
     """Write the input of one y; masses in u."""
     suffix = f"_y{ratio:.4f}"
-    path = source.with_name(f"{source.name.removesuffix(SUFFIX)}{suffix}{SUFFIX}")
+    path = run.path.with_name(f"{run.path.name.removesuffix(SUFFIX)}{suffix}{SUFFIX}")
     if path.exists():
         raise InputError(f"'{path}' exists already; remove it, or use it")
-    builder = ElementTree.TreeBuilder(insert_comments=True)
-    root = ElementTree.parse(source, ElementTree.XMLParser(target=builder)).getroot()
+    root = copy.deepcopy(run.document)
     element = ElementTree.SubElement(root.findall("system/initialize")[0], "masses", mode="manual", units="dalton")
     element.text = f" [ {', '.join(f'{mass:.10g}' for mass in masses)} ] "
     element.tail = "\n    "

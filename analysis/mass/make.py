@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ...runs.input.atoms import labels_of_run
-from ...runs.input.dynamics import Ensemble, ensemble_of, first_step
-from ...runs.input.elements import InputError, beads_of, parse, systems_of, timestep_of
+from ...runs.input.dynamics import Ensemble, first_step
+from ...runs.input.elements import InputError
+from ...runs.input.run_input import RunInput
 from ...runs.output.properties import energies_of_run
-from ...runs.source import source_of
+from ...runs.source import find_run
 from ...sampling import MassIntegration, SamplingError, integrate_over_mass, integrated_autocorrelation_time
 from ...sampling.mass_integration import fitting_rule
 from ...whole_files import write_table
@@ -177,7 +177,7 @@ def integrate(paths: Sequence[Path], skip: float | None = None) -> MassReport:
     SamplingError
         If a run is too short, or no rule suits the masses.
     """
-    runs = sorted((_read_run(source_of(path), skip) for path in paths), key=lambda run: run.ratio)
+    runs = sorted((_read_run(find_run(path), skip) for path in paths), key=lambda run: run.ratio)
     first = runs[0]
     for run in runs[1:]:
         if run.labels != first.labels:
@@ -208,17 +208,20 @@ def formula_unit(labels: Sequence[str]) -> tuple[str, int]:
     ), units
 
 
-def _read_run(source: Path, skip: float | None) -> MassRun:
-    root = parse(source)
-    system = next(systems_of(root))
-    ratio = root_mass_ratio(source)
-    beads = beads_of(system)
+def _read_run(run: RunInput, skip: float | None) -> MassRun:
+    source = run.path
+    ratio = root_mass_ratio(run)
+    system = run.only_system()
+    beads = system.beads
     if beads < 2:
         raise InputError(f"'{source}' has one bead; a quantum kinetic energy needs those of a path integral")
-    steps, energies = energies_of_run(source, KINETIC_ENERGY)
-    dynamics = next(system.iter("dynamics"), None)
-    timestep = None if dynamics is None else timestep_of(dynamics, source)
-    kept = energies[steps >= first_step(steps, skip, timestep, source)]
+    if system.ensemble.field:
+        raise InputError(
+            f"'{source}' is driven by the field {system.ensemble.field}, whose force i-PI leaves out of "
+            f"{KINETIC_ENERGY}; a run without it is needed, or one whose forces are served in a field"
+        )
+    steps, energies = energies_of_run(system, KINETIC_ENERGY)
+    kept = energies[steps >= first_step(steps, skip, system.timestep, source)]
     if len(kept) < FEWEST_ROWS:
         raise SamplingError(f"'{source}' has {len(kept)} rows after equilibration; at least {FEWEST_ROWS} are needed")
     time = integrated_autocorrelation_time(kept)
@@ -226,8 +229,8 @@ def _read_run(source: Path, skip: float | None) -> MassRun:
         source=source,
         ratio=ratio,
         beads=beads,
-        labels=tuple(labels_of_run(source, source.parent)),
-        ensemble=ensemble_of(root, system, source),
+        labels=run.labels,
+        ensemble=system.ensemble,
         mean=float(kept.mean()),
         # of correlated samples, M/(2 τ_int) of which are independent
         standard_error=float(kept.std(ddof=1) * np.sqrt(2 * time / len(kept))),

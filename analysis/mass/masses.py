@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from ipi.utils.io.inputs.io_xml import read_array
 from ipi.utils.units import Elements
 
-from ...runs.input.atoms import labels_of_run
-from ...runs.input.elements import InputError, parse, systems_of, unit_of
+from ...runs.input.elements import InputError, unit_of
+from ...runs.input.run_input import RunInput, System
 
 KINETIC_ENERGY = "kinetic_cv"
 ALIKE = 1e-5  # relative; masses in files are rounded
 
 
-def root_mass_ratio(source: Path) -> float:
+def root_mass_ratio(run: RunInput) -> float:
     """Tell y of a run: the square root of the mass that its labels stand for, over that of the run.
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART.
+    run : RunInput
 
     Raises
     ------
     InputError
         If it has no masses that can be read, or they are not scaled alike.
     """
-    system = _system_of(parse(source), source)
-    labels = labels_of_run(source, source.parent)
+    system, labels, source = without_template(run).element, run.labels, run.path
     standard = standard_masses(labels)
     element = system.find("beads/m")
     if element is None:
@@ -65,8 +61,14 @@ def standard_masses(labels: Sequence[str]) -> np.ndarray:
     return np.array([Elements.mass(label) for label in labels], dtype=np.float64)
 
 
-def _system_of(root: ElementTree.Element, source: Path) -> ElementTree.Element:
-    systems = list(systems_of(root))
-    if len(systems) != 1 or root.find("system") is None:
-        raise InputError(f"'{source}' has {len(systems)} systems; a run of one, without a template, is needed")
-    return systems[0]
+def without_template(run: RunInput) -> System:
+    """The one system of a run, as it stands in the file.
+
+    Raises
+    ------
+    InputError
+        If there are several, or it is made of a template.
+    """
+    if len(run.systems) != 1 or run.root.find("system") is None:
+        raise InputError(f"'{run.path}' has {len(run.systems)} systems; a run of one, without a template, is needed")
+    return run.systems[0]

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ...runs.input.elements import InputError
+from ...runs.input.run_input import RunInput
 from ...runs.plumed.bias_series import BiasSeries
 from ...runs.plumed.biased_runs import BiasedRun, read_biased_runs
 from ...runs.plumed.input import ENERGY_UNITS
 from ...runs.plumed.tables import PlumedTable, is_plumed_table, read_plumed_table
-from ...runs.source import source_of
+from ...runs.source import find_run
 from ...sampling import FreeEnergyProfile, Hills
 from ...sampling.profile import write_profiles
 from ...spectra import SeriesError
@@ -77,7 +78,7 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
     variables: dict[str, Path] = {}
     for path in shown(request.runs):
         if not is_plumed_table(path):
-            runs += _read_runs(source_of(path, OTHERS))
+            runs += _read_runs(find_run(path, OTHERS))
             continue
         table, temperature, unit = _read_table(path, request)
         variables.setdefault(request.options.variable or table.names[1], path)
@@ -99,7 +100,7 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
     yield written_to(files)
 
 
-def _read_runs(source: Path) -> list[tuple[BiasedRun, BiasSeries]]:
+def _read_runs(source: RunInput) -> list[tuple[BiasedRun, BiasSeries]]:
     runs = [(run, BiasSeries(run)) for run in read_biased_runs(source)]
     for _, series in runs:
         try:

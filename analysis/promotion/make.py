@@ -15,7 +15,7 @@ from ...runs.input.dynamics import first_step
 from ...runs.input.elements import InputError
 from ...runs.output.positions import BeadTrajectory, find_bead_trajectory, read_bead_trajectory
 from ...runs.output.properties import energies_of_run, writes_property
-from ...runs.source import source_of
+from ...runs.source import find_run
 from ...runs.units import PERIODIC
 from ...sampling import acceptance_ratio, promote
 from ...sampling.promotion import exponential_average
@@ -148,7 +148,7 @@ class _Differences:
 
 
 def _runs_of(paths: Iterable[Path]) -> list[BeadTrajectory]:
-    runs = [find_bead_trajectory(source_of(path)) for path in paths]
+    runs = [find_bead_trajectory(find_run(path)) for path in paths]
     for run in runs:
         if run.is_biased:
             raise InputError(
@@ -173,7 +173,7 @@ def _check_alike(runs: Sequence[BeadTrajectory]) -> None:
                 raise InputError(
                     f"'{first.source}' has {value:g} {name} and '{run.source}' {other:g}; they must be the same"
                 )
-        if run.ensemble.pressure != first.ensemble.pressure:
+        if run.ensemble.name != first.ensemble.name:
             raise InputError(
                 f"'{first.source}' is at {first.ensemble.name} and '{run.source}' at {run.ensemble.name}; they must be "
                 "the same"
@@ -187,8 +187,9 @@ def _choose(runs: Sequence[BeadTrajectory], request: PromotionRequest, needs_pot
     found = []
     for run in runs:
         potential: dict[int, float] = {}
-        if needs_potential or writes_property(run.source, "potential"):
-            steps, energies = energies_of_run(run.source, "potential")
+        system = run.run.only_system()
+        if needs_potential or writes_property(system, "potential"):
+            steps, energies = energies_of_run(system, "potential")
             potential = dict(zip(steps.tolist(), energies.tolist(), strict=True))
         first = first_step(run.steps, request.skip, run.timestep, run.source)
         usable = [step for step in run.steps if step >= first and (step in potential or not needs_potential)]

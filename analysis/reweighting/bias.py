@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from ...runs.input.elements import InputError
+from ...runs.input.run_input import RunInput
 from ...runs.plumed.bias_series import BiasSeries, counted_biases, reduced_energy
 from ...runs.plumed.biased_runs import BiasedRun, read_biased_runs
 from ...sampling import BiasedSeries, Window
@@ -50,15 +50,12 @@ class BiasAtSteps(BiasSeries):
         return super().column(name) if self._kept is None else super().column(name)[self._kept]
 
 
-def read_biases(source: Path, folder: Path, runs: Sequence[CommitteeRun]) -> list[tuple[BiasedRun, BiasAtSteps] | None]:
+def read_biases(source: RunInput, runs: Sequence[CommitteeRun]) -> list[tuple[BiasedRun, BiasAtSteps] | None]:
     """The biases of all systems of a run; None for those that have none.
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART.
-    folder : Path
-        Where i-PI ran.
+    source : RunInput
     runs : sequence of CommitteeRun
         The systems of `source`.
 
@@ -71,9 +68,9 @@ def read_biases(source: Path, folder: Path, runs: Sequence[CommitteeRun]) -> lis
     """
     if not any(run.is_biased for run in runs):
         return [None] * len(runs)
-    biased = read_biased_runs(source, folder)
+    biased = read_biased_runs(source)
     if len(biased) != len(runs):
-        raise InputError(f"{len(biased)} of {len(runs)} systems of '{source}' are biased; all or none may be")
+        raise InputError(f"{len(biased)} of {len(runs)} systems of '{source.path}' are biased; all or none may be")
     return [(run, BiasAtSteps(run)) for run in biased]
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from ...runs.input.elements import InputError
+from ...runs.input.run_input import RunInput
 from ...runs.output.positions import find_bead_trajectory
 from ...runs.plumed.biased_runs import BiasedRun
-from ...runs.source import source_of
+from ...runs.source import find_run
 from ...sampling import (
     CommitteeAverage,
     committee_average,
@@ -44,7 +45,6 @@ from .series import (
     first_used_step,
     is_made_of_forces,
     observables_of,
-    property_tables,
     read_members,
     read_observable,
     what_else_acts,
@@ -92,7 +92,7 @@ def make(request: ReweightRequest, shown: Shown = iter) -> tuple[Outcome, list[P
     SeriesError
         If a file of extras cannot be used.
     """
-    runs = [loaded for path in shown(request.runs) for loaded in _load(source_of(path), request)]
+    runs = [loaded for path in shown(request.runs) for loaded in _load(find_run(path), request)]
     check_same_ensemble([one.run for one in runs])
     if request.biases and not any(one.bias for one in runs):
         raise InputError(f"'{runs[0].run.source}' has no bias, and so none of the label {request.biases[0]}")
@@ -115,11 +115,10 @@ def make(request: ReweightRequest, shown: Shown = iter) -> tuple[Outcome, list[P
     return outcome, _write(outcome, request)
 
 
-def _load(source: Path, request: ReweightRequest) -> list[LoadedRun]:
-    folder = source.parent
-    runs = read_committee_runs(source, folder)
+def _load(source: RunInput, request: ReweightRequest) -> list[LoadedRun]:
+    runs = read_committee_runs(source)
     loaded = []
-    for run, bias in zip(runs, read_biases(source, folder, runs), strict=True):
+    for run, bias in zip(runs, read_biases(source, runs), strict=True):
         members = read_members(run)
         loaded.append(LoadedRun(run, members, bias, first_used_step(run, members, request.skip)))
     return loaded
@@ -127,7 +126,7 @@ def _load(source: Path, request: ReweightRequest) -> list[LoadedRun]:
 
 def _averages(runs: Sequence[LoadedRun], request: ReweightRequest) -> Found:
     if not request.observables:
-        names = ", ".join(observables_of(runs[0].run, property_tables(runs[0].run))) or "none"
+        names = ", ".join(observables_of(runs[0].run)) or "none"
         raise InputError(f"nothing is asked for; allowed are --observable NAME ({names}), --distance O,H and --profile")
     lines, warnings = [], []
     for name in request.observables:
@@ -152,7 +151,7 @@ def _distances(runs: Sequence[LoadedRun], request: ReweightRequest, pair: tuple[
     units = (distances.unit,) * len(labels)
     series = []
     for one in runs:
-        trajectory = find_bead_trajectory(one.run.source)
+        trajectory = find_bead_trajectory(one.run.system.run)
         steps = _common_steps(one, POSITIONS, np.array(trajectory.steps, dtype=np.int64), runs, request)
         series.append(Series(steps, read_distances(trajectory, steps.tolist(), distances, shown), labels, units))
     result = _average(runs, series, POSITIONS, request)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from ...runs.input.dynamics import Ensemble, ensemble_of
-from ...runs.input.elements import InputError, beads_of, integer_attribute, parse, systems_of, timestep_of
-from ...runs.input.force_components import force_field_of, weight_of
-from ...runs.input.outputs import ExtrasOutput, output_name, reading_of
+from ...runs.input.dynamics import Ensemble
+from ...runs.input.elements import InputError, text_in
+from ...runs.input.outputs import ExtrasOutput
+from ...runs.input.run_input import RunInput, System
+from ...runs.output.bead_means import BeadMeans, read_bead_means
+from ...runs.output.properties import PropertyTable, read_property_table
 from ...runs.output.series import series_of_extras
 
 ENERGY = "committee_energy"
@@ -19,39 +21,39 @@ NEEDED = "<trajectory filename='members' stride='10' extra_type='committee_pot'>
 
 @dataclass(frozen=True)
 class CommitteeRun:
-    """One system of a run that was moved by the mean of a committee.
+    """One system of a run that was moved by the mean of a committee; each of its files is read once.
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART.
-    folder : Path
-        Where i-PI runs.
+    system : System
     ensemble : Ensemble
     timestep : float
         In fs.
     beads : int
-    extras : tuple of ExtrasOutput
-        What it writes of extras.
-    property_files : tuple of Path
-    is_biased : bool
-        Whether an ``<ensemble>`` has a ``<bias>``.
-    system : int
-        Number of the system in the input.
     note : str
         What is known of the calibration of the members.
     """
 
-    source: Path
-    folder: Path
+    system: System
     ensemble: Ensemble
     timestep: float
     beads: int
-    extras: tuple[ExtrasOutput, ...]
-    property_files: tuple[Path, ...]
-    is_biased: bool
-    system: int
     note: str
+
+    @property
+    def source(self) -> Path:
+        """i-PI input or RESTART."""
+        return self.system.run.path
+
+    @property
+    def folder(self) -> Path:
+        """Where i-PI runs."""
+        return self.system.run.folder
+
+    @property
+    def is_biased(self) -> bool:
+        """Whether a bias acts."""
+        return bool(self.system.biases)
 
     @property
     def temperature(self) -> float:
@@ -60,7 +62,7 @@ class CommitteeRun:
 
     def holds(self, series: str) -> bool:
         """Whether a series of beadwise's name is written of all beads."""
-        return any(_holds(output, series) and output.holds_all(self.beads) for output in self.extras)
+        return any(_holds(output, series) and output.holds_all(self.beads) for output in self.system.extras_outputs)
 
     def output_of(self, series: str) -> ExtrasOutput:
         """The output that holds a series of all beads; of several the one that is written most often.
@@ -75,7 +77,7 @@ class CommitteeRun:
         InputError
             If it is not written, or not of all beads.
         """
-        written = [output for output in self.extras if _holds(output, series)]
+        written = [output for output in self.system.extras_outputs if _holds(output, series)]
         extra = next(name for name, own in series_of_extras().items() if own == series)
         if not written:
             raise InputError(f"'{self.source}' writes no {extra}; add {NEEDED.replace('committee_pot', extra)}")
@@ -87,31 +89,77 @@ class CommitteeRun:
             )
         return min(whole, key=lambda output: output.stride)
 
+    def means(self, output: ExtrasOutput) -> BeadMeans:
+        """What the files of an output hold, means over beads.
 
-def read_committee_runs(source: Path, folder: Path | None = None) -> list[CommitteeRun]:
+        Raises
+        ------
+        InputError
+            If a file does not exist, or the files do not belong together or to this run.
+        SeriesError
+            If a file cannot be read.
+        """
+        if output not in self._means:
+            for path in self._files_of(output):
+                if not path.exists():
+                    raise InputError(f"'{path}' does not exist, and '{self.source}' says that it is written")
+            found = read_bead_means(self._files_of(output))
+            if len(found.steps) and found.beads != self.beads:
+                path = self._files_of(output)[0]
+                raise InputError(
+                    f"'{path}' holds {found.beads} beads, '{self.source}' has {self.beads}; all are needed"
+                )
+            self._means[output] = found
+        return self._means[output]
+
+    @cached_property
+    def tables(self) -> list[PropertyTable]:
+        """What i-PI wrote of properties; files that do not exist are left out.
+
+        Raises
+        ------
+        InputError
+            If one cannot be read.
+        """
+        paths = [self.folder / output.name for output in self.system.properties_outputs]
+        found = [read_property_table(path, self.timestep) for path in paths]
+        return [table for table in found if table is not None]
+
+    @cached_property
+    def _means(self) -> dict[ExtrasOutput, BeadMeans]:
+        return {}
+
+    def _files_of(self, output: ExtrasOutput) -> list[Path]:
+        return [self.folder / name for name in output.files(self.beads)]
+
+
+def read_committee_runs(run: RunInput) -> list[CommitteeRun]:
     """Read which systems of an i-PI input or RESTART were moved by a committee, and what they wrote.
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART.
-    folder : Path, optional
-        Where i-PI ran; by default that of `source`.
+    run : RunInput
 
     Raises
     ------
     InputError
-        If it is no i-PI input, holds no dynamics, does not write the energies of the members, or was not moved by
-        their mean.
+        If it holds no dynamics, does not write the energies of the members, or was not moved by their mean.
     """
-    root = parse(source)
-    folder = source.parent if folder is None else folder
-    note = _calibration(root, source)
-    runs = [_read_system(root, system, number, source, folder, note) for number, system in enumerate(systems_of(root))]
-    if not runs:
-        raise InputError(f"'{source}' holds no <system>; an i-PI input needs one")
-    for run in runs:
-        run.output_of(ENERGY)
+    note = _calibration(run)
+    if not run.systems:
+        raise InputError(f"'{run.path}' holds no <system>; an i-PI input needs one")
+    runs = [
+        CommitteeRun(
+            system=system,
+            timestep=system.timestep_for("averages are made of a trajectory"),
+            ensemble=system.ensemble,
+            beads=system.beads,
+            note=note,
+        )
+        for system in run.systems
+    ]
+    for one in runs:
+        one.output_of(ENERGY)
     return runs
 
 
@@ -119,59 +167,23 @@ def _holds(output: ExtrasOutput, series: str) -> bool:
     return any(series_of_extras().get(name) == series for name in output.extras)
 
 
-def _calibration(root: ElementTree.Element, source: Path) -> str:
+def _calibration(run: RunInput) -> str:
     """What is known of the calibration of the members.
 
     A weighted baseline is refused: it moves the beads on V_b + s²/(s² + σ²) V̄, which is not the mean.
     """
     factors = set()
-    for committee in root.iterfind("ffcommittee"):
-        if (committee.findtext("baseline_name") or "").strip():
+    for committee in run.root.iterfind("ffcommittee"):
+        if text_in(committee, "baseline_name"):
             raise InputError(
-                f"the <ffcommittee> of '{source}' has a weighted baseline; members are reweighted from a run on their "
-                "mean, without <baseline_name>"
+                f"the <ffcommittee> of '{run.path}' has a weighted baseline; members are reweighted from a run on "
+                "their mean, without <baseline_name>"
             )
-        factors.add((committee.findtext("alpha") or "1").strip())
+        factors.add(text_in(committee, "alpha", "1"))
     given = sorted(factor for factor in factors if float(factor) != 1)
     if given:
         return f"members carry the calibration <alpha> {', '.join(given)} of the <ffcommittee>"
     return "members as they were served: calibrated if they are those of one model, not of a committee of models"
-
-
-def _read_system(
-    root: ElementTree.Element, system: ElementTree.Element, number: int, source: Path, folder: Path, note: str
-) -> CommitteeRun:
-    dynamics = next(system.iter("dynamics"), system.find("motion/driven_dynamics"))
-    if dynamics is None:
-        raise InputError(f"'{source}' holds no <dynamics>; averages are made of a trajectory")
-    beads = beads_of(system)
-    names = [output_name(root, one.get("filename", "out"), system) for one in root.iterfind("output/properties")]
-    return CommitteeRun(
-        source=source,
-        folder=folder,
-        ensemble=ensemble_of(root, system, source),
-        timestep=timestep_of(dynamics, source),
-        beads=beads,
-        extras=tuple(_extras(root, system, beads)),
-        property_files=tuple(folder / name for name in names),
-        is_biased=any(weight_of(one) != 0 and force_field_of(one) for one in system.iterfind("ensemble/bias/force")),
-        system=number,
-        note=note,
-    )
-
-
-def _extras(root: ElementTree.Element, system: ElementTree.Element, beads: int) -> Iterator[ExtrasOutput]:
-    """Outputs of extras, but for those of a bias."""
-    for element in root.iterfind("output/trajectory"):
-        reading = reading_of(element)
-        if reading is not None and reading.keyword != "extras_bias":
-            yield ExtrasOutput(
-                name=output_name(root, element.get("filename", "traj"), system),
-                extras=reading.names,
-                stride=integer_attribute(element, "stride", 1, least=1),
-                bead=integer_attribute(element, "bead", -1),
-                rows=beads if reading.keyword == "extras_component_raw" else 0,
-            )
 
 
 def check_same_ensemble(runs: Sequence[CommitteeRun]) -> None:

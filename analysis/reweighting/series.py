@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -13,10 +12,7 @@ from ...properties.quantities import properties, quantities
 from ...quantity import Quantity
 from ...runs.input import dynamics as run_ensemble
 from ...runs.input.elements import InputError
-from ...runs.output.properties import PropertyTable, electronvolts, find_property, read_property_table
-from ...runs.output.records import BeadFile, columns_of
-from ...runs.output.series import series_kinds, series_of_extras
-from ...runs.units import from_atomic
+from ...runs.output.properties import electronvolts, find_property
 from ...sampling.member_deviations import scaled_about_mean
 from .runs import ENERGY, CommitteeRun
 
@@ -118,26 +114,20 @@ def read_observable(
     name = next((own.name for own in observables().values() if own.member_extras == name), name)
     if name in observables() and (run.holds(name) or run.holds(of_members(name))):
         return _read_moments(run, observables()[name], property_calibration)
-    tables = property_tables(run)
-    found = find_property(tables, name)
+    found = find_property(run.tables, name)
     if found is None:
-        raise InputError(f"'{run.source}' writes no '{name}'; it writes {', '.join(observables_of(run, tables))}")
+        raise InputError(f"'{run.source}' writes no '{name}'; it writes {', '.join(observables_of(run))}")
     table, column = found
     values = table.rows[:, column.columns]
-    labels = (column.name,) if values.shape[1] == 1 else tuple(f"{column.name} {n}" for n in range(values.shape[1]))
+    label = column.full_name
+    labels = (label,) if values.shape[1] == 1 else tuple(f"{label} {n}" for n in range(values.shape[1]))
     return Series(table.steps, values, labels, (column.unit_label,) * len(labels))
 
 
-def property_tables(run: CommitteeRun) -> list[PropertyTable]:
-    """What i-PI wrote of properties; files that do not exist are left out."""
-    tables = [read_property_table(path, run.timestep) for path in run.property_files]
-    return [table for table in tables if table is not None]
-
-
-def observables_of(run: CommitteeRun, tables: Sequence[PropertyTable]) -> list[str]:
+def observables_of(run: CommitteeRun) -> list[str]:
     """Names of all that averages can be made of."""
     extras = [name for name in observables() if run.holds(name) or run.holds(of_members(name))]
-    names = [one.name for table in tables for one in table.properties if one.name not in ("step", "time")]
+    names = [one.full_name for table in run.tables for one in table.properties if one.name not in ("step", "time")]
     return [*dict.fromkeys(names), *extras, properties()[ENERGY].key]
 
 
@@ -206,7 +196,7 @@ def at_steps(series: Series, steps: np.ndarray) -> np.ndarray:
 
 def what_else_acts(run: CommitteeRun, members: Series) -> str:
     """A warning if the potential of the run is not the mean of its members, up to a constant; empty otherwise."""
-    found = find_property(property_tables(run), "potential")
+    found = find_property(run.tables, "potential")
     if found is None:
         return ""
     table, column = found
@@ -214,7 +204,7 @@ def what_else_acts(run: CommitteeRun, members: Series) -> str:
     if len(common) < 2:
         return ""
     means = members.values[mine].mean(axis=1)
-    potential = table.rows[theirs, column.columns.start] * electronvolts(column.unit, table.path)
+    potential = table.values(column)[theirs] * electronvolts(column.unit, table.path)
     varies = float(np.std(potential - means))
     if varies <= max(DIFFERING * potential.std(), WRITTEN_DIGITS * np.abs(potential).max()):
         return ""
@@ -248,42 +238,8 @@ def _read_moments(run: CommitteeRun, quantity: Quantity, calibration: float) -> 
 
 def _read_extra(run: CommitteeRun, series: str) -> tuple[np.ndarray, np.ndarray]:
     """Steps that all beads have, and the mean over beads of one of the extras, in beadwise's units."""
-    output = run.output_of(series)
-    total: tuple[np.ndarray, np.ndarray] | None = None
-    beads = 0
-    paths = [run.folder / name for name in output.files(run.beads)]
-    for path in paths:
-        if not path.exists():
-            raise InputError(f"'{path}' does not exist, and '{run.source}' says that it is written")
-        file = BeadFile(path)
-        steps, rows = _read_all(file)
-        beads += file.beads
-        if total is None:
-            total = steps, rows
-            names = file.names
-        else:
-            if file.names != names and len(steps):
-                raise InputError(f"'{path}' holds {', '.join(file.names)}, '{paths[0]}' holds {', '.join(names)}")
-            common, mine, theirs = np.intersect1d(total[0], steps, return_indices=True)
-            total = common, total[1][mine] + rows[theirs]
-    if total is None or not len(total[0]):
-        return np.zeros(0, dtype=np.int64), np.zeros((0, 0))
-    if beads != run.beads:
-        raise InputError(f"'{paths[0]}' holds {beads} beads, '{run.source}' has {run.beads}; all are needed")
-    steps, rows = total[0], total[1] / len(paths)
-    columns = columns_of(names, rows.shape[1])
-    place = next(columns[extra] for extra in columns if series_of_extras()[extra] == series)
-    return steps, from_atomic(series, rows[:, place].reshape(len(rows), *series_kinds()[series].shape))
-
-
-def _read_all(file: BeadFile) -> tuple[np.ndarray, np.ndarray]:
-    """All records of a file."""
-    pieces = []
-    while len((piece := file.read())[0]):
-        pieces.append(piece)
-    if not pieces:
-        return np.zeros(0, dtype=np.int64), np.zeros((0, 0))
-    return np.concatenate([steps for steps, _ in pieces]), np.concatenate([rows for _, rows in pieces])
+    found = run.means(run.output_of(series))
+    return found.steps, found.series(series) if len(found.steps) else np.zeros((0, 0))
 
 
 def _stride(steps: np.ndarray) -> str:

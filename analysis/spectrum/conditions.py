@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from ipi.utils.units import unit_to_internal
 
-from ...runs.input.atoms import labels_of_run
-from ...runs.input.cell import cell_of_system
-from ...runs.input.dynamics import has_constant_volume, name_of
-from ...runs.input.elements import InputError, beads_of, parse, quantity
+from ...runs.input.elements import InputError
+from ...runs.input.run_input import RunInput
 from ...spectra import Conditions
+
+TRAJECTORIES = "spectra are made of trajectories in time"
 
 
 @dataclass(frozen=True)
@@ -60,31 +58,27 @@ class RunConditions:
         return Conditions(self.timestep * stride, self.temperature, self.volume, dynamics, self.beads)
 
 
-def read_run_conditions(path: Path) -> RunConditions:
+def read_run_conditions(run: RunInput) -> RunConditions:
     """Read them from an i-PI input or RESTART.
 
     Parameters
     ----------
-    path : Path
-        File names in it are relative to its folder.
+    run : RunInput
 
     Raises
     ------
     InputError
         If there is no dynamics, or a number or file is missing, or a unit is unknown.
     """
-    system = parse(path).find("system")
-    dynamics = None if system is None else next(system.iter("dynamics"), system.find("motion/driven_dynamics"))
-    if system is None or dynamics is None:
-        raise InputError(f"'{path}' holds no <dynamics>; spectra are made of trajectories in time")
-    beads = beads_of(system)
+    if not run.systems:
+        raise InputError(f"'{run.path}' holds no <system>; {TRAJECTORIES}")
+    system = run.systems[0]
     return RunConditions(
-        timestep=quantity(dynamics, "timestep", "time", path) / float(unit_to_internal("time", "femtosecond", 1.0)),
-        temperature=quantity(system, "ensemble/temperature", "temperature", path)
-        / float(unit_to_internal("temperature", "kelvin", 1.0)),
-        cell=cell_of_system(system, path),
-        beads=beads,
-        dynamics=name_of(system, dynamics, beads, path),
-        symbols=frozenset(labels_of_run(path, path.parent)),
-        has_constant_volume=has_constant_volume(dynamics),
+        timestep=system.timestep_for(TRAJECTORIES),
+        temperature=system.temperature,
+        cell=system.cell,
+        beads=system.beads,
+        dynamics=system.name_of_dynamics,
+        symbols=frozenset(run.labels),
+        has_constant_volume=system.has_constant_volume,
     )

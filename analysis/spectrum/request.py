@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from ...runs.source import find_input
+from ...runs.source import RunsOfFiles
 from ...spectra import SeriesError, Window
 from ...spectra.raman import LASER
 from ..results import stem_of
@@ -111,5 +112,9 @@ class Request:
 
     def run_of(self, path: Path) -> RunConditions | None:
         """Conditions of the run that wrote a file; None if its input is not found."""
-        source = self.source or find_input(path)
-        return read_run_conditions(source) if source is not None else None
+        run = self._runs.run_of(path)
+        return None if run is None else read_run_conditions(run)
+
+    @cached_property
+    def _runs(self) -> RunsOfFiles:
+        return RunsOfFiles(self.source)

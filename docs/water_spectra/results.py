@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from beadwise.analysis.spectrum.conditions import read_run_conditions
 from beadwise.analysis.spectrum.recording import common_conditions, record
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.output.series_files import find_sources
 from beadwise.spectra import Window, estimate, jackknife
 from beadwise.spectra.experiment import WATER, WATER_ABSORPTION
@@ -44,7 +45,8 @@ def recorded(folder, name, spectrum_kind, window):
         if not paths or not (run / "RESTART").exists():
             continue
         (source,) = find_sources(paths)
-        recorder, conditions = record(spectrum_kind, source, window, read_run_conditions(run / "input.xml"))
+        told = read_run_conditions(RunInput.read(run / "input.xml"))
+        recorder, conditions = record(spectrum_kind, source, window, told)
         recorders.append(recorder)
         all_conditions.append(conditions)
     return recorders, common_conditions(all_conditions) if recorders else None

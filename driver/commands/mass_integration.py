@@ -48,13 +48,14 @@ def mass_integration(
     from ...analysis.mass.make import integrate
     from ...analysis.results import written_to
     from ...model import BeadwiseError
+    from ...runs.input.run_input import RunInput
     from ...sampling import SamplingError, gauss_legendre_ratios
 
     if (prepare is None) == (not runs):
         raise click.UsageError("either RUNS or --prepare INPUT.xml is needed")
     try:
         if prepare is not None:
-            for path in prepare_inputs(prepare, gauss_legendre_ratios(ratios)[0].tolist()):
+            for path in prepare_inputs(RunInput.read(prepare), gauss_legendre_ratios(ratios)[0].tolist()):
                 click.echo(path)
             return
         report = integrate(runs, skip)

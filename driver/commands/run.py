@@ -10,6 +10,7 @@ from rich.console import Console
 from ...analysis.profile.samples import ProfileOptions
 from ...analysis.spectrum.kinds import FROM_SERIES
 from ...model.worker_processes import usable_cores
+from ...runs.input.run_input import RunInput
 from ..launch.live_profiles import has_profile
 from ..launch.live_spectra import possible_kinds
 from ..launch.plan import Plan, RunError
@@ -80,16 +81,16 @@ def run(
         source = copy_shipped_input(source.name, folder, threads or usable_cores())
         say(console, f"copied the shipped input to {source}")
         folder, source = source.parent, Path(source.name)
-    example = example_for(folder / source)
-    shows_profile = has_profile(folder / source, folder) if variable is None else variable != "none"
+    given = RunInput.read(folder / source, folder)
+    example = example_for(given)
+    shows_profile = has_profile(given) if variable is None else variable != "none"
     plan = Plan(
-        source=source,
-        folder=folder,
+        input=given,
         models=parse_models(models, example.model, example.models),
         workers=workers,
         threads=threads or max(1, usable_cores() // workers),
         want=want,
-        spectra=possible_kinds(example.spectra, folder / source) if spectra is None else spectra,
+        spectra=possible_kinds(example.spectra, given) if spectra is None else spectra,
         window=window,
         profile=ProfileOptions(variable=variable) if shows_profile else None,
         electric_field=electric_field or example.electric_field,

@@ -12,18 +12,19 @@ from collections.abc import Collection, Mapping, Sequence
 from ...runs.input.elements import InputError, beads_of, integer_attribute, words
 from ...runs.input.force_components import ELECTRIC, force_field_of, interpolated, is_driven, weight_of
 from ...runs.input.outputs import reading_of
+from ...runs.input.run_input import RunInput
 
 ROUNDING = 1e-9
 NEEDED = "<interpolate_extras> [ {name} ] </interpolate_extras>"
 
 
-def check_combined_extras(root: ElementTree.Element, sent: Mapping[str, Collection[str]]) -> None:
+def check_combined_extras(run: RunInput, sent: Mapping[str, Collection[str]]) -> None:
     """Refuse an input whose extras would silently be those of one component of several, or zeros.
 
     Parameters
     ----------
-    root : Element
-        ``<simulation>``.  With ``<system_template>`` nothing is known of its systems, and nothing is checked.
+    run : RunInput
+        Of systems that are made of a ``<system_template>`` nothing is checked.
     sent : mapping of str to collection of str
         Keys in the extras that each force field answers with; those of force fields that are not in it are not known.
 
@@ -32,9 +33,9 @@ def check_combined_extras(root: ElementTree.Element, sent: Mapping[str, Collecti
     InputError
         If there is such an output.
     """
-    readings = [reading for element in root.iter("trajectory") if (reading := reading_of(element))]
+    readings = [reading for element in run.root.iter("trajectory") if (reading := reading_of(element))]
     written = {name for reading in readings if reading.keyword == "extras" for name in reading.names}
-    for system in root.iterfind("system"):
+    for system in run.root.iterfind("system"):
         components = [element for element in system.iterfind("forces/force") if weight_of(element) != 0]
         for name in sorted(written.union(ELECTRIC if is_driven(system) else ())):
             senders = [element for element in components if name in sent.get(force_field_of(element), ())]

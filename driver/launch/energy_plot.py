@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ...pictures import COLOURS, WIDTH, panels, write_png
-from ...runs.output.properties import Column, read_properties
+from ...runs.output.properties import Property, PropertyTable, read_property_table
 
 PANELS = {
     "conserved": "conserved quantity,\nchange",
@@ -45,30 +45,34 @@ def plot_energies(source: Path, image: Path) -> bool:
     PictureError
         If the file cannot be written.
     """
-    columns = read_properties(source)
-    axis = _horizontal_axis(columns)
-    drawn = {name: [column for column in columns if column.name == name] for name in PANELS}
+    table = read_property_table(source)
+    axis = None if table is None else _horizontal_axis(table)
+    if table is None or axis is None:
+        return False
+    drawn = {name: [one for one in table.properties if one.name == name] for name in PANELS}
     drawn = {name: members for name, members in drawn.items() if members}
-    if axis is None or not drawn:
+    if not drawn:
         return False
     figure, all_axes = panels((WIDTH, 0.6 + 1.55 * len(drawn)), len(drawn), sharex=True)
     for axes, (name, members) in zip(all_axes, drawn.items(), strict=True):
-        _draw_panel(axes, axis.values, name, members)
+        _draw_panel(axes, table, axis, name, members)
     all_axes[-1].set_xlabel("step" if axis.name == "step" else f"time / {axis.unit_label}")
     figure.align_ylabels(all_axes)
     write_png(figure, image)
     return True
 
 
-def _horizontal_axis(columns: list[Column]) -> Column | None:
-    found = {column.name: column for column in reversed(columns)}
-    return found.get("time", found.get("step"))
+def _horizontal_axis(table: PropertyTable) -> Property | None:
+    return table.first("time") or table.first("step")
 
 
-def _draw_panel(axes: Axes, times: np.ndarray, name: str, members: list[Column]) -> None:
-    for index, column in enumerate(members):
-        values = column.values - column.values[0] if name == "conserved" else column.values
-        _draw_column(axes, times, values, COLOURS[index % len(COLOURS)], column.argument)
+def _draw_panel(axes: Axes, table: PropertyTable, axis: Property, name: str, members: list[Property]) -> None:
+    times = table.values(axis)
+    for index, one in enumerate(members):
+        values = table.values(one)
+        if name == "conserved":
+            values = values - values[0]
+        _draw_column(axes, times, values, COLOURS[index % len(COLOURS)], one.argument)
     label, unit = PANELS[name], members[0].unit_label
     axes.set_ylabel(f"{label} / {unit}" if "\n" in label else f"{label}\n/ {unit}", fontsize=9)
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 6))
@@ -77,7 +81,7 @@ def _draw_panel(axes: Axes, times: np.ndarray, name: str, members: list[Column])
     if len(members) > 1:
         axes.legend(loc="upper right", fontsize=8, framealpha=0.85, edgecolor="none", ncols=len(members))
     elif name != "conserved":
-        _draw_mean(axes, times, members[0].values)
+        _draw_mean(axes, times, table.values(members[0]))
 
 
 def _limit(axes: Axes, drawn: np.ndarray, members: int) -> None:

@@ -20,10 +20,9 @@ from ...learning.loop.configuration import LearnConfiguration
 from ...learning.loop.selection import Candidate
 from ...learning.loop.state import ExplorationRecord
 from ...model import BeadwiseError
-from ...runs.input.atoms import species_of_run
 from ...runs.input.cell import cell_of_system
 from ...runs.input.elements import InputError, beads_of, parse, systems_of
-from ...runs.input.force_fields import read_ipi_input
+from ...runs.input.run_input import RunInput
 from ...runs.output.extended_xyz import complete_frames
 from . import processes
 from .addresses import make_free, remove_leftover
@@ -55,7 +54,7 @@ def check_input(path: Path) -> np.ndarray:
     InputError
         If it cannot.
     """
-    simulation = read_ipi_input(path)
+    simulation = RunInput.read(path).checked()
     if len(simulation.sockets) != 1 or simulation.others:
         raise InputError(
             f"'{path}' has {len(simulation.sockets)} <ffsocket> and {len(simulation.others)} other force fields; an "
@@ -63,10 +62,9 @@ def check_input(path: Path) -> np.ndarray:
         )
     if simulation.sockets[0].mode not in ("unix", "shm"):
         raise InputError(f"<ffsocket> of '{path}' has the mode '{simulation.sockets[0].mode}'; allowed are unix, shm")
-    systems = list(systems_of(parse(path)))
-    if len(systems) != 1:
-        raise InputError(f"'{path}' holds {len(systems)} systems; an input to explore needs one")
-    return species_of_run(path, path.parent)
+    if len(simulation.systems) != 1:
+        raise InputError(f"'{path}' holds {len(simulation.systems)} systems; an input to explore needs one")
+    return simulation.numbers
 
 
 def prepare(source: Path, folder: Path, seed: int, start: Atoms | None = None) -> int:
@@ -132,7 +130,7 @@ def _start_from(root: ElementTree.Element, source: Path, folder: Path, start: At
         raise InputError(
             f"start = 'known' with '{source}', whose <initialize> names {len(files)} structures; one <file> is needed"
         )
-    cell = start.cell.array if start.cell.rank == 3 else cell_of_system(next(systems_of(root)), folder / SOURCE)
+    cell = start.cell.array if start.cell.rank == 3 else cell_of_system(next(systems_of(root)), folder / SOURCE, folder)
     for element in initialize.findall("cell"):
         initialize.remove(element)
     files[0].attrib.clear()
@@ -191,23 +189,22 @@ def explore(
         threads=own.threads_to_use,
     )
     watch.write(folder)
-    plan = Plan(Path(SOURCE), folder, {"": MODEL_NAME}, threads=watch.threads)
+    plan = Plan(RunInput.read(folder / SOURCE).checked(), {"": MODEL_NAME}, threads=watch.threads)
     failure = _run(plan, console)
-    record = _record(source.stem, folder, watch, failure)
+    record = _record(source.stem, plan.input, watch, failure)
     return replace(record, seconds=time.monotonic() - began)
 
 
 def _run(plan: Plan, console: Console) -> BeadwiseError | RunError | None:
     """Run i-PI and its server; what made it fail after it had begun, None if nothing did."""
-    simulation = read_ipi_input(plan.folder / plan.source)
     failure: BeadwiseError | RunError | None = None
     with processes.stop_requests() as stop_requests, ExitStack() as stack:
-        for address in simulation.sockets:
+        for address in plan.input.sockets:
             make_free(address, lambda line: None)
             stack.callback(remove_leftover, address)
         try:
-            servers = start_servers(simulation, plan, stack, stop_requests)
-            Supervision(simulation, plan, console, servers, stop_requests).run(stack)
+            servers = start_servers(plan, stack, stop_requests)
+            Supervision(plan, console, servers, stop_requests).run(stack)
         except (BeadwiseError, RunError) as error:
             failure = error
             # of a model early in learning it is expected that beads fly apart; of a run that never began it is not
@@ -218,15 +215,15 @@ def _run(plan: Plan, console: Console) -> BeadwiseError | RunError | None:
     return failure
 
 
-def _record(name: str, folder: Path, watch: WatchSettings, failure: Exception | None) -> ExplorationRecord:
+def _record(name: str, run: RunInput, watch: WatchSettings, failure: Exception | None) -> ExplorationRecord:
     """Say what a run found."""
-    seen = read_seen(folder)
-    restart = folder / RESTART
+    seen = read_seen(run.folder)
+    restart = run.folder / RESTART
     beyond = watch.beyond(seen.uncertainties, seen.distances)
     record = ExplorationRecord(
         name=name,
-        steps=read_ipi_input(restart).step if restart.exists() else int(seen.steps.max(initial=0)),
-        total_steps=read_ipi_input(folder / SOURCE).total_steps,
+        steps=RunInput.read(restart).step if restart.exists() else int(seen.steps.max(initial=0)),
+        total_steps=run.total_steps,
         seen=len(seen.steps),
         flagged=int(watch.flagged(seen.uncertainties, seen.distances).sum()),
         highest_uncertainty=_highest(seen.uncertainties),

@@ -7,6 +7,7 @@ from pathlib import Path
 from ...analysis.profile.make import write_and_draw
 from ...analysis.profile.samples import ProfileOptions, profiles_of, samples_of_runs
 from ...model import BeadwiseError
+from ...runs.input.run_input import RunInput
 from ...runs.plumed.bias_series import BiasSeries
 from ...runs.plumed.biased_runs import BiasedRun, read_biased_runs
 
@@ -20,12 +21,8 @@ class LiveProfile:
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART.
-    folder : Path
-        Where i-PI runs.
-    prefix : str
-        Of i-PI's outputs; the profile is called ``PREFIX.profile``.
+    run : RunInput
+        The profile is called as its outputs, ``PREFIX.profile``.
     options : ProfileOptions
 
     Raises
@@ -36,10 +33,10 @@ class LiveProfile:
 
     name = "free-energy profile"
 
-    def __init__(self, source: Path, folder: Path, prefix: str, options: ProfileOptions):
+    def __init__(self, run: RunInput, options: ProfileOptions):
         self._options = options
-        self._stem = folder / f"{prefix or 'i-pi'}.profile"
-        self._runs: list[BiasedRun] = read_biased_runs(source, folder)
+        self._stem = run.folder / f"{run.prefix or 'i-pi'}.profile"
+        self._runs: list[BiasedRun] = read_biased_runs(run)
         self._variable = self._runs[0].variable(options.variable)
         self._series: list[BiasSeries] | None = None
         if self._runs[0].step > 0:  # before i-PI adds to the files
@@ -80,9 +77,9 @@ class LiveProfile:
         return self._series
 
 
-def has_profile(source: Path, folder: Path) -> bool:
-    """Whether an i-PI input, run in a folder, writes what a free-energy profile is made of."""
+def has_profile(run: RunInput) -> bool:
+    """Whether an i-PI input writes what a free-energy profile is made of."""
     try:
-        return bool([run.variable() for run in read_biased_runs(source, folder)])
+        return bool([one.variable() for one in read_biased_runs(run)])
     except BeadwiseError:
         return False

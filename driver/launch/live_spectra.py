@@ -10,8 +10,8 @@ from ...analysis.spectrum.conditions import RunConditions, read_run_conditions
 from ...analysis.spectrum.kinds import FROM_SERIES
 from ...model import BeadwiseError
 from ...runs.input.elements import InputError
-from ...runs.input.force_fields import IpiInput, read_ipi_input
 from ...runs.input.outputs import ExtrasOutput
+from ...runs.input.run_input import RunInput
 from ...runs.output.bead_series import BeadSeries
 from ...runs.output.series import series_of_extras
 from ...spectra import NotComputedError, Window
@@ -42,10 +42,8 @@ class LiveSpectra:
     ----------
     kinds : sequence of str
         Out of ``ir``, ``raman`` and ``sfg``.
-    simulation : IpiInput
+    run : RunInput
     conditions : RunConditions
-    folder : Path
-        Where i-PI runs.
     window : float or None
         Length of the window in fs; by default a fifth of the run, at least 100 and at most 1000 fs.
 
@@ -62,22 +60,20 @@ class LiveSpectra:
     def __init__(
         self,
         kinds: Sequence[str],
-        simulation: IpiInput,
+        run: RunInput,
         conditions: RunConditions,
-        folder: Path,
         window: float | None = None,
     ):
-        self._simulation = simulation
+        self._run = run
         self._conditions = conditions
-        self._folder = folder
-        self._outputs = {kind: _output_for(kind, simulation, conditions) for kind in kinds}
-        length = simulation.total_steps * conditions.timestep / WINDOWS_IN_A_RUN
+        self._outputs = {kind: _output_for(kind, run, conditions) for kind in kinds}
+        length = run.total_steps * conditions.timestep / WINDOWS_IN_A_RUN
         self._window = Window("hann", window or min(max(length, SHORTEST_WINDOW), LONGEST_WINDOW))
         self._may_shorten = window is None
         self._slab = Slab(conditions.cell) if "sfg" in kinds else None
         self._recordings: list[Recording] | None = None
-        if simulation.step > 0:  # before i-PI adds to the files
-            self._open(simulation.step)
+        if run.step > 0:  # before i-PI adds to the files
+            self._open(run.step)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -86,7 +82,7 @@ class LiveSpectra:
 
     def file(self, kind: str, suffix: str) -> Path:
         """Where the spectrum of one kind is kept."""
-        return self._folder / f"{self._simulation.prefix or 'i-pi'}.{kind}{suffix}"
+        return self._run.folder / f"{self._run.prefix or 'i-pi'}.{kind}{suffix}"
 
     def read(self) -> None:
         """Take in what i-PI has written since the last time; call it only after i-PI has opened its files.
@@ -131,37 +127,39 @@ class LiveSpectra:
     def _open(self, last_step: int | None) -> None:
         self._recordings = []
         for output in dict.fromkeys(self._outputs.values()):
-            paths = [self._folder / name for name in output.files(self._conditions.beads)]
+            paths = [self._run.folder / name for name in output.files(self._conditions.beads)]
             timestep = self._conditions.timestep * output.stride
             kinds = [kind for kind, own in self._outputs.items() if own == output]
             recorders = {kind: make_recorder(kind, timestep, self._window, self._slab) for kind in kinds}
             self._recordings.append(Recording(output, BeadSeries(paths, last_step), recorders))
 
 
-def possible_kinds(kinds: Sequence[str], source: Path) -> tuple[str, ...]:
-    """Those kinds of spectra for which an i-PI input writes what is needed; none if it cannot be read."""
+def possible_kinds(kinds: Sequence[str], run: RunInput) -> tuple[str, ...]:
+    """Those kinds of spectra for which an i-PI input writes what is needed; none if it is not understood."""
+    if not kinds:
+        return ()
     try:
-        simulation, conditions = read_ipi_input(source), read_run_conditions(source)
+        conditions = read_run_conditions(run)
+        return tuple(kind for kind in kinds if _usable_outputs(kind, run, conditions))
     except BeadwiseError:
         return ()
-    return tuple(kind for kind in kinds if _usable_outputs(kind, simulation, conditions))
 
 
-def _usable_outputs(kind: str, simulation: IpiInput, conditions: RunConditions) -> list[ExtrasOutput]:
+def _usable_outputs(kind: str, run: RunInput, conditions: RunConditions) -> list[ExtrasOutput]:
     """Outputs with what a spectrum needs of every bead."""
     return [
         output
-        for output in simulation.extras_outputs
+        for output in run.extras_outputs
         if can_record(kind, set(map(series_of_extras().get, output.extras))) and output.holds_all(conditions.beads)
     ]
 
 
-def _output_for(kind: str, simulation: IpiInput, conditions: RunConditions) -> ExtrasOutput:
+def _output_for(kind: str, run: RunInput, conditions: RunConditions) -> ExtrasOutput:
     """The output with what a spectrum needs of every bead: the one written most often, if possible with members."""
     if kind not in FROM_SERIES:
         raise InputError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(FROM_SERIES)}")
     needs, members = RECORDERS[kind].needs, RECORDERS[kind].members
-    usable = _usable_outputs(kind, simulation, conditions)
+    usable = _usable_outputs(kind, run, conditions)
     if not usable:
         raise InputError(
             f"the spectrum '{kind}' is made of {' and '.join(needs)} of every bead, which the input does not write; "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...analysis.profile.samples import ProfileOptions
 from ...runs.input.force_fields import ForceSocket
+from ...runs.input.run_input import RunInput
 
 
 class RunError(Exception):
@@ -20,10 +21,8 @@ class Plan:
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART.
-    folder : Path
-        Where i-PI runs and writes.
+    input : RunInput
+        Its folder is where i-PI runs and writes.
     models : mapping of str to str
         MODEL for each force field by name; the entry under the empty name serves those that are not named.
     workers : int
@@ -44,8 +43,7 @@ class Plan:
         What the user asked of servers, as options of the command line.
     """
 
-    source: Path
-    folder: Path
+    input: RunInput
     models: Mapping[str, str]
     workers: int = 1
     threads: int = 1
@@ -55,6 +53,17 @@ class Plan:
     profile: ProfileOptions | None = None
     electric_field: tuple[float, float, float] | None = None
     server_options: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where i-PI runs and writes."""
+        return self.input.folder
+
+    @property
+    def source(self) -> Path:
+        """i-PI input or RESTART, as it is found from there."""
+        path = self.input.path
+        return path.relative_to(self.folder) if path.is_relative_to(self.folder) else path.absolute()
 
     def model_of(self, address: ForceSocket) -> str:
         """MODEL that serves one ffsocket."""

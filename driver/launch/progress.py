@@ -11,7 +11,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-STEP_COLUMN = re.compile(r"#\s*column\s+(\d+)\s+-->\s+step\b")
+from ...runs.output.properties import property_of_heading
+
 STEP_IN_LOG = re.compile(r"Average timings at MD step\s+(\d+)")
 FAILED_THREAD = "Exception in thread"
 RATE_WINDOW = 30.0
@@ -86,8 +87,8 @@ class StepReader:
                 self._reached(int(found.group(1)) + 1)
         for tail, column in self._properties.items():
             for line in tail.new_lines():
-                if found := STEP_COLUMN.match(line):
-                    self._properties[tail] = column = int(found.group(1)) - 1
+                if (found := property_of_heading(line)) and found.name == "step":
+                    self._properties[tail] = column = found.columns.start
                 elif column is not None and not line.startswith("#") and len(words := line.split()) > column:
                     self._reached(int(float(words[column])))
         return self.step
@@ -103,8 +104,8 @@ def _step_column(path: Path) -> int | None:
             for line in file:
                 if not line.startswith("#"):
                     return None
-                if found := STEP_COLUMN.match(line):
-                    return int(found.group(1)) - 1
+                if (found := property_of_heading(line)) and found.name == "step":
+                    return int(found.columns.start)
     except FileNotFoundError:
         pass
     return None

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from ...analysis.spectrum.conditions import read_run_conditions
 from ...properties.quantities import properties
-from ...runs.input.elements import InputError, parse
-from ...runs.input.force_fields import IN_PROCESS, IpiInput, read_ipi_input
+from ...runs.input.elements import InputError
+from ...runs.input.force_fields import IN_PROCESS
 from ...runs.plumed.force_fields import plumed_force_fields
 from ...spectra import SeriesError
 from . import processes
@@ -44,43 +44,42 @@ def run(plan: Plan, console: Console) -> None:
     RunError
         If i-PI or a server fails otherwise, or the run is interrupted.
     """
-    simulation = read_ipi_input(plan.folder / plan.source)
-    _check(simulation, plan)
-    remarks = check_plumed(plan.source, plan.folder)
-    results: list[LiveSpectra | LiveProfile] = [*_live_spectra(simulation, plan), *_live_profile(simulation, plan)]
-    for address in simulation.sockets:
+    _check(plan)
+    remarks = check_plumed(plan.input)
+    results: list[LiveSpectra | LiveProfile] = [*_live_spectra(plan), *_live_profile(plan)]
+    for address in plan.input.sockets:
         make_free(address, lambda line: say(console, line))
     with processes.stop_requests() as stop_requests, ExitStack() as stack:
-        stack.callback(_remove_leftovers, simulation)
-        servers = start_servers(simulation, plan, stack, stop_requests)
+        for address in plan.input.sockets:
+            stack.callback(remove_leftover, address)
+        servers = start_servers(plan, stack, stop_requests)
         # last of all: files are changed only when i-PI is about to go on from there
-        remarks += prepare_restart(plumed_force_fields(parse(plan.folder / plan.source), plan.folder), plan.folder)
+        remarks += prepare_restart(plumed_force_fields(plan.input), plan.folder)
         for line in remarks:
             say(console, line)
-        Supervision(simulation, plan, console, servers, stop_requests, results).run(stack)
+        Supervision(plan, console, servers, stop_requests, results).run(stack)
 
 
-def _live_spectra(simulation: IpiInput, plan: Plan) -> list[LiveSpectra]:
+def _live_spectra(plan: Plan) -> list[LiveSpectra]:
     """The spectra that are kept current; none if none is wanted."""
     if not plan.spectra:
         return []
-    conditions = read_run_conditions(plan.folder / plan.source)
+    conditions = read_run_conditions(plan.input)
     try:
-        return [LiveSpectra(plan.spectra, simulation, conditions, plan.folder, plan.window)]
+        return [LiveSpectra(plan.spectra, plan.input, conditions, plan.window)]
     except SeriesError as error:
         raise InputError(f"no spectra of this run: {error}") from error
 
 
-def _live_profile(simulation: IpiInput, plan: Plan) -> list[LiveProfile]:
+def _live_profile(plan: Plan) -> list[LiveProfile]:
     """The free-energy profile that is kept current; none if none is wanted."""
-    if plan.profile is None:
-        return []
-    return [LiveProfile(plan.folder / plan.source, plan.folder, simulation.prefix, plan.profile)]
+    return [] if plan.profile is None else [LiveProfile(plan.input, plan.profile)]
 
 
-def _check(simulation: IpiInput, plan: Plan) -> None:
+def _check(plan: Plan) -> None:
     """Refuse what cannot run before anything is started."""
-    _check_other_force_fields(simulation, plan)
+    simulation = plan.input.checked()
+    _check_other_force_fields(plan)
     for address in simulation.sockets:
         if address.mode not in MODES:
             raise InputError(f"<ffsocket> has the mode '{address.mode}'; allowed are {', '.join(MODES)}")
@@ -98,19 +97,20 @@ def _check(simulation: IpiInput, plan: Plan) -> None:
     if unknown:
         names = ", ".join(address.name for address in simulation.sockets)
         raise InputError(f"'{unknown.pop()}' is no <ffsocket> of '{plan.source}'; it has {names}")
-    check_combined_extras(parse(plan.folder / plan.source), _sent_extras(simulation, plan))
+    check_combined_extras(simulation, _sent_extras(plan))
 
 
-def _sent_extras(simulation: IpiInput, plan: Plan) -> dict[str, set[str]]:
+def _sent_extras(plan: Plan) -> dict[str, set[str]]:
     """Keys in the extras that the servers of each force field will answer with."""
     return {
         address.name: {one.key for name, one in properties().items() if one.key and name in (plan.want or address.want)}
-        for address in simulation.sockets
+        for address in plan.input.sockets
     }
 
 
-def _check_other_force_fields(simulation: IpiInput, plan: Plan) -> None:
+def _check_other_force_fields(plan: Plan) -> None:
     """Refuse what comes through other doors than sockets and cannot be run."""
+    simulation = plan.input
     if not simulation.sockets and not simulation.others:
         allowed = ", ".join(f"<{tag}>" for tag in sorted(IN_PROCESS))
         raise InputError(f"'{plan.source}' holds no force field for a run; allowed are <ffsocket> and {allowed}")
@@ -131,8 +131,3 @@ def _check_other_force_fields(simulation: IpiInput, plan: Plan) -> None:
             f"{plan.server_options[0]} is for servers, and '{plan.source}' has no <ffsocket>; what <ffdirect> "
             "evaluates is given in its <parameters>: {model: MODEL, want: dipole+polarizability, field: 0 0 0.1}"
         )
-
-
-def _remove_leftovers(simulation: IpiInput) -> None:
-    for address in simulation.sockets:
-        remove_leftover(address)

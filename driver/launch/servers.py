@@ -16,7 +16,7 @@ from typing import IO
 
 from ...model import BeadwiseError
 from ...properties.quantities import ALWAYS_SENT
-from ...runs.input.force_fields import ForceSocket, IpiInput
+from ...runs.input.force_fields import ForceSocket
 from . import processes
 from .plan import Plan, RunError
 
@@ -75,15 +75,13 @@ def _joined(folders: Sequence[str]) -> str:
     return os.pathsep.join(filter(None, folders))
 
 
-def start_servers(simulation: IpiInput, plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) -> list[Server]:
+def start_servers(plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) -> list[Server]:
     """Start all servers and wait until they are ready, so that i-PI is not started in vain.
 
     Parameters
     ----------
-    simulation : IpiInput
-        Where they connect to, and what they serve.
     plan : Plan
-        How many there are, and what answers.
+        Where they connect to, how many there are, and what answers.
     stack : contextlib.ExitStack
         Ends them.
     stop_requests : sequence of int
@@ -98,7 +96,7 @@ def start_servers(simulation: IpiInput, plan: Plan, stack: ExitStack, stop_reque
     """
     servers: list[Server] = []
     stack.callback(lambda: processes.end([server.process for server in servers]))
-    for address in simulation.sockets:
+    for address in plan.input.sockets:
         for _ in range(plan.workers):
             errors = stack.enter_context(tempfile.TemporaryFile())
             process = processes.start(

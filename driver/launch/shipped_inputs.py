@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from ...runs.input.elements import InputError
+from ...runs.input.run_input import RunInput
 
 INPUTS = "beadwise.inputs"
 SHIM = Path(__file__).parents[1] / "doors" / "shim.py"
@@ -84,16 +85,12 @@ def example_of(name: str) -> Example:
     return EXAMPLES.get(name, WATER)
 
 
-def example_for(source: Path) -> Example:
+def example_for(run: RunInput) -> Example:
     """The example that an input was copied from, or whose RESTART it is; liquid water for any other input.
 
     Copies and RESTARTs of an example are told by the prefix of their output.
     """
-    try:
-        prefix = re.search(r"<output[^>]*prefix\s*=\s*['\"]([^'\"]+)", source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return WATER  # what is wrong with the file is said by what reads it
-    return example_of(prefix.group(1)) if prefix else WATER
+    return example_of(run.prefix)
 
 
 def is_shipped_input(source: Path) -> bool:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ...model import BeadwiseError
 from ...runs.input.elements import InputError
-from ...runs.input.force_fields import IpiInput, read_ipi_input
+from ...runs.input.run_input import RunInput
 from . import processes
 from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
@@ -42,8 +42,6 @@ class Supervision:
 
     Parameters
     ----------
-    simulation : IpiInput
-        What i-PI is going to do.
     plan : Plan
         What to run, and where.
     console : rich.console.Console
@@ -58,14 +56,13 @@ class Supervision:
 
     def __init__(
         self,
-        simulation: IpiInput,
         plan: Plan,
         console: Console,
         servers: list[Server],
         stop_requests: list[int],
         results: Sequence[LiveSpectra | LiveProfile] = (),
     ):
-        self._simulation = simulation
+        self._simulation = simulation = plan.input
         self._plan = plan
         self._console = console
         self._servers = servers
@@ -164,7 +161,7 @@ class Supervision:
         restart = self._plan.folder / RESTART
         if not restart.exists() or restart.stat().st_mtime_ns == self._older_restart:
             return None
-        return read_ipi_input(restart).step
+        return RunInput.read(restart).step
 
     def _stop_softly(self, ipi: subprocess.Popen[bytes]) -> None:
         """Let i-PI write RESTART.

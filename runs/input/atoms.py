@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,17 +35,27 @@ def species_of_run(path: Path, folder: Path | None = None) -> np.ndarray:
     """
     if not is_xml(path):
         return read_species(path)
-    return _atomic_numbers(labels_of_run(path, folder), path)
+    return atomic_numbers_of(labels_of_systems(list(systems_of(parse(path))), path, folder or Path()), path)
 
 
-def labels_of_run(path: Path, folder: Path | None = None) -> list[str]:
-    """Labels of the atoms in i-PI's order, isotopes by i-PI's names, from an i-PI input or a RESTART.
+def labels_of_systems(
+    systems: Sequence[ElementTree.Element],
+    path: Path,
+    folder: Path,
+    read: Callable[[Path], ElementTree.Element] = parse,
+) -> list[str]:
+    """Labels of the atoms in i-PI's order, isotopes by i-PI's names, which are those of all systems.
 
     Parameters
     ----------
+    systems : sequence of Element
+        All of an i-PI input or RESTART.
     path : Path
-    folder : Path, optional
-        As for `species_of_run`.
+        File that they are from.
+    folder : Path
+        Where i-PI runs, which is what the file names in its input are relative to.
+    read : callable
+        Parses a checkpoint that an input begins with.
 
     Raises
     ------
@@ -53,10 +64,10 @@ def labels_of_run(path: Path, folder: Path | None = None) -> list[str]:
     StructureError
         If a structure file cannot be read.
     """
-    found = [_labels_of_system(system, path, folder or Path()) for system in systems_of(parse(path))]
+    found = [_labels_of_system(system, path, folder, read) for system in systems]
     if not found:
         raise InputError(f"'{path}' holds no <system>; an i-PI input needs one")
-    species = [_atomic_numbers(labels, path) for labels in found]
+    species = [atomic_numbers_of(labels, path) for labels in found]
     if any(not np.array_equal(one, species[0]) for one in species):
         raise InputError(
             f"the systems in '{path}' have different atoms; i-PI never tells a driver which system it asks for, "
@@ -80,14 +91,18 @@ def is_xml(path: Path) -> bool:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
 
 
-def _labels_of_system(system: ElementTree.Element, path: Path, folder: Path) -> list[str]:
+def _labels_of_system(
+    system: ElementTree.Element, path: Path, folder: Path, read: Callable[[Path], ElementTree.Element]
+) -> list[str]:
     """Labels of the atoms of one system; as in i-PI, what ``<initialize>`` reads last wins."""
     labels = words(system.findtext("beads/names"))
     for element in system.iterfind("initialize/*"):
         if element.tag == "labels" and element.get("mode") == "manual":
             labels = words(element.text)
         elif element.tag in ("file", "labels"):
-            labels = _labels_of_file(folder / (element.text or "").strip(), element.get("mode", "chk"))
+            file = folder / (element.text or "").strip()
+            is_checkpoint = element.get("mode", "chk") == "chk"
+            labels = words(read(file).findtext("system/beads/names")) if is_checkpoint else read_labels(file)
     if not labels:
         raise InputError(
             f"a <system> in '{path}' names no atoms; i-PI never sends them to a driver, so they are read from "
@@ -96,12 +111,20 @@ def _labels_of_system(system: ElementTree.Element, path: Path, folder: Path) -> 
     return labels
 
 
-def _labels_of_file(path: Path, mode: str) -> list[str]:
-    return read_labels(path) if mode != "chk" else words(parse(path).findtext("system/beads/names"))
+def atomic_numbers_of(labels: Sequence[str], path: Path) -> np.ndarray:
+    """Atomic numbers of i-PI's labels, shape (atoms,), int32.
 
+    Parameters
+    ----------
+    labels : sequence of str
+    path : Path
+        File that they are from.
 
-def _atomic_numbers(labels: list[str], path: Path) -> np.ndarray:
-    """Atomic numbers of i-PI's labels."""
+    Raises
+    ------
+    InputError
+        If a label is no element.
+    """
     numbers = [element_of_label(label) for label in labels]
     if None in numbers:
         index = numbers.index(None)

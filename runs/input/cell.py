@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ NO_CELL = -3.0  # i-PI's readers give minus the unit matrix where a file names n
 NOT_READABLE = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError, StopIteration)
 
 
-def cell_of_system(system: ElementTree.Element, path: Path) -> np.ndarray:
+def cell_of_system(
+    system: ElementTree.Element, path: Path, folder: Path, read: Callable[[Path], ElementTree.Element] = parse
+) -> np.ndarray:
     """Lattice vectors of a system.
 
     A ``<cell>`` of the system comes first, and what ``<initialize>`` names after it wins, the last element over those
@@ -30,7 +33,11 @@ def cell_of_system(system: ElementTree.Element, path: Path) -> np.ndarray:
     ----------
     system : Element
     path : Path
-        File that it is from; file names in it are relative to its folder.
+        File that it is from.
+    folder : Path
+        Where i-PI runs, which is what the file names in its input are relative to.
+    read : callable
+        Parses a checkpoint that an input begins with.
 
     Returns
     -------
@@ -45,7 +52,7 @@ def cell_of_system(system: ElementTree.Element, path: Path) -> np.ndarray:
     element = system.find("cell")
     matrix = None if element is None else _matrix(element, "manual", path)
     for element in system.iterfind("initialize/*"):
-        found = _initial_matrix(element, path)
+        found = _initial_matrix(element, path, folder, read)
         matrix = matrix if found is None else found
     if matrix is None:
         raise InputError(f"'{path}' gives no cell; a <cell>, a file with a cell, or a RESTART does")
@@ -54,7 +61,9 @@ def cell_of_system(system: ElementTree.Element, path: Path) -> np.ndarray:
     return lengths_from_atomic(matrix).T  # i-PI's lattice vectors are columns
 
 
-def _initial_matrix(element: ElementTree.Element, path: Path) -> np.ndarray | None:
+def _initial_matrix(
+    element: ElementTree.Element, path: Path, folder: Path, read: Callable[[Path], ElementTree.Element]
+) -> np.ndarray | None:
     """Matrix that an element of ``<initialize>`` gives, in bohr; None if it gives none."""
     mode = element.get("mode", "manual" if element.tag == "cell" else "chk").strip()
     if element.tag == "cell" and mode in NUMBERS:
@@ -63,9 +72,9 @@ def _initial_matrix(element: ElementTree.Element, path: Path) -> np.ndarray | No
         return matrix
     if element.tag not in ("cell", "file"):
         return None
-    file = path.parent / (element.text or "").strip()
+    file = folder / (element.text or "").strip()
     if mode == "chk":
-        return _matrix_of_checkpoint(file)
+        return _matrix_of_checkpoint(read(file), file)
     units = element.get("units" if element.tag == "cell" else "cell_units", "automatic").strip()
     return _matrix_of_structure(file, mode, units)
 
@@ -88,8 +97,8 @@ def _matrix(element: ElementTree.Element, mode: str, path: Path) -> np.ndarray:
     return np.array(abc2h(*numbers[:3], *angles), dtype=np.float64) * unit
 
 
-def _matrix_of_checkpoint(path: Path) -> np.ndarray:
-    element = parse(path).find("system/cell")
+def _matrix_of_checkpoint(root: ElementTree.Element, path: Path) -> np.ndarray:
+    element = root.find("system/cell")
     if element is None:
         raise InputError(f"'{path}' holds no <cell> in a <system>; a checkpoint of i-PI does")
     return _matrix(element, "manual", path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from ipi.utils.units import unit_to_internal
 
-from .elements import InputError, quantity, temperature_of
+from .elements import InputError, quantity, settled, unit_of, words
 
 WEAK_COUPLING = 10_000.0  # fs: a thermostat of the centroid that is slower leaves vibrations alone
 USUAL_DAMPING = 0.5  # λ of TRPMD (Rossi, Ceriotti and Manolopoulos, J. Chem. Phys. 140, 234116 (2014))
@@ -23,6 +23,33 @@ NAMED_MODES = {
     "scnpt": "Suzuki–Chin path integrals",
     "nvt-cc": "path integrals with constrained centroid (CMD-like)",
 }
+
+
+def dynamics_of(system: ElementTree.Element) -> ElementTree.Element | None:
+    """``<dynamics>`` of a system, or ``<driven_dynamics>``; None if its motion is another one."""
+    return next(system.iter("dynamics"), next(system.iter("driven_dynamics"), None))
+
+
+def temperature_of(system: ElementTree.Element, path: Path) -> float:
+    """Temperature of a system's ensemble in K, the same from an input and from the RESTART of its run.
+
+    Raises
+    ------
+    InputError
+        If there is no such number, or its unit is unknown.
+    """
+    return settled(system, "ensemble/temperature", "temperature", "kelvin", path)
+
+
+def timestep_of(dynamics: ElementTree.Element, path: Path) -> float:
+    """Time step in fs, the same from an input and from the RESTART of its run.
+
+    Raises
+    ------
+    InputError
+        If there is no such number, or its unit is unknown.
+    """
+    return settled(dynamics, "timestep", "time", "femtosecond", path)
 
 
 def mode_of(dynamics: ElementTree.Element) -> str:
@@ -96,6 +123,39 @@ def _number(element: ElementTree.Element, name: str, family: str, default: float
     return default if element.find(name) is None else quantity(element, name, family, path)
 
 
+def field_of(dynamics: ElementTree.Element | None, path: Path) -> str:
+    """The constant electric field that i-PI adds to the forces, ``(0, 0, 0.05) V/Å``; empty if there is none.
+
+    Parameters
+    ----------
+    dynamics : Element or None
+    path : Path
+        File that it is from.
+
+    Raises
+    ------
+    InputError
+        If the field changes in time, or cannot be read.
+    """
+    field = None if dynamics is None or dynamics.tag != "driven_dynamics" else dynamics.find("efield")
+    amplitude = None if field is None else field.find("amp")
+    if field is None or amplitude is None:
+        return ""
+    try:
+        numbers = [float(word) for word in words(amplitude.text)]
+    except ValueError:
+        raise InputError(f"<amp> of <efield> in '{path}' is '{amplitude.text}'; 3 numbers are needed") from None
+    if not any(numbers):
+        return ""
+    if _number(field, "freq", "frequency", 0.0, path) or np.isfinite(_number(field, "sigma", "time", np.inf, path)):
+        raise InputError(
+            f"'{path}' is driven by an electric field that changes in time, and samples no ensemble; a run without it, "
+            "or in a constant field, is needed"
+        )
+    unit = unit_of(amplitude, "electric-field", path) / float(unit_to_internal("electric-field", "v/ang", 1.0))
+    return f"({', '.join(f'{number * unit:.6g}' for number in numbers)}) V/Å"
+
+
 def _femtosecond() -> float:
     return float(unit_to_internal("time", "femtosecond", 1.0))
 
@@ -126,11 +186,14 @@ class Ensemble:
         Empty at constant volume; otherwise ``0.1 MPa``, or what i-PI calls an ensemble of constant stress.
     keeps_energy : bool
         Whether it is dynamics at constant energy, and not in contact with a bath.
+    field : str
+        Constant electric field that i-PI adds to the forces, as `field_of` names it; empty if there is none.
     """
 
     temperature: float
     pressure: str
     keeps_energy: bool
+    field: str = ""
 
     @property
     def free_energy(self) -> str:
@@ -139,12 +202,21 @@ class Ensemble:
 
     @property
     def name(self) -> str:
-        """Temperature, and pressure where it is constant."""
-        return f"{self.temperature:g} K{self.pressure and f' and {self.pressure}'}"
+        """Temperature, with pressure where it is constant, and field."""
+        pressure = self.pressure and f" and {self.pressure}"
+        return f"{self.temperature:g} K{pressure}{self.field and f' in the field {self.field}'}"
 
     def warning(self, source: Path) -> str:
         """What speaks against averages of the run; empty if nothing does."""
-        return f"'{source}' keeps its energy: its samples are not those of a temperature" if self.keeps_energy else ""
+        warnings = []
+        if self.keeps_energy:
+            warnings.append(f"'{source}' keeps its energy: its samples are not those of a temperature")
+        if self.field:
+            warnings.append(
+                f"'{source}' is in the field {self.field}, which its energies leave out: what is compared here is "
+                "taken to have one dipole"
+            )
+        return "; ".join(warnings)
 
 
 def ensemble_of(root: ElementTree.Element, system: ElementTree.Element, source: Path) -> Ensemble:
@@ -164,7 +236,7 @@ def ensemble_of(root: ElementTree.Element, system: ElementTree.Element, source: 
     """
     if any(one.get("mode", "").strip() == "remd" for one in root.iter("smotion")):
         raise InputError(f"'{source}' exchanges replicas, so that a system has no temperature of its own")
-    dynamics = next(system.iter("dynamics"), system.find("motion/driven_dynamics"))
+    dynamics = dynamics_of(system)
     mode = "" if dynamics is None else mode_of(dynamics)
     if mode in OTHER_DISTRIBUTIONS:
         raise InputError(f"'{source}' has mode='{mode}', {OTHER_DISTRIBUTIONS[mode]}; nvt or npt is needed")
@@ -172,11 +244,10 @@ def ensemble_of(root: ElementTree.Element, system: ElementTree.Element, source: 
     if mode in FIXED_PRESSURE:
         pressure = mode
         if system.find("ensemble/pressure") is not None:
-            megapascals = quantity(system, "ensemble/pressure", "pressure", source) / float(
-                unit_to_internal("pressure", "megapascal", 1.0)
-            )
+            megapascals = settled(system, "ensemble/pressure", "pressure", "megapascal", source)
             pressure = f"{megapascals:.6g} MPa"
-    return Ensemble(temperature_of(system, source), pressure, mode in WITHOUT_THERMOSTAT)
+    field = field_of(dynamics, source)
+    return Ensemble(temperature_of(system, source), pressure, mode in WITHOUT_THERMOSTAT, field)
 
 
 def first_step(steps: Sequence[int] | np.ndarray, skip: float | None, timestep: float | None, source: Path) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from ipi.utils.units import UnitMap, unit_to_internal
 
 from ...model import BeadwiseError
 
-DIGITS = 7  # i-PI writes nine into a RESTART, in its own units: a temperature of 300 K comes back as almost that
+WRITTEN_DIGITS = 9  # of a number in a RESTART, in i-PI's own units, so that 300 K come back as almost that
+DIGITS = WRITTEN_DIGITS - 1  # what they leave of a number in any other unit
 
 
 def unit_of(element: ElementTree.Element, family: str, path: Path) -> float:
@@ -69,28 +71,36 @@ def quantity(element: ElementTree.Element, name: str, family: str, path: Path) -
     return value * unit_of(found, family, path)
 
 
-def temperature_of(system: ElementTree.Element, path: Path) -> float:
-    """Temperature of a system's ensemble in K, the same from an input and from the RESTART of its run.
+def as_written(value: float) -> str:
+    """A number as i-PI writes it into a RESTART."""
+    return f"{value:.{WRITTEN_DIGITS - 1}e}"
+
+
+def settled(element: ElementTree.Element, name: str, family: str, unit: str, path: Path) -> float:
+    """Number in an element below `element`, the same from an input and from the RESTART of its run.
+
+    i-PI writes nine digits in its internal units.  So every number is read as if it had been written there, and then
+    gets the digits that this leaves of it: 330 K are 330 K again.
+
+    Parameters
+    ----------
+    element : Element
+    name : str
+        Tags that lead to it, separated by ``/``.
+    family : str
+        i-PI's name of the dimension.
+    unit : str
+        i-PI's name of the unit of the result.
+    path : Path
+        File that the element is from.
 
     Raises
     ------
     InputError
         If there is no such number, or its unit is unknown.
     """
-    kelvin = float(unit_to_internal("temperature", "kelvin", 1.0))
-    return float(f"{quantity(system, 'ensemble/temperature', 'temperature', path) / kelvin:.{DIGITS}g}")
-
-
-def timestep_of(dynamics: ElementTree.Element, path: Path) -> float:
-    """Time step in fs, the same from an input and from the RESTART of its run.
-
-    Raises
-    ------
-    InputError
-        If there is no such number, or its unit is unknown.
-    """
-    femtosecond = float(unit_to_internal("time", "femtosecond", 1.0))
-    return float(f"{quantity(dynamics, 'timestep', 'time', path) / femtosecond:.{DIGITS}g}")
+    value = float(as_written(quantity(element, name, family, path)))
+    return float(f"{value / float(unit_to_internal(family, unit, 1.0)):.{DIGITS}g}")
 
 
 def words(text: str | None) -> list[str]:
@@ -103,6 +113,11 @@ class InputError(BeadwiseError, ValueError):
 
 
 def parse(path: Path) -> ElementTree.Element:
+    """Parse an i-PI input or RESTART, without its comments; see `parse_with_comments`."""
+    return without_comments(parse_with_comments(path))
+
+
+def parse_with_comments(path: Path) -> ElementTree.Element:
     """Parse an i-PI input or RESTART.
 
     Parameters
@@ -110,13 +125,19 @@ def parse(path: Path) -> ElementTree.Element:
     path : Path
         The XML file.
 
+    Returns
+    -------
+    Element
+        ``<simulation>``, with comments as elements, which cut the text of the element that they stand in.
+
     Raises
     ------
     InputError
         If it cannot be read, or is no i-PI input.
     """
+    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
     try:
-        root = ElementTree.parse(path).getroot()
+        root = ElementTree.parse(path, parser).getroot()
     except OSError as error:
         raise InputError(f"cannot read the i-PI input '{path}': {error.strerror}") from error
     except (ElementTree.ParseError, UnicodeDecodeError) as error:
@@ -126,12 +147,56 @@ def parse(path: Path) -> ElementTree.Element:
     return root
 
 
-def _text(root: ElementTree.Element, *names: str, default: str = "") -> str:
-    return (root.findtext("/".join(names)) or default).strip()
+def without_comments(root: ElementTree.Element) -> ElementTree.Element:
+    """The same elements without comments, whose text is whole; a copy if there are comments."""
+    if all(isinstance(element.tag, str) for element in root.iter()):  # the tag of a comment is a function
+        return root
+    root = copy.deepcopy(root)
+    for parent in root.iter():
+        before: ElementTree.Element | None = None
+        for child in list(parent):
+            if isinstance(child.tag, str):
+                before = child
+                continue
+            if before is None:
+                parent.text = (parent.text or "") + (child.tail or "")
+            else:
+                before.tail = (before.tail or "") + (child.tail or "")
+            parent.remove(child)
+    return root
 
 
-def _integer(element: ElementTree.Element, name: str, default: int) -> int:
-    text = _text(element, name, default=str(default))
+def text_in(element: ElementTree.Element, name: str, default: str = "") -> str:
+    """Text of an element below `element`, without blanks around it.
+
+    Parameters
+    ----------
+    element : Element
+    name : str
+        Tags that lead to it, separated by ``/``.
+    default : str
+        If there is no such element, or nothing in it.
+    """
+    return (element.findtext(name) or default).strip()
+
+
+def integer_in(element: ElementTree.Element, name: str, default: int) -> int:
+    """Integer in an element below `element`.
+
+    Parameters
+    ----------
+    element : Element
+    name : str
+        Tags that lead to it, separated by ``/``.
+    default : int
+        If there is no such element, or nothing in it.
+
+    Raises
+    ------
+    InputError
+        If it is no integer.
+    """
+    text = text_in(element, name, str(default))
     try:
         return int(text)
     except ValueError:

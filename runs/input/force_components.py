@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from .elements import words
-from .outputs import ExtrasReading, _index_in, reading_of
+from .outputs import ExtrasReading, index_in, reading_of
 
 ENERGIES_OF_COMPONENT = re.compile(r"(?:pot|vir|forces)_component_raw\s*(?:\(([^)]*)\))?")
 ELECTRIC = ("dipole", "BEC")  # what driven dynamics reads: its energy in the field is that of the dipole
@@ -134,7 +134,7 @@ def interpolated(element: ElementTree.Element) -> set[str]:
 def _components_with_energies(root: ElementTree.Element) -> set[int | None]:
     """Components whose own energy, forces or virial are written, whatever their weight; None stands for any."""
     texts = [element.text or "" for name in ("properties", "trajectory") for element in root.iter(name)]
-    return {_index_in(arguments) for text in texts for arguments in ENERGIES_OF_COMPONENT.findall(text)}
+    return {index_in(arguments) for text in texts for arguments in ENERGIES_OF_COMPONENT.findall(text)}
 
 
 PREFIX = "committee_"

@@ -1,4 +1,4 @@
-"""What a run needs to know of its i-PI input or RESTART: its force fields, the steps and the outputs."""
+"""The force fields of an i-PI input or RESTART: where i-PI listens for answers, and what it reads of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...properties.quantities import ALWAYS_SENT, properties
-from .elements import _integer, _text, parse
+from .elements import integer_in, text_in
 from .force_components import Use, extras_of_member, use_of
-from .outputs import ExtrasOutput, _check_extra_types, _extras_outputs, _property_files
+from .outputs import check_extra_types
 
 UNIX_PREFIX = "/tmp/ipi_"
 
@@ -81,70 +81,20 @@ class OtherForceField:
     python_file: str | None = None
 
 
-@dataclass(frozen=True)
-class IpiInput:
-    """What a run needs to know of its input.
+def sockets_of(root: ElementTree.Element) -> Iterator[ForceSocket]:
+    """Where i-PI listens.
 
     Parameters
     ----------
-    sockets : tuple of ForceSocket
-        Where i-PI listens.
-    step, total_steps : int
-        Step the run starts from, and the one where it ends.
-    prefix : str
-        What i-PI puts before the names of its output files.
-    property_files : tuple of str
-        Names of i-PI's property outputs.
-    extras_outputs : tuple of ExtrasOutput
-        Its outputs of extras.
-    others : tuple of OtherForceField
-        Force fields that are evaluated in i-PI's process or over MPI.
-    """
-
-    sockets: tuple[ForceSocket, ...]
-    step: int
-    total_steps: int
-    prefix: str
-    property_files: tuple[str, ...]
-    extras_outputs: tuple[ExtrasOutput, ...] = ()
-    others: tuple[OtherForceField, ...] = ()
-
-    @property
-    def want(self) -> tuple[str, ...]:
-        """Properties that are served to any force field: energy, forces, virial, and what outputs or dynamics read."""
-        asked = {name for socket in self.sockets for name in socket.want}
-        return (*ALWAYS_SENT, *(name for name, one in properties().items() if one.key and name in asked))
-
-
-def read_ipi_input(path: Path) -> IpiInput:
-    """Read an i-PI input or RESTART.
-
-    Parameters
-    ----------
-    path : Path
-        The XML file.
+    root : Element
+        ``<simulation>``.
 
     Raises
     ------
     InputError
-        If it is not an i-PI input, or holds a number that is none.
+        If a port is no number, or extras cannot be written as they are asked for.
     """
-    root = parse(path)
-    output = root.find("output")
-    prefix = "i-pi" if output is None else output.get("prefix", "i-pi")
-    return IpiInput(
-        sockets=tuple(_read_sockets(root)),
-        step=_integer(root, "step", 0),
-        total_steps=_integer(root, "total_steps", 1000),
-        prefix=prefix,
-        property_files=tuple(_property_files(root)),
-        extras_outputs=tuple(_extras_outputs(root)),
-        others=tuple(_read_others(root)),
-    )
-
-
-def _read_sockets(root: ElementTree.Element) -> Iterator[ForceSocket]:
-    _check_extra_types(root)
+    check_extra_types(root)
     prefix = root.get("sockets_prefix", UNIX_PREFIX)
     for force_field in root:
         use = use_of(root, force_field.get("name", "").strip())
@@ -152,8 +102,8 @@ def _read_sockets(root: ElementTree.Element) -> Iterator[ForceSocket]:
             socket = ForceSocket(
                 name=element.get("name", "").strip(),
                 mode=element.get("mode", "inet").strip(),
-                address=_text(element, "address", default="localhost"),
-                port=_integer(element, "port", 65535),
+                address=text_in(element, "address", "localhost"),
+                port=integer_in(element, "port", 65535),
                 prefix=prefix,
             )
             own = use
@@ -163,13 +113,14 @@ def _read_sockets(root: ElementTree.Element) -> Iterator[ForceSocket]:
             yield _with_wants(socket, own, may_lack_energies=element is force_field)
 
 
-def _read_others(root: ElementTree.Element) -> Iterator[OtherForceField]:
+def other_force_fields(root: ElementTree.Element) -> Iterator[OtherForceField]:
+    """Force fields that are evaluated in i-PI's process or over MPI; `root` is ``<simulation>``."""
     for force_field in root:
         for element in force_field.iter():
             if element.tag == "ffmpi" or element.tag in IN_PROCESS:
-                is_custom = element.tag == "ffdirect" and _text(element, "pes") == "custom"
+                is_custom = element.tag == "ffdirect" and text_in(element, "pes") == "custom"
                 name = element.get("name", "").strip()
-                yield OtherForceField(element.tag, name, _text(element, "pes_path") if is_custom else None)
+                yield OtherForceField(element.tag, name, text_in(element, "pes_path") if is_custom else None)
 
 
 def _with_wants(socket: ForceSocket, use: Use, may_lack_energies: bool) -> ForceSocket:

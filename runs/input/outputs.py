@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...properties.quantities import properties, table_of_registry
-from .elements import InputError, beads_of, integer_attribute, systems_of, words
+from .elements import InputError, beads_of, integer_attribute, words
 
 KEYWORD = re.compile(r"\s*([a-z_]+)\s*(?:\(([^)]*)\))?")
 
@@ -38,10 +38,10 @@ def reading_of(trajectory: ElementTree.Element) -> ExtrasReading | None:
     found = KEYWORD.match(trajectory.text or "")
     if found is None or found[1] not in ("extras", "extras_component_raw", "extras_bias"):
         return None
-    return ExtrasReading(found[1], _index_in(found[2]), tuple(words(trajectory.get("extra_type"))))
+    return ExtrasReading(found[1], index_in(found[2]), tuple(words(trajectory.get("extra_type"))))
 
 
-def _index_in(arguments: str | None) -> int | None:
+def index_in(arguments: str | None) -> int | None:
     """Index of a component among the arguments of a keyword, ``(1; bead=0)``; None if there is none."""
     for argument in (arguments or "").split(";"):
         found = re.fullmatch(r"\s*(?:(?:idx|index)\s*=)?\s*(-?\d+)\s*", argument)
@@ -99,7 +99,14 @@ def matrices_of_atoms() -> tuple[str, ...]:
     return tuple(one.key for one in properties().values() if one.kind == "derivative" and one.key)
 
 
-def _check_extra_types(root: ElementTree.Element) -> None:
+def check_extra_types(root: ElementTree.Element) -> None:
+    """Refuse extras that i-PI cannot write into one file.
+
+    Raises
+    ------
+    InputError
+        Naming them, and what is allowed.
+    """
     for trajectory in root.iter("trajectory"):
         reading = reading_of(trajectory)
         if reading is None:
@@ -110,7 +117,7 @@ def _check_extra_types(root: ElementTree.Element) -> None:
                 "file; give BEC a <trajectory> of its own"
             )
         matrices = [name for name in reading.names if name in matrices_of_atoms()]
-        rows = max((_rows_of(system, reading) for system in root.iter("system")), default=0)
+        rows = max((rows_of(system, reading) for system in root.iter("system")), default=0)
         if matrices and rows > 1:
             raise InputError(
                 f"extra_type='{matrices[0]}' of extras_component_raw with {rows} beads, but i-PI cannot write matrices "
@@ -119,7 +126,7 @@ def _check_extra_types(root: ElementTree.Element) -> None:
             )
 
 
-def _rows_of(system: ElementTree.Element, reading: ExtrasReading) -> int:
+def rows_of(system: ElementTree.Element, reading: ExtrasReading) -> int:
     """Beads that ``extras_component_raw`` writes of a system; 0 for other outputs, or without such a component."""
     components = system.findall("forces/force")
     if reading.keyword != "extras_component_raw" or reading.component is None:
@@ -130,32 +137,138 @@ def _rows_of(system: ElementTree.Element, reading: ExtrasReading) -> int:
     return min(integer_attribute(components[reading.component], "nbeads", 0, least=0) or beads, beads)
 
 
-def output_name(root: ElementTree.Element, name: str, system: ElementTree.Element | None = None) -> str:
-    """Name of an output file as i-PI writes it, with the prefixes of the run and of its system, or of the first one."""
-    output, system = root.find("output"), next(systems_of(root), None) if system is None else system
-    prefix = "i-pi" if output is None else output.get("prefix", "i-pi")
+def output_name(root: ElementTree.Element, name: str, system: ElementTree.Element | None) -> str:
+    """Name of an output file as i-PI writes it, with the prefixes of the run and of its system.
+
+    Parameters
+    ----------
+    root : Element
+        ``<simulation>``.
+    name : str
+        The attribute ``filename`` of the output.
+    system : Element or None
+        None if there is none.
+    """
+    prefix = prefix_of(root)
     system_prefix = "" if system is None else system.get("prefix", "")
     name = f"{prefix}.{name}" if prefix else name
     return f"{system_prefix}_{name}" if system_prefix else name
 
 
-def _property_files(root: ElementTree.Element) -> Iterator[str]:
+def prefix_of(root: ElementTree.Element) -> str:
+    """What i-PI puts before the names of all output files."""
+    output = root.find("output")
+    return "i-pi" if output is None else output.get("prefix", "i-pi")
+
+
+@dataclass(frozen=True)
+class PropertiesOutput:
+    """Properties that i-PI writes into one file.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    properties : tuple of str
+        Without their units.
+    stride : int
+        Steps between rows.
+    """
+
+    name: str
+    properties: tuple[str, ...]
+    stride: int
+
+
+def properties_outputs(root: ElementTree.Element, system: ElementTree.Element | None) -> Iterator[PropertiesOutput]:
+    """Outputs of properties of a system.
+
+    Raises
+    ------
+    InputError
+        If a number in one is none.
+    """
     for element in root.iterfind("output/properties"):
-        yield output_name(root, element.get("filename", "out"))
+        yield PropertiesOutput(
+            name=output_name(root, element.get("filename", "out"), system),
+            properties=tuple(word.partition("{")[0].strip() for word in words(element.text)),
+            stride=integer_attribute(element, "stride", 1, least=1),
+        )
 
 
-def _extras_outputs(root: ElementTree.Element) -> Iterator[ExtrasOutput]:
-    system = next(systems_of(root), None)  # the files of another have its prefix in place of this one's
+def extras_outputs(
+    root: ElementTree.Element, system: ElementTree.Element | None, of_bias: bool = False
+) -> Iterator[ExtrasOutput]:
+    """Outputs of extras of a system.
+
+    Parameters
+    ----------
+    root : Element
+        ``<simulation>``.
+    system : Element or None
+        None if there is none.
+    of_bias : bool
+        Whether those of its bias, or else of its force components.
+
+    Raises
+    ------
+    InputError
+        If a number in one is none.
+    """
     for element in root.iterfind("output/trajectory"):
         reading = reading_of(element)
-        if reading is None or reading.keyword == "extras_bias":
+        if reading is None or (reading.keyword == "extras_bias") != of_bias:
             continue
-        rows = 0 if system is None else _rows_of(system, reading)
-        if rows or reading.keyword == "extras":
-            yield ExtrasOutput(
-                name=output_name(root, element.get("filename", "traj")),
-                extras=reading.names,
-                stride=integer_attribute(element, "stride", 1, least=1),
-                bead=integer_attribute(element, "bead", -1),
-                rows=rows,
-            )
+        rows = 0 if system is None else rows_of(system, reading)
+        if rows or reading.keyword != "extras_component_raw":
+            yield _written_of_beads(root, element, system, reading.names, rows)
+
+
+@dataclass(frozen=True)
+class TrajectoryOutput:
+    """What i-PI writes as a structure file for each bead.
+
+    Parameters
+    ----------
+    keyword : str
+        As ``positions``, without its unit.
+    form : str
+        ``xyz``, ``pdb`` …
+    written : ExtrasOutput
+        Names of the files without their suffix, stride and beads.
+    """
+
+    keyword: str
+    form: str
+    written: ExtrasOutput
+
+
+def trajectory_outputs(root: ElementTree.Element, system: ElementTree.Element | None) -> Iterator[TrajectoryOutput]:
+    """Trajectories of a system that are no extras.
+
+    Raises
+    ------
+    InputError
+        If a number in one is none.
+    """
+    for element in root.iterfind("output/trajectory"):
+        found = KEYWORD.match(element.text or "")
+        if found is not None and reading_of(element) is None:
+            written = _written_of_beads(root, element, system, (), 0)
+            yield TrajectoryOutput(found[1], element.get("format", "xyz").strip(), written)
+
+
+def _written_of_beads(
+    root: ElementTree.Element,
+    element: ElementTree.Element,
+    system: ElementTree.Element | None,
+    names: tuple[str, ...],
+    rows: int,
+) -> ExtrasOutput:
+    return ExtrasOutput(
+        name=output_name(root, element.get("filename", "traj"), system),
+        extras=names,
+        stride=integer_attribute(element, "stride", 1, least=1),
+        bead=integer_attribute(element, "bead", -1),
+        rows=rows,
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import SeriesError
 from ..units import from_atomic
+from .alignment import AlignedBeads
 from .records import BeadFile, columns_of
 from .series import series_kinds, series_of_extras
 
@@ -30,7 +32,7 @@ class BeadSeries:
         self.paths = tuple(paths)
         self.stride = 0
         self._files = [BeadFile(path, last_step) for path in paths]
-        self._waiting = [(np.zeros(0, dtype=np.int64), np.zeros((0, 0))) for _ in paths]
+        self._aligned = AlignedBeads(len(self._files))
         self._last: int | None = None
 
     @property
@@ -62,27 +64,21 @@ class BeadSeries:
             If the files do not belong together, or steps are missing between their records.
         """
         for bead, file in enumerate(self._files):
-            steps, rows = file.read()
-            if len(steps):
-                old_steps, old_rows = self._waiting[bead]
-                joined = np.concatenate([old_rows, rows]) if len(old_steps) else rows
-                self._waiting[bead] = np.concatenate([old_steps, steps]), joined
-        common = min(len(steps) for steps, _ in self._waiting)
-        if not common:
+            self._aligned.add(bead, *file.read())
+        steps, rows = self._aligned.take()
+        unlike = self._aligned.unlike
+        if unlike is None:
+            own = enumerate(zip(self._files, rows, strict=False))
+            unlike = next((n for n, (f, r) in own if f.names != self.names or r.shape != rows[0].shape), None)
+        if unlike is not None:
+            raise SeriesError(
+                f"'{self.paths[unlike]}' and '{self.paths[0]}' do not hold the same steps and extras; "
+                "the files of all beads of one run are needed"
+            )
+        if not len(steps):
             return {}
-        steps = self._waiting[0][0][:common]
-        total = np.zeros((common, self._waiting[0][1].shape[1]))
-        for bead, (own, rows) in enumerate(self._waiting):
-            is_alike = rows.shape[1] == total.shape[1] and self._files[bead].names == self.names
-            if not is_alike or not np.array_equal(own[:common], steps):
-                raise SeriesError(
-                    f"'{self.paths[bead]}' and '{self.paths[0]}' do not hold the same steps and extras; "
-                    "the files of all beads of one run are needed"
-                )
-            total += rows[:common]
-            self._waiting[bead] = own[common:], rows[common:]
         self._check_steps(steps)
-        return self._samples(total / len(self._files))
+        return self._samples(reduce(np.add, rows) / len(self._files))
 
     def _check_steps(self, steps: np.ndarray) -> None:
         joined = steps if self._last is None else np.concatenate([[self._last], steps])

@@ -2,14 +2,11 @@
 
 A killed i-PI may leave half a frame, and the RESTART may lie steps before the last one; the run that continues appends
 to the files. Where frames go back in step the later ones count, half a frame never does, and a sample is what all
-beads have.
+beads have; see :mod:`beadwise.runs.output.alignment`.
 """
 
 from __future__ import annotations
 
-import mmap
-import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,15 +18,13 @@ from typing import BinaryIO
 import numpy as np
 from ipi.utils.io import read_file
 
-from ..input.atoms import species_of_run
-from ..input.dynamics import Ensemble, ensemble_of
-from ..input.elements import InputError, beads_of, integer_attribute, parse, systems_of, timestep_of
-from ..input.force_components import weight_of
-from ..input.outputs import KEYWORD, ExtrasOutput, output_name
+from ..input.dynamics import Ensemble
+from ..input.elements import InputError
+from ..input.run_input import RunInput, System
 from ..units import lengths_from_atomic
+from .alignment import in_common
+from .frames import FramePlaces, places_of_frames
 
-# without "#" inside, or half a comment that a killed i-PI left would swallow the one appended to it
-COMMENT = re.compile(rb"#[^#\n]*\bStep: +(?P<step>\d+)[^#\n]*\n")
 OF_BEADS, OF_CENTROID = "positions", "x_centroid"  # of a single bead they are the same
 
 
@@ -39,8 +34,7 @@ class BeadTrajectory:
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART.
+    run : RunInput
     files : tuple of Path
         i-PI's xyz, one for each bead.
     numbers : ndarray of int32, shape (atoms,)
@@ -52,12 +46,17 @@ class BeadTrajectory:
         Whether a bias acts, so that samples have weights.
     """
 
-    source: Path
+    run: RunInput
     files: tuple[Path, ...]
     numbers: np.ndarray
     ensemble: Ensemble
     timestep: float | None
     is_biased: bool
+
+    @property
+    def source(self) -> Path:
+        """i-PI input or RESTART."""
+        return self.run.path
 
     @property
     def temperature(self) -> float:
@@ -78,9 +77,10 @@ class BeadTrajectory:
         InputError
             If a file cannot be read.
         """
-        by_bead = [_frames_of(path, len(self.numbers)) for path in self.files]
-        common = sorted(set(by_bead[0]).intersection(*by_bead[1:]))
-        return {step: tuple(frames[step] for frames in by_bead) for step in common}
+        by_bead = [_places_in(path, len(self.numbers)) for path in self.files]
+        steps, places = in_common([own.steps for own in by_bead])
+        slices = [[own.places[n] for n in found] for own, found in zip(by_bead, places, strict=True)]
+        return dict(zip(steps.tolist(), zip(*slices, strict=True), strict=True))
 
     @property
     def steps(self) -> list[int]:
@@ -88,50 +88,40 @@ class BeadTrajectory:
         return list(self.frames)
 
 
-def find_bead_trajectory(source: Path) -> BeadTrajectory:
-    """Read from an i-PI input or RESTART where it writes the positions of all beads.
+def find_bead_trajectory(run: RunInput) -> BeadTrajectory:
+    """Tell where a run writes the positions of all beads.
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART; its outputs are in the same folder.
+    run : RunInput
 
     Raises
     ------
     InputError
-        If it is no i-PI input, has several systems, does not write the positions of all beads as xyz, or does not
+        If it has several systems, does not write the positions of all beads as xyz, or does not
         sample usual path integrals at one temperature.
     StructureError
         If the file with its atoms cannot be read.
     """
-    root = parse(source)
-    systems = list(systems_of(root))
-    if len(systems) != 1:
-        raise InputError(f"'{source}' has {len(systems)} systems; a run of one is needed")
-    system = systems[0]
-    dynamics = next(system.iter("dynamics"), None)
-    timestep = None
-    if dynamics is not None:
-        timestep = timestep_of(dynamics, source)
+    system = run.only_system()
     return BeadTrajectory(
-        source=source,
-        files=_files(root, system, source),
-        numbers=species_of_run(source, source.parent),
-        ensemble=ensemble_of(root, system, source),
-        timestep=timestep,
-        is_biased=any(weight_of(force) != 0 for force in system.iterfind("ensemble/bias/force")),
+        run=run,
+        files=_files(system),
+        numbers=run.numbers,
+        ensemble=system.ensemble,
+        timestep=system.timestep,
+        is_biased=bool(system.biases),
     )
 
 
 def read_bead_trajectory(
-    run: BeadTrajectory | Path, steps: Sequence[int] | None = None
+    run: BeadTrajectory, steps: Sequence[int] | None = None
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Samples of a run, one after the other.
 
     Parameters
     ----------
-    run : BeadTrajectory or Path
-        A Path is an i-PI input or RESTART.
+    run : BeadTrajectory
     steps : sequence of int, optional
         Which samples, out of `BeadTrajectory.steps`; by default all.
 
@@ -146,7 +136,6 @@ def read_bead_trajectory(
     InputError
         If a file cannot be read, lacks a step, or holds a frame of other atoms.
     """
-    run = find_bead_trajectory(run) if isinstance(run, Path) else run
     with ExitStack() as stack:
         files = [stack.enter_context(_opened(path)) for path in run.files]
         for step in run.steps if steps is None else steps:
@@ -157,30 +146,21 @@ def read_bead_trajectory(
             yield step, np.array([positions for positions, _ in frames]), frames[0][1]
 
 
-def _files(root: ElementTree.Element, system: ElementTree.Element, source: Path) -> tuple[Path, ...]:
+def _files(system: System) -> tuple[Path, ...]:
     """The xyz files of the positions of all beads; of several outputs those that are written most often."""
-    beads = beads_of(system)
+    beads, run = system.beads, system.run
     found: list[tuple[int, tuple[Path, ...]]] = []
-    for element in root.iterfind("output/trajectory"):
-        keyword = KEYWORD.match(element.text or "")
-        form = element.get("format", "xyz").strip()
-        stride = integer_attribute(element, "stride", 1, least=1)
-        output = ExtrasOutput(
-            output_name(root, element.get("filename", "traj"), system),
-            (),
-            stride,
-            integer_attribute(element, "bead", -1),
-        )
-        if keyword is None or form != "xyz":
+    for output in system.trajectory_outputs:
+        written = output.written
+        if output.form != "xyz":
             continue
-        if keyword[1] == OF_BEADS and output.holds_all(beads):
-            files = tuple(source.parent / f"{name}.xyz" for name in output.files(beads))
-            found.append((stride, files))
-        if keyword[1] == OF_CENTROID and beads == 1:
-            found.append((stride, (source.parent / f"{output.name}.xyz",)))
+        if output.keyword == OF_BEADS and written.holds_all(beads):
+            found.append((written.stride, tuple(run.folder / f"{name}.xyz" for name in written.files(beads))))
+        if output.keyword == OF_CENTROID and beads == 1:
+            found.append((written.stride, (run.folder / f"{written.name}.xyz",)))
     if not found:
         raise InputError(
-            f"'{source}' does not write the positions of all its beads as xyz; add to its <output> "
+            f"'{run.path}' does not write the positions of all its beads as xyz; add to its <output> "
             "<trajectory filename='pos' stride='20' format='xyz' cell_units='angstrom'> positions{angstrom} "
             "</trajectory>, without the attribute bead"
         )
@@ -195,25 +175,11 @@ def _opened(path: Path) -> BinaryIO:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
 
 
-def _frames_of(path: Path, atoms: int) -> dict[int, slice]:
-    """Place in the file of each frame that counts, without the line with the number of atoms, by its step."""
-    with _opened(path) as file:
-        if not path.stat().st_size:
-            return {}
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            comments = list(COMMENT.finditer(text))
-            starts = [(int(comment["step"]), comment.start(), comment.end()) for comment in comments]
-            del comments  # they hold on to the map
-            ends = [*(start for _, start, _ in starts[1:]), len(text)]
-            places: dict[int, slice] = {}
-            for number, ((step, start, body), end) in enumerate(zip(starts, ends, strict=True)):
-                while places and next(reversed(places)) >= step:  # superseded
-                    places.popitem()
-                # before the next comment stands the line with its number of atoms
-                lines = atoms + (number + 1 < len(starts))
-                if text[body:end].count(b"\n") >= lines:
-                    places[step] = slice(start, end)
-    return places
+def _places_in(path: Path, atoms: int) -> FramePlaces:
+    try:
+        return places_of_frames(path, atoms)
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
 
 
 def _read_frame(file: BinaryIO, place: slice, run: BeadTrajectory) -> tuple[np.ndarray, np.ndarray]:

@@ -5,44 +5,62 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from ipi.utils.units import unit_to_internal
 
-from ..input.elements import InputError, integer_attribute, parse, systems_of, words
-from ..input.outputs import output_name
+from ..input.elements import InputError
+from ..input.run_input import System
 from ..units import HARTREE_PER_ELECTRONVOLT
+from .alignment import that_count
 
-COLUMN = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:\s*-\s*(\d+))?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?")
-MORE_UNITS = {"angstrom": "Å", "atomic_unit": "atomic units"}
-IN_FEMTOSECONDS = {"femtosecond": 1.0, "picosecond": 1e3}
+HEADING = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:\s*-\s*(\d+))?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?")
+UNIT_LABELS = {
+    "": "atomic units",  # i-PI's default
+    "atomic_unit": "atomic units",
+    "electronvolt": "eV",
+    "kelvin": "K",
+    "picosecond": "ps",
+    "femtosecond": "fs",
+    "angstrom": "Å",
+    "angstrom3": "Å³",
+    "megapascal": "MPa",
+    "gigapascal": "GPa",
+    "g/cm3": "g/cm³",
+    "kilocal/mol": "kcal/mol",
+    "kilojoule/mol": "kJ/mol",
+}
 
 
 @dataclass(frozen=True)
 class Property:
-    """A property in the header of a file.
+    """A property in the header of a file, ``name(argument){unit}``.
 
     Parameters
     ----------
-    name : str
-        With its argument, as ``kinetic_cv(O)``.
-    unit : str
-        i-PI's name of it; empty for its atomic units.
+    name, argument, unit : str
+        The last two may be empty.
     columns : slice
     """
 
     name: str
+    argument: str
     unit: str
     columns: slice
 
     @property
+    def full_name(self) -> str:
+        """With its argument, as ``kinetic_cv(O)``."""
+        return f"{self.name}({self.argument})" if self.argument else self.name
+
+    @property
     def unit_label(self) -> str:
         """The unit as it is written beside a number."""
-        return (UNITS | MORE_UNITS).get(self.unit, self.unit) or "atomic units"
+        return UNIT_LABELS.get(self.unit, self.unit)
 
 
 @dataclass(frozen=True)
@@ -53,20 +71,62 @@ class PropertyTable:
     ----------
     path : Path
     properties : tuple of Property
-    steps : ndarray of int64, shape (rows,)
     rows : ndarray of float64, shape (rows, columns)
+        Those that count: where steps or times go back, as those of a run that was killed and continued, the later
+        ones do.
+    timestep : float or None
+        In fs, which makes steps of times.
     """
 
     path: Path
     properties: tuple[Property, ...]
-    steps: np.ndarray
     rows: np.ndarray
+    timestep: float | None = None
+
+    @cached_property
+    def steps(self) -> np.ndarray:
+        """Step of each row, shape (rows,), int64, from the column of steps or of times.
+
+        Raises
+        ------
+        InputError
+            If neither tells it.
+        """
+        step = self.first("step")
+        if step is not None:
+            return _rounded(self.values(step))
+        time = self.first("time")
+        if time is None or self.timestep is None:
+            raise InputError(
+                f"'{self.path}' holds neither step nor time{{femtosecond}}, by which its rows are told; add step"
+            )
+        return _steps_of_times(self.values(time), time.unit, self.timestep, self.path)
+
+    @cached_property
+    def by_name(self) -> dict[str, np.ndarray]:
+        """Numbers of each property, of several components the first, by its name with its argument."""
+        return {one.full_name: self.values(one) for one in self.properties}
+
+    def first(self, name: str) -> Property | None:
+        """The first property of a name, whatever its argument; None if there is none."""
+        return next((one for one in self.properties if one.name == name), None)
+
+    def values(self, one: Property) -> np.ndarray:
+        """Numbers of a property, of several components the first, shape (rows,)."""
+        return np.asarray(self.rows[:, one.columns.start])
+
+
+def property_of_heading(line: str) -> Property | None:
+    """The property that a line of a header tells of; None if it is no such line."""
+    found = HEADING.match(line)
+    if found is None:
+        return None
+    first, last, name, argument, unit = found.groups()
+    return Property(name, (argument or "").strip("()"), unit or "", slice(int(first) - 1, int(last or first)))
 
 
 def read_property_table(path: Path, timestep: float | None = None) -> PropertyTable | None:
     """Read a file of properties, also while it grows: a last line that is not whole is left out.
-
-    Where steps go back, as those of a run that was killed and continued, the later rows count.
 
     Parameters
     ----------
@@ -82,18 +142,15 @@ def read_property_table(path: Path, timestep: float | None = None) -> PropertyTa
     Raises
     ------
     InputError
-        If it cannot be read, or holds neither step nor time.
+        If it cannot be read, or holds a word that is no number.
     """
     try:
         text = path.read_text(errors="replace") if path.exists() else ""
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
     lines = text[: text.rfind("\n") + 1].splitlines()
-    found = [match for line in lines if line.startswith("#") and (match := COLUMN.match(line))]
-    properties = tuple(
-        Property(name + (argument or ""), unit or "", slice(int(first) - 1, int(last or first)))
-        for first, last, name, argument, unit in (match.groups() for match in found)
-    )
+    found = (property_of_heading(line) for line in lines if line.startswith("#"))
+    properties = tuple(one for one in found if one is not None)
     width = max((one.columns.stop for one in properties), default=0)
     words = [words for line in lines if not line.startswith("#") and len(words := line.split()) == width > 0]
     if not words:
@@ -102,10 +159,8 @@ def read_property_table(path: Path, timestep: float | None = None) -> PropertyTa
         rows = np.array(words, dtype=np.float64)
     except ValueError as error:
         raise InputError(f"'{path}' holds a word that is no number: {error}") from error
-    steps = _steps_of(path, properties, rows, timestep)
-    lowest_later = np.append(np.minimum.accumulate(steps[::-1])[::-1][1:], np.iinfo(np.int64).max)
-    kept = steps < lowest_later
-    return PropertyTable(path, properties, steps[kept], rows[kept])
+    table = PropertyTable(path, properties, rows, timestep)
+    return PropertyTable(path, properties, rows[that_count(_order_of(table))], timestep)
 
 
 def find_property(tables: Sequence[PropertyTable], name: str) -> tuple[PropertyTable, Property] | None:
@@ -128,34 +183,24 @@ def find_property(tables: Sequence[PropertyTable], name: str) -> tuple[PropertyT
         If it is one of several with different arguments.
     """
     pairs = [(table, one) for table in tables for one in table.properties]
-    exact = [pair for pair in pairs if pair[1].name == name.replace(" ", "")]
-    alike = [pair for pair in pairs if pair[1].name.partition("(")[0] == name]
-    if not exact and len({one.name for _, one in alike}) > 1:
-        raise InputError(f"'{name}' is one of {', '.join(dict.fromkeys(one.name for _, one in alike))}; name one")
-    return max(exact or alike, key=lambda pair: len(pair[0].steps), default=None)
+    exact = [pair for pair in pairs if pair[1].full_name == name.replace(" ", "")]
+    alike = [pair for pair in pairs if pair[1].name == name]
+    if not exact and len({one.full_name for _, one in alike}) > 1:
+        raise InputError(f"'{name}' is one of {', '.join(dict.fromkeys(one.full_name for _, one in alike))}; name one")
+    return max(exact or alike, key=lambda pair: len(pair[0].rows), default=None)
 
 
-def writes_property(source: Path, name: str) -> bool:
-    """Whether an i-PI input or RESTART writes a property, together with the step.
-
-    Raises
-    ------
-    InputError
-        If it is no i-PI input.
-    """
-    return bool(_outputs(parse(source), source, name))
+def writes_property(system: System, name: str) -> bool:
+    """Whether a system writes a property, together with the step."""
+    return bool(_files_with(system, name))
 
 
-def energies_of_run(source: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+def energies_of_run(system: System, name: str) -> tuple[np.ndarray, np.ndarray]:
     """A property of the dimension of an energy, from the output that has most of it.
-
-    Where rows go back in step the later ones count: an i-PI that was killed continues from a RESTART that may lie
-    steps before.  Rows that are not whole are left out.
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART; its outputs are in the same folder.
+    system : System
     name : str
         As in ``<properties>``, without its unit: ``potential``, ``kinetic_cv``.
 
@@ -171,10 +216,10 @@ def energies_of_run(source: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     InputError
         If no output holds it and the step, or a file cannot be read.
     """
-    files = _outputs(parse(source), source, name)
+    files = _files_with(system, name)
     if not files:
         raise InputError(
-            f"'{source}' does not write {name}; add to its <output> <properties filename='out' stride='10'> "
+            f"'{system.run.path}' does not write {name}; add to its <output> <properties filename='out' stride='10'> "
             f"[ step, {name}{{electronvolt}} ] </properties>"
         )
     path = files[0]
@@ -183,11 +228,11 @@ def energies_of_run(source: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     table = read_property_table(path)
     if table is None:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    column = next((one for one in table.properties if one.name == name), None)
+    column = next((one for one in table.properties if one.full_name == name), None)
     if column is None:
-        names = ", ".join(one.name for one in table.properties)
+        names = ", ".join(one.full_name for one in table.properties)
         raise InputError(f"'{path}' has no column {name}; its header names {names}")
-    return table.steps, table.rows[:, column.columns.start] * electronvolts(column.unit, path)
+    return table.steps, table.values(column) * electronvolts(column.unit, path)
 
 
 def electronvolts(unit: str, path: Path) -> float:
@@ -205,98 +250,36 @@ def electronvolts(unit: str, path: Path) -> float:
     InputError
         If i-PI knows no such unit of energy.
     """
+    return _internal("energy", unit, path) / HARTREE_PER_ELECTRONVOLT
+
+
+def _internal(family: str, unit: str, path: Path) -> float:
+    """A unit of a column in i-PI's internal units."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # i-PI prints all units that it knows
-            return float(unit_to_internal("energy", unit or "automatic", 1.0)) / HARTREE_PER_ELECTRONVOLT
+            return float(unit_to_internal(family, unit or "automatic", 1.0))
     except (TypeError, ValueError):
-        raise InputError(f"'{path}' has a column in {unit}, which is no unit of energy that i-PI knows") from None
+        raise InputError(f"'{path}' has a column in {unit}, which is no unit of {family} that i-PI knows") from None
 
 
-def _outputs(root: ElementTree.Element, source: Path, name: str) -> list[Path]:
+def _files_with(system: System, name: str) -> list[Path]:
     """Files with the step and a property, the one that is written most often first."""
-    system = next(systems_of(root), None)
-    found: list[tuple[int, Path]] = []
-    for element in root.iterfind("output/properties"):
-        written = {word.partition("{")[0].strip() for word in words(element.text)}
-        if {"step", name} <= written:
-            file = source.parent / output_name(root, element.get("filename", "out"), system)
-            found.append((integer_attribute(element, "stride", 1, least=1), file))
-    return [file for _, file in sorted(found)]
+    found = [one for one in system.properties_outputs if {"step", name} <= set(one.properties)]
+    return [system.run.folder / one.name for one in sorted(found, key=lambda one: (one.stride, one.name))]
 
 
-def _steps_of(path: Path, properties: Sequence[Property], rows: np.ndarray, timestep: float | None) -> np.ndarray:
-    """Step of each row, from the column of steps or of times."""
-    by_name = {one.name: one for one in properties}
-    if "step" in by_name:
-        return np.rint(rows[:, by_name["step"].columns.start]).astype(np.int64)
-    time = by_name.get("time")
-    if time is None or timestep is None or time.unit not in IN_FEMTOSECONDS:
-        raise InputError(f"'{path}' holds neither step nor time{{femtosecond}}, by which its rows are told; add step")
-    return np.rint(rows[:, time.columns.start] * IN_FEMTOSECONDS[time.unit] / timestep).astype(np.int64)
+def _order_of(table: PropertyTable) -> np.ndarray:
+    """What increases along a file: steps, or times; the number of the row where neither is known."""
+    time = table.first("time")
+    if table.first("step") is not None or (time is not None and table.timestep is not None):
+        return table.steps
+    return np.arange(len(table.rows)) if time is None else table.values(time)
 
 
-HEADER = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:-\d+)?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?")
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.rint(values).astype(np.int64)
 
 
-UNITS = {
-    "electronvolt": "eV",
-    "kelvin": "K",
-    "picosecond": "ps",
-    "femtosecond": "fs",
-    "angstrom3": "Å³",
-    "megapascal": "MPa",
-    "gigapascal": "GPa",
-    "g/cm3": "g/cm³",
-    "kilocal/mol": "kcal/mol",
-    "kilojoule/mol": "kJ/mol",
-}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a property output.
-
-    Parameters
-    ----------
-    name, argument, unit : str
-        As in i-PI's ``name(argument){unit}``; the last two may be empty.
-    values : ndarray of float64, shape (rows,)
-    """
-
-    name: str
-    argument: str
-    unit: str
-    values: np.ndarray
-
-    @property
-    def unit_label(self) -> str:
-        """The unit as it is written beside an axis; i-PI's default are atomic units."""
-        return UNITS.get(self.unit, self.unit) or "atomic units"
-
-
-def read_properties(path: Path) -> list[Column]:
-    """Read an i-PI property output, finished or still growing.
-
-    Parameters
-    ----------
-    path : Path
-        The file; a last line that is not complete is left out.
-
-    Returns
-    -------
-    list of Column
-        Its scalar properties and the first component of others; empty if there is no row yet.
-    """
-    text = path.read_text(errors="replace") if path.exists() else ""
-    complete = text[: text.rfind("\n") + 1]
-    header = [line for line in complete.splitlines() if line.startswith("#")]
-    rows = "".join(line for line in complete.splitlines(keepends=True) if not line.startswith("#"))
-    if not rows.strip():
-        return []
-    values = np.loadtxt(io.StringIO(rows), ndmin=2)
-    found = [match for line in header if (match := HEADER.match(line))]
-    return [
-        Column(name, (argument or "").strip("()"), unit or "", values[:, int(position) - 1])
-        for position, name, argument, unit in (match.groups() for match in found)
-        if int(position) <= values.shape[1]
-    ]
+def _steps_of_times(times: np.ndarray, unit: str, timestep: float, path: Path) -> np.ndarray:
+    femtoseconds = _internal("time", unit, path) / float(unit_to_internal("time", "femtosecond", 1.0))
+    return _rounded(times * femtoseconds / timestep)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import SeriesError
+from .alignment import that_count
 from .series import passed_over, series_kinds, series_of_extras
 
 # without "#" inside, or half a header that a killed i-PI left would swallow the one appended to it
@@ -172,8 +173,7 @@ def records_that_count(path: Path, last_step: int | None = None) -> np.ndarray:
             steps = np.array([int(header["step"]) for header in HEADER.finditer(text)], dtype=np.float64)
     except OSError as error:
         raise SeriesError(f"cannot read '{path}': {error.strerror}") from error
-    lowest_later = np.append(np.minimum.accumulate(steps[::-1])[::-1][1:], np.inf)
-    return (steps < lowest_later) & (steps <= (np.inf if last_step is None else last_step))
+    return that_count(steps, last_step)
 
 
 def check_names(names: tuple[str, ...]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import SeriesError
+from .frames import places_of_frames
 
-STEP = re.compile(r"Step:\s+(\d+)")
 QUANTITY = re.compile(r"(\w+)\{")
 OF_CENTROID, OF_BEAD = "v_centroid", "velocities"
 FRAMES_AT_ONCE = 500
@@ -41,7 +41,6 @@ class VelocityFile:
     def __init__(self, path: Path):
         self.path = path
         self.stride = 0
-        self._last: int | None = None
         if not path.is_file():
             raise SeriesError(f"'{path}' does not exist")
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -50,6 +49,8 @@ class VelocityFile:
 
     def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Frames, some at a time; `stride` is known after the first piece.
+
+        Where frames go back in step, as those of a run that was killed and continued, the later ones count.
 
         Returns
         -------
@@ -62,22 +63,33 @@ class VelocityFile:
         SeriesError
             If a line is no atom, or the frames are not equally many steps apart.
         """
-        lines_of_frame = self._atoms + 2
+        frames = self._frames()
+        while lines := [line for frame in islice(frames, FRAMES_AT_ONCE) for line in frame]:
+            rows = [line.split() for line in lines]
+            try:
+                values = np.array([row[1:4] for row in rows], dtype=np.float64)
+                yield np.array([row[0] for row in rows[: self._atoms]]), values.reshape(-1, self._atoms, 3)
+            except (IndexError, ValueError) as error:
+                raise SeriesError(f"'{self.path}' holds a line that is no atom: {error}") from error
+
+    def _frames(self) -> Iterator[list[str]]:
+        """Lines of the atoms of each frame that is whole and counts."""
+        places = places_of_frames(self.path, self._atoms)
+        self._check_steps(places.steps)
+        with open(self.path, "rb") as file:
+            for place in places.places:
+                file.seek(place.start)
+                yield file.read(place.stop - place.start).decode(errors="replace").splitlines()[1 : self._atoms + 1]
+        if not places.places:
+            yield from self._frames_without_steps()
+
+    def _frames_without_steps(self) -> Iterator[list[str]]:
+        """The same of a file whose comments tell no steps."""
         with open(self.path, encoding="utf-8", errors="replace") as file:
-            while lines := list(islice(file, FRAMES_AT_ONCE * lines_of_frame)):
-                if not lines[-1].endswith("\n"):  # i-PI may be writing it
-                    lines.pop()
-                frames = len(lines) // lines_of_frame
-                if not frames:
+            while lines := list(islice(file, self._atoms + 2)):
+                if len(lines) < self._atoms + 2 or not lines[-1].endswith("\n"):  # somebody may be writing it
                     return
-                words = [line.split() for line in lines[: frames * lines_of_frame]]
-                self._check_steps(lines[1 : frames * lines_of_frame : lines_of_frame])
-                rows = [word for place, word in enumerate(words) if place % lines_of_frame > 1]
-                try:
-                    values = np.array([row[1:4] for row in rows], dtype=np.float64)
-                    yield np.array([row[0] for row in rows[: self._atoms]]), values.reshape(frames, self._atoms, 3)
-                except (IndexError, ValueError) as error:
-                    raise SeriesError(f"'{self.path}' holds a line that is no atom: {error}") from error
+                yield lines[2:]
 
     def _number_of_atoms(self, line: str) -> int:
         if not line.strip().isdecimal() or int(line) < 1:
@@ -91,11 +103,8 @@ class VelocityFile:
             raise SeriesError(f"'{self.path}' holds {names[0]}; allowed are {OF_CENTROID} and {OF_BEAD}")
         return found
 
-    def _check_steps(self, comments: list[str]) -> None:
-        steps = [int(found[1]) for comment in comments if (found := STEP.search(comment))]
-        joined = steps if self._last is None else [self._last, *steps]
-        apart = set(np.diff(joined).tolist()) | ({self.stride} if self.stride else set())
-        if len(apart) > 1 or min(apart, default=1) < 1:
-            raise SeriesError(f"the frames of '{self.path}' are {sorted(apart)} steps apart; a series needs one stride")
-        self.stride = apart.pop() if apart else 0
-        self._last = steps[-1] if steps else self._last
+    def _check_steps(self, steps: np.ndarray) -> None:
+        apart = np.unique(np.diff(steps)).tolist()
+        if len(apart) > 1:
+            raise SeriesError(f"the frames of '{self.path}' are {apart} steps apart; a series needs one stride")
+        self.stride = apart[0] if apart else 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..input.elements import InputError
+from ..output.alignment import AlignedBeads
 from ..output.records import BeadFile
 from .biased_runs import Bias, BiasedRun
 
@@ -23,7 +24,7 @@ class BiasSeries:
 
     def __init__(self, run: BiasedRun, last_step: int | None = None):
         self._files = [BeadFile(path, last_step) for path in run.files]
-        self._waiting = [(np.zeros(0, dtype=np.int64), np.zeros((0, len(run.output.extras)))) for _ in run.files]
+        self._aligned = AlignedBeads(len(self._files))
         self._names = run.output.extras
         self._rows: list[np.ndarray] = []
         self._steps: list[np.ndarray] = []
@@ -47,20 +48,16 @@ class BiasSeries:
                     raise InputError(
                         f"'{file.path}' holds {', '.join(file.names)}; its input writes {', '.join(self._names)}"
                     )
-                old_steps, old_rows = self._waiting[bead]
-                self._waiting[bead] = np.concatenate([old_steps, steps]), np.concatenate([old_rows, rows])
-        common = min(len(steps) for steps, _ in self._waiting)
-        first = self._waiting[0][0][:common]
-        for file, (steps, _) in zip(self._files, self._waiting, strict=True):
-            if not np.array_equal(steps[:common], first):
-                raise InputError(
-                    f"'{file.path}' and '{self._files[0].path}' do not hold the same steps; the files of all beads of "
-                    "one run are needed"
-                )
-        if common:
-            self._steps.append(first)
-            self._rows.append(np.stack([rows[:common] for _, rows in self._waiting], axis=1))
-        self._waiting = [(steps[common:], rows[common:]) for steps, rows in self._waiting]
+                self._aligned.add(bead, steps, rows)
+        steps, samples = self._aligned.take()
+        if self._aligned.unlike is not None:
+            raise InputError(
+                f"'{self._files[self._aligned.unlike].path}' and '{self._files[0].path}' do not hold the same steps; "
+                "the files of all beads of one run are needed"
+            )
+        if len(steps):
+            self._steps.append(steps)
+            self._rows.append(np.stack(samples, axis=1))
 
     @property
     def steps(self) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +9,9 @@ from pathlib import Path
 import numpy as np
 from ase import units
 
-from ..input.elements import (
-    InputError,
-    beads_of,
-    integer_attribute,
-    parse,
-    systems_of,
-    temperature_of,
-    timestep_of,
-    words,
-)
-from ..input.force_components import force_field_of, weight_of
-from ..input.outputs import ExtrasOutput, output_name, reading_of
+from ..input.elements import InputError, words
+from ..input.outputs import ExtrasOutput
+from ..input.run_input import RunInput, System
 from .force_fields import PlumedForceField, plumed_force_fields
 from .input import DEPOSITING, OTHER_BIASES, RESTRAINTS, Action
 
@@ -188,59 +178,51 @@ class BiasedRun:
         return None
 
 
-def read_biased_runs(source: Path, folder: Path | None = None) -> list[BiasedRun]:
+def read_biased_runs(run: RunInput) -> list[BiasedRun]:
     """Read which systems of an i-PI input or RESTART are biased by PLUMED and write what a profile is made of.
 
     Parameters
     ----------
-    source : Path
-        i-PI input or RESTART.
-    folder : Path, optional
-        Where i-PI runs, with its outputs and the PLUMED inputs; by default that of `source`.
+    run : RunInput
 
     Raises
     ------
     InputError
-        If it is no i-PI input, no system is biased by PLUMED, or a bias is not written.
+        If no system is biased by PLUMED, or a bias is not written, or a system samples no ensemble.
     """
-    root = parse(source)
-    folder = source.parent if folder is None else folder
-    force_fields = plumed_force_fields(root, folder)
+    force_fields = plumed_force_fields(run)
     runs = []
-    for number, system in enumerate(systems_of(root)):
-        own = [one for one in force_fields if any(use.system == number for use in one.uses)]
+    for system in run.systems:
+        own = [one for one in force_fields if any(use.system == system.number for use in one.uses)]
         if own:
-            _check_biases(system, {one.name for one in own}, source)
-            runs.append(_read_system(root, system, own, source, folder))
+            _check_biases(system, {one.name for one in own})
+            runs.append(_read_system(system, own))
     if not runs:
-        raise InputError(f"'{source}' has no <bias> with an <ffplumed>; a free-energy profile is made of a biased run")
+        raise InputError(
+            f"'{run.path}' has no <bias> with an <ffplumed>; a free-energy profile is made of a biased run"
+        )
     return runs
 
 
-def _check_biases(system: ElementTree.Element, plumed: set[str], source: Path) -> None:
+def _check_biases(system: System, plumed: set[str]) -> None:
     """Refuse biases whose energy is not known."""
-    for force in system.iterfind("ensemble/bias/force"):
-        if force_field_of(force) not in plumed and weight_of(force) != 0:
-            raise InputError(
-                f"<bias> of '{source}' has a <force> of '{force_field_of(force)}', which is no <ffplumed>; a profile "
-                "needs the energy of each bias"
-            )
-    weights = words(system.findtext("ensemble/bias_weights"))
+    source = system.run.path
+    others = [name for name in system.biases if name not in plumed]
+    if others:
+        raise InputError(
+            f"<bias> of '{source}' has a <force> of '{others[0]}', which is no <ffplumed>; a profile needs the energy "
+            "of each bias"
+        )
+    weights = words(system.element.findtext("ensemble/bias_weights"))
     if any(float(weight) != 1 for weight in weights):
         raise InputError(f"<bias_weights> of '{source}' are {', '.join(weights)}; a profile needs 1 for each bias")
 
 
-def _read_system(
-    root: ElementTree.Element,
-    system: ElementTree.Element,
-    force_fields: Sequence[PlumedForceField],
-    source: Path,
-    folder: Path,
-) -> BiasedRun:
-    beads = beads_of(system)
+def _read_system(system: System, force_fields: Sequence[PlumedForceField]) -> BiasedRun:
+    beads, source = system.beads, system.run.path
     inputs = {force_field.name: force_field.read() for force_field in force_fields}
     actions = [(action, plumed.energy_unit) for plumed in inputs.values() for action in plumed.biases]
-    output = _output_of(root, system, source, {f"{action.label}.bias" for action, _ in actions})
+    output = _output_of(system, {f"{action.label}.bias" for action, _ in actions})
     of_beads: set[str] = set()
     for force_field in force_fields:
         on_centroid = beads == 1 or all(use.beads == 1 for use in force_field.uses)
@@ -250,17 +232,14 @@ def _read_system(
                 f"<force forcefield='{force_field.name}' nbeads='1'>"
             )
         of_beads.update(() if on_centroid else force_field.extras)
-    dynamics = next(system.iter("dynamics"), None)
-    if dynamics is None:
-        raise InputError(f"'{source}' holds no <dynamics>; a profile is made of a trajectory")
     return BiasedRun(
         source=source,
-        folder=folder,
+        folder=system.run.folder,
         output=output,
         beads=beads,
-        temperature=temperature_of(system, source),
-        timestep=timestep_of(dynamics, source),
-        step=int(root.findtext("step") or 0),
+        timestep=system.timestep_for("a profile is made of a trajectory"),
+        temperature=system.ensemble.temperature,
+        step=system.run.step,
         definitions={action.label: action for plumed in inputs.values() for action in plumed.actions if action.label},
         biases=tuple(_bias_of(action, output, unit, source) for action, unit in actions),
         of_beads=frozenset(of_beads),
@@ -268,27 +247,17 @@ def _read_system(
     )
 
 
-def _output_of(root: ElementTree.Element, system: ElementTree.Element, source: Path, biases: set[str]) -> ExtrasOutput:
+def _output_of(system: System, biases: set[str]) -> ExtrasOutput:
     """The output of the bias's extras: of those with most of the biases the one that is written most often."""
-    outputs = [
-        ExtrasOutput(
-            name=output_name(root, element.get("filename", "traj"), system),
-            extras=reading.names,
-            stride=integer_attribute(element, "stride", 1, least=1),
-            bead=integer_attribute(element, "bead", -1),
-        )
-        for element in root.iterfind("output/trajectory")
-        if (reading := reading_of(element)) is not None and reading.keyword == "extras_bias"
-    ]
-    if not outputs:
+    if not system.bias_outputs:
         raise InputError(
-            f"'{source}' writes nothing of its bias; add <trajectory filename='variables' stride='10' "
+            f"'{system.run.path}' writes nothing of its bias; add <trajectory filename='variables' stride='10' "
             "extra_type='VARIABLE,LABEL.bias'> extras_bias </trajectory> with what <plumed_extras> names"
         )
-    found = min(outputs, key=lambda output: (-len(biases.intersection(output.extras)), output.stride))
-    beads = beads_of(system)
+    found = min(system.bias_outputs, key=lambda output: (-len(biases.intersection(output.extras)), output.stride))
+    beads = system.beads
     if found.bead >= beads:
-        raise InputError(f"'{found.name}' of '{source}' is of bead {found.bead}; allowed are 0 to {beads - 1}")
+        raise InputError(f"'{found.name}' of '{system.run.path}' is of bead {found.bead}; allowed are 0 to {beads - 1}")
     return found
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..input.elements import InputError, integer_attribute, systems_of, words
+from ..input.elements import integer_attribute, integer_in, text_in, words
 from ..input.force_components import force_field_of
+from ..input.run_input import RunInput
 from .input import PlumedInput, read_plumed_input
 
 
@@ -67,51 +67,40 @@ class PlumedForceField:
         return read_plumed_input(self.path, self.folder)
 
 
-def plumed_force_fields(root: ElementTree.Element, folder: Path) -> list[PlumedForceField]:
+def plumed_force_fields(run: RunInput) -> list[PlumedForceField]:
     """All ``<ffplumed>`` of an i-PI input or RESTART.
 
     Parameters
     ----------
-    root : Element
-        ``<simulation>``.
-    folder : Path
-        Where i-PI runs.
+    run : RunInput
 
     Raises
     ------
     InputError
         If a number in it is none.
     """
-    updated = {name for element in root.iter("metaff") for name in words(element.text)}
+    updated = {name for element in run.root.iter("metaff") for name in words(element.text)}
     found = []
-    for element in root.iter("ffplumed"):
+    for element in run.root.iter("ffplumed"):
         name = element.get("name", "").strip()
         found.append(
             PlumedForceField(
                 name=name,
-                folder=folder,
-                path=folder / (element.findtext("plumed_dat") or "plumed.dat").strip(),
-                step=_step_of(element),
+                folder=run.folder,
+                path=run.folder / text_in(element, "plumed_dat", "plumed.dat"),
+                step=integer_in(element, "plumed_step", 0),
                 extras=tuple(words(element.findtext("plumed_extras"))),
                 is_updated=name in updated,
-                uses=tuple(_uses(root, name)),
+                uses=tuple(_uses(run, name)),
             )
         )
     return found
 
 
-def _step_of(element: ElementTree.Element) -> int:
-    text = (element.findtext("plumed_step") or "0").strip()
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"<plumed_step> of <ffplumed> is '{text}'; an integer is needed") from None
-
-
-def _uses(root: ElementTree.Element, name: str) -> list[PlumedUse]:
+def _uses(run: RunInput, name: str) -> list[PlumedUse]:
     return [
-        PlumedUse(number, integer_attribute(force, "nbeads", 0, least=0))
-        for number, system in enumerate(systems_of(root))
-        for force in system.iterfind("ensemble/bias/force")
+        PlumedUse(system.number, integer_attribute(force, "nbeads", 0, least=0))
+        for system in run.systems
+        for force in system.element.iterfind("ensemble/bias/force")
         if force_field_of(force) == name
     ]

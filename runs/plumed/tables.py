@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..input.elements import InputError
+from ..output.alignment import that_count
 from .input import plumed_number
 
 FIELDS, SETTING = "#! FIELDS", "#! SET"
@@ -112,14 +113,8 @@ def read_plumed_table(path: Path) -> PlumedTable:
         raise InputError(f"'{path}' has the columns {' '.join(names) or '(none)'}; time and a variable are needed")
     if not np.isfinite(rows).all():
         raise InputError(f"'{path}' holds numbers that are not finite")
-    return PlumedTable(path, names, rows[_rows_that_count(rows[:, 0])], settings)
+    return PlumedTable(path, names, rows[that_count(rows[:, 0])], settings)
 
 
 def _is_setting(line: str) -> bool:
     return line.startswith(SETTING) and len(line.split()) > 3
-
-
-def _rows_that_count(times: np.ndarray) -> np.ndarray:
-    """Rows that are not superseded by later ones of an earlier time, or the same."""
-    lowest_later = np.append(np.minimum.accumulate(times[::-1])[::-1][1:], np.inf)
-    return times < lowest_later

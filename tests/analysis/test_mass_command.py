@@ -14,6 +14,7 @@ from beadwise.analysis.mass.masses import root_mass_ratio
 from beadwise.driver.commands.group import OneLineErrors
 from beadwise.driver.commands.mass_integration import mass_integration
 from beadwise.driver.launch.supervision import ipi_command
+from beadwise.runs.input.run_input import RunInput
 from beadwise.sampling import SamplingError, gauss_legendre_ratios
 from beadwise.sampling.mass_integration import fitting_rule
 from click.testing import CliRunner
@@ -121,7 +122,7 @@ def test_known_kinetic_energies_give_the_exact_result(tmp_path, runs):
 
 def test_the_trapezoidal_rule(tmp_path):
     ratios = np.linspace(0, 1, 11)[1:].tolist()
-    sources = prepare_inputs(write_input(tmp_path), ratios)
+    sources = prepare_inputs(RunInput.read(write_input(tmp_path)), ratios)
     for source, ratio in zip(sources, ratios, strict=True):
         write_rows(source, ratio)
     result = run(*reversed(sources), "--output", tmp_path / "result")
@@ -139,7 +140,8 @@ def test_real_runs_of_ipi(tmp_path):
     for number, ratio in enumerate(gauss_legendre_ratios(4)[0].tolist()):
         folder = tmp_path / str(number)
         folder.mkdir()
-        sources += prepare_inputs(write_input(folder, text=re.sub("<ffsocket.*?</ffsocket>", "", INPUT)), [ratio])
+        source = write_input(folder, text=re.sub("<ffsocket.*?</ffsocket>", "", INPUT))
+        sources += prepare_inputs(RunInput.read(source), [ratio])
     with ExitStack() as stack:
         running = [
             stack.enter_context(
@@ -151,7 +153,8 @@ def test_real_runs_of_ipi(tmp_path):
             stack.callback(process.kill)
         assert [process.wait(timeout=60) for process in running] == [0] * 4
     for source in sources:
-        assert root_mass_ratio(source.parent / "RESTART") == pytest.approx(root_mass_ratio(source), rel=1e-8)
+        ratio = root_mass_ratio(RunInput.read(source))
+        assert root_mass_ratio(RunInput.read(source.parent / "RESTART")) == pytest.approx(ratio, rel=1e-8)
     result = run(*sources, "--output", tmp_path / "result", "--skip", 0.05)
     assert result.exit_code == 0, result.stderr
     energy, error, *_ = result_in(result.output)
@@ -161,15 +164,15 @@ def test_real_runs_of_ipi(tmp_path):
 
 def test_what_is_prepared(tmp_path):
     text = INPUT.replace("<ffdirect", "<!-- a remark --> <ffdirect")
-    sources = prepare_inputs(write_input(tmp_path, atoms=3, text=text, labels="OHD"), [0.25, 1.0])
+    sources = prepare_inputs(RunInput.read(write_input(tmp_path, atoms=3, text=text, labels="OHD")), [0.25, 1.0])
     assert [source.name for source in sources] == ["trap_y0.2500.xml", "trap_y1.0000.xml"]
     first = sources[0].read_text()
     masses = [float(mass) for mass in re.search(r"<masses [^>]*>\s*\[(.*)\]", first)[1].split(",")]
     assert masses == pytest.approx(np.array([15.9994, 1.00794, 2.0141]) * 16, rel=1e-4)
     assert 'prefix="trap_y0.2500"' in first and "<address> other_y0.2500 </address>" in first
     assert "<!-- a remark -->" in first
-    assert [root_mass_ratio(source) for source in sources] == pytest.approx([0.25, 1.0], rel=1e-8)
-    assert root_mass_ratio(tmp_path / "trap.xml") == 1.0
+    assert [root_mass_ratio(RunInput.read(source)) for source in sources] == pytest.approx([0.25, 1.0], rel=1e-8)
+    assert root_mass_ratio(RunInput.read(tmp_path / "trap.xml")) == 1.0
     assert run("--prepare", tmp_path / "trap.xml", "--ratios", 1).output.endswith("trap_y0.5000.xml\n")
     assert "exists already" in run("--prepare", tmp_path / "trap.xml", "--ratios", 1).stderr
 
@@ -201,7 +204,7 @@ def test_what_is_refused(tmp_path):
     hydrogens = write_input(tmp_path)
     write_rows(hydrogens, 1.0, rows=8)
     assert "has 7 rows after equilibration" in run(hydrogens).stderr
-    two = prepare_inputs(hydrogens, gauss_legendre_ratios(2)[0].tolist())
+    two = prepare_inputs(RunInput.read(hydrogens), gauss_legendre_ratios(2)[0].tolist())
     for path, ratio in zip(two, gauss_legendre_ratios(2)[0], strict=True):
         write_rows(path, ratio)
     two[1].write_text(two[1].read_text().replace("> 300 </temperature>", "> 310 </temperature>"))

@@ -7,7 +7,7 @@ import numpy as np
 from beadwise.analysis.spectrum.conditions import read_run_conditions
 from beadwise.driver.commands.group import main
 from beadwise.driver.launch.live_spectra import LiveSpectra
-from beadwise.runs.input.force_fields import read_ipi_input
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.units import to_atomic
 from beadwise.spectra.recording import make_recorder, spectrum_of
 from click.testing import CliRunner
@@ -95,11 +95,11 @@ def test_kept_current_while_the_files_grow(tmp_path):
     outputs = f"<trajectory filename='members' stride='2' extra_type='{KINDS}'> extras </trajectory>"
     folder = Folder(tmp_path)
     folder.write_input(steps=1800, outputs=outputs + outputs.replace(KINDS, "dipole").replace("members", "moments"))
-    simulation = read_ipi_input(folder.path / "input.xml")
-    conditions = read_run_conditions(folder.path / "input.xml")
+    simulation = RunInput.read(folder.path / "input.xml")
+    conditions = read_run_conditions(RunInput.read(folder.path / "input.xml"))
     dipoles, members, energies = beads_of_a_run()
     texts = [records(dipoles[:, bead], members[:, bead], energies[:, bead]) for bead in range(4)]
-    live = LiveSpectra(["ir"], simulation, conditions, folder.path, window=60.0)
+    live = LiveSpectra(["ir"], simulation, conditions, window=60.0)
     paths = [folder.path / f"test.members_{bead}" for bead in range(4)]
     for path, text in zip(paths, texts, strict=True):
         path.write_text(text[: len(text) // 2 - 33])
@@ -112,7 +112,7 @@ def test_kept_current_while_the_files_grow(tmp_path):
     live.read()
     live.draw()
     received = (tmp_path / "test.ir.csv").read_text()
-    fresh = LiveSpectra(["ir"], simulation, conditions, folder.path, window=60.0)
+    fresh = LiveSpectra(["ir"], simulation, conditions, window=60.0)
     fresh.read()
     fresh.draw()
     assert (tmp_path / "test.ir.csv").read_text() == received
@@ -121,7 +121,7 @@ def test_kept_current_while_the_files_grow(tmp_path):
     for path, text in zip(paths, texts, strict=True):
         place = step.search(text).start()
         path.write_text(text[:place] + text[place:].replace(" 1.", " 7.")[:-40] + text[place:])
-    again = LiveSpectra(["ir"], simulation, conditions, folder.path, window=60.0)
+    again = LiveSpectra(["ir"], simulation, conditions, window=60.0)
     again.read()
     again.draw()
     assert (tmp_path / "test.ir.csv").read_text() == received

@@ -9,7 +9,8 @@ from ase import units
 from beadwise.driver.commands.group import main
 from beadwise.driver.launch.live_profiles import has_profile
 from beadwise.runs.input.elements import InputError
-from beadwise.runs.source import source_of
+from beadwise.runs.input.run_input import RunInput
+from beadwise.runs.source import find_run
 from click.testing import CliRunner
 
 TEMPERATURE = 300.0
@@ -279,7 +280,7 @@ def test_what_is_missing_is_named(tmp_path, plumed, extras, message):
     assert result.exit_code == 2
     assert result.output.count("\n") == 1
     assert re.search(message, result.output)
-    assert not has_profile(folder / "input.xml", folder)
+    assert not has_profile(RunInput.read(folder / "input.xml"))
 
 
 def test_refusals(tmp_path):
@@ -299,8 +300,8 @@ def test_refusals(tmp_path):
     assert "does not exist" in run_command(tmp_path / "absent").output
     on_beads = write_run(tmp_path / "all", [RESTRAINT.format(0)], [columns], 4, on=0)
     assert "acts on every bead; a profile needs one on the centroid" in run_command(on_beads).output
-    assert has_profile(folder / "input.xml", folder)
-    assert not has_profile(on_beads / "input.xml", on_beads)
+    assert has_profile(RunInput.read(folder / "input.xml"))
+    assert not has_profile(RunInput.read(on_beads / "input.xml"))
 
 
 def test_restraint_that_was_edited_since(tmp_path):
@@ -310,14 +311,14 @@ def test_restraint_that_was_edited_since(tmp_path):
     assert "was the PLUMED input changed since?" in run_command(folder).output
 
 
-def test_source_of_a_folder(tmp_path):
+def test_run_of_a_folder(tmp_path):
     with pytest.raises(InputError, match="has no RESTART and not one i-PI input but none"):
-        source_of(tmp_path)
+        find_run(tmp_path)
     (tmp_path / "first.xml").write_text("<simulation/>")
     (tmp_path / "other.xml").write_text("<other/>")
-    assert source_of(tmp_path) == tmp_path / "first.xml"
+    assert find_run(tmp_path).path == tmp_path / "first.xml"
     (tmp_path / "second.xml").write_text("<simulation/>")
     with pytest.raises(InputError, match=r"not one i-PI input but first\.xml, second\.xml"):
-        source_of(tmp_path)
+        find_run(tmp_path)
     (tmp_path / "RESTART").write_text("<simulation/>")
-    assert source_of(tmp_path) == tmp_path / "RESTART"
+    assert find_run(tmp_path).path == tmp_path / "RESTART"

@@ -17,6 +17,7 @@ from beadwise.driver.commands.group import OneLineErrors
 from beadwise.driver.commands.promote import promote
 from beadwise.model import Batch, BeadwiseError
 from beadwise.runs.input.elements import InputError
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.output.positions import find_bead_trajectory, read_bead_trajectory
 from beadwise.runs.output.properties import energies_of_run
 from click.testing import CliRunner
@@ -95,7 +96,7 @@ def test_harmonic_to_harmonic(tmp_path, beads):
 def test_exactly_what_the_formula_gives(tmp_path):
     """Against a twin that averages the exponentials of h."""
     source = harmonic_run(tmp_path / "run", samples=40, beads=4)
-    samples = [positions for _, positions, _ in read_bead_trajectory(source)][4:]
+    samples = [positions for _, positions, _ in read_bead_trajectory(find_bead_trajectory(RunInput.read(source)))][4:]
     differences = 0.5 * (REFERENCE - MODEL) * np.square(samples).sum(axis=(2, 3))
     exponents = np.exp(-differences.mean(axis=1) / THERMAL_ENERGY)
     result = run(source, "--model", f"harmonic:k={MODEL}", "--reference", f"harmonic:k={REFERENCE}")
@@ -309,12 +310,12 @@ def test_a_killed_and_continued_run(tmp_path):
     files = trajectory_files(folder, 3)
     for path, cut in zip(files, (1, 15, 150), strict=True):  # i-PI is killed while it writes step 30
         path.write_bytes(path.read_bytes()[:-cut])
-    assert find_bead_trajectory(source).steps == [0, 10, 20]
+    assert find_bead_trajectory(RunInput.read(source)).steps == [0, 10, 20]
     append_frames(folder, positions[4:], [20, 30])  # and continues from step 20
     files[2].write_bytes(files[2].read_bytes()[:-100])
-    trajectory = find_bead_trajectory(source)
+    trajectory = find_bead_trajectory(RunInput.read(source))
     assert (trajectory.steps, trajectory.beads, trajectory.temperature) == ([0, 10, 20], 3, 300.0)
-    read = list(read_bead_trajectory(source))
+    read = list(read_bead_trajectory(find_bead_trajectory(RunInput.read(source))))
     assert [step for step, _, _ in read] == [0, 10, 20]
     for (_, found, cell), expected in zip(read, positions[[0, 1, 4]], strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -323,21 +324,21 @@ def test_a_killed_and_continued_run(tmp_path):
         list(read_bead_trajectory(trajectory, [30]))
     with pytest.raises(InputError, match=r"cannot read '.*pos_2\.xyz'"):
         files[2].unlink()
-        list(read_bead_trajectory(source))
+        list(read_bead_trajectory(find_bead_trajectory(RunInput.read(source))))
 
 
 def test_properties_of_a_killed_and_continued_run(tmp_path):
     source = harmonic_run(tmp_path / "run", samples=5)
     table = tmp_path / "run" / "run.out"
-    steps, before = energies_of_run(source, "potential")
+    steps, before = energies_of_run(RunInput.read(source).only_system(), "potential")
     np.testing.assert_array_equal(steps, STRIDE * np.arange(5))
     with open(table, "a") as file:
         file.write(" 5.0e+01 0.025 1.2")  # half a row, to which the next run appends
         file.write(" 3.0e+01 0.015 7.0\n 4.0e+01 0.020 8.0\n 5.0e+01 0.025 9.0\n 6.0e+01 0.03 1.")
-    steps, after = energies_of_run(source, "potential")
+    steps, after = energies_of_run(RunInput.read(source).only_system(), "potential")
     # the row that the half one spoils is known from before
     np.testing.assert_array_equal(steps, STRIDE * np.arange(6))
     np.testing.assert_allclose(after, [*before[:4], 8.0, 9.0])
     table.write_text(table.read_text().replace("electronvolt", "nonsense"))
     with pytest.raises(InputError, match="column in nonsense"):
-        energies_of_run(source, "potential")
+        energies_of_run(RunInput.read(source).only_system(), "potential")

@@ -13,6 +13,7 @@ from ase import units
 from ase.cell import Cell
 from beadwise.analysis.reweighting.distances import Distances, pair_counts, read_distances
 from beadwise.runs.input.elements import InputError, parse
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.output.positions import find_bead_trajectory
 from beadwise.runs.units import BOHR_PER_ANGSTROM
 from committee_runs import (
@@ -176,7 +177,7 @@ def test_radial_distribution_of_an_ideal_gas_and_slow_twin(tmp_path):
     folder = Folder(tmp_path / "run", beads=2, outputs=MEMBERS + POSITIONS, labels=labels)
     positions = random.uniform(-30, 30, (60, 2, 40, 3))
     folder.write_positions(positions, labels, range(60), cell=6.0)
-    trajectory = find_bead_trajectory(folder.path / "input.xml")
+    trajectory = find_bead_trajectory(RunInput.read(folder.path / "input.xml"))
     edges = np.linspace(0, 3, 13)
     for pair in (("O", "H"), ("H", "H")):
         values = read_distances(trajectory, trajectory.steps, Distances(*pair, edges))

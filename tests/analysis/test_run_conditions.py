@@ -11,7 +11,7 @@ from ase import Atoms
 from beadwise.analysis.spectrum.conditions import read_run_conditions
 from beadwise.driver.launch.live_spectra import possible_kinds
 from beadwise.runs.input.elements import InputError
-from beadwise.runs.input.force_fields import read_ipi_input
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.units import BOHR_PER_ANGSTROM
 from beadwise.spectra.experiment import marks
 
@@ -139,7 +139,7 @@ def test_what_ipi_makes_of_the_same_inputs(folder):
     for (name, timestep, temperature, beads, *numbers), case in zip(
         rows, [*SYSTEMS, *DYNAMICS, "RESTART"], strict=True
     ):
-        own = read_run_conditions(folder / name)
+        own = read_run_conditions(RunInput.read(folder / name))
         by_ipi = np.array(numbers, dtype=float).reshape(3, 3).T / BOHR_PER_ANGSTROM
         np.testing.assert_allclose(own.cell, by_ipi, rtol=1e-12, atol=1e-12, err_msg=case)
         assert own.beads == int(beads), case
@@ -150,7 +150,7 @@ def test_what_ipi_makes_of_the_same_inputs(folder):
 def named(folder, mode, thermostat="", beads=4, system=""):
     dynamics = f"<dynamics mode='{mode}'> <timestep> 10 </timestep> {thermostat} </dynamics>"
     start = initialize(XYZ.format("with_cell.xyz"), beads=beads)
-    return read_run_conditions(write_input(folder / "input.xml", system + start, dynamics=dynamics))
+    return read_run_conditions(RunInput.read(write_input(folder / "input.xml", system + start, dynamics=dynamics)))
 
 
 def thermostat(mode, tau=20000, damping="<pile_lambda> 0.5 </pile_lambda>"):
@@ -202,7 +202,8 @@ def test_volume_of_a_run_at_constant_pressure_is_that_of_the_input(folder):
 )
 def test_other_isotopes_get_no_marks_of_water(folder, labels, names, is_water):
     write_xyz(folder / "isotopes.xyz", "# CELL(abcABC): {} 11 12 90 90 90 cell{{angstrom}}", labels=labels)
-    found = read_run_conditions(write_input(folder / "input.xml", initialize(XYZ.format("isotopes.xyz"))))
+    path = write_input(folder / "input.xml", initialize(XYZ.format("isotopes.xyz")))
+    found = read_run_conditions(RunInput.read(path))
     assert found.symbols == names
     assert bool(marks("ir", set(found.symbols))) == is_water
 
@@ -234,7 +235,7 @@ FILE = XYZ.format("with_cell.xyz")
 def test_bad_inputs(folder, capsys, changes, message):
     arguments = {"system": initialize(FILE), **changes}
     with pytest.raises(InputError, match=message) as caught:
-        read_run_conditions(write_input(folder / "input.xml", **arguments))
+        read_run_conditions(RunInput.read(write_input(folder / "input.xml", **arguments)))
     assert "\n" not in str(caught.value) and capsys.readouterr().out == ""
 
 
@@ -256,7 +257,7 @@ OUTPUT = "<trajectory filename='moments' {} extra_type='dipole'> extras </trajec
 )
 def test_beads_of_an_output(folder, attributes, beads, files, holds_all):
     path = write_input(folder / "input.xml", initialize(FILE), outputs=OUTPUT.format(attributes))
-    (output,) = read_ipi_input(path).extras_outputs
+    (output,) = RunInput.read(path).extras_outputs
     assert output.files(beads) == [f"run.moments_{number}" for number in files]
     assert output.holds_all(beads) == holds_all
 
@@ -264,7 +265,7 @@ def test_beads_of_an_output(folder, attributes, beads, files, holds_all):
 @pytest.mark.parametrize(("attributes", "kinds"), [("bead='-1'", ("ir",)), ("bead='-2'", ()), ("bead='0'", ())])
 def test_live_spectra_need_all_beads(folder, attributes, kinds):
     path = write_input(folder / "input.xml", initialize(FILE), outputs=OUTPUT.format(attributes))
-    assert possible_kinds(("ir", "raman"), path) == kinds
+    assert possible_kinds(("ir", "raman"), RunInput.read(path)) == kinds
 
 
 @pytest.mark.parametrize(
@@ -278,4 +279,4 @@ def test_live_spectra_need_all_beads(folder, attributes, kinds):
 def test_bad_outputs(folder, attributes, message):
     path = write_input(folder / "input.xml", initialize(FILE), outputs=OUTPUT.format(attributes))
     with pytest.raises(InputError, match=message):
-        read_ipi_input(path)
+        RunInput.read(path).checked()

@@ -10,6 +10,7 @@ from beadwise.analysis.spectrum.conditions import read_run_conditions
 from beadwise.analysis.spectrum.recording import record
 from beadwise.driver.launch.shipped_inputs import copy_shipped_input
 from beadwise.potentials.qtip4pf import ATOMIC_CHARGES
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.output.series_files import find_sources
 from beadwise.spectra import Window, estimate, jackknife
 from beadwise.spectra.infrared import absorption, sum_rule
@@ -43,7 +44,7 @@ def test_sum_rule_of_fixed_charges(liquid):
     """physics.md 2.2: ∫ nα dν̃ = Σ q²/m/(4 ε0 c² V), within the standard error of a short run."""
     (source,) = find_sources(sorted(liquid.glob("*.moments_0")))
     window = Window("hann", 300.0)
-    run = read_run_conditions(liquid / "RESTART")
+    run = read_run_conditions(RunInput.read(liquid / "RESTART"))
     recorder, conditions = record("ir", source, window, run, skip=EQUILIBRATION)
     flux = estimate([recorder.correlations["dipole"]])
 

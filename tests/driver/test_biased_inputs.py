@@ -15,7 +15,7 @@ from beadwise.driver.launch.shipped_inputs import copy_shipped_input, example_fo
 from beadwise.model import Batch
 from beadwise.model.evaluators import load_evaluator
 from beadwise.runs.input.atoms import species_of_run
-from beadwise.runs.input.force_fields import read_ipi_input
+from beadwise.runs.input.run_input import RunInput
 from plumed_here import needs_plumed
 from test_inputs import BIASED
 from test_run import Folder
@@ -81,7 +81,7 @@ def biased_runs(tmp_path_factory):
             edit(copy, ("nbeads='16'", "nbeads='1'"))
         for path in copy.parent.glob("*.dat"):
             edit(path, (r"\bSTRIDE=\d+", "STRIDE=1"), (r"\bPACE=\d+", "PACE=2"))
-        folder.path, folder.socket = copy.parent, read_ipi_input(copy).sockets[0].path
+        folder.path, folder.socket = copy.parent, RunInput.read(copy).sockets[0].path
         runs[name] = folder, folder.start(copy.name, "--threads", "1", model=example_of(name).model)
     for _, process in runs.values():
         process.result = process.communicate(timeout=300)
@@ -163,7 +163,7 @@ def test_all_files_are_copied(tmp_path, name):
     modules = {path.name for path in copy.parent.glob("*.py")}
     assert {path.name for path in copy.parent.iterdir()} == {copy.name, *named, *modules}
     assert modules == ({"committee_wall_variables.py"} if name == "committee_wall" else set())
-    assert example_for(copy).model == example_of(name).model
+    assert example_for(RunInput.read(copy)).model == example_of(name).model
     assert len(species_of_run(copy, copy.parent)) == (9 if name.startswith("torsion") else 3 * MOLECULES)
     told = re.findall(r"\w+", root.findtext("smotion/metad/metaff") or "")
     names = [element.get("name") for element in root.iter("ffplumed")]

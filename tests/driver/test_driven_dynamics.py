@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from beadwise.runs.output.properties import read_properties
+from beadwise.runs.output.properties import read_property_table
 from beadwise.runs.units import to_atomic
 from test_run import Folder
 
@@ -88,7 +88,7 @@ class Result:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        columns = [column.name for column in read_properties(folder / "test.out")]
+        columns = list(read_property_table(folder / "test.out").by_name)
         values = np.loadtxt(folder / "test.out")
         places, self._columns = 0, {}
         for name in columns:

@@ -22,8 +22,9 @@ from beadwise.driver.launch.shipped_inputs import (
 from beadwise.model import StructureError
 from beadwise.runs.input.atoms import species_of_run
 from beadwise.runs.input.elements import InputError
-from beadwise.runs.input.force_fields import ForceSocket, read_ipi_input
-from beadwise.runs.output.properties import read_properties
+from beadwise.runs.input.force_fields import ForceSocket
+from beadwise.runs.input.run_input import RunInput
+from beadwise.runs.output.properties import read_property_table
 from beadwise.runs.units import BOHR_PER_ANGSTROM
 from ipi.utils.io import read_file
 from test_run import Folder
@@ -80,7 +81,7 @@ def shipped_runs(tmp_path_factory):
         text = re.sub("<total_steps>[^<]*", "<total_steps> 2 ", copy.read_text())
         copy.write_text(re.sub(r"stride='\d+'", "stride='1'", text))
         folder.path = copy.parent
-        sockets = read_ipi_input(copy).sockets
+        sockets = RunInput.read(copy).sockets
         if sockets:
             folder.socket = sockets[0].path
         model = example_of(name).model if name in EXAMPLES else "springs:springs"  # which knows water alone
@@ -96,21 +97,21 @@ def test_shipped_input_runs(shipped_runs, name):
     _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (0, "")
     folder.assert_clean()
-    columns = {column.name: column.values for column in read_properties(folder.path / f"{name}.out")}
+    columns = read_property_table(folder.path / f"{name}.out").by_name
     assert columns["step"].tolist() == [0, 1, 2]
     assert all(np.isfinite(values).all() for values in columns.values())
     assert (folder.path / f"{name}.energies.png").exists()
-    if name == "in_process" or "polarizability" in read_ipi_input(folder.path / f"{name}.xml").want:
+    if name == "in_process" or "polarizability" in RunInput.read(folder.path / f"{name}.xml").want:
         rows = np.loadtxt(next(folder.path.glob(f"{name}.moments_*0")))
         assert rows.shape == (3, 3 + 9)
 
 
 def test_field_of_an_example_and_of_its_restart(tmp_path):
     copy = copy_shipped_input("static_field", tmp_path)
-    assert example_for(copy).electric_field == (0.0, 0.0, 0.1)
-    assert example_for(copy.rename(copy.with_name("RESTART"))).electric_field == (0.0, 0.0, 0.1)
+    assert example_for(RunInput.read(copy)).electric_field == (0.0, 0.0, 0.1)
+    assert example_for(RunInput.read(copy.rename(copy.with_name("RESTART")))).electric_field == (0.0, 0.0, 0.1)
     assert example_of("water").electric_field is None
-    assert read_ipi_input(INPUTS / "driven_nvt.xml").want == (*ALWAYS, "dipole", "born_charges")
+    assert RunInput.read(INPUTS / "driven_nvt.xml").want == (*ALWAYS, "dipole", "born_charges")
 
 
 def test_molecules_of_the_shipped_slab(shipped_runs):
@@ -131,16 +132,14 @@ def test_molecules_of_the_shipped_slab(shipped_runs):
 
 def test_model_of_a_copy_and_its_restart(tmp_path):
     copy = copy_shipped_input("ethanol_pimd", tmp_path)
-    assert example_for(copy).model == "ethanol"
+    assert example_for(RunInput.read(copy)).model == "ethanol"
     restart = copy.with_name("RESTART")
     copy.rename(restart)
-    assert example_for(restart).model == "ethanol"
-    assert example_for(copy_shipped_input("slab", tmp_path)).model == "water"
-    assert (
-        example_for(copy_shipped_input("water", tmp_path)).model == example_for(tmp_path / "none.xml").model == "water"
-    )
+    assert example_for(RunInput.read(restart)).model == "ethanol"
+    assert example_for(RunInput.read(copy_shipped_input("slab", tmp_path))).model == "water"
+    assert example_for(RunInput.read(copy_shipped_input("water", tmp_path))).model == "water"
     (tmp_path / "ethanol_pimd.xml").write_text("<simulation/>")
-    assert example_for(tmp_path / "ethanol_pimd.xml").model == "water"
+    assert example_for(RunInput.read(tmp_path / "ethanol_pimd.xml")).model == "water"
 
 
 def test_shipped_structure():
@@ -168,7 +167,7 @@ def test_copies_do_not_collide(tmp_path, monkeypatch):
     assert is_shipped_input(Path("water")) and not is_shipped_input(Path("./folder/water"))
     copies = [copy_shipped_input("water", Path()) for _ in range(2)]
     assert [copy.parent.name for copy in copies] == ["beadwise-water", "beadwise-water-2"]
-    assert len({read_ipi_input(copy).sockets[0].address for copy in copies}) == 2
+    assert len({RunInput.read(copy).sockets[0].address for copy in copies}) == 2
     Path("water").write_text("an input of the user's")
     assert not is_shipped_input(Path("water"))
 
@@ -176,13 +175,13 @@ def test_copies_do_not_collide(tmp_path, monkeypatch):
 def test_copy_that_is_evaluated_in_ipis_process(tmp_path):
     """It names the file that i-PI loads and the threads; and is otherwise the run with a socket."""
     copy = copy_shipped_input("in_process", tmp_path, threads=3)
-    simulation = read_ipi_input(copy)
+    simulation = RunInput.read(copy)
     assert simulation.sockets == ()
     (force_field,) = simulation.others
     assert (force_field.tag, force_field.name) == ("ffdirect", "beadwise")
     assert Path(force_field.python_file).samefile(shim.__file__)
     assert re.findall(r"threads: (\d+)", copy.read_text()) == ["3"]
-    assert example_for(copy).spectra == ("ir", "raman")
+    assert example_for(RunInput.read(copy)).spectra == ("ir", "raman")
 
     def run(name):
         text = re.sub(r"<!--.*?-->|prefix='\w+'", "", (INPUTS / f"{name}.xml").read_text(), flags=re.DOTALL)
@@ -196,13 +195,13 @@ def test_force_fields_of_other_doors(tmp_path):
         "<ffcommittee><fflj name='a'/><ffdirect name='b'><pes>custom</pes></ffdirect></ffcommittee>"
         "<ffdirect name='c'><pes> harmonic </pes></ffdirect><ffmpi name='d'/><ffsocket name='e'/>"
     )
-    others = read_ipi_input(write(tmp_path / "in.xml", text)).others
+    others = RunInput.read(write(tmp_path / "in.xml", text)).others
     found = [(force_field.tag, force_field.name, force_field.python_file) for force_field in others]
     assert found == [("fflj", "a", None), ("ffdirect", "b", ""), ("ffdirect", "c", None), ("ffmpi", "d", None)]
 
 
 def test_shipped_example_asks_for_dipole_and_polarizability():
-    simulation = read_ipi_input(INPUTS / "water.xml")
+    simulation = RunInput.read(INPUTS / "water.xml")
     assert simulation.want == (*ALWAYS, "dipole", "polarizability")
     assert (simulation.step, simulation.prefix, simulation.property_files) == (0, "water", ("water.out",))
     assert simulation.sockets == (ForceSocket("beadwise", "unix", "beadwise-water", 65535, want=simulation.want),)
@@ -223,11 +222,11 @@ def test_shipped_example_asks_for_dipole_and_polarizability():
 )
 def test_properties_follow_from_the_input(tmp_path, output, extra):
     rest = "<ffsocket name='a'/><system><forces><force forcefield='a'/></forces></system>"
-    assert read_ipi_input(write(tmp_path / "in.xml", f"<output>{output}</output>{rest}")).want == (*ALWAYS, *extra)
+    assert RunInput.read(write(tmp_path / "in.xml", f"<output>{output}</output>{rest}")).want == (*ALWAYS, *extra)
 
 
 def test_sockets(tmp_path):
-    simulation = read_ipi_input(
+    simulation = RunInput.read(
         write(
             tmp_path / "in.xml",
             "<ffcommittee><ffsocket name='a' mode='unix'><address> one </address></ffsocket></ffcommittee>"
@@ -290,7 +289,7 @@ def test_missing_structure(tmp_path):
 def test_inputs_that_are_none(tmp_path, text, message):
     (tmp_path / "in.xml").write_text(text)
     with pytest.raises(InputError, match=message):
-        read_ipi_input(tmp_path / "in.xml")
+        RunInput.read(tmp_path / "in.xml").checked()
 
 
 def test_plot_of_an_output_that_still_grows(tmp_path):
@@ -303,15 +302,16 @@ def test_plot_of_an_output_that_still_grows(tmp_path):
         "# cols.    4-6   --> dipole : The dipole.\n"
         "  0 -1.0 300 1 2 3\n  1 -1.5 310 4 5 6\n  2 -1"
     )
-    columns = read_properties(output)
-    assert [(c.name, c.argument, c.unit) for c in columns] == [
+    table = read_property_table(output)
+    assert [(one.name, one.argument, one.unit) for one in table.properties] == [
         ("step", "", ""),
         ("potential", "", "electronvolt"),
         ("temperature", "H", "kelvin"),
         ("dipole", "", ""),
     ]
-    assert columns[1].values.tolist() == [-1.0, -1.5]
-    assert columns[3].values.tolist() == [1, 4]
+    assert list(table.by_name) == ["step", "potential", "temperature(H)", "dipole"]
+    assert table.by_name["potential"].tolist() == [-1.0, -1.5]
+    assert table.by_name["dipole"].tolist() == [1, 4]
     assert plot_energies(output, tmp_path / "a.png")
     assert [path.name for path in tmp_path.glob("*a.png")] == ["a.png"]
 

@@ -11,7 +11,7 @@ import pytest
 from beadwise.analysis.spectrum.conditions import read_run_conditions
 from beadwise.driver.launch.live_spectra import LiveSpectra
 from beadwise.runs.input.elements import InputError
-from beadwise.runs.input.force_fields import read_ipi_input
+from beadwise.runs.input.run_input import RunInput
 from test_run import Folder
 
 MOMENTS = """
@@ -73,7 +73,7 @@ def test_killed_and_continued_run_has_the_same_spectrum(folder, tmp_path, victim
         time.sleep(0.1)
     folder.socket.unlink(missing_ok=True)
     checkpoint = "test.chk" if victim == "everything" else "RESTART"
-    assert 0 < read_ipi_input(folder.path / checkpoint).step < steps
+    assert 0 < RunInput.read(folder.path / checkpoint).step < steps
     status, output, errors = folder.run(checkpoint, *SPECTRA)
     assert (status, errors) == (0, ""), errors
     assert "no spectra" not in output
@@ -111,21 +111,21 @@ def test_the_most_frequent_output_is_used(folder):
     folder.write_input(
         outputs="<trajectory filename='rare' stride='8' extra_type='dipole'> extras </trajectory>" + MOMENTS
     )
-    simulation = read_ipi_input(folder.path / "input.xml")
-    conditions = read_run_conditions(folder.path / "input.xml")
+    simulation = RunInput.read(folder.path / "input.xml")
+    conditions = read_run_conditions(RunInput.read(folder.path / "input.xml"))
     assert [output.stride for output in simulation.extras_outputs] == [8, 2]
-    live = LiveSpectra(["ir"], simulation, conditions, folder.path)
+    live = LiveSpectra(["ir"], simulation, conditions)
     live.read()
     assert live.draw() == []
     with pytest.raises(InputError, match="molecular_dipole and molecular_polarizability and molecular_position"):
-        LiveSpectra(["sfg"], simulation, conditions, folder.path)
+        LiveSpectra(["sfg"], simulation, conditions)
 
 
 def test_conditions_of_inputs_and_restarts(folder):
     folder.write_input(steps=2, outputs=MOMENTS)
-    before = read_run_conditions(folder.path / "input.xml")
+    before = read_run_conditions(RunInput.read(folder.path / "input.xml"))
     assert folder.run("input.xml")[0] == 0
-    after = read_run_conditions(folder.path / "RESTART")
+    after = read_run_conditions(RunInput.read(folder.path / "RESTART"))
     assert (after.beads, after.dynamics, after.symbols) == (before.beads, before.dynamics, before.symbols)
     np.testing.assert_allclose(after.cell, before.cell, atol=1e-6)
     np.testing.assert_allclose([after.timestep, after.temperature], [before.timestep, before.temperature], rtol=1e-9)

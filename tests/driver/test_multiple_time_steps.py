@@ -18,8 +18,8 @@ from beadwise.driver.launch.shipped_inputs import copy_shipped_input, example_of
 from beadwise.model import Batch, load
 from beadwise.model.qtip4pf import QTip4pF
 from beadwise.runs.input.elements import InputError
-from beadwise.runs.input.force_fields import read_ipi_input
-from beadwise.runs.output.properties import read_properties
+from beadwise.runs.input.run_input import RunInput
+from beadwise.runs.output.properties import read_property_table
 from beadwise.runs.units import lengths_from_atomic, to_atomic
 from ipi_pair import final_state, largest_differences, properties, run_together
 from multiple_time_steps import (
@@ -185,7 +185,7 @@ def test_shipped_input_runs(shipped_runs, name):
     folder, process = shipped_runs[name]
     _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
-    columns = {column.name: column.values for column in read_properties(folder / f"{name}.out")}
+    columns = read_property_table(folder / f"{name}.out").by_name
     np.testing.assert_allclose(columns["time"], [0, 2e-3, 4e-3], atol=1e-9)
     assert all(np.isfinite(values).all() for values in columns.values())
     moments = sorted(folder.glob(f"{name}.moments_*"))
@@ -197,11 +197,11 @@ def test_who_is_asked_for_extras(tmp_path):
     """Those that count; for classical dynamics the inner model is spared them.  Spectra have samples of outer steps."""
     wants = {}
     for name in STAND_INS:
-        sockets = read_ipi_input(copy_shipped_input(name, tmp_path)).sockets
+        sockets = RunInput.read(copy_shipped_input(name, tmp_path)).sockets
         assert len({socket.address for socket in sockets}) == 2
         wants[name] = {socket.name: socket.want[3:] for socket in sockets}
     moments = ("dipole", "polarizability")
-    conditions = read_run_conditions(tmp_path / "beadwise-mts-trpmd" / "mts_trpmd.xml")
+    conditions = read_run_conditions(RunInput.read(tmp_path / "beadwise-mts-trpmd" / "mts_trpmd.xml"))
     assert (conditions.timestep, conditions.beads, conditions.dynamics) == (pytest.approx(2.0), 32, "TRPMD")
     assert wants["mts_nvt"] == {"reference": moments, "learned": ()}
     assert wants["mts_pimd"] == wants["mts_trpmd"] == {"reference": moments, "learned": moments}
@@ -220,7 +220,7 @@ def refused(*forces: str, beads: int = 1, sent=("a", "b"), output: str = EXTRAS)
     system = f"<system><initialize nbeads='{beads}'/><forces>{''.join(forces)}</forces></system>"
     root = ElementTree.fromstring(f"<simulation><output>{output}</output>{system}</simulation>")
     try:
-        check_combined_extras(root, {name: {"dipole"} for name in sent})
+        check_combined_extras(RunInput(Path("in.xml"), Path(), root), {name: {"dipole"} for name in sent})
     except InputError as error:
         return str(error)
     return ""

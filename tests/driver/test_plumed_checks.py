@@ -12,6 +12,7 @@ from beadwise.driver.launch.plumed import checks as plumed_checks
 from beadwise.driver.launch.plumed.ask import plumed_problem
 from beadwise.driver.launch.plumed.checks import check_plumed, written_files
 from beadwise.model import BeadwiseError
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.plumed.input import Action
 from plumed_here import needs_plumed
 
@@ -56,7 +57,7 @@ def check(tmp_path):
         (tmp_path / "start.xyz").write_text(STRUCTURE)
         (tmp_path / "plumed.dat").write_text(bias)
         (tmp_path / "beads.dat").write_text(beads)
-        return check_plumed(Path("input.xml"), tmp_path)
+        return check_plumed(RunInput.read(tmp_path / "input.xml"))
 
     return check
 
@@ -155,7 +156,7 @@ def test_templates(contracted, message, check):
 
 def test_without_plumed_nothing_is_asked(tmp_path):
     (tmp_path / "input.xml").write_text("<simulation><system/></simulation>")
-    assert check_plumed(Path("input.xml"), tmp_path) == []
+    assert check_plumed(RunInput.read(tmp_path / "input.xml")) == []
 
 
 def test_written_files():
@@ -268,4 +269,4 @@ def test_what_plumed_cannot_be_asked_of(line, check, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["torsion_metadynamics", "torsion_opes"])
 def test_shipped_inputs(name):
     inputs = Path(str(files("beadwise.inputs")))
-    assert all("FLUSH" in line for line in check_plumed(Path(f"{name}.xml"), inputs))
+    assert all("FLUSH" in line for line in check_plumed(RunInput.read(inputs / f"{name}.xml")))

@@ -16,6 +16,7 @@ from beadwise.driver.launch.live_profiles import LiveProfile
 from beadwise.driver.launch.plumed.restart import prepare_restart
 from beadwise.driver.launch.supervision import ipi_command
 from beadwise.runs.input.elements import InputError
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.plumed.force_fields import PlumedForceField
 from ipi_pair import final_state
 from places import HELPERS
@@ -254,7 +255,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     assert abs(work[0]) > 1e-4
     np.testing.assert_allclose(work[1], work[0], rtol=1e-9)
     assert "free-energy profile in out.profile.png" in shown
-    live = LiveProfile(whole / "input.xml", whole, "out", ProfileOptions("x1.x"))
+    live = LiveProfile(RunInput.read(whole / "input.xml"), ProfileOptions("x1.x"))
     live.read()
     assert live.draw() == [whole / "out.profile.png"]
     of_whole, of_parts = (table_of(folder / "out.profile.csv")[1] for folder in folders)

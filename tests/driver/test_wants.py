@@ -14,7 +14,8 @@ from beadwise.driver.launch.plan import Plan
 from beadwise.driver.launch.servers import _serve_command
 from beadwise.model import PropertyError
 from beadwise.runs.input.elements import InputError
-from beadwise.runs.input.force_fields import ForceSocket, read_ipi_input
+from beadwise.runs.input.force_fields import ForceSocket
+from beadwise.runs.input.run_input import RunInput
 from springs import Springs
 from test_run import Folder
 
@@ -48,7 +49,7 @@ def wants_of(folder: Path, output: str, *systems: str, sockets: str = "") -> dic
     sockets = sockets or "<ffsocket name='a'/><ffsocket name='b'/>"
     path = folder / "in.xml"
     path.write_text(f"<simulation><output>{output}</output>{sockets}{''.join(systems)}</simulation>")
-    return {socket.name: socket for socket in read_ipi_input(path).sockets}
+    return {socket.name: socket for socket in RunInput.read(path).sockets}
 
 
 @pytest.mark.parametrize(
@@ -128,9 +129,10 @@ def test_force_field_without_energies(tmp_path, output, systems, properties_only
     b = wants_of(tmp_path, output, *systems)["b"]
     assert b.properties_only == properties_only
     assert (b.want[:3] == ENERGIES) != properties_only
-    plan = Plan(Path("in.xml"), tmp_path, {"": "water"})
+    given = RunInput.read(tmp_path / "in.xml")
+    plan = Plan(given, {"": "water"})
     assert ("--properties-only" in _serve_command(plan, b)) == properties_only
-    asked_for_energies = Plan(Path("in.xml"), tmp_path, {"": "water"}, want=(*ENERGIES, "dipole"))
+    asked_for_energies = Plan(given, {"": "water"}, want=(*ENERGIES, "dipole"))
     assert "--properties-only" not in _serve_command(asked_for_energies, b)
 
 
@@ -168,7 +170,8 @@ def test_properties_alone():
 def test_shared_memory_is_asked_of_the_server(tmp_path):
     socket = ForceSocket("a", "shm", "name", 0)
     assert socket.is_file
-    command = _serve_command(Plan(Path("in.xml"), tmp_path, {"": "water"}), socket)
+    (tmp_path / "in.xml").write_text("<simulation/>")
+    command = _serve_command(Plan(RunInput.read(tmp_path / "in.xml"), {"": "water"}), socket)
     assert command[command.index("--unix") :][:3] == ["--unix", "/tmp/ipi_name", "--shm"]
 
 
@@ -182,7 +185,7 @@ def test_output_of_a_component(tmp_path, contraction, beads, holds_all):
     path.write_text(
         f"<simulation>{output}{system(force('a'), force('b', contraction), motion=beads_of_system)}</simulation>"
     )
-    (written,) = read_ipi_input(path).extras_outputs
+    (written,) = RunInput.read(path).extras_outputs
     assert (written.extras, written.stride, written.files(beads)) == (BOTH, 5, ["run.moments"])
     assert written.holds_all(beads) == holds_all
 

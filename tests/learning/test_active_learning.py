@@ -16,7 +16,7 @@ from beadwise.learning.data import read_frames
 from beadwise.model import BeadwiseError, save
 from beadwise.model.members import Members
 from beadwise.runs.input.elements import InputError
-from beadwise.runs.input.force_fields import read_ipi_input
+from beadwise.runs.input.run_input import RunInput
 from learning_folder import INPUT, PATIENCE, Folder, box, labelled, settings_of
 from models import random_model
 from rich.console import Console
@@ -200,7 +200,7 @@ def test_inputs_are_prepared(folder):
     prepare(source, run, 7, known)
     assert not (run / "EXIT").exists()
     np.testing.assert_allclose(ase.io.read(run / "start.extxyz").positions, known.positions, atol=1e-7)
-    assert read_ipi_input(run / "input.xml").total_steps == 16
+    assert RunInput.read(run / "input.xml").total_steps == 16
     prepare(source, run, 7, Atoms("OHH", 2 * np.eye(3)))
     np.testing.assert_allclose(ase.io.read(run / "start.extxyz").cell.array, 6.8 * np.eye(3), atol=1e-6)
     two = folder.path / "two.xml"

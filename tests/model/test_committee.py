@@ -20,7 +20,7 @@ from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import from_any_folder, load_evaluator
 from beadwise.properties.quantities import COMMITTEE_PROPERTIES
 from beadwise.runs.input.force_components import extras_of_member
-from beadwise.runs.input.force_fields import read_ipi_input
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.units import BOHR_PER_ANGSTROM, to_atomic
 from fake_ipi import PATIENCE, SPECIES, in_background
 from members import FOUR, Member, baseline, four
@@ -406,10 +406,10 @@ def test_members_are_needed_where_ipi_looks_for_them(folder):
 
 def test_wants_of_an_input(folder):
     folder.write(folder.committee(PARSE, "four"), "committee_pot", "committee_dipole")
-    (socket,) = read_ipi_input(folder.path / "input.xml").sockets
+    (socket,) = RunInput.read(folder.path / "input.xml").sockets
     assert set(socket.want) == {*ENERGIES, "dipole", "committee_energy", "committee_forces", "committee_virial"}
     folder.write(folder.committee("", *FOUR), "committee_pot", "committee_force")
-    assert {socket.want for socket in read_ipi_input(folder.path / "input.xml").sockets} == {ENERGIES}
+    assert {socket.want for socket in RunInput.read(folder.path / "input.xml").sockets} == {ENERGIES}
 
 
 def test_a_member_is_what_it_says():

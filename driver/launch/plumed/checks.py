@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from ....model import BeadwiseError
-from ....runs.input.atoms import labels_of_run
-from ....runs.input.elements import InputError, beads_of, integer_attribute, parse, systems_of
+from ....runs.input.elements import InputError, beads_of, integer_attribute, text_in
 from ....runs.input.force_components import force_field_of, interpolated, weight_of
 from ....runs.input.labels import read_labels
 from ....runs.input.outputs import reading_of
+from ....runs.input.run_input import RunInput
 from ....runs.plumed.force_fields import PlumedForceField, plumed_force_fields
 from ....runs.plumed.input import DEPOSITING, Action, PlumedInput
 from .ask import Trial, check_with_plumed
@@ -19,15 +18,12 @@ from .ask import Trial, check_with_plumed
 READING = frozenset({"LOAD", "EXTERNAL", "READ"})  # actions whose FILE is not written
 
 
-def check_plumed(source: Path, folder: Path) -> list[str]:
+def check_plumed(run: RunInput) -> list[str]:
     """Refuse what would end i-PI in a traceback, or make a run worthless without a word.
 
     Parameters
     ----------
-    source : Path
-        The i-PI input or RESTART, relative to `folder`.
-    folder : Path
-        Where i-PI runs.
+    run : RunInput
 
     Returns
     -------
@@ -40,20 +36,20 @@ def check_plumed(source: Path, folder: Path) -> list[str]:
         If PLUMED is missing or refuses its input, or i-PI uses it so that no hill is deposited, variables are not
         handed on, or files are mixed up.
     """
-    root = parse(folder / source)
-    force_fields = plumed_force_fields(root, folder)
+    root = run.root
+    force_fields = plumed_force_fields(run)
     if not force_fields:
         return []
     inputs = {force_field.name: force_field.read() for force_field in force_fields}
-    systems = list(systems_of(root))
+    systems = [system.element for system in run.systems]
     for force_field in force_fields:
         _check_deposition(force_field, inputs[force_field.name], systems)
     _check_files(force_fields, inputs)
     for system in systems:
         _check_variables(root, system, force_fields)
-    trials = [_trial_of(force_field, root, folder) for force_field in force_fields]
-    _check_atoms(trials, folder / source, folder)
-    check_with_plumed([trial for trial in trials if _may_be_tried(inputs[trial.force_field])], folder)
+    trials = [_trial_of(force_field, run) for force_field in force_fields]
+    _check_atoms(trials, run)
+    check_with_plumed([trial for trial in trials if _may_be_tried(inputs[trial.force_field])], run.folder)
     return [line for force_field in force_fields for line in _remarks(force_field, inputs[force_field.name])]
 
 
@@ -169,7 +165,7 @@ def _remarks(force_field: PlumedForceField, plumed_input: PlumedInput) -> Iterat
         )
 
 
-def _trial_of(force_field: PlumedForceField, root: ElementTree.Element, folder: Path) -> Trial:
+def _trial_of(force_field: PlumedForceField, run: RunInput) -> Trial:
     """How i-PI will start PLUMED.
 
     Raises
@@ -177,16 +173,17 @@ def _trial_of(force_field: PlumedForceField, root: ElementTree.Element, folder: 
     StructureError
         If the structure that tells the number of atoms cannot be read.
     """
-    element = next(element for element in root.iter("ffplumed") if element.get("name", "").strip() == force_field.name)
-    structure = folder / (element.findtext("file") or "").strip()
+    elements = run.root.iter("ffplumed")
+    element = next(element for element in elements if element.get("name", "").strip() == force_field.name)
+    structure = run.folder / text_in(element, "file")
     path = str(force_field.path.absolute())
     return Trial(force_field.name, path, len(read_labels(structure)), force_field.extras)
 
 
-def _check_atoms(trials: Sequence[Trial], source: Path, folder: Path) -> None:
+def _check_atoms(trials: Sequence[Trial], run: RunInput) -> None:
     """Refuse a structure that is not that of the run; i-PI would do so at the first step, with a traceback."""
     try:
-        atoms = len(labels_of_run(source, folder))
+        atoms = len(run.labels)
     except BeadwiseError:  # several systems, or labels that are no elements, which are no matter of PLUMED
         return
     for trial in trials:
