@@ -15,13 +15,14 @@ from ..potentials.repulsion import repulsion_table
 from ..properties.quantities import Property, properties, quantities
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
+from .answers import assemble
 from .checks import CLOSEST_ALLOWED, check_model, checked_volume, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
 from .envelope import Envelope
 from .errors import StructureError
-from .members import Members, committee_properties, member_heads, member_outputs, member_rows
-from .molecules import centres_of_mass, molecule_sums, repeating_unit
-from .outputs import Layout, empty_head, symmetric, wants_samples
+from .members import Members, member_heads, member_rows
+from .molecules import repeating_unit
+from .outputs import Layout, empty_head, wants_samples
 from .radial import INTERVALS, RadialBasis
 from .response import Response, refuse_unavailable
 from .structures import Batch
@@ -317,45 +318,7 @@ class Model:
             If a cell is so dense that the local field diverges, or molecular properties are wanted of atoms that do
             not stand molecule by molecule.
         """
-        totals, gradients, strains, *of_atoms = sums
-        volume = checked_volume(batch)
-        arrays: dict[str, np.ndarray] = {}
-        if "envelope_distance" in want:
-            assert self.envelope is not None
-            distances = self.envelope.distances(of_atoms.pop(0), self.species_indices(batch.numbers))
-            arrays["envelope_distance"] = distances.max(axis=1)
-        outputs = {"cell": totals}
-        if of_atoms:
-            outputs["atom"] = of_atoms[0]
-        if any(properties()[name].per == "molecule" for name in want):
-            assert self.repeating_unit is not None
-            outputs["molecule"] = molecule_sums(batch, self.repeating_unit, of_atoms[0])
-        if "molecular_position" in want:
-            assert self.repeating_unit is not None
-            arrays["molecular_position"] = centres_of_mass(batch, self.repeating_unit)
-        own = {per: every[..., : self.layout.outputs] for per, every in outputs.items()}
-        arrays |= self._derivatives(want, totals, gradients, strains, volume)
-        for name in want:
-            one = properties()[name]
-            if one.kind in ("value", "molecular") and one.quantity is not None:
-                arrays[name] = self._value(one.quantity.name, own[one.per], volume, is_whole=one.kind == "value")
-        if self.members is not None and totals.shape[1] > self.layout.outputs:
-            arrays |= self._committee(want, outputs, (gradients, strains), volume)
-        return Response(**{name: arrays[name] for name in want})
-
-    def _committee(
-        self, want: Sequence[str], outputs: dict[str, np.ndarray], sums: Sequence[np.ndarray], volume: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """What members say, from outputs of model and deviations by what a sample is."""
-        members, layout = self.members, self.layout
-        assert members is not None
-
-        def value(name: str) -> np.ndarray:
-            of_members = member_outputs(layout, outputs[layout.quantities[name].per], members)
-            own = [self._value(name, of_members[:, member], volume) for member in range(members.count)]
-            return np.stack(own, axis=1)
-
-        return committee_properties(members, want, sums, self.electric_field, value)
+        return assemble(self, batch, want, sums)
 
     def density(self, batch: Batch) -> np.ndarray:
         """Density coefficients, shape (beads, atoms, harmonics, channels); channel = (neighbour species, n)."""
@@ -379,47 +342,3 @@ class Model:
         )
         refuse_overlap(overlap)
         return padded[..., shape.padded_places]
-
-    def _value(self, name: str, outputs: np.ndarray, volume: np.ndarray, is_whole: bool = True) -> np.ndarray:
-        """A quantity from outputs (beads, …, outputs), mapped to the cell where it is whole and the model says so."""
-        if name == "energy":
-            return self.layout.energies(outputs, self.electric_field)
-        value = self.layout.cartesian(name, outputs)
-        return self.mapped(name, value, volume) if is_whole else value
-
-    def _derivatives(
-        self, want: Sequence[str], totals: np.ndarray, gradients: np.ndarray, strains: np.ndarray, volume: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Forces, virial and the derivatives of quantities, from the kernel's sums."""
-        arrays: dict[str, np.ndarray] = {}
-        rows = self.layout.gradient_places(want)
-        if "forces" in want:
-            arrays["forces"] = -gradients[:, 0]
-        if "virial" in want:
-            arrays["virial"] = -strains[:, 0] if self.is_in_field else -symmetric(strains[:, 0])
-        for name, quantity in self.layout.derivatives.items():
-            if name not in want:
-                continue
-            derivative = quantity.form.cartesian(np.moveaxis(gradients[:, rows[name]], 1, 3))
-            if quantity.cell_map is not None and self.local_field:
-                additive = self.layout.cartesian(quantity.name, totals)
-                self.mapped(quantity.name, additive, volume)  # refuses what the map cannot be differentiated for
-                derivative = quantity.cell_map.differentiate(derivative, additive, volume)
-            arrays[name] = derivative
-        return arrays
-
-    def mapped(self, name: str, additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
-        """Map sums of local contributions (beads, …) to the values of cells, if the model is one that asks for it.
-
-        Raises
-        ------
-        StructureError
-            If the map diverges, as it does for a cell that is too dense.
-        """
-        cell_map = self.layout.quantities[name].cell_map
-        if cell_map is None or not self.local_field:
-            return additive
-        wrong = cell_map.refuse(additive, volume)
-        if wrong:
-            raise StructureError(wrong)
-        return cell_map.apply(additive, volume)

@@ -1,0 +1,130 @@
+"""From the kernel's sums to the arrays of a response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..properties.quantities import properties
+from .checks import checked_volume
+from .errors import StructureError
+from .members import committee_properties, member_outputs
+from .molecules import centres_of_mass, molecule_sums
+from .outputs import symmetric
+from .response import Response
+from .structures import Batch
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.ndarray]) -> Response:
+    """Answer the wanted properties from what `Model.evaluate_part` gives, summed over all parts.
+
+    Parameters
+    ----------
+    model : Model
+    batch : Batch
+    want : sequence of str
+    sums : sequence of ndarray of float64
+
+    Raises
+    ------
+    StructureError
+        If the map of a cell diverges, or molecular properties are wanted of atoms that do not stand molecule by
+        molecule.
+    """
+    totals, gradients, strains, *of_atoms = sums
+    volume = checked_volume(batch)
+    arrays: dict[str, np.ndarray] = {}
+    if "envelope_distance" in want:
+        assert model.envelope is not None
+        distances = model.envelope.distances(of_atoms.pop(0), model.species_indices(batch.numbers))
+        arrays["envelope_distance"] = distances.max(axis=1)
+    outputs = {"cell": totals}
+    if of_atoms:
+        outputs["atom"] = of_atoms[0]
+    if any(properties()[name].per == "molecule" for name in want):
+        assert model.repeating_unit is not None
+        outputs["molecule"] = molecule_sums(batch, model.repeating_unit, of_atoms[0])
+    if "molecular_position" in want:
+        assert model.repeating_unit is not None
+        arrays["molecular_position"] = centres_of_mass(batch, model.repeating_unit)
+    own = {per: every[..., : model.layout.outputs] for per, every in outputs.items()}
+    arrays |= derivatives(model, want, totals, gradients, strains, volume)
+    for name in want:
+        one = properties()[name]
+        if one.kind in ("value", "molecular") and one.quantity is not None:
+            arrays[name] = value_of(model, one.quantity.name, own[one.per], volume, is_whole=one.kind == "value")
+    if model.members is not None and totals.shape[1] > model.layout.outputs:
+        arrays |= of_committee(model, want, outputs, (gradients, strains), volume)
+    return Response(**{name: arrays[name] for name in want})
+
+
+def of_committee(
+    model: Model, want: Sequence[str], outputs: dict[str, np.ndarray], sums: Sequence[np.ndarray], volume: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What members say, from outputs of model and deviations by what a sample is."""
+    members, layout = model.members, model.layout
+    assert members is not None
+
+    def value(name: str) -> np.ndarray:
+        of_members = member_outputs(layout, outputs[layout.quantities[name].per], members)
+        own = [value_of(model, name, of_members[:, member], volume) for member in range(members.count)]
+        return np.stack(own, axis=1)
+
+    return committee_properties(members, want, sums, model.electric_field, value)
+
+
+def value_of(model: Model, name: str, outputs: np.ndarray, volume: np.ndarray, is_whole: bool = True) -> np.ndarray:
+    """A quantity from outputs (beads, …, outputs), mapped to the cell where it is whole and the model says so."""
+    if name == "energy":
+        return model.layout.energies(outputs, model.electric_field)
+    value = model.layout.cartesian(name, outputs)
+    return mapped(model, name, value, volume) if is_whole else value
+
+
+def derivatives(
+    model: Model,
+    want: Sequence[str],
+    totals: np.ndarray,
+    gradients: np.ndarray,
+    strains: np.ndarray,
+    volume: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Forces, virial and the derivatives of quantities, from the kernel's sums."""
+    arrays: dict[str, np.ndarray] = {}
+    rows = model.layout.gradient_places(want)
+    if "forces" in want:
+        arrays["forces"] = -gradients[:, 0]
+    if "virial" in want:
+        arrays["virial"] = -strains[:, 0] if model.is_in_field else -symmetric(strains[:, 0])
+    for name, quantity in model.layout.derivatives.items():
+        if name not in want:
+            continue
+        derivative = quantity.form.cartesian(np.moveaxis(gradients[:, rows[name]], 1, 3))
+        if quantity.cell_map is not None and model.local_field:
+            additive = model.layout.cartesian(quantity.name, totals)
+            mapped(model, quantity.name, additive, volume)  # refuses what the map cannot be differentiated for
+            derivative = quantity.cell_map.differentiate(derivative, additive, volume)
+        arrays[name] = derivative
+    return arrays
+
+
+def mapped(model: Model, name: str, additive: np.ndarray, volume: np.ndarray) -> np.ndarray:
+    """Map sums of local contributions (beads, …) to the values of cells, if the model is one that asks for it.
+
+    Raises
+    ------
+    StructureError
+        If the map diverges, as it does for a cell that is too dense.
+    """
+    cell_map = model.layout.quantities[name].cell_map
+    if cell_map is None or not model.local_field:
+        return additive
+    wrong = cell_map.refuse(additive, volume)
+    if wrong:
+        raise StructureError(wrong)
+    return cell_map.apply(additive, volume)
