@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -14,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from . import Batch, BeadwiseError, Evaluator, StructureError
-from .evaluators import full_name, load_evaluator
-from .files import find, shipped_models
+from .evaluators import files_of, full_name, load_evaluator
 from .worker_processes import START, later_interrupts, processes, usable_cores
 
 Labelled = tuple[str, Batch]  # what to call a structure, and its beads
@@ -200,13 +198,8 @@ def _key(bead: Batch) -> str:
 def _fingerprint(name: str, provider: object) -> str:
     """Hash of the name of a potential, the version of what provides it, and its files."""
     content = hashlib.sha256(f"{name} {provider}".encode())
-    for word in (name, *re.split("[,:=]", name)):
-        path = find(word) if word in shipped_models() else Path(word)
-        if path.is_file():
-            content.update(path.read_bytes())
-    module = sys.modules.get(name.partition(":")[0])  # of an evaluator of the user's own
-    if module is not None and getattr(module, "__file__", None):
-        content.update(Path(str(module.__file__)).read_bytes())
+    for file in files_of(name):
+        content.update(file.read_bytes())
     return content.hexdigest()[:DIGITS]
 
 
