@@ -12,9 +12,7 @@ from ...properties.quantities import ALWAYS_SENT
 from ...runs.input.atoms import species_of_run
 from ..doors.door import DoorSettings, make_door
 from ..doors.guards import check_species, wanted_properties
-from ..doors.mpi_rank_of_ipi import run as run_ipi
 from ..doors.responder import Responder
-from ..launch.shipped_inputs import SHIM
 from .options import field_option, threads_option, want_option
 
 
@@ -99,23 +97,3 @@ def choose_door(unix: str | None, tcp: str | None, mpi: bool, other: str | None)
             "i-PI's address is needed: give one of --unix NAME, --tcp HOST:PORT and --mpi, or --door NAME:ADDRESS"
         )
     return chosen[0]
-
-
-@click.command()
-def shim() -> None:
-    """Print the path of the file through which i-PI calls beadwise in its own process.
-
-    It is the <pes_path> of <ffdirect> with <pes>custom</pes>, and what `i-pi-driver-py -m custom -P` takes.
-    """
-    click.echo(SHIM)
-
-
-@click.command()
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-def ipi(source: Path) -> None:
-    """Run i-PI as rank 0 of an MPI job.
-
-    INPUT is an i-PI input or RESTART with an <ffmpi>; see `beadwise serve --mpi`.  The program i-pi can take this
-    place, but when it fails, the job may hang.
-    """
-    run_ipi(source)
