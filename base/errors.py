@@ -17,3 +17,7 @@ class SamplingError(BeadwiseError, ValueError):
 
 class PictureError(BeadwiseError, ValueError):
     """A picture that cannot be written."""
+
+
+class PluginError(BeadwiseError, ValueError):
+    """What another package adds under an entry point, and that cannot be used."""

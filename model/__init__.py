@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ase import Atoms
+
 from ..errors import BeadwiseError
 from ..properties import quantities as _quantities
 from .committee import Committee
@@ -39,18 +41,31 @@ __all__ = [
 ]
 
 
-def evaluate(model: Evaluator, batch: Batch, want: Sequence[str] = ("energy", "forces", "virial")) -> Response:
-    """Evaluate a batch of beads; the same as ``model.evaluate(batch, want)``.
+def evaluate(
+    model: Evaluator,
+    batch: Batch | Atoms | Sequence[Atoms],
+    want: Sequence[str] = ("energy", "forces", "virial"),
+) -> Response:
+    """Evaluate a batch of beads, or structures of ASE; otherwise the same as ``model.evaluate(batch, want)``.
 
     Parameters
     ----------
     model : Evaluator
         What `load` returns, or anything with the same interface.
-    batch : Batch
+    batch : Batch, ase.Atoms, or sequence of ase.Atoms
+        Structures with the same atoms in the same order, in Å.  One alone is a batch of one: all arrays of the
+        response have its beads first.
     want : sequence of str
         Names out of `PROPERTIES`.
+
+    Raises
+    ------
+    PropertyError
+        If a wanted property is not available.
+    StructureError
+        If a structure cannot be evaluated, or structures differ in their atoms.
     """
-    return model.evaluate(batch, want)
+    return model.evaluate(batch if isinstance(batch, Batch) else Batch.from_ase(batch), want)
 
 
 def __getattr__(name: str) -> Any:

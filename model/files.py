@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..potentials.invariant_network import InvariantNetwork
 from ..properties.quantities import BUILT_IN, heads, quantities
 from ..pyx.tensor_head import DensityShape, TensorHead
 from ..quantity import Head, Quantity
+from ..suggestions import did_you_mean
 from ..whole_files import write_bytes
 from .errors import ModelFileError
 from .members import Members
@@ -136,7 +137,13 @@ def find(name: str | Path) -> Path:
         return Path(name)
     if str(name) in shipped_models():
         return Path(str(resources.files("beadwise.inputs") / f"{name}.safetensors"))
-    raise ModelFileError(f"no model '{name}': give a file, or one of the shipped models {shipped_models()}")
+    raise no_such_model(str(name), shipped_models())
+
+
+def no_such_model(name: str, known: Iterable[str]) -> ModelFileError:
+    """What is said of a name that is none, with the nearest of those that are known."""
+    hint = did_you_mean(name, known)
+    return ModelFileError(f"no model '{name}': give a file, or one of the shipped models {shipped_models()}{hint}")
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

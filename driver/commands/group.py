@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, NamedTuple
 
 import click
 
 from ...errors import BeadwiseError
+from ...plugins import load_plugin, plugins
+from ...suggestions import did_you_mean
 from .messages import fail
 
 ENTRY_POINTS = "beadwise.commands"  # by which a package of the user's own adds commands
@@ -24,10 +26,10 @@ class Place(NamedTuple):
 
 
 COMMANDS = {
-    "evaluate": Place("models", "evaluate", "Compare a model with labelled structures."),
-    "fit": Place("models", "fit", "Fit a model to labelled structures."),
-    "inspect": Place("models", "inspect", "Say what a model file says of itself."),
-    "ipi": Place("serve", "ipi", "Run i-PI as rank 0 of an MPI job."),
+    "evaluate": Place("evaluate", "evaluate", "Compare a model with labelled structures."),
+    "fit": Place("fit", "fit", "Fit a model to labelled structures."),
+    "inspect": Place("inspect", "inspect", "Say what a model file says of itself."),
+    "ipi": Place("ipi", "ipi", "Run i-PI as rank 0 of an MPI job."),
     "learn": Place("learn", "learn", "Let a model choose what it learns from."),
     "mass-integration": Place(
         "mass_integration",
@@ -45,7 +47,7 @@ COMMANDS = {
     ),
     "run": Place("run", "run", "Run i-PI and its servers together."),
     "serve": Place("serve", "serve", "Answer an i-PI that was started by hand."),
-    "shim": Place("serve", "shim", "Print the path of the file through which i-PI calls beadwise in its own process."),
+    "shim": Place("shim", "shim", "Print the path of the file through which i-PI calls beadwise in its own process."),
     "spectrum": Place("spectrum", "spectrum", "Make a spectrum from the series in FILES, and write it as CSV and PNG."),
 }
 
@@ -86,17 +88,29 @@ class LazyGroup(OneLineErrors):
 
         Raises
         ------
-        click.ClickException
+        PluginError
             If a package that adds it cannot be imported.
         """
         if cmd_name in COMMANDS:
             place = COMMANDS[cmd_name]
-            command = getattr(importlib.import_module(f"{__package__}.{place.module}"), place.function)
-        elif cmd_name in others():
-            command = _load(others()[cmd_name])
-        else:
-            return None
-        return command
+            return getattr(importlib.import_module(f"{__package__}.{place.module}"), place.function)
+        added = others()
+        return load_plugin(added[cmd_name], click.Command, "command") if cmd_name in added else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of an unknown one, say which are nearest.
+
+        Raises
+        ------
+        click.UsageError
+            If there is none of this name.
+        """
+        names = self.list_commands(ctx)
+        if args[0] not in names and not ctx.resilient_parsing:
+            ctx.fail(f"No such command '{args[0]}'; allowed are {', '.join(names)}{did_you_mean(args[0], names)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by their lines here: nothing is imported for it."""
@@ -108,20 +122,7 @@ class LazyGroup(OneLineErrors):
 
 def others() -> dict[str, EntryPoint]:
     """Commands of other packages by name; none can take the place of one of ours."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in COMMANDS}
-
-
-def _load(point: EntryPoint) -> click.Command:
-    """Load the command of another package."""
-    try:
-        command = point.load()
-    except Exception as error:  # whatever the other package raises while it is imported
-        raise click.ClickException(f"the command '{point.name}' of {point.value} cannot be loaded: {error}") from error
-    if not isinstance(command, click.Command):
-        raise click.ClickException(
-            f"'{point.name}' of {point.value} is {type(command).__name__}; a click command is needed"
-        )
-    return command
+    return plugins(ENTRY_POINTS, COMMANDS)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

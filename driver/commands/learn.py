@@ -7,18 +7,24 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
+import numpy as np
+from ase.data import chemical_symbols
+from rich.console import Console
+from rich.progress import Progress
 
+from ...learning.data import iterate_frames
+from ...learning.labels.labeller import labeller
+from ...learning.loop.configuration import LearnConfiguration, read_learn_configuration
+from ...learning.loop.loop import ActiveLearning, locked
+from ...learning.loop.state import LearnError, RoundRecord, load_state
+from ...learning.pictures.loop_report import LearningReport, rounds_table, write_learning_report
+from ...runs.input.elements import InputError
+from ..launch.exploration import Interrupted, IpiExplorer, check_input
+from ..launch.plan import RunError
+from ..launch.progress import say
 from .progress_bars import labelled_bars, progress_bar
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from ...learning.loop.configuration import LearnConfiguration
-    from ...learning.loop.state import RoundRecord
 
 REPORT = "report.html"
 
@@ -41,11 +47,6 @@ def learn(configuration: Path, others: tuple[Path, ...]) -> None:
     is unsure of, labels a part of that, and goes on.  Started again with the same file, the loop goes on where it was,
     whatever ended it.
     """
-    from rich.console import Console
-
-    from ...learning.loop.configuration import read_learn_configuration
-    from ...learning.loop.loop import locked
-
     settings = read_learn_configuration(configuration)
     console = Console()
     line = StageLine()
@@ -60,12 +61,6 @@ def learn(configuration: Path, others: tuple[Path, ...]) -> None:
 
 def _learn(settings: LearnConfiguration, console: Console, line: StageLine, others: Sequence[Path]) -> None:
     """Run the loop, and make one line of what ends it before its end."""
-    from ...learning.labels.labeller import labeller
-    from ...learning.loop.loop import ActiveLearning
-    from ...learning.pictures.loop_report import rounds_table
-    from ..launch.exploration import Interrupted, IpiExplorer
-    from ..launch.plan import RunError
-    from ..launch.progress import say
 
     def tell(text: str) -> None:
         line.clear()
@@ -108,13 +103,6 @@ def check_inputs(settings: LearnConfiguration) -> None:
     InputError
         Naming what is wrong with the first of them.
     """
-    import numpy as np
-    from ase.data import chemical_symbols
-
-    from ...learning.data import iterate_frames
-    from ...runs.input.elements import InputError
-    from ..launch.exploration import check_input
-
     atoms_of = {name: check_input(settings.base / name) for name in settings.explore.inputs}
     files = [settings.base / file for file in settings.start.frames]
     known: set[int] = set()
@@ -145,8 +133,6 @@ def write_report(
     DataError
         If it cannot be written.
     """
-    from ...learning.pictures.loop_report import LearningReport, write_learning_report
-
     explore = settings.explore
     report = LearningReport(
         rounds,
@@ -168,8 +154,6 @@ def compared_rounds(own: Path, others: Sequence[Path]) -> dict[str, list[RoundRe
     LearnError
         If the folder of one has no state that can be read.
     """
-    from ...learning.loop.state import LearnError, load_state
-
     found: dict[str, list[RoundRecord]] = {}
     for folder in others:
         state = load_state(folder)

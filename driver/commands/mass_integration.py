@@ -6,6 +6,12 @@ from pathlib import Path
 
 import click
 
+from ...analysis.mass.inputs import prepare_inputs
+from ...analysis.mass.make import integrate
+from ...analysis.results import written_to
+from ...model import BeadwiseError
+from ...runs.input.run_input import RunInput
+from ...sampling import SamplingError, gauss_legendre_ratios
 from .options import json_option, output_path, parse_finite, write_json
 
 
@@ -44,13 +50,6 @@ def mass_integration(
     RUNS are path-integral runs whose atoms all have the masses m/y², which write kinetic_cv: those of --prepare, whose
     y suit the Gauss-Legendre rule, or any up to y = 1, for the trapezoidal rule.
     """
-    from ...analysis.mass.inputs import prepare_inputs
-    from ...analysis.mass.make import integrate
-    from ...analysis.results import written_to
-    from ...model import BeadwiseError
-    from ...runs.input.run_input import RunInput
-    from ...sampling import SamplingError, gauss_legendre_ratios
-
     if (prepare is None) == (not runs):
         raise click.UsageError("either RUNS or --prepare INPUT.xml is needed")
     try:

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import click
 
+from ...analysis.profile.make import ProfileRequest, make
+from ...analysis.profile.samples import ProfileOptions
+from ...model import BeadwiseError
+from ...runs.plumed.input import ENERGY_UNITS
+from ...sampling import SamplingError
 from .options import parse_finite, parse_range
 from .progress_bars import progress_bar
 
@@ -62,12 +67,6 @@ def profile(
     and HILLS of PLUMED.  Runs of different numbers of beads give curves of their own, classical and quantum; several
     with restraints are umbrella windows, which MBAR joins.
     """
-    from ...analysis.profile.make import ProfileRequest, make
-    from ...analysis.profile.samples import ProfileOptions
-    from ...model import BeadwiseError
-    from ...runs.plumed.input import ENERGY_UNITS
-    from ...sampling import SamplingError
-
     if energy_unit.lower() not in ENERGY_UNITS:
         raise click.UsageError(f"--energy-unit {energy_unit} is unknown; allowed are {', '.join(ENERGY_UNITS)}")
     options = ProfileOptions(variable, biases, skip, limits, bins, blocks, centroid)

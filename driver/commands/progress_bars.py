@@ -13,8 +13,6 @@ from ...learning.fitting.head_fit import parts
 
 def progress_bar() -> Progress:
     """Make a bar on standard error that vanishes at the end; nothing is shown where that is no terminal."""
-    from rich.progress import Progress
-
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -7,6 +7,10 @@ from typing import Any
 
 import click
 
+from ...analysis.promotion.make import PromotionRequest, make, write_samples
+from ...model import BeadwiseError
+from ...sampling import SamplingError
+from ...spectra import SeriesError
 from .options import json_option, output_path, parse_finite, write_json
 from .progress_bars import progress_bar
 
@@ -55,11 +59,6 @@ def promote(reference: str | None, structures: Path | None, json_file: Path | No
     the positions of all beads.  The reference is evaluated at some of their samples.  A command that was ended goes on
     where it was.
     """
-    from ...analysis.promotion.make import PromotionRequest, make, write_samples
-    from ...model import BeadwiseError
-    from ...sampling import SamplingError
-    from ...spectra import SeriesError
-
     if reference is None and structures is None:
         raise click.UsageError("--reference is missing: a MODEL, or an extended xyz file with energies of the samples")
     request = PromotionRequest(reference=reference or "", **options)

@@ -6,7 +6,15 @@ from functools import partial
 from pathlib import Path
 
 import click
+from rich.console import Console
 
+from ...analysis.results import json_text, warned, written_to
+from ...analysis.reweighting.distances import labels_of
+from ...analysis.reweighting.make import make
+from ...analysis.reweighting.request import ReweightRequest
+from ...model import BeadwiseError
+from ...sampling import OutOfReachError, SamplingError
+from ...spectra import SeriesError
 from .options import output_path, parse_finite, parse_range
 from .progress_bars import progress_bar
 
@@ -93,16 +101,6 @@ def reweight(
     running; several are averaged.  Each member's own ensemble is reached by reweighting, from the run that their mean
     has moved.
     """
-    from rich.console import Console
-
-    from ...analysis.results import json_text, warned, written_to
-    from ...analysis.reweighting.distances import labels_of
-    from ...analysis.reweighting.make import make
-    from ...analysis.reweighting.request import ReweightRequest
-    from ...model import BeadwiseError
-    from ...sampling import OutOfReachError, SamplingError
-    from ...spectra import SeriesError
-
     profile = profile or start is not None or end is not None
     _check_options(observables, distance, counts, profile, variable, (start, end))
     request = ReweightRequest(

@@ -16,7 +16,7 @@ from ..launch.live_spectra import possible_kinds
 from ..launch.plan import Plan, RunError
 from ..launch.progress import say
 from ..launch.run import run as launch
-from ..launch.shipped_inputs import copy_shipped_input, example_for, is_shipped_input
+from ..launch.shipped_inputs import copy_shipped_input, example_for, is_shipped_input, refuse_unknown
 from .messages import fail
 from .options import field_option, parse_models, parse_spectra, threads_option, want_option
 
@@ -77,6 +77,7 @@ def run(
     console = Console()
     folder = Path()
     source = source or Path(SHIPPED_INPUT)
+    refuse_unknown(source)
     if is_shipped_input(source):
         source = copy_shipped_input(source.name, folder, threads or usable_cores())
         say(console, f"copied the shipped input to {source}")

@@ -7,32 +7,26 @@ from pathlib import Path
 
 import click
 
-from ..doors.responder import Service
-from ..doors.transport import Transport, tcp_socket, unix_socket
-from ..launch.shipped_inputs import SHIM
+from ...model.evaluators import in_field, load_evaluator
+from ...properties.quantities import ALWAYS_SENT
+from ...runs.input.atoms import species_of_run
+from ..doors.door import DoorSettings, make_door
+from ..doors.guards import check_species, wanted_properties
+from ..doors.responder import Responder
 from .options import field_option, threads_option, want_option
-
-
-def parse_tcp(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
-    """Split ``HOST:PORT``."""
-    if value is None:
-        return None
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal():
-        raise click.BadParameter(f"'{value}' is no TCP address; allowed is HOST:PORT")
-    return host, int(port)
 
 
 @click.command()
 @click.argument("model")
 @click.option("--unix", metavar="NAME", help="i-PI's unix socket: the <address> of its <ffsocket>, or a path.")
-@click.option("--tcp", callback=parse_tcp, metavar="HOST:PORT", help="i-PI's TCP socket.")
+@click.option("--tcp", metavar="HOST:PORT", help="i-PI's TCP socket.")
 @click.option("--shm", is_flag=True, help="i-PI's <ffsocket> has mode='shm': arrays go through shared memory.")
 @click.option("--mpi", is_flag=True, help="i-PI has an <ffmpi> and is rank 0 of the same MPI job.")
 @click.option("--mpi-name", metavar="NAME", default="", help="Name of the <ffmpi>, if there are several.")
 @click.option(
     "--group-size", type=click.IntRange(min=1), metavar="N", help="MPI ranks that share the atoms of every structure."
 )
+@click.option("--door", "other", metavar="NAME:ADDRESS", help="A door that another package adds.")
 @click.option("--structure", type=click.Path(path_type=Path), help="File that names the atoms, as i-PI does not.")
 @click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for i-PI.")
 @want_option
@@ -44,11 +38,12 @@ def parse_tcp(context: click.Context, parameter: click.Parameter, value: str | N
 def serve(
     model: str,
     unix: str | None,
-    tcp: tuple[str, int] | None,
+    tcp: str | None,
     shm: bool,
     mpi: bool,
     mpi_name: str,
     group_size: int | None,
+    other: str | None,
     structure: Path | None,
     wait: float,
     want: tuple[str, ...] | None,
@@ -68,19 +63,8 @@ def serve(
 
     The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.
     """
-    from ...model.evaluators import in_field, load_evaluator
-    from ...properties.quantities import ALWAYS_SENT
-    from ...runs.input.atoms import species_of_run
-    from ..doors import mpi as mpi_server
-    from ..doors.guards import check_species, wanted_properties
-    from ..doors.mpi_group import one_server_of
-    from ..doors.sockets import serve as answer
-
-    transport = choose_transport(unix, tcp, shm, mpi)
-    if mpi_name and not mpi:
-        raise click.UsageError("--mpi-name names an <ffmpi>; it needs --mpi")
-
-    def prepare() -> Service:
+    settings = DoorSettings(wait, shm, group_size, mpi_name)
+    with make_door(*choose_door(unix, tcp, mpi, other), settings) as door:
         species = None if structure is None else species_of_run(structure)
         evaluator = load_evaluator(model, threads or 1)
         if electric_field is not None:
@@ -88,67 +72,28 @@ def serve(
         wanted = wanted_properties(evaluator, want or ALWAYS_SENT, properties_only)
         if species is not None:
             check_species(evaluator, species)
-        return Service(evaluator, species, wanted, properties_only)
-
-    def announce(service: Service, where: str) -> None:
-        click.echo(f"{model} serves {', '.join(service.want)} to i-PI {where}")
-        sys.stdout.flush()
-
-    if transport is None:
-        mpi_server.serve(prepare, announce, group_size or 1, mpi_name)
-        return
-    service = prepare()
-    with one_server_of(service.evaluator, group_size) as evaluator:
-        if evaluator is None:  # this rank has shared the work of another one
-            return
-        announce(service, f"at {transport.name}")
-        answer(
-            evaluator,
-            transport,
-            service.species,
-            service.want,
-            wait=wait,
-            shared_memory=shm,
-            properties_only=properties_only,
-        )
+        with door.sharing(evaluator) as shared:
+            if shared is None:  # this rank has shared the work of another one
+                return
+            if door.where:
+                click.echo(f"{model} serves {', '.join(wanted)} to i-PI {door.where}")
+                sys.stdout.flush()
+            door.run(Responder(shared, species, wanted, properties_only))
 
 
-def choose_transport(unix: str | None, tcp: tuple[str, int] | None, shm: bool, mpi: bool) -> Transport | None:
-    """Socket that i-PI listens at; None for MPI.
+def choose_door(unix: str | None, tcp: str | None, mpi: bool, other: str | None) -> tuple[str, str]:
+    """Name of the door that a user chose, and its address.
 
     Raises
     ------
     click.UsageError
         If not exactly one door is named.
     """
-    if [unix is not None, tcp is not None, mpi].count(True) != 1:
-        raise click.UsageError("i-PI's address is needed: give one of --unix NAME, --tcp HOST:PORT and --mpi")
-    if shm and unix is None:
-        raise click.UsageError("--shm needs --unix NAME: shared memory is shared on one machine only")
-    if tcp is not None:
-        return tcp_socket(*tcp)
-    if unix is not None:
-        return unix_socket(unix, prefix="") if "/" in unix else unix_socket(unix)
-    return None
-
-
-@click.command()
-def shim() -> None:
-    """Print the path of the file through which i-PI calls beadwise in its own process.
-
-    It is the <pes_path> of <ffdirect> with <pes>custom</pes>, and what `i-pi-driver-py -m custom -P` takes.
-    """
-    click.echo(SHIM)
-
-
-@click.command()
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-def ipi(source: Path) -> None:
-    """Run i-PI as rank 0 of an MPI job.
-
-    INPUT is an i-PI input or RESTART with an <ffmpi>; see `beadwise serve --mpi`.  The program i-pi can take this
-    place, but when it fails, the job may hang.
-    """
-    from ..doors.mpi_rank_of_ipi import run
-
-    run(source)
+    name, _, address = (other or "").partition(":")
+    given = [("unix", unix), ("tcp", tcp), ("mpi", "" if mpi else None), (name, None if other is None else address)]
+    chosen = [(door, where) for door, where in given if where is not None]
+    if len(chosen) != 1:
+        raise click.UsageError(
+            "i-PI's address is needed: give one of --unix NAME, --tcp HOST:PORT and --mpi, or --door NAME:ADDRESS"
+        )
+    return chosen[0]

@@ -10,6 +10,10 @@ from typing import Any
 import click
 
 from ...analysis.spectrum.kinds import KINDS, OPTIONS_OF_ONE_KIND
+from ...analysis.spectrum.make import make
+from ...analysis.spectrum.request import Request
+from ...model import BeadwiseError
+from ...spectra import NotComputedError, SeriesError
 from .progress_bars import progress_bar
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -47,11 +51,6 @@ def spectrum(kind: str, files: tuple[Path, ...], **options: Any) -> None:
     With members of committees among the series (member_dipoles, member_polarizabilities, committee_pot), `ir` and
     `raman` have a model error beside their sampling error.
     """
-    from ...analysis.spectrum.make import make
-    from ...analysis.spectrum.request import Request
-    from ...model import BeadwiseError
-    from ...spectra import NotComputedError, SeriesError
-
     _check_options(kind, options)
     try:
         with progress_bar() as progress:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...model import BeadwiseError
-from .mpi_group import MpiError, form_groups, say, share_work, sharing, wait_for, world
+from ...model import BeadwiseError, Evaluator
+from .door import Door, DoorSettings
+from .mpi_group import MpiError, form_groups, one_server_of, say, wait_for, world
 from .protocol import INTEGER, REAL, ProtocolError, decode_parameters
-from .responder import Answer, Responder, Service
+from .responder import Answer, Responder
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
@@ -66,54 +69,76 @@ def join(ranks: Comm, group_size: int, name: str) -> Comm:
     return group
 
 
-def serve(prepare: Callable[[], Service], announce: Callable[[Service, str], None], group_size: int, name: str) -> None:
-    """Answer i-PI until it says EXIT, or share the work of the group's root; called on all ranks but i-PI's.
+class MpiDoor(Door):
+    """A rank of i-PI's job, or several that share the work of one server; made on all ranks but i-PI's.
 
     Where a rank cannot go on, the whole job ends, as i-PI would wait forever: softly where i-PI runs in the same
     folder, so that it writes its RESTART.
-
-    Parameters
-    ----------
-    prepare : callable
-        Makes what is served, the same on all ranks of a group.
-    announce : callable
-        Called once with what is served, and where.
-    group_size : int
-        Ranks that share the evaluation of a batch.
-    name : str
-        Name of the ``<ffmpi>`` that is served; may be empty if there is one only.
-
-    Raises
-    ------
-    MpiError
-        If there is no MPI.
     """
-    ranks = world()
-    try:
-        service = prepare()
-        group = join(ranks, group_size, name)
-    except BeadwiseError as error:
-        time.sleep(TURN * ranks.rank)  # where all ranks fail alike, the first one says it and ends the others
-        say(error)
-        ranks.Abort(2)
-        raise
-    try:
-        if group.rank > 0:
-            share_work(service.evaluator, group)
-            return
-        if ranks.rank == IPI + 1:
-            announce(service, f"over MPI, in groups of {group.size}" if group.size > 1 else "over MPI")
-        with sharing(service.evaluator, group) as evaluator:
-            responder = Responder(evaluator, service.species, service.want, service.properties_only)
-            Conversation(responder, ranks).run()
-    except BeadwiseError as error:
-        say(error)
-        _end_job(ranks)
-        raise SystemExit(2) from error
-    except Exception:
-        traceback.print_exc()
-        ranks.Abort(1)
-        raise
+
+    def __init__(self, address: str, settings: DoorSettings):
+        """Make the door; i-PI is rank 0 of the same job, and has no address."""
+        settings.refuse_shared_memory()
+        super().__init__(settings)
+        self._group: Comm | None = None
+
+    @property
+    def where(self) -> str:
+        """The size of groups; empty on all ranks but the first that serves."""
+        if self._group is None or self._ranks.rank != IPI + 1:
+            return ""
+        return f"over MPI, in groups of {self._group.size}" if self._group.size > 1 else "over MPI"
+
+    def __enter__(self) -> MpiDoor:
+        """Find the other ranks.
+
+        Raises
+        ------
+        MpiError
+            If there is no MPI.
+        """
+        self._ranks = world()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the job after an error: at once before i-PI was greeted, else so that i-PI writes its RESTART."""
+        if isinstance(error, BeadwiseError):
+            if self._group is None:
+                # where all ranks fail alike, the first one says it and ends the others
+                time.sleep(TURN * self._ranks.rank)
+                say(error)
+                self._ranks.Abort(2)
+            say(error)
+            _end_job(self._ranks)
+            raise SystemExit(2) from error
+        if isinstance(error, Exception):
+            traceback.print_exception(error)
+            self._ranks.Abort(1)
+
+    @contextmanager
+    def sharing(self, evaluator: Evaluator) -> Iterator[Evaluator | None]:
+        """Greet i-PI, and share the work of the group's root; what is to be served, None where that was the root's.
+
+        Raises
+        ------
+        MpiError
+            If this rank is where i-PI belongs.
+        """
+        self._group = join(self._ranks, self.settings.group_size or 1, self.settings.force_field)
+        with one_server_of(evaluator, self._group) as together:
+            yield together
+
+    def run(self, responder: Responder) -> None:
+        """Answer i-PI until it says EXIT.
+
+        Raises
+        ------
+        BeadwiseError
+            If what it sends cannot be answered.
+        """
+        Conversation(responder, self._ranks).run()
 
 
 def _end_job(ranks: Comm) -> None:

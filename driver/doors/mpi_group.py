@@ -154,31 +154,29 @@ def sharing(evaluator: Evaluator, group: Comm) -> Iterator[Evaluator]:
 
 
 @contextmanager
-def one_server_of(evaluator: Evaluator, group_size: int | None) -> Iterator[Evaluator | None]:
-    """Make one server of each group of the ranks that were started together.
+def one_server_of(evaluator: Evaluator, group: Comm | None) -> Iterator[Evaluator | None]:
+    """Make one server of the ranks of a group.
 
     Parameters
     ----------
     evaluator : Evaluator
         The same on all ranks.
-    group_size : int or None
-        Ranks of a group; None if there are no ranks, and no MPI is needed.
+    group : Comm or None
+        None if there are no other ranks, and no MPI is needed.
 
     Yields
     ------
     Evaluator or None
         What is to be served; None where that was shared until the root had no more work.
     """
-    if group_size is None:
+    if group is None:
         yield evaluator
-        return
-    group = form_groups(world(), group_size)
-    if group.rank > 0:
+    elif group.rank > 0:
         share_work(evaluator, group)
         yield None
-        return
-    with sharing(evaluator, group) as together:
-        yield together
+    else:
+        with sharing(evaluator, group) as together:
+            yield together
 
 
 def share_work(evaluator: Evaluator, group: Comm) -> None:

@@ -198,25 +198,3 @@ def count_distinct(cells: np.ndarray, positions: np.ndarray) -> int:
 def _padded(values: np.ndarray, padding: int) -> np.ndarray:
     """Repeat the last of the beads so many times."""
     return np.concatenate([values, np.repeat(values[-1:], padding, axis=0)]) if padding else values
-
-
-@dataclass(frozen=True)
-class Service:
-    """An evaluator, the atoms it is for, and what is wanted of it.
-
-    Parameters
-    ----------
-    evaluator : Evaluator
-        What answers.
-    species : ndarray of int, shape (atoms,), or None
-        Atomic numbers in i-PI's order, or None; see `Responder`.
-    want : tuple of str
-        Properties to evaluate.
-    properties_only : bool
-        Whether zeros are sent for energy, forces and virial.
-    """
-
-    evaluator: Evaluator
-    species: np.ndarray | None
-    want: tuple[str, ...]
-    properties_only: bool = False

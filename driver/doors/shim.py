@@ -1,6 +1,7 @@
 """What i-PI loads by its path: ``<pes_path>`` of an ``<ffdirect>``, or ``i-pi-driver-py -m custom -P``."""
 
-from .in_process import InProcessDriver
+# by its full name: what is loaded by its path has no package
+from beadwise.driver.doors.in_process import InProcessDriver
 
 __all__ = ["InProcessDriver"]
 

@@ -11,13 +11,98 @@ import numpy as np
 from ...model import Evaluator
 from ...properties.quantities import ALWAYS_SENT
 from . import protocol
+from .door import Door, DoorSettings
 from .payload import Payload, SharedMemoryPayload, StreamPayload
 from .responder import Answer, OnEvaluation, Responder
-from .transport import Connection, ConnectionClosed, Transport, TransportError
+from .transport import Connection, ConnectionClosed, Transport, TransportError, tcp_socket, unix_socket
 
 RECONNECTION_PAUSE = 0.1
 
 logger = logging.getLogger(__name__)
+
+
+class SocketDoor(Door):
+    """A socket that i-PI listens at.
+
+    If i-PI closes the connection without EXIT, as when it is killed, the server waits for it to come back.  ASE's
+    ``SocketIOCalculator`` can take i-PI's place; it never says EXIT.  If i-PI says EXIT instead of asking for the
+    status after an answer, it has taken the request back, because that took longer than its ``<timeout>`` or its
+    machine was out of reach, and the run may well go on: the server connects once more.
+
+    Parameters
+    ----------
+    transport : Transport
+        Where i-PI listens: ``unix_socket(name)`` or ``tcp_socket(host, port)``.
+    settings : DoorSettings, optional
+        How long to wait for it, and whether arrays go through shared memory.
+    on_evaluation : callable, optional
+        Called with each evaluated batch and its response, after the reply was sent.  Structures that i-PI repeats to
+        fill a batch appear once.
+    """
+
+    def __init__(
+        self, transport: Transport, settings: DoorSettings | None = None, on_evaluation: OnEvaluation | None = None
+    ):
+        super().__init__(settings)
+        self.transport = transport
+        self._on_evaluation = on_evaluation
+
+    @property
+    def where(self) -> str:
+        """Name of the socket."""
+        return f"at {self.transport.name}"
+
+    def run(self, responder: Responder) -> None:
+        """Answer i-PI's requests until it says EXIT.
+
+        Raises
+        ------
+        StructureError
+            If species are missing, the number of atoms does not match, or a structure cannot be evaluated.
+        TransportError
+            If i-PI does not come up, or not come back.
+        ProtocolError
+            If what answers at the address does not speak i-PI's protocol.
+        """
+        wait = self.settings.wait
+        deadline = time.monotonic() + wait
+        connection = self.transport.connect(wait)
+        dismissed = False
+        while True:
+            payload = SharedMemoryPayload() if self.settings.shared_memory else StreamPayload()
+            with connection, payload:
+                conversation = Conversation(connection, payload, responder, self._on_evaluation)
+                exited = conversation.run()
+            if exited and not conversation.unconfirmed:
+                return
+            if dismissed and not conversation.initialized:
+                return  # i-PI was ending, and closed before it ever spoke again
+            if conversation.initialized:
+                deadline = time.monotonic() + wait
+            dismissed = exited
+            if exited:
+                try:
+                    connection = _connect_again(self.transport)
+                except TransportError:
+                    return  # nobody listens any more: i-PI has ended
+            else:
+                connection = _reconnect(self.transport, deadline, wait)
+
+
+def unix_door(address: str, settings: DoorSettings) -> SocketDoor:
+    """Door to the ``<address>`` of an ``<ffsocket mode='unix'>`` or ``'shm'``, or to the path of a socket."""
+    settings.refuse_force_field()
+    return SocketDoor(unix_socket(address, prefix="") if "/" in address else unix_socket(address), settings)
+
+
+def tcp_door(address: str, settings: DoorSettings) -> SocketDoor:
+    """Door to the ``HOST:PORT`` of an ``<ffsocket mode='inet'>``."""
+    settings.refuse_shared_memory()
+    settings.refuse_force_field()
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise TransportError(f"'{address}' is no TCP address; allowed is HOST:PORT")
+    return SocketDoor(tcp_socket(host, int(port)), settings)
 
 
 def serve(
@@ -30,67 +115,26 @@ def serve(
     shared_memory: bool = False,
     properties_only: bool = False,
 ) -> None:
-    """Answer i-PI's requests until it says EXIT.
-
-    If i-PI closes the connection without EXIT, as when it is killed, the server waits for it to come back.  ASE's
-    ``SocketIOCalculator`` can take i-PI's place; it never says EXIT.  If i-PI says EXIT instead of asking for the
-    status after an answer, it has taken the request back, because that took longer than its ``<timeout>`` or its
-    machine was out of reach, and the run may well go on: the server connects once more.
+    """Answer i-PI at a socket until it says EXIT, for programs of the user's own.
 
     Parameters
     ----------
-    evaluator : Evaluator
-        What answers.
-    transport : Transport
-        Where i-PI listens: ``unix_socket(name)`` or ``tcp_socket(host, port)``.
-    species : ndarray of int, shape (atoms,), or None
-        Atomic numbers in i-PI's order, or None; see `Responder`.
-    want : sequence of str
-        Properties to evaluate.  Energy, forces and virial are always sent; the others go into the extras.
+    evaluator, species, want, properties_only
+        See `Responder`.
+    transport, on_evaluation
+        See `SocketDoor`.
     wait : float
         Seconds to wait for i-PI to come up, and to come back after it closed the connection.
-    on_evaluation : callable, optional
-        Called with each evaluated batch and its response, after the reply was sent.  Structures that i-PI repeats to
-        fill a batch appear once.
     shared_memory : bool
         Whether i-PI exchanges arrays through shared memory (``mode='shm'``); the transport is then a unix socket.
-    properties_only : bool
-        Send zeros for energy, forces and virial without evaluating them: for a force of weight 0.
 
     Raises
     ------
-    StructureError
-        If species are missing or unknown, the number of atoms does not match, or a structure cannot be evaluated.
-    PropertyError
-        If a wanted property is unknown or not provided.
-    TransportError
-        If i-PI does not come up, or not come back.
-    ProtocolError
-        If what answers at the address does not speak i-PI's protocol.
+    BeadwiseError
+        See `Responder` and `SocketDoor.run`.
     """
     responder = Responder(evaluator, species, want, properties_only)
-    deadline = time.monotonic() + wait
-    connection = transport.connect(wait)
-    dismissed = False
-    while True:
-        payload = SharedMemoryPayload() if shared_memory else StreamPayload()
-        with connection, payload:
-            conversation = Conversation(connection, payload, responder, on_evaluation)
-            exited = conversation.run()
-        if exited and not conversation.unconfirmed:
-            return
-        if dismissed and not conversation.initialized:
-            return  # i-PI was ending, and closed before it ever spoke again
-        if conversation.initialized:
-            deadline = time.monotonic() + wait
-        dismissed = exited
-        if exited:
-            try:
-                connection = _connect_again(transport)
-            except TransportError:
-                return  # nobody listens any more: i-PI has ended
-        else:
-            connection = _reconnect(transport, deadline, wait)
+    SocketDoor(transport, DoorSettings(wait, shared_memory), on_evaluation).run(responder)
 
 
 def _connect_again(transport: Transport) -> Connection:

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput
+from ...suggestions import did_you_mean
 
 INPUTS = "beadwise.inputs"
 SHIM = Path(__file__).parents[1] / "doors" / "shim.py"
@@ -96,6 +97,21 @@ def example_for(run: RunInput) -> Example:
 def is_shipped_input(source: Path) -> bool:
     """Whether a user means a shipped input: its bare name, and no file is called so."""
     return source.name == str(source) and not source.exists() and source.name in shipped_inputs()
+
+
+def refuse_unknown(source: Path) -> None:
+    """Say which shipped inputs a name may stand for that is neither a file nor one of them.
+
+    Raises
+    ------
+    InputError
+        If it is a bare name without an ending, as those of shipped inputs are.
+    """
+    if source.name == str(source) and not source.suffix and not source.exists() and not is_shipped_input(source):
+        names = shipped_inputs()
+        raise InputError(
+            f"no input '{source}': give a file, or one of the shipped inputs {names}{did_you_mean(source.name, names)}"
+        )
 
 
 def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:

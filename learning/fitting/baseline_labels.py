@@ -12,9 +12,8 @@ import numpy as np
 
 from ...model import BaselineError, Batch, BeadwiseError, Committee, Corrected, Evaluator, Response
 from ...model.correction import ENERGIES
-from ...model.evaluators import COMMITTEE, CORRECTION, WEIGHTED_BASELINE, full_name, load_evaluator
+from ...model.evaluators import full_name, load_evaluator, parts_of, short_name
 from ...model.kept_answers import Answer, KeptAnswers, beads_of_batch, structure_key
-from ...model.tight_binding import PREFIX
 from ...whole_files import write_bytes
 from ..data import Frame
 
@@ -43,7 +42,7 @@ class CachedBaseline:
     def __init__(self, name: str, folder: Path):
         self.name = full_name(name)
         self.evaluator = load_baseline(self.name)
-        self.folder = folder / re.sub(r"[^A-Za-z0-9.=-]+", "_", self.name.removeprefix(f"{PREFIX}:"))
+        self.folder = folder / re.sub(r"[^A-Za-z0-9.=-]+", "_", short_name(self.name))
         self.provider = str(getattr(self.evaluator, "provider", ""))
         shelf = AnswerFolder(self.folder, f"{self.name} {self.provider}", self.properties)
         title = f"the baseline {self.name}"
@@ -177,8 +176,7 @@ def load_baseline(name: str) -> Evaluator:
         If it is made of model files, which would mean something else elsewhere, cannot be had, or lacks energy or
         forces.
     """
-    of_files = name.partition(":")[0] in (COMMITTEE, CORRECTION, WEIGHTED_BASELINE) or ".safetensors" in name
-    if of_files or Path(name).is_file():
+    if parts_of(name) or ".safetensors" in name or Path(name).is_file():
         raise BaselineError(
             f"baseline '{name}' is made of files; allowed are potentials that have a name everywhere, as GFN1-xTB, "
             "qtip4pf, ase:package.module.Class"

@@ -18,7 +18,7 @@ import dask
 from ase import Atoms
 from distributed import Client, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
 
-from ...model.ase_potential import PREFIX as ASE
+from ...model.evaluators import writes_files
 from ...model.worker_processes import later_interrupts
 from .files import Outcome, label_and_keep
 from .references import Reference, make_reference
@@ -85,9 +85,9 @@ class KeptReference(WorkerPlugin):
         with self._one_at_a_time:
             if self._reference is None:
                 self._reference = make_reference(self._settings)
-                if self._settings.reference.startswith(f"{ASE}:"):
+                if writes_files(self._settings.reference):
                     self._reference.check()  # imported from the folder that the user is in
-                    os.chdir(self._folder)  # many calculators write files with fixed names: not those of another worker
+                    os.chdir(self._folder)  # files with fixed names: not those of another worker
             return label_and_keep(self._reference, folder, key, atoms)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -12,14 +12,12 @@ from ase import Atoms
 
 from ...model import Batch, BeadwiseError, Evaluator
 from ...model.ase_potential import describe
-from ...model.evaluators import COMMITTEE, CORRECTION, WEIGHTED_BASELINE, full_name, load_evaluator
+from ...model.evaluators import from_any_folder, full_name, load_evaluator, models_of
 from ...model.files import find, shipped_models
 from ..data import labels as known_labels
 from ..data import whole_labels
 from .settings import LabelError, LabelSettings
 from .socket_reference import SocketReference
-
-OF_FILES = (COMMITTEE, CORRECTION, WEIGHTED_BASELINE)
 
 
 class Reference(Protocol):
@@ -59,7 +57,8 @@ class EvaluatorReference:
     def __init__(self, settings: LabelSettings):
         self._settings = settings
         self.name = settings.name or settings.reference
-        self._resolved = _from_folder(settings.reference, settings.folder)
+        # it is loaded by other processes, on other machines, too
+        self._resolved = from_any_folder(settings.reference, (settings.folder, Path.cwd()))
         self._evaluator: Evaluator | None = None
 
     @property
@@ -127,20 +126,8 @@ class EvaluatorReference:
         return self._evaluator
 
 
-def _from_folder(name: str, folder: Path) -> str:
-    """The same name with absolute paths: it is loaded by other processes, on other machines, too."""
-    prefix, colon, rest = name.partition(":")
-    if colon and prefix in OF_FILES:
-        return f"{prefix}:{','.join(_from_folder(item.strip(), folder) for item in rest.split(','))}"
-    for place in (folder, Path.cwd()):
-        if (place / name).is_file():
-            return str((place / name).resolve())
-    return name
-
-
 def _contents(name: str) -> Iterator[str]:
     """Digests of the model files that a name is made of, which may change while their names do not."""
-    prefix, colon, rest = name.partition(":")
-    for item in rest.split(",") if colon and prefix in OF_FILES else [name]:
+    for item in models_of(name):
         if Path(item).is_file() or item in shipped_models():
             yield hashlib.sha256(find(item).read_bytes()).hexdigest()

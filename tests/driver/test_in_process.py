@@ -24,11 +24,11 @@ from ipi.pes import load_pes, scan_pes_file
 from ipi.utils.io.inputs import read_args_kwargs
 from ipi.utils.io.inputs.io_xml import read_dict
 from ipi_pair import PATIENCE, STRUCTURE, Server, Side, final_state, largest_differences, run_together
-from places import HELPERS
+from places import MODULES
 from springs import Springs
 from toy import Toy, water
 
-SHIM = Path(str(files("beadwise.driver"))) / "shim.py"
+SHIM = Path(str(files("beadwise.driver"))) / "doors" / "shim.py"
 DRIVER = [sys.executable, str(Path(sysconfig.get_path("scripts")) / "i-pi-driver-py")]
 PARAMETERS = f"model: springs:springs, structure: {STRUCTURE}, want: dipole+polarizability"
 EXTRAS = "<trajectory filename='extras' stride='1' extra_type='dipole,polarizability'> extras </trajectory>"
@@ -93,7 +93,7 @@ def by_ipis_driver(parameters: str = PARAMETERS, *options: str) -> Server:
 @pytest.fixture(scope="module", autouse=True)
 def evaluators_can_be_found():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(HELPERS))
+        patch.setenv("PYTHONPATH", MODULES)
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
 
@@ -398,3 +398,6 @@ def test_shim(tmp_path):
     assert path.samefile(SHIM)
     assert scan_pes_file(path) == ("InProcessDriver", "beadwise")
     assert load_pes("custom", path) is InProcessDriver
+    of_earlier_releases = Path(str(files("beadwise.driver"))) / "shim.py"
+    assert scan_pes_file(of_earlier_releases) == ("InProcessDriver", "beadwise")
+    assert load_pes("custom", of_earlier_releases) is InProcessDriver

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import ase.io
 import pytest
-from places import HELPERS
+from places import MODULES
 from toy import water
 
 BEADS = 4
@@ -66,7 +66,7 @@ class Folder:
         return subprocess.Popen(
             [sys.executable, "-m", "beadwise.driver", "run", *arguments, *options],
             cwd=self.path,
-            env={**os.environ, "PYTHONPATH": str(HELPERS), "BEADWISE_TEST": self.mark},
+            env={**os.environ, "PYTHONPATH": MODULES, "BEADWISE_TEST": self.mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -20,7 +20,7 @@ from beadwise.runs.units import to_atomic
 from models import random_model, random_structure
 from places import REPOSITORY
 from scipy.spatial.transform import Rotation
-from test_committee import assert_close, make_folder
+from test_committee_in_ipi import assert_close, make_folder
 
 BASELINE = "harmonic:k=0.3"
 ENERGIES = ("energy", "forces", "virial")

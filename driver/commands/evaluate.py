@@ -1,18 +1,22 @@
-"""Commands about models and data: ``beadwise fit``, ``beadwise evaluate`` and ``beadwise inspect``."""
+"""``beadwise evaluate``: a model against labelled structures."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
 
-from .options import image_path, json_option, output_path, write_json
+from ...learning.data import iterate_frames
+from ...learning.fitting.accuracy import evaluate_errors
+from ...learning.fitting.baseline_labels import with_kept_baseline
+from ...learning.fitting.calibration import reliabilities, reliability_table
+from ...learning.pictures.parity import plot_parity
+from ...learning.pictures.reliability_plot import plot_reliability
+from ...model.errors import EvaluatorError
+from ...model.evaluators import load_evaluator
+from .options import image_path, json_option, write_json
 from .progress_bars import counted, labelled_bars, progress_bar
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -55,15 +59,6 @@ def evaluate(
     polarizability (Å³).  The last column of the table is the root mean square error in percent of the standard
     deviation of the reference.  A second table compares the errors with the uncertainty of a model that is a committee.
     """
-    from rich.console import Console
-
-    from ...learning.data import iterate_frames
-    from ...learning.fitting.accuracy import evaluate_errors
-    from ...learning.fitting.baseline_labels import with_kept_baseline
-    from ...learning.fitting.calibration import reliabilities, reliability_table
-    from ...model.errors import EvaluatorError
-    from ...model.evaluators import load_evaluator
-
     evaluator = load_evaluator(model)
     baseline = None
     if baselines is not None:
@@ -86,65 +81,8 @@ def evaluate(
         content = {"model": model, "data": [str(path) for path in data], **report.as_dict()}
         write_json(json_file, content | {"reliability": {name: own.as_dict() for name, own in reliable.items()}})
     if reliability_file is not None:
-        from ...learning.pictures.reliability_plot import plot_reliability
-
         plot_reliability(
             {n: (own.uncertainties, own.errors, own.unit) for n, own in reliable.items()}, reliability_file
         )
     if plot_file is not None:
-        from ...learning.pictures.parity import plot_parity
-
         plot_parity({files: report}, plot_file)
-
-
-@click.command()
-@click.argument("configuration", type=click.Path(path_type=Path), metavar="CONFIG.toml")
-def fit(configuration: Path) -> None:
-    """Fit a model to labelled structures.
-
-    CONFIG.toml names the data, the density, what to fit and where to put the model and its error report; paths in it
-    are relative to it.
-    """
-    from rich.console import Console
-
-    from ...learning.fitting.calibration import calibration_text
-    from ...learning.fitting.configuration import read_configuration
-    from ...learning.fitting.fit import error_reports, model_path, with_errors, write_report
-    from ...learning.fitting.fit import fit as fit_model
-    from ...model import save
-
-    settings = read_configuration(configuration)
-    path = model_path(settings)
-    output_path(click.get_current_context(), click.Argument(["model"]), path)
-    with progress_bar() as progress:
-        advance = labelled_bars(progress)
-        model = fit_model(settings, advance)
-        save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
-        reports = error_reports(model, settings, advance)
-    save(with_errors(model, settings, reports), path)
-    console = Console()
-    for name, report in reports.items():
-        console.print(report.table(f"{name}, {report.frames} frames"))
-    if model.members is not None:
-        console.print(calibration_text(model), soft_wrap=True, highlight=False)
-    folder = write_report(settings, reports)
-    console.print(f"model in {path}, errors and parity plots in {folder}", soft_wrap=True)
-
-
-@click.command()
-@click.argument("model")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a listing.")
-def inspect(model: str, as_json: bool) -> None:
-    """Say what a model file says of itself.
-
-    MODEL is a model file or the name of a shipped model.
-    """
-    from rich.console import Console
-
-    from ...model.description import describe_model, listing
-
-    description = describe_model(model)
-    if as_json:
-        click.echo(json.dumps(description, indent=2, ensure_ascii=False))
-    else:
-        Console().print(listing(description))

@@ -1,0 +1,20 @@
+"""``beadwise ipi``: i-PI as a rank of an MPI job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..doors.mpi_rank_of_ipi import run
+
+
+@click.command()
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+def ipi(source: Path) -> None:
+    """Run i-PI as rank 0 of an MPI job.
+
+    INPUT is an i-PI input or RESTART with an <ffmpi>; see `beadwise serve --mpi`.  The program i-pi can take this
+    place, but when it fails, the job may hang.
+    """
+    run(source)

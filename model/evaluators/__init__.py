@@ -1,0 +1,65 @@
+"""What answers, by name: a model file, a potential that is built in, a shipped model, or one of the user's own.
+
+Each kind of name, ``PREFIX:REST``, is a file here with a `Provider`, and a word in the list below; another package has
+its own under an entry point in the group ``beadwise.evaluators``, which names a `Provider`.
+"""
+
+from . import (
+    ase_calculator,
+    committee,
+    correction,
+    harmonic,
+    lennard_jones,
+    member,
+    qtip4pf,
+    tight_binding,
+    weighted_baseline,
+)
+from .loading import baseline_of, in_field, load, load_evaluator, provider_of_fit
+from .provider import Provider, models_from, named_files
+from .registry import (
+    BUILT_IN,
+    files_of,
+    from_any_folder,
+    full_name,
+    models_of,
+    parts_of,
+    provider_of,
+    short_name,
+    writes_files,
+)
+
+BUILT_IN |= {  # in the order in which messages show them
+    file.PROVIDER.prefix: file.PROVIDER
+    for file in (
+        qtip4pf,
+        harmonic,
+        lennard_jones,
+        tight_binding,
+        ase_calculator,
+        committee,
+        correction,
+        weighted_baseline,
+        member,
+    )
+}
+
+__all__ = [
+    "BUILT_IN",
+    "Provider",
+    "baseline_of",
+    "files_of",
+    "from_any_folder",
+    "full_name",
+    "in_field",
+    "load",
+    "load_evaluator",
+    "models_from",
+    "models_of",
+    "named_files",
+    "parts_of",
+    "provider_of",
+    "provider_of_fit",
+    "short_name",
+    "writes_files",
+]

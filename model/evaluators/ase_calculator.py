@@ -1,0 +1,24 @@
+"""``ase:MODULE.CLASS:KEY=VALUE``: any calculator of ASE."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ..ase_potential import PREFIX, USAGE, AsePotential, ase_potential
+from .provider import Provider, named_files
+
+
+def _make(rest: str, threads: int) -> AsePotential:
+    """A calculator sees to its threads itself."""
+    return ase_potential(rest)
+
+
+def _files(rest: str) -> list[Path]:
+    """Those that parameters name, and the module, which may be the user's own."""
+    module = sys.modules.get(rest.partition(":")[0].strip().rpartition(".")[0])
+    file = getattr(module, "__file__", None)
+    return [*named_files(rest), *([Path(file)] if file else [])]
+
+
+PROVIDER = Provider(PREFIX, _make, USAGE, files=_files, writes_files=True)

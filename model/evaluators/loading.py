@@ -1,0 +1,151 @@
+"""From what a user calls MODEL to what answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...errors import BeadwiseError
+from ..correction import BaselineError, Corrected
+from ..errors import EvaluatorError
+from ..files import load_model, no_such_model, shipped_models
+from ..model import Model
+from ..response import Evaluator
+from .own import own_evaluator
+from .registry import known_names, provider_of
+
+logger = logging.getLogger(__name__)
+
+
+def load(name: str | Path, threads: int = 1) -> Model | Corrected:
+    """Read a model file, or a shipped model by its name, together with the baseline that it corrects, if it does.
+
+    Parameters
+    ----------
+    name : str or Path
+        A path, or a name out of `shipped_models`.
+    threads : int
+        Threads for an evaluation.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such file or model, or it is damaged or of an unknown version.
+    BaselineError
+        If the model corrects a baseline that cannot be had.
+    """
+    model = load_model(name, threads)
+    if not model.baseline:
+        return model
+    return Corrected(baseline_of(model, name, threads), model)
+
+
+def baseline_of(model: Model, name: str | Path, threads: int) -> Evaluator:
+    """Load the baseline that a model corrects, and say so if it is another version than that of the fit.
+
+    Raises
+    ------
+    BaselineError
+        If it cannot be had.
+    """
+    try:
+        baseline = load_evaluator(model.baseline, threads)
+    except BeadwiseError as error:
+        raise BaselineError(
+            f"model '{name}' corrects the baseline {model.baseline} and does not run without it: {error}"
+        ) from error
+    fitted = provider_of_fit(model.metadata)
+    present = getattr(baseline, "provider", "")
+    if fitted != present:
+        logger.warning(
+            "model '%s' was fitted on the baseline %s of %s; here it is that of %s",
+            name, model.baseline, fitted or "no version", present or "no version",
+        )  # fmt: skip
+    return baseline
+
+
+def provider_of_fit(metadata: object) -> str:
+    """What gave the baseline when the model was fitted, with its version; metadata may be anything."""
+    described = metadata.get("baseline") if isinstance(metadata, dict) else None
+    return str(described.get("provider", "")) if isinstance(described, dict) else ""
+
+
+def load_evaluator(name: str, threads: int = 1) -> Evaluator:
+    """Load what a user calls MODEL.
+
+    Parameters
+    ----------
+    name : str
+        A model file, a name that begins with a prefix of `BUILT_IN` or of another package, the name of a shipped
+        model, or ``package.module:attribute``, in this order: a file called ``qtip4pf`` is a model file, and
+        ``harmonic:k`` no attribute of a module.  Parameters of a potential follow its name, in eV and Å:
+        ``harmonic:k=1.0`` (eV/Å²), or ``lennard-jones:epsilon=0.0104,sigma=3.4,cutoff=8.5`` (eV, Å, Å; without a
+        cutoff the atoms are isolated).  ``tblite:GFN1-xTB,accuracy=0.1,charge=1``, or without ``tblite:``, is a
+        `beadwise.model.tight_binding.TightBinding`, and ``ase:module.Class:key=value,key=value`` an ASE calculator
+        (`beadwise.model.ase_potential.AsePotential`).
+        The attribute is an evaluator or a function without arguments that makes one; modules are looked for in the
+        current folder, too.  Several of them, ``committee:MODEL,MODEL``, are the members of a
+        `beadwise.model.Committee`; a comma parts members, so none may have one in its name.  Of a model that corrects
+        a baseline, ``correction:MODEL`` is the correction alone, for those who serve the baseline apart, and
+        ``weighted-baseline:uncertainty=S,MODEL,MODEL`` a `beadwise.model.weighted_baseline.WeightedBaseline` with the
+        baseline's uncertainty in eV.  ``member:K,MODEL`` is member K, from 0, of a model that has members, alone.
+    threads : int
+        Threads for an evaluation; an evaluator of the user's own sees to its threads itself.
+
+    Raises
+    ------
+    EvaluatorError
+        If the module or its attribute does not exist, or is no evaluator, or parameters of a potential are missing,
+        unknown, or no numbers.
+    PotentialError
+        If a parameter of a potential is outside what is allowed, or the package that it needs is not installed.
+    ModelFileError
+        If the model file is missing or damaged.
+    BaselineError
+        If a model corrects a baseline that cannot be had.
+    CommitteeError
+        If the members of a committee have no species in common.
+    PluginError
+        If the name belongs to another package that cannot be imported, or fails.
+    """
+    found = provider_of(name)
+    if found is not None:
+        provider, rest = found
+        return provider.make(rest, threads)
+    is_model = os.path.isfile(name) or name in shipped_models()
+    if not is_model and ":" in name:
+        return own_evaluator(name)
+    if not is_model:
+        raise no_such_model(name, known_names())
+    return load(name, threads)
+
+
+def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str) -> Evaluator:
+    """Put an evaluator into a static electric field.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Shipped models, fitted ones and potentials that are built in can be; one of the user's own if it has a method
+        ``in_field(electric_field)`` that returns an evaluator whose energy, forces and virial are those in the field.
+    electric_field : sequence of float, length 3
+        In V/Å.
+    name : str
+        What the user calls it.
+
+    Raises
+    ------
+    EvaluatorError
+        If the evaluator has no such method.
+    PropertyError
+        If the field is not three finite numbers, or the model has no dipole.
+    """
+    method = getattr(evaluator, "in_field", None)
+    if method is None:
+        raise EvaluatorError(
+            f"'{name}' cannot be put into the electric field {list(electric_field)} V/Å: it has no method in_field; "
+            "allowed are model files with a dipole, shipped models, qtip4pf, and evaluators with that method"
+        )
+    return method(electric_field)

@@ -1,0 +1,33 @@
+"""``weighted-baseline:uncertainty=S,MODEL,MODEL``: corrections that count as far as they agree, S in eV."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import EvaluatorError
+from ..weighted_baseline import WeightedBaseline
+from .correction import correction
+from .loading import baseline_of
+from .provider import Provider, models_from
+
+PREFIX = "weighted-baseline"
+USAGE = f"{PREFIX}:uncertainty=UNCERTAINTY,MODEL,MODEL"
+
+
+def _make(rest: str, threads: int) -> WeightedBaseline:
+    setting, *names = (item.strip() for item in rest.split(","))
+    parameter, _, number = (part.strip() for part in setting.partition("="))
+    try:
+        uncertainty = float(number)
+    except ValueError:
+        uncertainty = np.nan
+    if parameter != "uncertainty" or np.isnan(uncertainty) or not all(names):
+        raise EvaluatorError(
+            f"'{PREFIX}:{rest}' is no weighted baseline; it is written {USAGE}, with the uncertainty of the baseline "
+            "in eV"
+        )
+    members = [correction(name, threads) for name in names]
+    return WeightedBaseline(baseline_of(members[0], names[0], threads), members, uncertainty)
+
+
+PROVIDER = Provider(PREFIX, _make, USAGE, models=models_from(1))
