@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -20,9 +22,9 @@ PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
 def package(tmp_path, monkeypatch):
     """The package of the page."""
     source = "\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL))
-    points = dict(re.findall(r'entry-points."([a-z.]+)"\]\n(.*)\n', PAGE))
-    groups = {group.replace(".", "_"): dict([re.findall(r'(\w+) = "(.*)"', line)[0]]) for group, line in points.items()}
-    assert sorted(groups) == ["beadwise_commands", "beadwise_doors", "beadwise_evaluators"]
+    points = re.findall(r'entry-points."([a-z.]+)"\]\n((?:\w+ = ".*"\n)+)', PAGE)
+    groups = {group.replace(".", "_"): dict(re.findall(r'(\w+) = "(.*)"', lines)) for group, lines in points}
+    assert sorted(groups) == ["beadwise_commands", "beadwise_doors", "beadwise_evaluators", "beadwise_quantities"]
     install(tmp_path, "my_package", source, **groups)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "my_package", raising=False)
@@ -42,3 +44,16 @@ def test_the_package_of_the_page(package):
     hartree, bohr = 27.211386245988, 0.529177210903
     expected = 0.5 * 2.0 * (positions**2).sum((1, 2)) * bohr**2 / hartree
     np.testing.assert_allclose([float(word) for word in answered.split(":")[1].split()], expected, rtol=1e-6)
+
+
+def test_its_quantities(package, tmp_path):
+    code = (
+        "from beadwise.properties.quantities import properties\n"
+        "print(*(name for name in properties() if 'level_density' in name))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}
+    )
+    assert done.stdout.split() == [
+        "level_density", "level_density_derivatives", "committee_level_density", "level_density_uncertainty",
+    ], done.stderr  # fmt: skip

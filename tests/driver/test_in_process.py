@@ -10,12 +10,12 @@ import sysconfig
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 from beadwise.driver.doors.in_process import InProcessDriver
+from beadwise.driver.launch.shipped_inputs import SHIM
 from beadwise.driver.launch.supervision import ipi_command
 from beadwise.model import Batch, Response, load
 from beadwise.runs.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
@@ -28,7 +28,6 @@ from places import MODULES
 from springs import Springs
 from toy import Toy, water
 
-SHIM = Path(str(files("beadwise.driver"))) / "doors" / "shim.py"
 DRIVER = [sys.executable, str(Path(sysconfig.get_path("scripts")) / "i-pi-driver-py")]
 PARAMETERS = f"model: springs:springs, structure: {STRUCTURE}, want: dipole+polarizability"
 EXTRAS = "<trajectory filename='extras' stride='1' extra_type='dipole,polarizability'> extras </trajectory>"
@@ -86,8 +85,8 @@ def served(model: str = "springs:springs") -> Server:
 
 def by_ipis_driver(parameters: str = PARAMETERS, *options: str) -> Server:
     """i-PI's own driver; its parameters have ``=`` where those of an input have ``:``."""
-    given = parameters.replace(": ", "=")
-    return lambda address: [*DRIVER, "-u", "-a", address, "-m", "custom", "-P", str(SHIM), "-o", given, *options]
+    fixed = ["-m", "custom", "-P", str(SHIM), "-o", parameters.replace(": ", "="), *options]
+    return lambda address: [*DRIVER, "-u", "-a", address, *fixed]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -100,8 +99,7 @@ def evaluators_can_be_found():
 
 @pytest.fixture(scope="module")
 def structure() -> str:
-    atoms = water()
-    lattice = " ".join(map(repr, atoms.cell.array.ravel().tolist()))
+    lattice = " ".join(map(repr, (atoms := water()).cell.array.ravel().tolist()))
     lines = [f"{atom.symbol} {' '.join(map(repr, atom.position.tolist()))}" for atom in atoms]
     return "\n".join([str(len(atoms)), f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"', *lines, ""])
 
