@@ -1,6 +1,7 @@
 """What compiled code is given: whatever does not fit is refused by name, in this process, which must survive it."""
 
 import functools
+import os
 import subprocess
 import sys
 import textwrap
@@ -25,6 +26,7 @@ from kernel_calls import (
     kernel_arguments,
     misfits,
 )
+from places import MODULES
 
 # Axes whose length is up to the caller, so that another one makes other arguments wrong.
 FREE = {
@@ -266,6 +268,7 @@ def test_too_little_memory_is_an_exception(threads):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONPATH": MODULES},
         capture_output=True,
         text=True,
     )
