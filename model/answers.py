@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..properties.quantities import properties
-from .checks import checked_volume
+from .checks import volumes
 from .errors import StructureError
 from .members import committee_properties, member_outputs
 from .molecules import centres_of_mass, molecule_sums
@@ -37,7 +37,7 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
         molecule.
     """
     totals, gradients, strains, *of_atoms = sums
-    volume = checked_volume(batch)
+    volume = volumes(batch)
     arrays: dict[str, np.ndarray] = {}
     if "envelope_distance" in want:
         assert model.envelope is not None

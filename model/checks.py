@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CLOSEST_ALLOWED = 0.4  # Å: nearer than any bond, and than any path-integral excursion of one
 SHORTEST_HEIGHT = 1.0  # Å, of a cell between its faces
+NEXT, AFTER_NEXT = [1, 2, 0], [2, 0, 1]  # cyclic
 
 
 def refuse_overlap(overlap: tuple[int, int, int, float] | None) -> None:
@@ -94,16 +95,16 @@ def check_head(name: str, head: TensorHead, shape: DensityShape) -> None:
             raise ModelFileError(f"weights of head '{name}' for l1 = l2 = {l1} are not {symmetry}")
 
 
-def checked_volume(batch: Batch) -> np.ndarray:
-    """Volume of every bead's cell in Å³, infinite where a direction is not periodic.
+def check_cells(batch: Batch) -> None:
+    """Refuse cells that are flatter than can be served.
 
     Raises
     ------
     StructureError
-        If a periodic cell is flatter than can be served.
+        Naming the cell.
     """
     if not batch.periodic.any():
-        return np.full(batch.beads, np.inf)
+        return
     heights = lattice_heights(batch.cells, batch.periodic)
     if not (heights >= SHORTEST_HEIGHT).all():
         bead = int(np.argmin(heights.min(axis=1)))
@@ -111,6 +112,10 @@ def checked_volume(batch: Batch) -> np.ndarray:
             f"cell {batch.cells[bead].tolist()} Å of bead {bead} is only {heights[bead].min():.3g} Å high between two "
             f"of its faces; at least {SHORTEST_HEIGHT} Å is needed"
         )
+
+
+def volumes(batch: Batch) -> np.ndarray:
+    """Volume of every bead's cell in Å³, infinite where a direction is not periodic."""
     if not batch.periodic.all():
         return np.full(batch.beads, np.inf)
     return np.abs(np.linalg.det(batch.cells))
@@ -130,15 +135,23 @@ def lattice_heights(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
         0 where the vectors are linearly dependent.
     """
     vectors = cells[:, periodic]
-    lengths = np.linalg.norm(vectors, axis=2)
     if vectors.shape[1] == 1:
-        return lengths
-    first, second = np.roll(vectors, -1, axis=1), np.roll(vectors, -2, axis=1)
+        return lengths_of(vectors)
     if vectors.shape[1] == 2:
-        area = np.linalg.norm(np.cross(vectors[:, 0], vectors[:, 1]), axis=1)[:, None]
-        faces = lengths[:, ::-1]
+        area = lengths_of(vector_product(vectors[:, 0], vectors[:, 1]))[:, None]
+        faces = lengths_of(vectors)[:, ::-1]
     else:
-        normals = np.cross(first, second)
-        area = np.abs(np.einsum("bi,bi->b", vectors[:, 0], normals[:, 0]))[:, None]
-        faces = np.linalg.norm(normals, axis=2)
-    return np.divide(area, faces, out=np.zeros_like(lengths), where=faces > 0)
+        normals = vector_product(vectors[:, NEXT], vectors[:, AFTER_NEXT])
+        area = np.abs((vectors[:, 0] * normals[:, 0]).sum(axis=1))[:, None]
+        faces = lengths_of(normals)
+    return np.divide(area, faces, out=np.zeros_like(faces), where=faces > 0)
+
+
+def lengths_of(vectors: np.ndarray) -> np.ndarray:
+    """Lengths of vectors, which stand on the last axis."""
+    return np.sqrt((vectors * vectors).sum(axis=-1))
+
+
+def vector_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Vector product on the last axis; NumPy's own takes ten times as long for a single cell."""
+    return first[..., NEXT] * second[..., AFTER_NEXT] - first[..., AFTER_NEXT] * second[..., NEXT]

@@ -16,7 +16,7 @@ from ..properties.quantities import Property, properties, quantities
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from .answers import assemble
-from .checks import CLOSEST_ALLOWED, check_model, checked_volume, refuse_overlap
+from .checks import CLOSEST_ALLOWED, check_cells, check_model, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
 from .envelope import Envelope
 from .errors import StructureError
@@ -94,6 +94,7 @@ class Model:
     electric_field: Field = NO_FIELD
     baseline: str = ""
     members: Members | None = None
+    _properties: tuple[tuple, tuple[str, ...]] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.groups = tuple(self.groups) or tuple(range(len(self.numbers)))
@@ -113,15 +114,27 @@ class Model:
     @property
     def properties(self) -> tuple[str, ...]:
         """Properties that can be asked for."""
-        present = self.quantities
-        return tuple(name for name, one in properties().items() if self._has(one, present))
+        # asked in every evaluation, while members, molecule and registry hardly ever change
+        state = (properties(), self.heads, self.members, self.repeating_unit, self.envelope)
+        kept = self._properties
+        if kept is None or any(own is not before for own, before in zip(state, kept[0], strict=True)):
+            of_members = () if self.members is None else self.members.properties
+            present = {*self.quantities, *of_members}
+            kept = state, tuple(name for name, one in properties().items() if self._has(one, present))
+            self._properties = kept
+        return kept[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, or another process, needs; the rest is made again there."""
+        made_again = ("kernel", "member_kernel", "layout")
+        return {name: own for name, own in vars(self).items() if name not in made_again} | {"_properties": None}
 
     def _has(self, one: Property, present: Collection[str]) -> bool:
-        """Whether a property can be asked for, of what is present."""
+        """Whether a property can be asked for, of the quantities and the properties of members that are present."""
         if self.repeating_unit is None and (one.per == "molecule" or one.kind == "position"):
             return False
         if one.kind in ("members", "uncertainty"):
-            return self.members is not None and one.name in self.members.properties
+            return one.name in present
         if one.kind == "alarm":
             return one.name == "envelope_distance" and self.envelope is not None
         return one.quantity is None or one.quantity.name in present
@@ -269,7 +282,7 @@ class Model:
         """
         refuse_unavailable(want, self.properties, "this model")
         species = self.species_indices(batch.numbers)
-        checked_volume(batch)
+        check_cells(batch)
         beads, atoms, shape = batch.beads, batch.atoms, self.shape
         kernel, heads, rows = self._asked_of_kernel(want)
         values = np.zeros((beads, atoms, rows.shape[1]))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ...model import Batch, BeadwiseError
-from ...model.evaluators import files_of, full_name, load_evaluator
+from ...model.evaluators import full_name, load_evaluator
+from ...model.files import find, shipped_models
 from ...model.kept_answers import DIGITS, Answer, KeptAnswers, Labelled, structure_key
 
 LONGEST_NAME = 230  # of a potential in that of its table; a committee names many files, and names of files have 255
@@ -123,6 +125,12 @@ class EnergyTable:
 def _fingerprint(name: str, provider: object) -> str:
     """Hash of the name of a potential, the version of what provides it, and its files."""
     content = hashlib.sha256(f"{name} {provider}".encode())
-    for file in files_of(name):
-        content.update(file.read_bytes())
+    # not `files_of`, which has each file once: what was kept by earlier releases would be computed again
+    for word in (name, *re.split("[,:=]", name)):
+        path = find(word) if word in shipped_models() else Path(word)
+        if path.is_file():
+            content.update(path.read_bytes())
+    module = sys.modules.get(name.partition(":")[0])  # of an evaluator of the user's own
+    if module is not None and getattr(module, "__file__", None):
+        content.update(Path(str(module.__file__)).read_bytes())
     return content.hexdigest()[:DIGITS]
