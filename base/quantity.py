@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 SAMPLES = ("cell", "atom", "molecule")
+HIGHEST_ORDER = 6  # λ that the kernel is compiled for
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -61,6 +62,15 @@ class Irrep:
     count: int = 1
     name: str = ""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.order <= HIGHEST_ORDER or self.parity not in (1, -1) or self.count < 1:
+            raise ValueError(
+                f"an irrep of λ = {self.order}, parity {self.parity} and count {self.count}; allowed are λ from 0 to "
+                f"{HIGHEST_ORDER}, 1 and -1, and at least 1"
+            )
+        if self.order == 0 and self.parity == -1:
+            raise ValueError("a pseudoscalar, λ = 0 and parity -1: two densities of one atom do not make one")
+
     @property
     def components(self) -> int:
         """Numbers of one sample."""
@@ -82,7 +92,7 @@ class Form:
     components : callable
         Its inverse.
     axes : tuple of str
-        A label for each value that is independent of the others, as ``xx``, in their order.
+        A label for each value that is independent of the others, as ``xx``, in their order; by default their numbers.
     independent : tuple of tuple of int
         Where these stand in one sample; empty if all are independent, in C order.
     """
@@ -93,6 +103,13 @@ class Form:
     components: Callable[[np.ndarray], np.ndarray]
     axes: tuple[str, ...] = ()
     independent: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        values = len(self.independent) or self.size
+        if not self.axes:
+            object.__setattr__(self, "axes", tuple(map(str, range(values))))
+        if len(self.axes) != values:
+            raise ValueError(f"{len(self.axes)} labels of axes for a form of {values} independent values")
 
     @property
     def size(self) -> int:
@@ -192,8 +209,8 @@ class Quantity:
         Whether a quantity per cell has a part for each molecule too, ``molecular_…``, without any `cell_map`.
     settings : type of HeadSettings
         Its section of a fit, with its defaults.
-    ase : str
-        Name among the results of the ASE calculator; by default `name`.
+    ase, derivative_ase : str
+        Names of the value and of its derivative among the results of the ASE calculator; by default as here.
 
     Raises
     ------
@@ -214,6 +231,7 @@ class Quantity:
     is_molecular: bool = False
     settings: type[HeadSettings] = UniformSettings
     ase: str = ""
+    derivative_ase: str = ""
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name != self.name.lower():
@@ -226,12 +244,13 @@ class Quantity:
             raise ValueError(
                 f"quantity '{self.name}' is per {self.per}; a map, derivatives and molecules need one per cell"
             )
-        components = sum(irrep.components for irrep in self.form.irreps)
-        found = self.form.cartesian(np.zeros((1, components))).shape
-        if found != (1, *self.form.shape):
-            raise ValueError(
-                f"the form of '{self.name}' makes {found[1:]} of {components} components, not {self.form.shape}"
-            )
+        self._check_form()
+        if (
+            type(self.settings) is not type
+            or not issubclass(self.settings, HeadSettings)
+            or self.settings is HeadSettings
+        ):
+            raise ValueError(f"settings of '{self.name}' are {self.settings}; a class made from HeadSettings is needed")
         defaults = {
             "extras": self.name,
             "member_extras": f"member_{self.name}",
@@ -241,7 +260,26 @@ class Quantity:
         }
         for attribute, default in defaults.items():
             object.__setattr__(self, attribute, getattr(self, attribute) or default)
-        object.__setattr__(self, "derivative_extras", self.derivative_extras or self.derivative)
+        for attribute in ("derivative_extras", "derivative_ase"):
+            object.__setattr__(self, attribute, getattr(self, attribute) or self.derivative)
+
+    def _check_form(self) -> None:
+        """Refuse a form that does not fit its irreps, whose parts are no inverse, or whose heads have one name."""
+        form, components = self.form, self.components
+        parts = [self.part(irrep) for irrep in form.irreps]
+        if len(set(parts)) < len(parts):
+            raise ValueError(f"irreps of '{self.name}' make the heads {parts}; each needs a name of its own")
+        probe = np.cos(np.arange(6.0 * components)).reshape(2, 3, components)  # derivatives have several axes in front
+        try:
+            cartesian = form.cartesian(probe)
+            fits = cartesian.shape == (2, 3, *form.shape) and np.allclose(form.components(cartesian), probe, atol=1e-9)
+        except (ValueError, IndexError, TypeError) as error:
+            raise ValueError(f"the form of '{self.name}' cannot take {components} components: {error}") from error
+        if not fits:
+            raise ValueError(
+                f"the form of '{self.name}' makes {cartesian.shape[2:]} of {components} components, for {form.shape}; "
+                "its components must be the inverse of its Cartesian form"
+            )
 
     @cached_property
     def heads(self) -> tuple[Head, ...]:

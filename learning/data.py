@@ -54,6 +54,7 @@ class Label:
             return voigt_6_to_full_3x3_stress(label)
         if self.name == "energy":
             return label.reshape(()) if label.size == 1 else None
+        label = np.atleast_1d(label)  # ASE writes an array of one number as a number
         if self.per == "cell":
             return label.reshape(self.shape) if label.shape in (self.shape, (size,)) else None
         samples = atoms if self.per == "atom" else label.size // size
@@ -84,7 +85,7 @@ def labels() -> Mapping[str, Label]:
 
 def whole_labels() -> tuple[str, ...]:
     """Labels that are no parts of others, as those of molecules are."""
-    return tuple(name for name in labels() if not name.startswith("molecular_"))
+    return tuple(name for name, label in labels().items() if properties()[label.of].kind != "molecular")
 
 
 class DataError(BeadwiseError, ValueError):

@@ -79,11 +79,13 @@ def check_head(name: str, head: TensorHead, shape: DensityShape) -> None:
     ModelFileError
         Naming the head.
     """
-    known = {own: (head.order, head.parity) for own, (_, head) in heads().items()}
-    if known.get(name) != (head.order, head.parity) or replace(head.shape, l_max=shape.l_max) != shape:
+    known = heads().get(name, (None, None))[1]
+    fits = known is not None and (known.order, known.parity) == (head.order, head.parity)
+    if not fits or replace(head.shape, l_max=shape.l_max) != shape:
+        allowed = f"λ = {known.order} and parity {known.parity}" if known else f"heads {', '.join(heads())}"
         raise ModelFileError(
-            f"head '{name}' of order {head.order} and parity {head.parity} reads {head.shape}; the model has {shape}, "
-            f"and orders and parities are {known}"
+            f"head '{name}' of λ = {head.order} and parity {head.parity} reads {head.shape}; allowed are {allowed}, "
+            f"and the model's {shape}"
         )
     if not head.order <= head.l_max <= shape.l_max:
         raise ModelFileError(f"head '{name}' reads l ≤ {head.l_max}; allowed are {head.order} to {shape.l_max}")

@@ -13,8 +13,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
+from ..errors import PluginError
 from ..potentials.invariant_network import InvariantNetwork
-from ..properties.quantities import BUILT_IN, heads, quantities
+from ..properties.quantities import BUILT_IN, QuantityError, heads, quantities
 from ..pyx.tensor_head import DensityShape, TensorHead
 from ..quantity import Head, Quantity
 from ..suggestions import did_you_mean
@@ -119,6 +120,8 @@ def load_model(name: str | Path, threads: int = 1) -> Model:
     description, arrays = read(path)
     try:
         return assemble(description, arrays, threads)
+    except (PluginError, QuantityError):  # of another package, and not of this file
+        raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModelFileError(f"model file {path} cannot be used: {error}") from error
 

@@ -12,5 +12,6 @@ QUANTITY = Quantity(
     member_extras="member_dipoles",
     derivative="born_charges",
     derivative_extras="BEC",
+    derivative_ase="born_effective_charges",
     is_molecular=True,
 )

@@ -10,17 +10,35 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from ..errors import BeadwiseError
+from ..plugins import load_plugin, plugins
 from ..quantity import Head, Quantity, Unit
 from . import dipole, energy, polarizability
 
 ENTRY_POINTS = "beadwise.quantities"
 BUILT_IN = (energy.QUANTITY, dipole.QUANTITY, polarizability.QUANTITY)
 ALWAYS_SENT = ("energy", "forces", "virial")
+# what a quantity cannot be called, since it means something else there
+SECTIONS = ("data", "density", "network", "committee", "repulsion", "output", "metadata")  # of a fit
+RESERVED_NAMES = ("names",)  # of a response
+RESERVED_KEYS = ("raw", "committee_uncertainty")
+RESERVED_IN_ASE = ("free_energy", "stresses", "energies", "charges", "magmom", "magmoms")
+RESERVED_LABELS = (
+    "forces",
+    "stress",
+    "numbers",
+    "positions",
+    "species",
+    "pos",
+    "masses",
+    "momenta",
+    "velocities",
+    "pbc",
+    "cell",
+)
 WEIGHT = "correction_weight"  # of a correction whose baseline takes over where a committee is unsure
 
 Kind = Literal["value", "derivative", "virial", "molecular", "position", "members", "uncertainty", "alarm"]
@@ -70,11 +88,6 @@ class Property:
         orders = [irrep.order for irrep in self.quantity.form.irreps] if self.quantity else []
         return self.shape if self.kind == "value" and not any(orders) else ()
 
-    @property
-    def has_members(self) -> bool:
-        """Whether it has an axis of members behind that of beads."""
-        return self.kind == "members"
-
 
 _registered: dict[str, Quantity] = {}
 _tables: list[Any] = []
@@ -94,12 +107,17 @@ def quantities() -> Mapping[str, Quantity]:
     Raises
     ------
     QuantityError
-        If a package's quantity cannot be loaded, or a name is taken.
+        If a name of another package's quantity is taken.
+    PluginError
+        If it cannot be imported.
     """
     if not _registered:
-        _registered.update({quantity.name: quantity for quantity in BUILT_IN})
-        for point in entry_points(group=ENTRY_POINTS):
-            register(_load(point))
+        known = {quantity.name: quantity for quantity in BUILT_IN}
+        for name, point in plugins(ENTRY_POINTS, known).items():
+            quantity = load_plugin(point, Quantity, "quantity")
+            _check_names([*known.values(), quantity])
+            known[name] = quantity
+        _registered.update({quantity.name: quantity for quantity in known.values()})
     return MappingProxyType(_registered)
 
 
@@ -113,23 +131,35 @@ def register(quantity: Quantity) -> Quantity:
     """
     if not isinstance(quantity, Quantity):
         raise QuantityError(f"{quantity!r} is no quantity; a beadwise.quantity.Quantity is needed")
-    taken = {
-        "name": set(properties()),
-        "key of extras": {one.key for one in properties().values()},
-        "label": {own.label for own in quantities().values()} | {"forces", "stress"},
-    }
-    own = {
-        "name": [quantity.name, quantity.derivative, f"{quantity.name}_uncertainty", f"committee_{quantity.name}"],
-        "key of extras": [quantity.extras, quantity.member_extras, quantity.derivative_extras],
-        "label": [quantity.label],
-    }
-    for what, names in own.items():
-        double = next((name for name in names if name and name in taken[what]), None)
-        if double:
-            raise QuantityError(f"'{double}' is the {what} of another quantity than '{quantity.name}'; choose another")
+    _check_names([*quantities().values(), quantity])
     _registered[quantity.name] = quantity
     _forget()
     return quantity
+
+
+def _check_names(known: Sequence[Quantity]) -> None:
+    """Refuse the last of some quantities if a name that follows from it is taken, or follows from it twice."""
+    last = known[-1]
+    if last.name in SECTIONS:
+        raise QuantityError(f"'{last.name}' is a section of a fit, and no quantity can be called so; choose another")
+    listed = _listed(known)
+    names = {
+        "name": [*RESERVED_NAMES, *(one.name for one in listed)],
+        "key of extras": [*RESERVED_KEYS, *(one.key for one in listed if one.key)],
+        "name in ASE": [*RESERVED_IN_ASE, *(one.ase for one in listed if one.ase)],
+        "head": [head.name for own in known for head in own.heads],
+        "label": [
+            *RESERVED_LABELS,
+            *(own.label for own in known),
+            *(one.name for one in listed if one.kind == "molecular"),
+        ],
+    }
+    for what, every in names.items():
+        double = next((name for name in every if every.count(name) > 1), None)
+        if double:
+            raise QuantityError(
+                f"'{double}' of the quantity '{last.name}' is the {what} of something else; choose another"
+            )
 
 
 @contextmanager
@@ -154,17 +184,14 @@ def _forget() -> None:
         table.cache_clear()
 
 
-def _load(point: Any) -> Quantity:
-    try:
-        return point.load()
-    except Exception as error:  # whatever another package raises while it is imported
-        raise QuantityError(f"the quantity '{point.name}' of {point.value} cannot be loaded: {error}") from error
-
-
 @table_of_registry
 def properties() -> Mapping[str, Property]:
     """All that can be asked for by name, in the order in which it is answered: see `beadwise.model.Response`."""
-    known = quantities().values()
+    return MappingProxyType({one.name: one for one in _listed(list(quantities().values()))})
+
+
+def _listed(known: Sequence[Quantity]) -> list[Property]:
+    """All that follows from some quantities, the energy among them."""
     others = [quantity for quantity in known if quantity.name != "energy"]
     found = [*_of_energy(), *map(_value, others), *(_derivative(one) for one in others if one.derivative)]
     found += [_molecular(quantity) for quantity in known if quantity.is_molecular]
@@ -174,11 +201,11 @@ def properties() -> Mapping[str, Property]:
     found += [_uncertainty(one) for one in found if one.kind == "value" or one.name == "forces"]
     for alarm in ("envelope_distance", WEIGHT):
         found.append(Property(alarm, "alarm", alarm, None, "cell", (), Unit(), alarm))
-    return MappingProxyType({one.name: one for one in found})
+    return found
 
 
 def _of_energy() -> list[Property]:
-    quantity = quantities()["energy"]
+    quantity = energy.QUANTITY
     unit = quantity.unit
     return [
         Property("energy", "value", "energy", quantity, "cell", (), unit, ase="energy"),
@@ -196,8 +223,8 @@ def _value(quantity: Quantity) -> Property:
 
 def _derivative(quantity: Quantity) -> Property:
     name, shape, unit = quantity.derivative, (3, *quantity.form.shape), quantity.unit.per_length()
-    ase = "born_effective_charges" if name == "born_charges" else name
-    return Property(name, "derivative", name, quantity, "atom", shape, unit, quantity.derivative_extras, ase)
+    keys = quantity.derivative_extras, quantity.derivative_ase
+    return Property(name, "derivative", name, quantity, "atom", shape, unit, *keys)
 
 
 def _molecular(quantity: Quantity) -> Property:

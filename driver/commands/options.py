@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from ...analysis.spectrum.kinds import FROM_SERIES
-from ...model import PROPERTIES
 from ...model.evaluators import from_any_folder
+from ...properties.quantities import properties
 from ...whole_files import write_text
 
 
@@ -21,9 +21,9 @@ def parse_want(context: click.Context, parameter: click.Parameter, value: str | 
     if value is None:
         return None
     names = tuple(name.strip() for name in value.split(",") if name.strip())
-    unknown = [name for name in names if name not in PROPERTIES]
+    unknown = [name for name in names if name not in properties()]
     if unknown or not names:
-        raise click.BadParameter(f"'{''.join(unknown[:1])}' is no property; allowed are {','.join(PROPERTIES)}")
+        raise click.BadParameter(f"'{''.join(unknown[:1])}' is no property; allowed are {','.join(properties())}")
     return names
 
 
@@ -43,7 +43,7 @@ def parse_field(
 
 
 want_option = click.option(
-    "--want", callback=parse_want, metavar="NAMES", help=f"Properties, comma separated, of {', '.join(PROPERTIES)}."
+    "--want", callback=parse_want, metavar="NAMES", help=f"Properties, comma separated, of {', '.join(properties())}."
 )
 threads_option = click.option(
     "--threads",

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import chemical_symbols
 
-from ...model import PROPERTIES, Evaluator, PropertyError, Response, StructureError
-from ...properties.quantities import ALWAYS_SENT
+from ...model import Evaluator, PropertyError, Response, StructureError
+from ...properties.quantities import ALWAYS_SENT, properties
 
 SMALLEST_VOLUME = 1e-3
 
 
 def wanted_properties(evaluator: Evaluator, want: Sequence[str], properties_only: bool = False) -> tuple[str, ...]:
-    """Properties to evaluate, in the order of ``PROPERTIES``: the wanted ones and those that i-PI always reads.
+    """Properties to evaluate, in the order of `properties`: the wanted ones and those that i-PI always reads.
 
     An evaluator without a virial, such as an ASE calculator without stress, is served without it: i-PI gets zeros,
     which nothing at constant volume reads.
@@ -34,17 +34,17 @@ def wanted_properties(evaluator: Evaluator, want: Sequence[str], properties_only
     PropertyError
         If one is unknown, the evaluator does not provide it, or nothing is left.
     """
-    unknown = [name for name in want if name not in PROPERTIES]
+    unknown = [name for name in want if name not in properties()]
     if unknown:
-        raise PropertyError(f"unknown property '{unknown[0]}'; allowed are {', '.join(PROPERTIES)}")
+        raise PropertyError(f"unknown property '{unknown[0]}'; allowed are {', '.join(properties())}")
     if properties_only:
-        wanted = tuple(name for name in PROPERTIES if name in want and name not in ALWAYS_SENT)
+        wanted = tuple(name for name in properties() if name in want and name not in ALWAYS_SENT)
     else:
-        wanted = tuple(name for name in PROPERTIES if name in want or name in ALWAYS_SENT)
+        wanted = tuple(name for name in properties() if name in want or name in ALWAYS_SENT)
     if not wanted:
         raise PropertyError(
             f"{', '.join(want) or 'nothing'} is wanted and zeros are to be sent for energy, forces and virial; "
-            f"at least one other property is needed, of {', '.join(PROPERTIES[len(ALWAYS_SENT) :])}"
+            f"at least one other property is needed, of {', '.join(list(properties())[len(ALWAYS_SENT) :])}"
         )
     wanted = tuple(name for name in wanted if name != "virial" or name in evaluator.properties)
     missing = [name for name in wanted if name not in evaluator.properties]

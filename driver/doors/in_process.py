@@ -20,9 +20,9 @@ import numpy as np
 from ipi.pes.dummy import Dummy_driver
 from ipi.utils.softexit import softexit
 
-from ...model import PROPERTIES, BeadwiseError
+from ...model import BeadwiseError
 from ...model.evaluators import in_field, load_evaluator
-from ...properties.quantities import ALWAYS_SENT
+from ...properties.quantities import ALWAYS_SENT, properties
 from ...runs.input.atoms import species_of_run
 from ...runs.input.labels import FILE_PARAMETERS, species_from_parameters
 from .responder import Answer, Responder
@@ -154,7 +154,7 @@ def _want(text: str) -> tuple[str, ...]:
     """Split ``dipole+polarizability``."""
     names = tuple(_words(text.replace("+", " ")))
     if not names:
-        raise ParameterError(f"want is '{text}'; allowed are {', '.join(PROPERTIES)}, with + between them")
+        raise ParameterError(f"want is '{text}'; allowed are {', '.join(properties())}, with + between them")
     return names
 
 

@@ -144,7 +144,11 @@ def reliabilities(
             values = response[f"committee_{name}"][0]
             members = len(values)
             spread = values.std(axis=0, ddof=1) * spread_factor(evaluator, name)
-            error = response[name][0] - frame.labels[label_of(name)]
+            label = frame.labels[label_of(name)]
+            if label.shape != response[name][0].shape:
+                received = f"{label_of(name)} of {frame.name} has shape {label.shape}"
+                raise DataError(f"{received}; that of the model has {response[name][0].shape}")
+            error = response[name][0] - label
             if name in quantities():
                 form = quantities()[name].form
                 spread, error = form.independent_values(spread), form.independent_values(error)

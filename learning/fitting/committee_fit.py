@@ -13,7 +13,6 @@ from .head_fit import HeadProblem
 from .least_squares import NormalEquations, sum_of
 
 LAST_LAYER, SUBSAMPLING = "last-layer", "subsampling"
-KINDS = (SUBSAMPLING, LAST_LAYER)
 
 
 def fit_with_members(

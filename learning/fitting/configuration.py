@@ -168,7 +168,7 @@ def read_configuration(path: str | Path) -> Configuration:
         raise ConfigurationError(f"cannot read the configuration {path}: {error}") from error
     if "baseline" in content:
         raise ConfigurationError(f"{path}: baseline = {content['baseline']!r} stands alone; it belongs into [energy]")
-    kinds = {name: own.settings for name, own in quantities().items() if name not in FIXED_SECTIONS}
+    kinds = {name: own.settings for name, own in quantities().items() if name != "energy"}
     unknown = sorted(set(content) - {*FIXED_SECTIONS, *kinds, "metadata"})
     if unknown:
         allowed = [*FIXED_SECTIONS, *kinds, "metadata"]
@@ -252,7 +252,7 @@ def section(path: Path, name: str, kind: type[Section], values: Any) -> Section:
     for key, value in values.items():
         if key not in allowed:
             raise ConfigurationError(f"{path}: unknown key '{key}' in [{name}]; allowed are {list(allowed)}")
-        check_value(path, name, key, value, str(allowed[key].type))
+        check_value(path, name, key, value, getattr(allowed[key].type, "__name__", str(allowed[key].type)))
     try:
         return kind(**values)
     except TypeError as error:

@@ -93,7 +93,7 @@ class HeadProblem:
             assert self.configuration.energy is not None
             add_energy_frame(equations, self.model, frame, self.offsets, self.configuration.energy)
         else:
-            metadata = self.configuration.metadata
+            metadata = {**self.model.metadata, **self.configuration.metadata}  # of a model that gets members, too
             add_target(equations, self.quantity, self.irrep, self.shape, self.model, frame, metadata)
 
     def solve(self, equations: NormalEquations) -> tuple[TensorHead, ...]:

@@ -77,7 +77,8 @@ def cell_components(quantity: Quantity, model: Model, frame: Frame, value: np.nd
     components = form.components(value)
     if cell_map is None or not model.local_field or not frame.atoms.pbc.all():
         return components
-    return form.components(cell_map.invert(form.cartesian(components), np.array(frame.atoms.get_volume())))
+    volume = np.array([frame.atoms.get_volume()])
+    return form.components(cell_map.invert(form.cartesian(components)[None], volume)[0])
 
 
 def molecule_of_atoms(frame: Frame, metadata: object, name: str, molecules: int) -> np.ndarray:

@@ -8,11 +8,11 @@ from beadwise.driver.doors.extras import encode_extras
 from beadwise.learning.data import labels
 from beadwise.model import Batch, load, save
 from beadwise.model.members import Members, single_member
-from beadwise.properties.forms import PSEUDOVECTOR, SYMMETRIC_TENSOR, TENSOR, harmonics, values
+from beadwise.properties.forms import PSEUDOVECTOR, SYMMETRIC_TENSOR, TENSOR, cartesian_vector, harmonics, values
 from beadwise.properties.quantities import BUILT_IN, QuantityError, properties, quantities, register, registered
 from beadwise.pyx.coupling import real_harmonics
 from beadwise.pyx.tensor_head import feature_sizes, head_from_features
-from beadwise.quantity import Form, Irrep, Quantity, Unit
+from beadwise.quantity import Form, HeadSettings, Irrep, Quantity, Unit
 from beadwise.runs.units import from_atomic, to_atomic
 from models import random_model, random_structure
 from own_quantities import LEVELS, QUADRUPOLE
@@ -215,20 +215,46 @@ def test_components_and_cartesian_form_are_inverse(quantity):
     assert labels()[quantity.label].quantity is quantity
 
 
+TAKEN = [
+    (Quantity("dipole", values(2), Unit()), "'dipole' of the quantity 'dipole' is the name of something else"),
+    (Quantity("forces", values(2), Unit()), "'forces' of the quantity 'forces' is the name"),
+    (Quantity("names", values(2), Unit()), "'names' of the quantity 'names' is the name"),
+    (Quantity("molecular_dipole", values(2), Unit()), "'molecular_dipole' of .* is the name"),
+    (Quantity("own", values(2), Unit(), extras="BEC"), "'BEC' of the quantity 'own' is the key of extras"),
+    (Quantity("own", values(2), Unit(), extras="same", member_extras="same"), "'same' of .* is the key of extras"),
+    (Quantity("own", values(2), Unit(), extras="raw"), "'raw' of .* is the key of extras"),
+    (Quantity("own", values(2), Unit(), label="stress"), "'stress' of .* is the label"),
+    (Quantity("own", values(2), Unit(), label="positions"), "'positions' of .* is the label"),
+    (Quantity("own", values(2), Unit(), ase="free_energy"), "'free_energy' of .* is the name in ASE"),
+    (Quantity("polarizability_isotropic", values(1), Unit()), "'polarizability_isotropic' of .* is the head"),
+    (Quantity("density", values(2), Unit()), "'density' is a section of a fit"),
+    ("dipole", "'dipole' is no quantity"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "said"), TAKEN, ids=lambda one: getattr(one, "name", None))
+def test_names_that_are_taken(wrong, said):
+    before = dict(quantities())
+    with pytest.raises(QuantityError, match=said):
+        register(wrong)
+    assert dict(quantities()) == before
+
+
 def test_what_is_no_quantity_is_refused():
-    for wrong, said in [
-        (Quantity("dipole", values(2), Unit()), "'dipole' is the name of another quantity than 'dipole'"),
-        (Quantity("own", values(2), Unit(), extras="BEC"), "'BEC' is the key of extras"),
-        (Quantity("forces", values(2), Unit()), "'forces' is the name"),
-        (Quantity("own", values(2), Unit(), label="stress"), "'stress' is the label"),
-        ("dipole", "'dipole' is no quantity"),
-    ]:
-        with pytest.raises(QuantityError, match=said):
-            register(wrong)
     for arguments, said in [
         (("Own", values(2), Unit()), "lower case"),
         (("own", values(2), Unit(), "pair"), "allowed are cell, atom, molecule"),
         (("own", Form((Irrep(1),), (2,), np.asarray, np.asarray), Unit()), "of 3 components"),
+        (("own", Form((Irrep(1),), (3,), cartesian_vector, np.asarray), Unit()), "must be the inverse"),
+        (("own", Form((Irrep(1), Irrep(1)), (6,), np.asarray, np.asarray), Unit()), "each needs a name of its own"),
     ]:
         with pytest.raises(ValueError, match=said):
             Quantity(*arguments)
+    with pytest.raises(ValueError, match="made from HeadSettings"):
+        Quantity("own", values(2), Unit(), settings=HeadSettings)
+    for order, parity, count in [(7, 1, 1), (1, 2, 1), (1, 1, 0), (0, -1, 1)]:
+        with pytest.raises(ValueError, match="λ"):
+            Irrep(order, parity, count)
+    with pytest.raises(ValueError, match="2 labels of axes for a form of 3"):
+        Form((Irrep(1),), (3,), np.asarray, np.asarray, ("x", "y"))
+    assert Form((Irrep(1),), (3,), np.asarray, np.asarray).axes == ("0", "1", "2")

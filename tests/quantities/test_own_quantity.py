@@ -10,7 +10,9 @@ from beadwise.driver.commands.group import main
 from beadwise.learning.data import DataError, read_frames
 from beadwise.model import Batch, ModelFileError, load, save
 from beadwise.model.calculator import Calculator
+from beadwise.properties.forms import VECTOR, values
 from beadwise.properties.quantities import heads, registered
+from beadwise.quantity import Quantity, Unit
 from beadwise.runs.output.series_files import find_sources
 from click.testing import CliRunner
 from models import random_model, random_structure
@@ -164,3 +166,33 @@ def test_unknown_and_changed_quantities_in_a_file_are_refused(tmp_path):
     load(path)
     with registered(without=("level_density",)), pytest.raises(ModelFileError, match="'level_density'; known here"):
         load(path)
+
+
+def test_members_get_the_molecule_of_their_model_and_calibration_counts_molecules(tmp_path):
+    """Labels of two molecules out of three are refused before anything is calibrated with them."""
+    moment = Quantity("moment", VECTOR, Unit(charge=1, length=1), per="molecule")
+    with registered(moment):
+        model = random_model(heads=("moment",), metadata={"repeating_unit": "OHH"})
+        save(model, tmp_path / "first.safetensors")
+        frames = [random_structure(seed) for seed in range(12)]
+        for atoms in frames:
+            atoms.info["moment"] = model.evaluate(Batch.from_ase(atoms), ("moment",)).moment[0]
+        write(tmp_path / "train.xyz", frames, format="extxyz")
+        frames[0].info["moment"] = frames[0].info["moment"][:2]
+        write(tmp_path / "valid.xyz", frames[:2], format="extxyz")
+        text = FIT[: FIT.index("[energy]")] + '[moment]\nl_max = 2\n[committee]\nmembers = 6\nkind = "last-layer"\n'
+        (tmp_path / "fit.toml").write_text(
+            text + 'model = "first.safetensors"\n[output]\nmodel = "fitted.safetensors"\n'
+        )
+        done = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
+        assert done.exit_code == 2 and "moment of frame 0" in done.output and "shape (2, 3)" in done.output
+        assert not load(tmp_path / "fitted.safetensors").members.factors
+
+
+def test_one_number_is_one_value(tmp_path):
+    """ASE writes an array of one number as a number."""
+    with registered(Quantity("gap", values(1), Unit(energy=1))):
+        atoms = random_structure(0)
+        atoms.info["gap"] = 1.5
+        write(tmp_path / "gap.xyz", atoms, format="extxyz")
+        assert read_frames(tmp_path / "gap.xyz")[0].labels["gap"].tolist() == [1.5]
