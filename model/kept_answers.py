@@ -247,7 +247,7 @@ def finite_answer(evaluator: Evaluator, bead: Batch, properties: Sequence[str]) 
         If it cannot answer, or not with finite numbers.
     """
     response = evaluator.evaluate(bead, properties)
-    answer = {name: response[name][0] for name in properties}
+    answer = {name: getattr(response, name)[0] for name in properties}
     for name, array in answer.items():
         if not np.isfinite(array).all():
             what = f"{array}; it must be finite" if np.ndim(array) == 0 else "not finite"
