@@ -19,8 +19,8 @@ from ipi.utils.io import read_file
 from models import random_model, random_structure
 from own_quantities import LEVELS, QUADRUPOLE
 from places import HELPERS
-from test_mpi import MPIEXEC
 
+MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 INPUT = """
 <simulation verbosity='low' floatformat='%.17e'>
   <output prefix='own'>
@@ -125,6 +125,7 @@ def test_every_bead_of_a_real_run(folder):
 
 @pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec on the search path: pip install mpich")
 def test_two_ranks(folder):
+    pytest.importorskip("mpi4py", reason="MPI is not installed: pip install 'beadwise[mpi]' and an MPI such as mpich")
     (folder / "together.py").write_text(TOGETHER)
     done = run(folder, str(MPIEXEC), "-n", "2", sys.executable, "together.py")
     differences = json.loads(done.stdout)
