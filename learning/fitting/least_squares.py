@@ -6,8 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import linalg
+from scipy.linalg.blas import dsyrk
 
 SMALLEST_PENALTY = 1e-13  # of a scaled column, so that collinear columns share a weight instead of failing
+WAITING_ROWS = 512  # that are added together: one pass over a large matrix for each frame costs far more than its rows
+WAITING_BYTES = 2**26  # of rows that wait, unless fewer than `FEWEST_ROWS` would
+FEWEST_ROWS = 32
+MIRRORED = 1024  # columns at a time
 
 
 class NormalEquations:
@@ -22,14 +27,31 @@ class NormalEquations:
     """
 
     def __init__(self, features: int, targets: int = 1):
-        self.matrix = np.zeros((features, features))
         self.right = np.zeros((features, targets))
         self.rows = 0
+        self._matrix = np.zeros((features, features), order="F")
+        self._is_whole = True  # whether the upper triangle is that of the lower one
+        self._waiting: list[np.ndarray] = []
+        self._waiting_rows = 0
+        self._most = min(WAITING_ROWS, max(FEWEST_ROWS, WAITING_BYTES // (8 * max(features, 1))))
 
     @property
     def targets(self) -> int:
         """Number of columns of y."""
         return self.right.shape[1]
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """XᵀX of all rows, shape (features, features)."""
+        self._add_waiting()
+        if not self._is_whole:
+            for first in range(0, len(self._matrix), MIRRORED):
+                own = slice(first, first + MIRRORED)
+                block = self._matrix[own, own]
+                block[:] = np.tril(block) + np.tril(block, -1).T
+                self._matrix[own, first + MIRRORED :] = self._matrix[first + MIRRORED :, own].T
+            self._is_whole = True
+        return self._matrix
 
     def add(self, rows: np.ndarray, targets: np.ndarray) -> None:
         """Add rows, already multiplied by the square roots of their weights.
@@ -37,11 +59,30 @@ class NormalEquations:
         Parameters
         ----------
         rows : ndarray of float64, shape (rows, features)
+            Kept until enough of them wait: not to be changed.
         targets : ndarray of float64, shape (rows,) or (rows, targets)
         """
-        self.matrix += rows.T @ rows
         self.right += rows.T @ targets.reshape(len(targets), -1)
         self.rows += len(targets)
+        self._waiting.append(rows)
+        self._waiting_rows += len(rows)
+        if self._waiting_rows >= self._most:
+            self._add_waiting()
+
+    def include(self, other: NormalEquations) -> None:
+        """Add all rows of other equations."""
+        self._add_waiting()
+        self._matrix += other.matrix
+        self._is_whole = False
+        self.right += other.right
+        self.rows += other.rows
+
+    def _add_waiting(self) -> None:
+        """Add the rows that wait to the lower triangle, in place."""
+        if self._waiting:
+            rows = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
+            self._waiting, self._waiting_rows, self._is_whole = [], 0, False
+            self._matrix = dsyrk(1.0, rows.T, beta=1.0, c=self._matrix, lower=1, overwrite_c=1)
 
     def solve(self, ridge: float, prior: np.ndarray | None = None) -> np.ndarray:
         """Weights that minimise ‖Xw − y‖² + ridge · t · Σ_f w_f²/prior_f, t the mean over rows of Σ_f prior_f X_f².
@@ -65,7 +106,8 @@ class NormalEquations:
         ndarray of float64, shape (features,), or (targets, features) where there are several
         """
         scaled, scale = self._regularised(ridge, prior)
-        weights = linalg.solve(scaled, self.right * scale[:, None], assume_a="pos") * scale[:, None]
+        right = self.right * scale[:, None]
+        weights = linalg.solve(scaled, right, assume_a="pos", overwrite_a=True) * scale[:, None]
         return weights[:, 0] if self.targets == 1 else weights.T
 
     def deviations(
@@ -112,7 +154,8 @@ class NormalEquations:
         total = float(prior[finite] @ self.remaining_squares(~finite)[finite]) / self.rows
         diagonal = squares + np.maximum(ridge * total / prior, SMALLEST_PENALTY * squares)
         scale = 1 / np.sqrt(np.where(used, diagonal, 1.0))
-        scaled = self.matrix * scale[:, None] * scale
+        scaled = self.matrix * scale[:, None]
+        scaled *= scale
         scaled[np.diag_indices_from(scaled)] = 1.0
         return scaled, scale
 
@@ -130,7 +173,5 @@ def sum_of(parts: Sequence[NormalEquations]) -> NormalEquations:
     """The equations of the rows of all parts."""
     whole = NormalEquations(*parts[0].right.shape)
     for part in parts:
-        whole.matrix += part.matrix
-        whole.right += part.right
-        whole.rows += part.rows
+        whole.include(part)
     return whole
