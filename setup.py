@@ -1,16 +1,20 @@
 """Build beadwise: the top-level folders are the rooms of the package ``beadwise``.
 
 Metadata lives in ``pyproject.toml``.  This file maps folders to packages and compiles the kernels.
-Set ``BEADWISE_DEBUG=1`` while building to compile with bounds checks and without optimisation.
+``BEADWISE_DEBUG=1`` compiles with bounds checks, debug symbols and without optimisation; ``BEADWISE_OPENMP=0`` compiles
+for one thread, as is done by itself where the compiler has no OpenMP.
 """
 
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
 
 ROOMS = "pyx potentials properties spectra sampling model runs learning analysis driver inputs".split()
 PACKAGES = [file.parent for room in ROOMS for file in sorted(Path(room).rglob("__init__.py"))]
@@ -31,21 +35,56 @@ WATER_HEADERS = [
     )
 ]
 DEBUG = os.environ.get("BEADWISE_DEBUG") == "1"
-CAN_USE_OPENMP = sys.platform.startswith("linux")
+WANTS_OPENMP = os.environ.get("BEADWISE_OPENMP") != "0"
+OPENMP_FLAGS = [  # to compile and to link: GCC and clang; Apple's clang with the libomp of a package manager
+    (["-fopenmp"], ["-fopenmp"]),
+    (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
+]
+OPENMP_PROGRAM = "#include <omp.h>\nint main() { return omp_get_max_threads() > 0 ? 0 : 1; }\n"
+ONE_THREAD = "the compiler has no OpenMP, or BEADWISE_OPENMP=0: beadwise is built for one thread of each process"
+
+
+class BuildKernels(build_ext):
+    """Compile for several threads where the compiler can."""
+
+    def build_extensions(self) -> None:
+        """Add the flags of OpenMP, or say that there are none."""
+        flags = self.find_openmp() if WANTS_OPENMP else None
+        if flags is None:
+            self.announce(ONE_THREAD, level=3)
+        for kernel in self.extensions:
+            kernel.extra_compile_args += flags[0] if flags else []
+            kernel.extra_link_args += flags[1] if flags else []
+        super().build_extensions()
+
+    def find_openmp(self):
+        """Flags with which a program with OpenMP is compiled and linked; None if there are none."""
+        with TemporaryDirectory() as folder:
+            source = Path(folder, "openmp.cpp")
+            source.write_text(OPENMP_PROGRAM, encoding="ascii")
+            for compile_flags, link_flags in OPENMP_FLAGS:
+                try:
+                    objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=compile_flags)
+                    self.compiler.link_executable(objects, "openmp", folder, extra_postargs=link_flags)
+                    return compile_flags, link_flags
+                except (CompileError, LinkError):
+                    continue
+        return None
 
 
 def extension(name: str, depends: list[str]) -> Extension:
     """One compiled kernel: ``pyx/<name>.pyx`` with the C++ headers it is built from."""
-    openmp = ["-fopenmp"] if CAN_USE_OPENMP else []
-    optimise = ["-O0", "-g"] if DEBUG else ["-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+    # Python's own flags ask for debug symbols, which make a wheel five times as large
+    optimise = ["-O0", "-g"] if DEBUG else ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+    strip = ["-Wl,-s"] if sys.platform.startswith("linux") and not DEBUG else []
     return Extension(
         f"beadwise.pyx.{name}",
         [f"pyx/{name}.pyx"],
         depends=["pyx/core.pxi", *(f"pyx/{header}" for header in depends)],
         include_dirs=[numpy.get_include(), "pyx"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=["-std=c++17", "-Wno-psabi", *optimise, *openmp],
-        extra_link_args=openmp,
+        extra_compile_args=["-std=c++17", "-Wno-psabi", *optimise],
+        extra_link_args=strip,
         language="c++",
     )
 
@@ -53,11 +92,12 @@ def extension(name: str, depends: list[str]) -> Extension:
 setup(
     packages=sorted(FOLDERS),
     package_dir=FOLDERS,
+    include_package_data=False,  # of what the source distribution holds, a wheel needs only this
     package_data={
         "beadwise": ["py.typed"],
         "beadwise.inputs": ["*.xml", "*.xyz", "*.safetensors", "*.dat", "*.toml", "*.sh", "*.inp"],
-        "beadwise.pyx": ["*.hpp", "*.pxi"],
     },
+    cmdclass={"build_ext": BuildKernels},
     ext_modules=cythonize(
         [
             extension("kernel", sorted(path.name for path in Path("pyx").glob("*.hpp"))),

@@ -9,6 +9,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
     int L_LIMIT
     int LAMBDA_LIMIT
     int RADIAL_LIMIT
+    cbool HAS_THREADS
 
     cdef cppclass Basis:
         int species, groups, radial, l_max, intervals

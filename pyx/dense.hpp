@@ -13,8 +13,9 @@ ALWAYS_INLINE Vector exponential(Vector x) {
     const Vector shifted = x * broadcast(1.4426950408889634) + to_integer;
     const Vector n = shifted - to_integer;
     const Vector r = (x - n * broadcast(0.693147180369123816490)) - n * broadcast(1.90821492927058770002e-10);
-    constexpr double INVERSE_FACTORIAL[] = {1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040,
-                                            1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600};
+    constexpr double INVERSE_FACTORIAL[] = {
+        1.0,        1.0,         1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,      1.0 / 720,
+        1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600};
     Vector power = broadcast(INVERSE_FACTORIAL[12]);
     UNROLL
     for (int k = 11; k >= 0; --k) power = power * r + broadcast(INVERSE_FACTORIAL[k]);
@@ -37,7 +38,8 @@ static void activate(const double *x, int count, double *values, double *slopes)
 // Weights stand tile by tile of the outputs, [outputs / 8][inputs][8], so that both directions read them in order.
 
 // out[j] = bias[j] + Σ_f weights[f][j] in[f]
-static void dense_forward(const double *weights, const double *bias, int inputs, int outputs, const double *in, double *out) {
+static void dense_forward(const double *weights, const double *bias, int inputs, int outputs, const double *in,
+                          double *out) {
     for (int tile = 0; tile < outputs; tile += DENSE_ROWS) {
         Vector total[DENSE_ROWS];
         UNROLL

@@ -1,6 +1,6 @@
-// The density expansion c[lm][channel] = Σ_j R_n(r_ij) Y_lm(r̂_ij), channel = (group of j's species, n), and its adjoint sweep.
-// (Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013), with delta functions for the neighbours.)
-// Included once per instruction set (see kernel.hpp).
+// The density expansion c[lm][channel] = Σ_j R_n(r_ij) Y_lm(r̂_ij), channel = (group of j's species, n), and its adjoint
+// sweep. (Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013), with delta functions for the neighbours.) Included
+// once per instruction set (see kernel.hpp).
 
 constexpr int REVERSE_ROWS = 5;
 

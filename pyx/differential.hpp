@@ -11,8 +11,10 @@ static void harmonic_tangents(const Harmonics<L> &recursion, const LegendreTable
     cosine[0] = sine[0] = broadcast(0.0);
     UNROLL
     for (int m = 1; m <= L; ++m) {
-        cosine[m] = motion[0] * recursion.cosine[m - 1] - motion[1] * recursion.sine[m - 1] + x * cosine[m - 1] - y * sine[m - 1];
-        sine[m] = motion[0] * recursion.sine[m - 1] + motion[1] * recursion.cosine[m - 1] + x * sine[m - 1] + y * cosine[m - 1];
+        cosine[m] = motion[0] * recursion.cosine[m - 1] - motion[1] * recursion.sine[m - 1] + x * cosine[m - 1] -
+                    y * sine[m - 1];
+        sine[m] = motion[0] * recursion.sine[m - 1] + motion[1] * recursion.cosine[m - 1] + x * sine[m - 1] +
+                  y * cosine[m - 1];
     }
     UNROLL
     for (int l = 0; l <= L; ++l) {
@@ -51,7 +53,8 @@ ALWAYS_INLINE void relative_motion(const Environment &environment, int group, co
     for (int k = 0; k < WIDTH; ++k) {
         const int lane = group * WIDTH + k, atom = environment.atoms[lane];
         const double length = environment.distance[lane];
-        const double arm[3] = {environment.x[lane] * length, environment.y[lane] * length, environment.z[lane] * length};
+        const double arm[3] = {environment.x[lane] * length, environment.y[lane] * length,
+                               environment.z[lane] * length};
         for (int axis = 0; axis < 3; ++axis) {
             double moved = 0.0;
             if (atom >= 0) {
@@ -86,7 +89,8 @@ static void density_tangent(const Environment &environment, const Basis &basis, 
             Vector slope[WIDTH];
             UNROLL
             for (int k = 0; k < WIDTH; ++k)
-                slope[k] = speed * load(environment.slopes_by_lane.data() + (size_t(group) * RADIAL + v * WIDTH + k) * WIDTH);
+                slope[k] =
+                    speed * load(environment.slopes_by_lane.data() + (size_t(group) * RADIAL + v * WIDTH + k) * WIDTH);
             transpose(slope[0], slope[1], slope[2], slope[3]);
             UNROLL
             for (int k = 0; k < WIDTH; ++k)
@@ -120,12 +124,13 @@ static void differentiate_range(const DensityTask &task, size_t begin, size_t en
             radial_functions<VECTORS>(basis, task.species[atom], true, environment);
             angular_functions<L>(environment);
             if (task.tangent)
-                density_tangent<VECTORS, L>(environment, basis, atom, task.displacements + size_t(bead) * task.atoms * 3,
-                                            task.strain_displacements + size_t(bead) * 9, moving,
-                                            task.tangent + index * size);
+                density_tangent<VECTORS, L>(
+                    environment, basis, atom, task.displacements + size_t(bead) * task.atoms * 3,
+                    task.strain_displacements + size_t(bead) * 9, moving, task.tangent + index * size);
             if (task.adjoint) {
-                reverse_density<VECTORS, L>(environment, basis, task.adjoint + index * size, workspace.gradient_x.data(),
-                                            workspace.gradient_y.data(), workspace.gradient_z.data());
+                reverse_density<VECTORS, L>(environment, basis, task.adjoint + index * size,
+                                            workspace.gradient_x.data(), workspace.gradient_y.data(),
+                                            workspace.gradient_z.data());
                 scatter_gradient(environment, atom, workspace, 0.0, gradients.data(), strains.data());
             }
         }

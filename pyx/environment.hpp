@@ -3,7 +3,10 @@
 
 // Rows of a register tile of the density: as many as leave room for the factors in 16 registers.
 template <int VECTORS>
-constexpr int DENSITY_ROWS = VECTORS == 1 ? 10 : VECTORS == 2 ? 5 : VECTORS == 3 ? 4 : 3;
+constexpr int DENSITY_ROWS = VECTORS == 1   ? 10
+                             : VECTORS == 2 ? 5
+                             : VECTORS == 3 ? 4
+                                            : 3;
 constexpr int LEAST_ROWS = DENSITY_ROWS<1>;  // room for the tallest tile, also where there are fewer harmonics
 
 struct Environment {
@@ -13,16 +16,16 @@ struct Environment {
 
     int radial, harmonics, harmonics_stored;  // harmonics_stored leaves room for whole register tiles
     int group_count = 0;
-    std::vector<Segment> segments;            // per neighbour species
-    std::vector<int32_t> atoms;               // per lane; -1 in padding
-    std::vector<double> x, y, z, distance;    // per lane; unit vectors once finished
-    std::vector<double> values;               // [group][lane][radial]: R_n
-    std::vector<double> values_by_lane;       // [group][radial][lane]
-    std::vector<double> slopes_by_lane;       // [group][radial][lane]: dR_n/dr
-    std::vector<double> harmonic_values;      // [group][harmonics_stored][lane]
-    std::vector<unsigned char> recursion;     // [group] of Harmonics<L>, kept for the reverse sweep
+    std::vector<Segment> segments;          // per neighbour species
+    std::vector<int32_t> atoms;             // per lane; -1 in padding
+    std::vector<double> x, y, z, distance;  // per lane; unit vectors once finished
+    std::vector<double> values;             // [group][lane][radial]: R_n
+    std::vector<double> values_by_lane;     // [group][radial][lane]
+    std::vector<double> slopes_by_lane;     // [group][radial][lane]: dR_n/dr
+    std::vector<double> harmonic_values;    // [group][harmonics_stored][lane]
+    std::vector<unsigned char> recursion;   // [group] of Harmonics<L>, kept for the reverse sweep
     double pair_energy = 0.0;
-    std::vector<double> pair_slope;           // per lane: half of dφ/dr
+    std::vector<double> pair_slope;  // per lane: half of dφ/dr
     double closest = 0.0;
     int closest_atom = -1;
 

@@ -6,7 +6,8 @@ struct Workspace {
     std::vector<HeadWorkspace> heads;
     std::vector<double> density, invariants, adjoint, network_adjoint, values, gradient_x, gradient_y, gradient_z;
 
-    void size_for(const Basis &basis, const std::vector<Head> &all, int most_neighbours, int outputs, size_t recursion) {
+    void size_for(const Basis &basis, const std::vector<Head> &all, int most_neighbours, int outputs,
+                  size_t recursion) {
         environment.size_for(basis, most_neighbours, recursion);
         heads.resize(all.size());
         for (size_t index = 0; index < all.size(); ++index) heads[index].size_for(all[index], basis);
@@ -139,8 +140,8 @@ static void differentiate_atom(const Task &task, int bead, int atom, Workspace &
                              workspace.adjoint.data());
         reverse_density<VECTORS, L>(workspace.environment, basis, workspace.adjoint.data(), workspace.gradient_x.data(),
                                     workspace.gradient_y.data(), workspace.gradient_z.data());
-        scatter_gradient(workspace.environment, atom, workspace, factor[0], gradients + size_t(channel) * task.atoms * 3,
-                         strains + size_t(channel) * 9);
+        scatter_gradient(workspace.environment, atom, workspace, factor[0],
+                         gradients + size_t(channel) * task.atoms * 3, strains + size_t(channel) * 9);
     }
 }
 
@@ -193,22 +194,22 @@ static void evaluate_range(const Task &task, size_t begin, size_t end) {
 }
 
 // Call function<VECTORS, L> for the run-time sizes of a basis.
-#define BEADWISE_FOR_L(FUNCTION, VECTORS, ...)                              \
-    switch (l_max) {                                                        \
-        case 0: FUNCTION<VECTORS, 0>(__VA_ARGS__); break;                   \
-        case 1: FUNCTION<VECTORS, 1>(__VA_ARGS__); break;                   \
-        case 2: FUNCTION<VECTORS, 2>(__VA_ARGS__); break;                   \
-        case 3: FUNCTION<VECTORS, 3>(__VA_ARGS__); break;                   \
-        case 4: FUNCTION<VECTORS, 4>(__VA_ARGS__); break;                   \
-        case 5: FUNCTION<VECTORS, 5>(__VA_ARGS__); break;                   \
-        case 6: FUNCTION<VECTORS, 6>(__VA_ARGS__); break;                   \
+#define BEADWISE_FOR_L(FUNCTION, VECTORS, ...)            \
+    switch (l_max) {                                      \
+        case 0: FUNCTION<VECTORS, 0>(__VA_ARGS__); break; \
+        case 1: FUNCTION<VECTORS, 1>(__VA_ARGS__); break; \
+        case 2: FUNCTION<VECTORS, 2>(__VA_ARGS__); break; \
+        case 3: FUNCTION<VECTORS, 3>(__VA_ARGS__); break; \
+        case 4: FUNCTION<VECTORS, 4>(__VA_ARGS__); break; \
+        case 5: FUNCTION<VECTORS, 5>(__VA_ARGS__); break; \
+        case 6: FUNCTION<VECTORS, 6>(__VA_ARGS__); break; \
     }
-#define BEADWISE_FOR_SIZES(FUNCTION, ...)                                   \
-    switch (vectors) {                                                      \
-        case 1: BEADWISE_FOR_L(FUNCTION, 1, __VA_ARGS__) break;             \
-        case 2: BEADWISE_FOR_L(FUNCTION, 2, __VA_ARGS__) break;             \
-        case 3: BEADWISE_FOR_L(FUNCTION, 3, __VA_ARGS__) break;             \
-        case 4: BEADWISE_FOR_L(FUNCTION, 4, __VA_ARGS__) break;             \
+#define BEADWISE_FOR_SIZES(FUNCTION, ...)                       \
+    switch (vectors) {                                          \
+        case 1: BEADWISE_FOR_L(FUNCTION, 1, __VA_ARGS__) break; \
+        case 2: BEADWISE_FOR_L(FUNCTION, 2, __VA_ARGS__) break; \
+        case 3: BEADWISE_FOR_L(FUNCTION, 3, __VA_ARGS__) break; \
+        case 4: BEADWISE_FOR_L(FUNCTION, 4, __VA_ARGS__) break; \
     }
 
 static void evaluate_part(const Task &task, size_t begin, size_t end) {

@@ -137,8 +137,7 @@ private:
     }
 
     // One charge with all that were gathered: forces on them are added, the force on the one is returned.
-    Vector add_row(const double *place, double scaled_charge, int padded, double *force,
-                   Vector &closest) {
+    Vector add_row(const double *place, double scaled_charge, int padded, double *force, Vector &closest) {
         const Vector x0 = broadcast(place[0]), y0 = broadcast(place[1]), z0 = broadcast(place[2]);
         const Vector end = broadcast(ScreeningTable::END - 1.0), zero = {};
         const double square_of_alpha = alpha * alpha;
@@ -185,8 +184,7 @@ private:
     }
 
     // Which pair it was, once the distance is known to be the shortest so far.
-    void find_closest(const ChargeGroups &own, int group, const Images &near, double square,
-                      Closest &closest) const {
+    void find_closest(const ChargeGroups &own, int group, const Images &near, double square, Closest &closest) const {
         closest.square = square;
         double shortest = 1e300;
         for (int site = 0; site < own.size; ++site)

@@ -2,8 +2,8 @@
 // power spectrum p^l_{kq} = Σ_m c_{lm,k} c_{lm,q}, summed over the centres of each species.
 // Included once per instruction set (see kernel.hpp).
 
-// gradients [atoms·3][species][channels + (l_max+1)·channels²]: ∂/∂r of Σ c_{00,k} and half of ∂p^l_{kq}/∂r, the half in
-// which k is differentiated; strains [9][…] likewise.  The caller adds the transposed half.
+// gradients [atoms·3][species][channels + (l_max+1)·channels²]: ∂/∂r of Σ c_{00,k} and half of ∂p^l_{kq}/∂r, the half
+// in which k is differentiated; strains [9][…] likewise.  The caller adds the transposed half.
 template <int VECTORS, int L>
 static void feature_gradients(const FeatureTask &task) {
     constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
@@ -23,7 +23,8 @@ static void feature_gradients(const FeatureTask &task) {
         for (int species = 0; species < basis.species; ++species) {
             const Environment::Segment segment = environment.segments[species];
             const int first_channel = basis.group[species] * RADIAL;
-            for (int lane = segment.first_group * WIDTH; lane < (segment.first_group + segment.groups) * WIDTH; ++lane) {
+            for (int lane = segment.first_group * WIDTH; lane < (segment.first_group + segment.groups) * WIDTH;
+                 ++lane) {
                 const int atom = environment.atoms[lane], group = lane / WIDTH, k = lane % WIDTH;
                 if (atom < 0) continue;
                 density_derivative<VECTORS, L>(environment, recursion[group], group, k, angular.data(), delta.data());
@@ -39,7 +40,8 @@ static void feature_gradients(const FeatureTask &task) {
                         add_scaled(rows[0] + place, 1.0, values, count);
                         add_scaled(rows[1] + place, -1.0, values, count);
                         for (int q = 0; q < 3; ++q)
-                            add_scaled(task.strains + (3 * size_t(axis) + q) * features + column + place, arm[q], values, count);
+                            add_scaled(task.strains + (3 * size_t(axis) + q) * features + column + place, arm[q],
+                                       values, count);
                     };
                     scatter(first_channel, derivative, RADIAL);
                     for (int l = 0; l <= L; ++l)
@@ -48,7 +50,8 @@ static void feature_gradients(const FeatureTask &task) {
                             for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm)
                                 add_scaled(block.data(), derivative[lm * RADIAL + n],
                                            workspace.density.data() + size_t(lm) * channels, channels);
-                            scatter(channels + (size_t(l) * channels + first_channel + n) * channels, block.data(), channels);
+                            scatter(channels + (size_t(l) * channels + first_channel + n) * channels, block.data(),
+                                    channels);
                         }
                 }
             }

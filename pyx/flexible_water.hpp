@@ -9,8 +9,7 @@ public:
     explicit FlexibleWater(const WaterTask &task_in)
         : task(task_in), law(*task_in.law), coulomb(law.coulomb_constant, law.splitting, law.highest_wave) {
         const double shares[3] = {-2 * law.hydrogen_charge, law.hydrogen_charge, law.hydrogen_charge};
-        for (int molecule = 0; molecule < task.molecules; ++molecule)
-            charges.insert(charges.end(), shares, shares + 3);
+        for (int molecule = 0; molecule < task.molecules; ++molecule) charges.insert(charges.end(), shares, shares + 3);
         bonds.resize(6 * size_t(task.molecules));
         centres.resize(3 * size_t(task.molecules));
         offsets.resize(9 * size_t(task.molecules));
@@ -59,10 +58,10 @@ private:
     ChargeResult result;
     Images near;
     std::vector<double> pulls[3];  // Lennard-Jones forces on the oxygens near one
-    std::vector<double> charges;  // [molecules][M, H, H]
-    std::vector<double> bonds;    // [molecules][2][3], from O to H, whole however the atoms are wrapped
-    std::vector<double> centres;  // [molecules][3], O
-    std::vector<double> offsets;  // [molecules][M, H, H][3], from O
+    std::vector<double> charges;   // [molecules][M, H, H]
+    std::vector<double> bonds;     // [molecules][2][3], from O to H, whole however the atoms are wrapped
+    std::vector<double> centres;   // [molecules][3], O
+    std::vector<double> offsets;   // [molecules][M, H, H][3], from O
 
     bool place_charges(int bead, const double *positions, const Lattice &lattice) {
         for (int molecule = 0; molecule < task.molecules; ++molecule) {

@@ -9,11 +9,11 @@ namespace beadwise {
 
 constexpr int LONGEST_NUMBER = 32;  // characters: sign, 17 digits, point, exponent, and what stands between numbers
 
-inline char* write_number(char* at, double number) {
+inline char *write_number(char *at, double number) {
 #if defined(__cpp_lib_to_chars)
-    char* end = std::to_chars(at, at + LONGEST_NUMBER, number).ptr;
+    char *end = std::to_chars(at, at + LONGEST_NUMBER, number).ptr;
 #else  // older libraries: more digits than needed, but the same number
-    char* end = at + std::snprintf(at, LONGEST_NUMBER, "%.17g", number);
+    char *end = at + std::snprintf(at, LONGEST_NUMBER, "%.17g", number);
 #endif
     // a number without point or exponent would be read as an integer, which has no negative zero
     if (!std::memchr(at, '.', end - at) && !std::memchr(at, 'e', end - at)) {
@@ -23,7 +23,7 @@ inline char* write_number(char* at, double number) {
     return end;
 }
 
-inline char* write_row(char* at, const double* numbers, long count) {
+inline char *write_row(char *at, const double *numbers, long count) {
     *at++ = '[';
     for (long index = 0; index < count; ++index) {
         if (index) *at++ = ',';
@@ -34,7 +34,7 @@ inline char* write_row(char* at, const double* numbers, long count) {
 }
 
 // Rows of numbers; the caller provides LONGEST_NUMBER characters for each number, and 3 for each row.
-inline char* write_rows(char* at, const double* numbers, long rows, long columns) {
+inline char *write_rows(char *at, const double *numbers, long rows, long columns) {
     *at++ = '[';
     for (long row = 0; row < rows; ++row) {
         if (row) *at++ = ',';

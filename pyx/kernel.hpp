@@ -27,18 +27,18 @@ struct Task {
     std::vector<const NeighbourList *> lists;  // per bead
     const int32_t *species;                    // [atoms], indices
     int beads, atoms, most_neighbours;
-    size_t begin, end;               // part of the flattened (bead, atom) index that is evaluated
-    int outputs;                     // components of all heads together
-    std::vector<char> want_head;          // whether its values are wanted
-    std::vector<char> differentiate_head; // whether any combination contains it
-    bool shares_invariants = false;       // whether scalars that are not differentiated are many
-    double closest_allowed;          // Å
-    double *values;                  // [beads][atoms][outputs]
-    double *density;                 // [beads][atoms][harmonics][channels], or null
-    int gradient_channels;           // linear combinations of outputs that are differentiated
-    const double *combinations;      // [beads][gradient_channels][outputs]
-    double *gradients;               // [beads][gradient_channels][atoms][3], ∂/∂r
-    double *strains;                 // [beads][gradient_channels][3][3], ∂/∂ε
+    size_t begin, end;                     // part of the flattened (bead, atom) index that is evaluated
+    int outputs;                           // components of all heads together
+    std::vector<char> want_head;           // whether its values are wanted
+    std::vector<char> differentiate_head;  // whether any combination contains it
+    bool shares_invariants = false;        // whether scalars that are not differentiated are many
+    double closest_allowed;                // Å
+    double *values;                        // [beads][atoms][outputs]
+    double *density;                       // [beads][atoms][harmonics][channels], or null
+    int gradient_channels;                 // linear combinations of outputs that are differentiated
+    const double *combinations;            // [beads][gradient_channels][outputs]
+    double *gradients;                     // [beads][gradient_channels][atoms][3], ∂/∂r
+    double *strains;                       // [beads][gradient_channels][3][3], ∂/∂ε
     Overlap *overlap;
 
     void report_overlap(int bead, int first, int second, double distance) const {
@@ -197,8 +197,12 @@ private:
             known_species.assign(species, species + atoms);
         }
         const int first_bead = int(begin / atoms), last_bead = end > begin ? int((end - 1) / atoms) + 1 : first_bead;
-        const auto first_of = [&](int bead) { return int(std::max(begin, size_t(bead) * atoms) - size_t(bead) * atoms); };
-        const auto last_of = [&](int bead) { return int(std::min(end, size_t(bead + 1) * atoms) - size_t(bead) * atoms); };
+        const auto first_of = [&](int bead) {
+            return int(std::max(begin, size_t(bead) * atoms) - size_t(bead) * atoms);
+        };
+        const auto last_of = [&](int bead) {
+            return int(std::min(end, size_t(bead + 1) * atoms) - size_t(bead) * atoms);
+        };
         std::vector<int> chosen(beads, -1);
         const int kept = int(pool.size());
 #pragma omp parallel for num_threads(threads)

@@ -30,6 +30,11 @@ def instruction_set():
     return "avx2" if use_avx2() else "generic"
 
 
+def has_threads():
+    """Whether it was compiled with OpenMP; without it, an evaluation has one thread, whatever is asked for."""
+    return HAS_THREADS
+
+
 cdef struct Structures:
     int beads, atoms
     const int32_t* species

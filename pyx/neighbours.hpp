@@ -59,10 +59,10 @@ public:
         int32_t shift;  // index into offsets
     };
 
-    std::vector<Entry> entries;        // [atoms][capacity], sorted by species
-    std::vector<int32_t> counts;       // [atoms][species]
-    std::vector<Vector3> wrapped;      // positions moved into the cell the list was made for
-    std::vector<Vector3> offsets;      // Cartesian vectors of the lattice translations in use
+    std::vector<Entry> entries;    // [atoms][capacity], sorted by species
+    std::vector<int32_t> counts;   // [atoms][species]
+    std::vector<Vector3> wrapped;  // positions moved into the cell the list was made for
+    std::vector<Vector3> offsets;  // Cartesian vectors of the lattice translations in use
     int capacity = 0;
     int first_centre = 0, last_centre = 0;  // atoms first ≤ i < last whose neighbours are listed
 
@@ -150,7 +150,7 @@ public:
     }
 
 private:
-    static constexpr double FARTHEST = 1e9;  // lattice vectors from the origin to an atom, so that an int counts them
+    static constexpr double FARTHEST = 1e9;    // lattice vectors from the origin to an atom, so that an int counts them
     static constexpr double MOST_CELLS = 100;  // layers of cells within reach, so that memory holds their translations
 
     bool periodic[3] = {true, true, true};
@@ -172,8 +172,9 @@ private:
             for (int d = 0; d < 3; ++d) {
                 fractional[atom][d] = inner(position, reciprocal[d]);
                 if (!(std::fabs(fractional[atom][d]) < FARTHEST))
-                    throw std::invalid_argument("positions and cells must be finite, cells span a volume, and atoms be "
-                                                "less than a thousand million cells away");
+                    throw std::invalid_argument(
+                        "positions and cells must be finite, cells span a volume, and atoms be "
+                        "less than a thousand million cells away");
                 if (periodic[d]) {
                     images[atom][d] = int(std::floor(fractional[atom][d]));
                     fractional[atom][d] -= images[atom][d];
@@ -209,7 +210,9 @@ private:
         }
     }
 
-    int bin_of(const Vector3 &point, int d) const { return std::min(bins[d] - 1, std::max(0, int(point[d] * bins[d]))); }
+    int bin_of(const Vector3 &point, int d) const {
+        return std::min(bins[d] - 1, std::max(0, int(point[d] * bins[d])));
+    }
 
     void sort_into_bins(int atoms) {
         bin_start.assign(size_t(bins[0]) * bins[1] * bins[2] + 1, 0);
@@ -225,9 +228,7 @@ private:
         for (int atom = 0; atom < atoms; ++atom) bin_atoms[place[bin[atom]]++] = atom;
     }
 
-    void number_shifts() {
-        offsets.resize(size_t(2 * span[0] + 1) * (2 * span[1] + 1) * (2 * span[2] + 1));
-    }
+    void number_shifts() { offsets.resize(size_t(2 * span[0] + 1) * (2 * span[1] + 1) * (2 * span[2] + 1)); }
 
     int shift_index(const std::array<int, 3> &shift) const {
         return ((shift[0] + span[0]) * (2 * span[1] + 1) + shift[1] + span[1]) * (2 * span[2] + 1) + shift[2] + span[2];
@@ -239,8 +240,7 @@ private:
             for (s[1] = -span[1]; s[1] <= span[1]; ++s[1])
                 for (s[2] = -span[2]; s[2] <= span[2]; ++s[2]) {
                     Vector3 &offset = offsets[shift_index(s)];
-                    for (int x = 0; x < 3; ++x)
-                        offset[x] = s[0] * cell[0][x] + s[1] * cell[1][x] + s[2] * cell[2][x];
+                    for (int x = 0; x < 3; ++x) offset[x] = s[0] * cell[0][x] + s[1] * cell[1][x] + s[2] * cell[2][x];
                 }
     }
 

@@ -1,7 +1,7 @@
 // A nonlinear energy of the invariants of one atom's density: the two-body densities c_{00,k} and the power spectrum
-// p^l_{kq} = Σ_m c_{lm,k} c_{lm,q}, k ≤ q, through dense layers (Behler, Parrinello, Phys. Rev. Lett. 98, 146401 (2007)),
-// for up to four atoms of one species at a time, which stand in the lanes.
-// Included once per instruction set (see kernel.hpp).
+// p^l_{kq} = Σ_m c_{lm,k} c_{lm,q}, k ≤ q, through dense layers (Behler, Parrinello, Phys. Rev. Lett. 98, 146401
+// (2007)), for up to four atoms of one species at a time, which stand in the lanes. Included once per instruction set
+// (see kernel.hpp).
 
 struct NetworkWorkspace {
     std::vector<double> density, adjoint;                // [lm][channel][lane]
@@ -51,7 +51,8 @@ static void from_lanes(const double *lanes, int count, size_t size, double *cons
 }
 
 // A tile of p^l_{kq}: two rows k, four columns q, so that eight sums are in registers at a time.
-ALWAYS_INLINE void power_spectrum_tile(const double *block, int channels, int orders, int k, int q0, double *const *rows) {
+ALWAYS_INLINE void power_spectrum_tile(const double *block, int channels, int orders, int k, int q0,
+                                       double *const *rows) {
     Vector total[2][WIDTH] = {};
     const double *own = block + size_t(k) * WIDTH, *other = block + size_t(q0) * WIDTH;
     for (int m = 0; m < orders; ++m, own += size_t(channels) * WIDTH, other += size_t(channels) * WIDTH) {
@@ -87,7 +88,8 @@ static void power_spectrum(const Basis &basis, const double *density, double *in
 
 // out[k] = Σ_q symmetric[q][k] row[q] for one tile of k.
 template <int SIZE>
-ALWAYS_INLINE void symmetric_product_tile(const double *row, const double *symmetric, int channels, int tile, double *out) {
+ALWAYS_INLINE void symmetric_product_tile(const double *row, const double *symmetric, int channels, int tile,
+                                          double *out) {
     Vector total[SIZE] = {};
     for (int q = 0; q < channels; ++q) {
         const Vector value = load(row + q * WIDTH);
@@ -99,7 +101,8 @@ ALWAYS_INLINE void symmetric_product_tile(const double *row, const double *symme
     for (int k = 0; k < SIZE; ++k) store(out + (tile + k) * WIDTH, total[k]);
 }
 
-// Adjoint of the density from that of the invariants: b_{lm,k} = Σ_q S^l_{kq} c_{lm,q}, S symmetric with a doubled diagonal.
+// Adjoint of the density from that of the invariants: b_{lm,k} = Σ_q S^l_{kq} c_{lm,q}, S symmetric with a doubled
+// diagonal.
 static void power_spectrum_adjoint(const Basis &basis, const double *density, const double *invariants_adjoint,
                                    double *symmetric, double *adjoint) {
     const int channels = basis.channels();
@@ -134,7 +137,8 @@ static void network_energy(const Network &network, const Basis &basis, int speci
     Vector energy[WIDTH] = {};
     for (int f = 0; f < features; f += WIDTH)  // features are padded to whole tiles
         UNROLL
-        for (int k = 0; k < WIDTH; ++k) energy[k] += broadcast(skip[f + k]) * load(workspace.invariants.data() + (f + k) * WIDTH);
+    for (int k = 0; k < WIDTH; ++k)
+        energy[k] += broadcast(skip[f + k]) * load(workspace.invariants.data() + (f + k) * WIDTH);
     const double *in = workspace.invariants.data();
     for (size_t k = 0; k < network.layers.size(); ++k) {
         const DenseLayer &layer = network.layers[k];
@@ -146,9 +150,8 @@ static void network_energy(const Network &network, const Basis &basis, int speci
     }
     const int last = network.layers.back().outputs;
     const double *final_weights = network.final_weights + size_t(species) * last;
-    for (int j = 0; j < last; j += WIDTH)
-        UNROLL
-        for (int k = 0; k < WIDTH; ++k) energy[k] += broadcast(final_weights[j + k]) * load(in + (j + k) * WIDTH);
+    for (int j = 0; j < last; j += WIDTH) UNROLL
+    for (int k = 0; k < WIDTH; ++k) energy[k] += broadcast(final_weights[j + k]) * load(in + (j + k) * WIDTH);
     const Vector total = (energy[0] + energy[1]) + (energy[2] + energy[3]);
     for (int lane = 0; lane < count; ++lane) energies[lane] = total[lane];
     if (!adjoints) return;
@@ -161,8 +164,10 @@ static void network_energy(const Network &network, const Basis &basis, int speci
         for (int j = 0; j < layer.outputs; ++j)
             store(upper + j * WIDTH, load(upper + j * WIDTH) * load(workspace.slopes[k].data() + j * WIDTH));
         if (k == 0) {
-            for (int f = 0; f < features; ++f) store(workspace.invariants_adjoint.data() + f * WIDTH, broadcast(skip[f]));
-            dense_backward(layer.weights + matrix, layer.inputs, layer.outputs, upper, workspace.invariants_adjoint.data());
+            for (int f = 0; f < features; ++f)
+                store(workspace.invariants_adjoint.data() + f * WIDTH, broadcast(skip[f]));
+            dense_backward(layer.weights + matrix, layer.inputs, layer.outputs, upper,
+                           workspace.invariants_adjoint.data());
         } else {
             std::fill_n(lower, size_t(layer.inputs) * WIDTH, 0.0);
             dense_backward(layer.weights + matrix, layer.inputs, layer.outputs, upper, lower);

@@ -1,9 +1,16 @@
-// Exceptions in parallel regions.
+// Threads, and exceptions in parallel regions.
 #pragma once
 
 #include <exception>
 
 namespace beadwise {
+
+// Whether the compiler had OpenMP; without it every parallel region is one thread.
+#ifdef _OPENMP
+constexpr bool HAS_THREADS = true;
+#else
+constexpr bool HAS_THREADS = false;
+#endif
 
 // The first exception of several threads.  None may leave a parallel region, which would end the program, so each
 // thread hands over what it catches, and the region's caller throws it again.

@@ -23,7 +23,8 @@ static void head_value(const Head &head, const Basis &basis, int species, const 
         value[component] = head.lambda == 0 ? head.offset[species] : 0.0;
         value[component] += dot(linear, density + size_t(head.lambda * head.lambda + component) * channels, channels);
     }
-    Vector total[2 * LAMBDA_LIMIT + 1] = {};  // summed horizontally only once: lanes of the products stay apart until then
+    Vector total[2 * LAMBDA_LIMIT + 1] =
+        {};  // summed horizontally only once: lanes of the products stay apart until then
     for (size_t index = 0; index < head.blocks.size(); ++index) {
         const Block &block = head.blocks[index];
         const size_t matrix = size_t(species) * channels * channels;
@@ -32,7 +33,8 @@ static void head_value(const Head &head, const Basis &basis, int species, const 
         double *right = workspace.right.data() + index * stride;
         multiply(second, 2 * block.l2 + 1, channels, block.weights + matrix, right);
         if (for_adjoint && !block.symmetric)
-            multiply(first, 2 * block.l1 + 1, channels, block.transposed + matrix, workspace.left.data() + index * stride);
+            multiply(first, 2 * block.l1 + 1, channels, block.transposed + matrix,
+                     workspace.left.data() + index * stride);
         for (size_t term = 0; term < block.coupling.size();) {
             const int m1 = block.m1[term], m2 = block.m2[term];
             const Vector product =
@@ -67,7 +69,8 @@ static double scalar_from_invariants(const Head &head, const Basis &basis, int s
         const Vector coupling = broadcast(block.coupling[0]);
         for (size_t k = 0; k < size; k += 4 * WIDTH) {
             UNROLL
-            for (int v = 0; v < 4; ++v) total[v] += coupling * load(own + k + v * WIDTH) * load(weights + k + v * WIDTH);
+            for (int v = 0; v < 4; ++v)
+                total[v] += coupling * load(own + k + v * WIDTH) * load(weights + k + v * WIDTH);
         }
     }
     return head.offset[species] + dot(head.linear + size_t(species) * channels, density, channels) +
@@ -81,7 +84,8 @@ static void head_adjoint(const Head &head, const Basis &basis, int species, cons
     const double *linear = head.linear + size_t(species) * channels;
     if (std::all_of(factor, factor + head.components(), [](double f) { return f == 0.0; })) return;
     for (int component = 0; component < head.components(); ++component)
-        add_scaled(adjoint + size_t(head.lambda * head.lambda + component) * channels, factor[component], linear, channels);
+        add_scaled(adjoint + size_t(head.lambda * head.lambda + component) * channels, factor[component], linear,
+                   channels);
     for (size_t index = 0; index < head.blocks.size(); ++index) {
         const Block &block = head.blocks[index];
         const double *right = workspace.right.data() + index * stride;

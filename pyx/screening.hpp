@@ -11,9 +11,9 @@ namespace beadwise {
 // have continuous second derivatives, and forces are exactly the derivatives of the energies.
 class ScreeningTable {
 public:
-    static constexpr int PER_UNIT = 32;            // intervals in Δt = 1; the error of φ is below 1e-14
-    static constexpr int END = 37;                 // erfc(√37) is below 1e-17: what is further away is left out
-    static constexpr int STRIDE = 8;               // coefficients 0 to 5, and padding to a line of the cache
+    static constexpr int PER_UNIT = 32;  // intervals in Δt = 1; the error of φ is below 1e-14
+    static constexpr int END = 37;       // erfc(√37) is below 1e-17: what is further away is left out
+    static constexpr int STRIDE = 8;     // coefficients 0 to 5, and padding to a line of the cache
     static constexpr int NODES = END * PER_UNIT + 1;
 
     static const ScreeningTable &instance() {

@@ -55,16 +55,14 @@ ALWAYS_INLINE void multiply_tile(const double *left, int width, const double *ma
         }
     }
     UNROLL
-    for (int row = 0; row < ROWS; ++row)
-        UNROLL
-        for (int v = 0; v < VECTORS; ++v) store(out + row * width + v * WIDTH, total[row][v]);
+    for (int row = 0; row < ROWS; ++row) UNROLL
+    for (int v = 0; v < VECTORS; ++v) store(out + row * width + v * WIDTH, total[row][v]);
 }
 
 template <int VECTORS>
 ALWAYS_INLINE void multiply_columns(const double *left, int rows, int width, const double *matrix, double *out) {
     int row = 0;
-    for (; row + 3 <= rows; row += 3)
-        multiply_tile<3, VECTORS>(left + row * width, width, matrix, out + row * width);
+    for (; row + 3 <= rows; row += 3) multiply_tile<3, VECTORS>(left + row * width, width, matrix, out + row * width);
     if (rows - row == 2) multiply_tile<2, VECTORS>(left + row * width, width, matrix, out + row * width);
     if (rows - row == 1) multiply_tile<1, VECTORS>(left + row * width, width, matrix, out + row * width);
 }
@@ -72,12 +70,9 @@ ALWAYS_INLINE void multiply_columns(const double *left, int rows, int width, con
 // out = left · matrix with left [rows, width] and a square matrix [width, width]; width is a multiple of 4.
 static void multiply(const double *left, int rows, int width, const double *matrix, double *out) {
     int column = 0;
-    for (; column + 16 <= width; column += 16)
-        multiply_columns<4>(left, rows, width, matrix + column, out + column);
-    for (; column + 8 <= width; column += 8)
-        multiply_columns<2>(left, rows, width, matrix + column, out + column);
-    for (; column < width; column += 4)
-        multiply_columns<1>(left, rows, width, matrix + column, out + column);
+    for (; column + 16 <= width; column += 16) multiply_columns<4>(left, rows, width, matrix + column, out + column);
+    for (; column + 8 <= width; column += 8) multiply_columns<2>(left, rows, width, matrix + column, out + column);
+    for (; column < width; column += 4) multiply_columns<1>(left, rows, width, matrix + column, out + column);
 }
 
 // Sums over every fourth product; their sum is the inner product.

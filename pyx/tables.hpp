@@ -13,16 +13,16 @@ constexpr int RADIAL_LIMIT = 16;  // most radial functions per group of neighbou
 
 // Radial functions R_n(r) of each (centre species, neighbour species) as cubic Hermite splines on a uniform grid.
 struct Basis {
-    int species;               // number of chemical species
-    int groups;                // of neighbour species, each with its own channels
-    const int32_t *group;      // [species]: to which group a neighbour adds
-    int radial;                // radial functions per group, padded to a multiple of 4
+    int species;           // number of chemical species
+    int groups;            // of neighbour species, each with its own channels
+    const int32_t *group;  // [species]: to which group a neighbour adds
+    int radial;            // radial functions per group, padded to a multiple of 4
     int l_max;
-    double cutoff;             // Å
-    int intervals;             // of the grid on [0, cutoff]
-    const double *table;       // [species centre][species neighbour][intervals + 1][value, derivative · step][radial]
-    const double *pair_table;  // [species centre][species neighbour][intervals + 1][value, derivative · step], eV
-    const double *pair_cutoff; // [species centre][species neighbour], Å; 0 where there is no pair potential
+    double cutoff;              // Å
+    int intervals;              // of the grid on [0, cutoff]
+    const double *table;        // [species centre][species neighbour][intervals + 1][value, derivative · step][radial]
+    const double *pair_table;   // [species centre][species neighbour][intervals + 1][value, derivative · step], eV
+    const double *pair_cutoff;  // [species centre][species neighbour], Å; 0 where there is no pair potential
 
     int harmonics() const { return (l_max + 1) * (l_max + 1); }
     int channels() const { return groups * radial; }
@@ -31,7 +31,7 @@ struct Basis {
 // One coupling Σ_{m1 m2} G(m1, m2, M) c_{l1 m1}ᵀ V c_{l2 m2} of a head.
 struct Block {
     int l1, l2;
-    bool symmetric;                // l1 = l2 and V = Vᵀ, so that both adjoints are one product
+    bool symmetric;  // l1 = l2 and V = Vᵀ, so that both adjoints are one product
     std::vector<int> m1, m2, component;
     std::vector<double> coupling;  // the non-zero G(m1, m2, M)
     const double *weights;         // [species][q of l2][k of l1]: Vᵀ, so that V c_{l2} runs along contiguous k
@@ -57,8 +57,8 @@ struct DenseLayer {
 
 // A nonlinear contribution to the first head from the invariants of an atom's density (see network.hpp).
 struct Network {
-    int features;                 // channels, then (l, k ≤ q), padded with zeros to a multiple of 8
-    const double *skip;           // [species][features]: the part that is linear in the invariants
+    int features;        // channels, then (l, k ≤ q), padded with zeros to a multiple of 8
+    const double *skip;  // [species][features]: the part that is linear in the invariants
     std::vector<DenseLayer> layers;
     const double *final_weights;  // [species][outputs of the last layer]
 };

@@ -20,29 +20,29 @@ struct Closest {
 
 // Charges are ordered by group; offsets are from the group's centre, in Å.
 struct ChargeGroups {
-    int groups, size;          // groups, and charges in each
-    const double *charges;     // [groups][size], e
-    const double *centres;     // [groups][3]
-    const double *offsets;     // [groups][size][3]
+    int groups, size;       // groups, and charges in each
+    const double *charges;  // [groups][size], e
+    const double *centres;  // [groups][3]
+    const double *offsets;  // [groups][size][3]
 };
 
 struct ChargeResult {
     double energy = 0.0;
-    double virial[3][3] = {};     // −∂E/∂strain
-    std::vector<double> forces;   // [groups][size][3]
+    double virial[3][3] = {};    // −∂E/∂strain
+    std::vector<double> forces;  // [groups][size][3]
     Closest closest;
 };
 
 // The law of forces, in eV, Å, e and radian.
 struct WaterLaw {
     double coulomb_constant;
-    double hydrogen_charge, site_weight;              // M = O + site_weight · (h1 + h2)
-    double bond_depth, bond_exponent, bond_length;    // D [x² − x³ + 7/12 x⁴], x = exponent · (r − length)
-    double angle_stiffness, angle;                    // stiffness/2 · (θ − angle)²
-    double well_depth, diameter, switch_width;        // Lennard-Jones, and how far before the cutoff it starts to fade
-    double cutoff;                                    // between oxygens: Lennard-Jones, real space part of the charges
-    double splitting, highest_wave;                   // of Ewald's sum, 1/Å
-    double longest_bond, closest, lowest_cell;        // Å: what is refused beyond, or below
+    double hydrogen_charge, site_weight;            // M = O + site_weight · (h1 + h2)
+    double bond_depth, bond_exponent, bond_length;  // D [x² − x³ + 7/12 x⁴], x = exponent · (r − length)
+    double angle_stiffness, angle;                  // stiffness/2 · (θ − angle)²
+    double well_depth, diameter, switch_width;      // Lennard-Jones, and how far before the cutoff it starts to fade
+    double cutoff;                                  // between oxygens: Lennard-Jones, real space part of the charges
+    double splitting, highest_wave;                 // of Ewald's sum, 1/Å
+    double longest_bond, closest, lowest_cell;      // Å: what is refused beyond, or below
 };
 
 struct WaterFault {

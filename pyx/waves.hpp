@@ -45,12 +45,12 @@ private:
     static constexpr double TWO_PI = 6.28318530717958647693;
     int charges, padded, most[3];
     double wave[3][3];
-    std::vector<double> phases[3];   // [n][cosine, sine][padded], n = 0 … most
+    std::vector<double> phases[3];     // [n][cosine, sine][padded], n = 0 … most
     std::vector<double> cosine, sine;  // of one direction
-    std::vector<double> plane;       // [real, imaginary][padded] of one column: a and b
-    std::vector<double> sums;        // [n3][4]
-    std::vector<double> terms;       // [n3][8]
-    std::vector<double> gradient[3];  // half of −∂E/∂(2π fractional coordinate), [padded]
+    std::vector<double> plane;         // [real, imaginary][padded] of one column: a and b
+    std::vector<double> sums;          // [n3][4]
+    std::vector<double> terms;         // [n3][8]
+    std::vector<double> gradient[3];   // half of −∂E/∂(2π fractional coordinate), [padded]
 
     double *phase(int d, int n) { return phases[d].data() + 2 * size_t(n) * padded; }
 

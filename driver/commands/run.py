@@ -9,7 +9,9 @@ from rich.console import Console
 
 from ...analysis.profile.samples import ProfileOptions
 from ...analysis.spectrum.kinds import FROM_SERIES
+from ...model.evaluators.loading import NO_OPENMP
 from ...model.worker_processes import usable_cores
+from ...pyx.kernel import has_threads
 from ...runs.input.run_input import RunInput
 from ..launch.live_profiles import has_profile
 from ..launch.live_spectra import possible_kinds
@@ -78,6 +80,9 @@ def run(
     folder = Path()
     source = source or Path(SHIPPED_INPUT)
     refuse_unknown(source)
+    if not has_threads():
+        say(console, NO_OPENMP)
+        threads = 1
     if is_shipped_input(source):
         source = copy_shipped_input(source.name, folder, threads or usable_cores())
         say(console, f"copied the shipped input to {source}")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import BeadwiseError
+from ...pyx.kernel import has_threads
 from ..correction import BaselineError, Corrected
 from ..errors import EvaluatorError
 from ..files import load_model, no_such_model, shipped_models
@@ -17,6 +18,10 @@ from .own import own_evaluator
 from .registry import known_names, provider_of
 
 logger = logging.getLogger(__name__)
+
+NO_OPENMP = (
+    "beadwise was compiled without OpenMP: each process uses one thread; `beadwise run --workers N` starts several"
+)
 
 
 def load(name: str | Path, threads: int = 1) -> Model | Corrected:
@@ -110,6 +115,8 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     PluginError
         If the name belongs to another package that cannot be imported, or fails.
     """
+    if threads > 1 and not has_threads():
+        logger.warning(NO_OPENMP)
     found = provider_of(name)
     if found is not None:
         provider, rest = found
