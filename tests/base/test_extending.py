@@ -1,4 +1,4 @@
-"""What the page about additions shows works as it says."""
+"""What the pages about additions show works as they say."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from packages import install
 from places import INPUTS, REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
+ADDITIONS = ("quantities", "evaluators", "doors", "commands")  # their pages, in the order of the package
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """The package of the page."""
-    source = "\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL))
+    """The package of the pages."""
+    pages = [(REPOSITORY / "docs" / "extending" / f"{name}.md").read_text(encoding="utf-8") for name in ADDITIONS]
+    source = "\n\n".join(re.findall(r"```python\n(.*?)```", "\n".join(pages), flags=re.DOTALL))
     points = re.findall(r'entry-points."([a-z.]+)"\]\n((?:\w+ = ".*"\n)+)', PAGE)
     groups = {group.replace(".", "_"): dict(re.findall(r'(\w+) = "(.*)"', lines)) for group, lines in points}
     assert sorted(groups) == ["beadwise_commands", "beadwise_doors", "beadwise_evaluators", "beadwise_quantities"]
