@@ -9,7 +9,7 @@ from ..errors import BeadwiseError
 from ..properties import quantities as _quantities
 from .committee import Committee
 from .correction import BaselineError, Corrected
-from .errors import ModelFileError, PropertyError, StructureError
+from .errors import EvaluatorError, ModelFileError, PropertyError, StructureError
 from .evaluators import load
 from .files import save, shipped_models
 from .model import Model
@@ -56,16 +56,21 @@ def evaluate(
         Structures with the same atoms in the same order, in Å.  One alone is a batch of one: all arrays of the
         response have its beads first.
     want : sequence of str
-        Names out of `PROPERTIES`.
+        Names out of `PROPERTIES`, or one of them.
 
     Raises
     ------
+    EvaluatorError
+        If the model is none, but the name of one.
     PropertyError
         If a wanted property is not available.
     StructureError
         If a structure cannot be evaluated, or structures differ in their atoms.
     """
-    return model.evaluate(batch if isinstance(batch, Batch) else Batch.from_ase(batch), want)
+    if not hasattr(model, "evaluate"):
+        raise EvaluatorError(f"{model!r} is no model; what beadwise.load gives is needed, as beadwise.load('water')")
+    wanted = (want,) if isinstance(want, str) else tuple(want)
+    return model.evaluate(batch if isinstance(batch, Batch) else Batch.from_ase(batch), wanted)
 
 
 def __getattr__(name: str) -> Any:

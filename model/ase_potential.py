@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from ase import Atoms
@@ -61,6 +61,11 @@ class AsePotential:
         self._energy_name = "free_energy" if "free_energy" in implemented else "energy"
         self.calculator = calculator
         self.provider = _provider(calculator)
+        self.made_from = ""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Make it again from its name where it has one: many calculators cannot be copied once they have been used."""
+        return (ase_potential, (self.made_from,)) if self.made_from else super().__reduce_ex__(protocol)
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.
@@ -145,7 +150,9 @@ def ase_potential(text: str) -> AsePotential:
         raise EvaluatorError(
             f"the ASE calculator '{path}' cannot be made with the parameters {arguments}: {describe(error)}"
         ) from error
-    return AsePotential(calculator)
+    potential = AsePotential(calculator)
+    potential.made_from = text
+    return potential
 
 
 def describe(error: Exception) -> str:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import BeadwiseError
 from ...pyx.kernel import has_threads
 from ..correction import BaselineError, Corrected
@@ -77,12 +79,12 @@ def provider_of_fit(metadata: object) -> str:
     return str(described.get("provider", "")) if isinstance(described, dict) else ""
 
 
-def load_evaluator(name: str, threads: int = 1) -> Evaluator:
+def load_evaluator(name: str | Path, threads: int = 1) -> Evaluator:
     """Load what a user calls MODEL.
 
     Parameters
     ----------
-    name : str
+    name : str or Path
         A model file, a name that begins with a prefix of `BUILT_IN` or of another package, the name of a shipped
         model, or ``package.module:attribute``, in this order: a file called ``qtip4pf`` is a model file, and
         ``harmonic:k`` no attribute of a module.  Parameters of a potential follow its name, in eV and Å:
@@ -102,8 +104,8 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     Raises
     ------
     EvaluatorError
-        If the module or its attribute does not exist, or is no evaluator, or parameters of a potential are missing,
-        unknown, or no numbers.
+        If the module or its attribute does not exist, or is no evaluator, parameters of a potential are missing,
+        unknown, or no numbers, or the name is no text or the threads are no whole number above 0.
     PotentialError
         If a parameter of a potential is outside what is allowed, or the package that it needs is not installed.
     ModelFileError
@@ -115,6 +117,11 @@ def load_evaluator(name: str, threads: int = 1) -> Evaluator:
     PluginError
         If the name belongs to another package that cannot be imported, or fails.
     """
+    if not isinstance(name, (str, Path)) or not str(name).strip():
+        raise EvaluatorError(f"a model is called {name!r}; the name of one, or the path of its file, is needed")
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
+        raise EvaluatorError(f"{threads!r} threads for '{name}'; a whole number, at least 1, is needed")
+    name, threads = str(name), int(threads)
     if threads > 1 and not has_threads():
         logger.warning(NO_OPENMP)
     found = provider_of(name)

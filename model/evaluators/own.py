@@ -26,6 +26,10 @@ def own_evaluator(name: str) -> Evaluator:
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError, ValueError) as error:
+        if module_name in BUILT_IN:
+            raise EvaluatorError(
+                f"'{name}' is no {module_name}; it is written {BUILT_IN[module_name].usage}"
+            ) from error
         raise EvaluatorError(
             f"cannot import the evaluator '{name}' ({error}); allowed are a model file, the potentials {usages()}, "
             f"the name of a shipped model, and MODULE:ATTRIBUTE{did_you_mean(module_name, [*BUILT_IN, *others()])}"

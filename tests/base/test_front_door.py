@@ -7,11 +7,13 @@ import subprocess
 import sys
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 
 import beadwise
 import numpy as np
 import pytest
 from ase.build import molecule
+from beadwise.errors import BeadwiseError
 from beadwise.model import Batch, PropertyError, StructureError
 from beadwise.model.qtip4pf import QTip4pF
 from beadwise.plugins import load_plugin, plugins
@@ -57,6 +59,31 @@ def test_load_takes_every_name():
     assert beadwise.load("water").species == (1, 8)
 
 
+def test_load_takes_paths_and_threads():
+    path = files("beadwise.inputs") / "water_short.safetensors"
+    assert beadwise.load(Path(str(path)), threads=2).threads == beadwise.load(str(path), 2).threads == 2
+
+
+@pytest.mark.parametrize(
+    "name, threads, match",
+    [
+        ("watr", 1, "no model 'watr'.*did you mean 'water'"),
+        (Path("nowhere/model"), 1, "no model 'nowhere/model'"),
+        ("GFN1-xtb", 1, "did you mean 'GFN1-xTB'"),
+        ("committee:water", 1, "'committee:water' is no committee; it is written committee:MODEL,MODEL"),
+        (3, 1, "a model is called 3; the name"),
+        ("", 1, "a model is called ''; the name"),
+        ("water", 0, "0 threads for 'water'; a whole number"),
+        ("water", 1.5, "1.5 threads for 'water'"),
+        ("qtip4pf", "2", "'2' threads for 'qtip4pf'"),
+    ],
+)
+def test_what_cannot_be_loaded_is_one_line(name, threads, match):
+    with pytest.raises(BeadwiseError, match=match) as caught:
+        beadwise.load(name, threads)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_structures_of_ase_are_a_batch(count):
     model, frames = beadwise.load("qtip4pf"), waters(count)
@@ -71,6 +98,7 @@ def test_structures_of_ase_are_a_batch(count):
 
 def test_by_default_energy_forces_and_virial():
     assert beadwise.evaluate(beadwise.load("qtip4pf"), waters(1)[0]).names == ("energy", "forces", "virial")
+    assert beadwise.evaluate(beadwise.load("qtip4pf"), waters(1)[0], "dipole").names == ("dipole",)  # a single name
 
 
 def test_what_is_refused():
@@ -79,6 +107,8 @@ def test_what_is_refused():
         beadwise.evaluate(model, [*waters(1), molecule("CH4")])
     with pytest.raises(StructureError, match="no structure was given"):
         beadwise.evaluate(model, [])
+    with pytest.raises(BeadwiseError, match="'qtip4pf' is no model"):
+        beadwise.evaluate("qtip4pf", waters(1))
     with pytest.raises(PropertyError, match="polarizability"):
         beadwise.evaluate(model, waters(1), ["polarizability"])
 
