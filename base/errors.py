@@ -7,6 +7,10 @@ class BeadwiseError(Exception):
     """Base of all errors caused by input rather than by a defect; the command line turns it into one line, status 2."""
 
 
+class StructureWarning(UserWarning):
+    """A structure that can be evaluated, but is hardly what was meant."""
+
+
 class SeriesError(BeadwiseError, ValueError):
     """A time series, or its description, that no spectrum can be made from."""
 

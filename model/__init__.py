@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 
-from ..errors import BeadwiseError
+from ..errors import BeadwiseError, StructureWarning
 from ..properties import quantities as _quantities
 from .committee import Committee
 from .correction import BaselineError, Corrected
@@ -34,6 +34,7 @@ __all__ = [
     "PropertyError",
     "Response",
     "StructureError",
+    "StructureWarning",
     "evaluate",
     "load",
     "save",

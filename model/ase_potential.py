@@ -63,6 +63,9 @@ class AsePotential:
         self.provider = _provider(calculator)
         self.made_from = ""
 
+    def __repr__(self) -> str:
+        return f"AsePotential({self._name} of {self.provider or 'no package'}: {', '.join(self.properties)})"
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Make it again from its name where it has one: many calculators cannot be copied once they have been used."""
         return (ase_potential, (self.made_from,)) if self.made_from else super().__reduce_ex__(protocol)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..potentials.harmonic import evaluate_harmonic
 from ..potentials.lennard_jones import CLOSEST, evaluate_lennard_jones
+from ..short_repr import short_repr
 from .errors import StructureError
 from .qtip4pf import PotentialError
 from .response import Response, refuse_unavailable
@@ -38,6 +39,9 @@ class Harmonic:
 
     def __init__(self, k: float):
         self.k = _positive("k", k, "harmonic", "eV/Å²")
+
+    def __repr__(self) -> str:
+        return short_repr(self, ("k",))
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.
@@ -89,6 +93,9 @@ class LennardJones:
             raise PotentialError(
                 f"cutoff of lennard-jones is {self.cutoff} Å; it must be longer than sigma, {self.sigma} Å"
             )
+
+    def __repr__(self) -> str:
+        return short_repr(self, ("epsilon", "sigma", "cutoff"))
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.

@@ -15,6 +15,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ..errors import BeadwiseError
 from ..properties import quantities
 from ..suggestions import did_you_mean
+from .electric_field import NO_FIELD
 from .evaluators import in_field, load_evaluator
 from .response import Evaluator, Response
 from .structures import Batch
@@ -100,6 +101,9 @@ class Calculator(AseCalculator):
         elif threads is None:
             settings = {"model": getattr(model, "source", "") or type(model).__name__}
             evaluator = model
+            field = getattr(model, "electric_field", NO_FIELD)
+            if any(field):
+                settings["electric_field"] = list(field)
         else:
             raise KeywordError(
                 f"threads = {threads} beside a {type(model).__name__}, which has its own; give them to beadwise.load"

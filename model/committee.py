@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import BeadwiseError
 from ..properties.quantities import properties
+from ..short_repr import first_line, with_lines
 from .members import spread
 from .response import Evaluator, Response, refuse_unavailable
 from .structures import Batch
@@ -39,6 +40,10 @@ class Committee:
         if len(self.members) < FEWEST_MEMBERS:
             raise CommitteeError(f"a committee of {len(self.members)}; at least {FEWEST_MEMBERS} members are needed")
         self._species = _common_species([member.species for member in self.members])
+
+    def __repr__(self) -> str:
+        members = {f"member {index}": first_line(member) for index, member in enumerate(self.members)}
+        return with_lines(f"Committee of {len(self.members)}", members | {"properties": ", ".join(self.properties)})
 
     @property
     def species(self) -> tuple[int, ...]:

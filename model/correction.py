@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import BeadwiseError
 from ..properties.quantities import properties
+from ..short_repr import first_line, with_lines
 from .errors import PropertyError
 from .response import Evaluator, Response, refuse_unavailable
 from .structures import Batch
@@ -51,6 +52,10 @@ class Corrected:
                 "they must have some in common"
             )
         self.species = tuple(sorted(both)) if both else tuple(baseline.species)
+
+    def __repr__(self) -> str:
+        parts = {"baseline": first_line(self.baseline), "correction": first_line(self.correction)}
+        return with_lines("Corrected baseline", parts | {"properties": ", ".join(self.properties)})
 
     @property
     def properties(self) -> tuple[str, ...]:

@@ -13,11 +13,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..pyx.tensor_head import TensorHead, feature_sizes
+from ..pyx.tensor_head import TensorHead
 from . import Model
 from .evaluators import provider_of_fit
 from .files import find, load_model, read
 from .structures import species_names
+from .summary import weights_of_head, weights_of_network
 
 LONGEST_LIST = 12  # numbers; of longer lists the listing gives count and range
 LONGEST_WORD = 24  # characters; longer items of a list stand on lines of their own
@@ -82,15 +83,14 @@ def _density(model: Model) -> dict[str, Any]:
 
 def _head(head: TensorHead) -> dict[str, int]:
     """Angular momentum of a head and its number of independent weights."""
-    return {"angular_momentum": head.order, "weights": head.shape.species * sum(feature_sizes(head.order, head.shape))}
+    return {"angular_momentum": head.order, "weights": weights_of_head(head)}
 
 
 def _network(model: Model) -> dict[str, Any] | None:
     """Widths of the layers of the energy's network and its number of weights; None where there is none."""
     if model.network is None:
         return None
-    arrays = [array for layer in model.network.layers for array in layer]
-    return {"hidden": model.network.widths, "weights": sum(array.size for array in arrays) + model.network.final.size}
+    return {"hidden": model.network.widths, "weights": weights_of_network(model.network)}
 
 
 def _members(model: Model) -> dict[str, Any] | None:

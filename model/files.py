@@ -119,11 +119,16 @@ def load_model(name: str | Path, threads: int = 1) -> Model:
     path = find(name)
     description, arrays = read(path)
     try:
-        return assemble(description, arrays, threads)
+        return replace(assemble(description, arrays, threads), source=source_of(path))
     except (PluginError, QuantityError):  # of another package, and not of this file
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModelFileError(f"model file {path} cannot be used: {error}") from error
+
+
+def source_of(path: Path) -> str:
+    """What a file is called: the name of a shipped model, or its full path."""
+    return path.stem if path.stem in shipped_models() and path == find(path.stem) else str(path.absolute())
 
 
 def shipped_models() -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import BeadwiseError
 from ..properties.quantities import heads, properties, quantities
 from ..pyx.tensor_head import DensityShape, TensorHead
+from ..short_repr import short_repr
 from .checks import check_head
 from .electric_field import NO_FIELD, Field
 from .errors import ModelFileError
@@ -27,7 +28,7 @@ class MemberError(BeadwiseError, ValueError):
     """A member that a model does not have."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Members:
     """How the members of a committee differ from the model, which is their mean.
 
@@ -63,6 +64,8 @@ class Members:
                     f"calibration {name} = {factor} of the members of a model; allowed are finite numbers above 0 for "
                     f"{list(calibrated_names())}"
                 )
+
+    __repr__ = short_repr
 
     @property
     def count(self) -> int:
@@ -258,4 +261,5 @@ def single_member(model: Model, index: int) -> Model:
             mean.weights + factor * own.weights,
             mean.parity,
         )
-    return replace(model, heads=own_heads, members=None)
+    called = f"member:{index},{model.source}" if model.source else ""
+    return replace(model, heads=own_heads, members=None, source=called)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,15 +11,16 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
+from ..errors import StructureWarning
 from ..potentials.invariant_network import InvariantNetwork
 from ..potentials.repulsion import repulsion_table
 from ..properties.quantities import Property, properties, quantities
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
+from ..short_repr import short_repr
 from .answers import assemble
 from .checks import CLOSEST_ALLOWED, check_cells, check_model, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
-from .envelope import Envelope
 from .errors import StructureError
 from .members import Members, member_heads, member_rows
 from .molecules import repeating_unit
@@ -26,19 +28,24 @@ from .outputs import Layout, empty_head, wants_samples
 from .radial import INTERVALS, RadialBasis
 from .response import Response, refuse_unavailable
 from .structures import Batch
+from .summary import summary
+from .training.envelope import Envelope
+from .training.periodicity import always_had_images, what_is_missing
 
 SKIN = 0.5  # Å: a list then lasts some tens of steps in liquid water
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Repulsion:
     """Where the short-range guard acts: ``onset`` (species, species) in Å, and its strength."""
 
     onset: np.ndarray
     strength: float
 
+    __repr__ = short_repr
 
-@dataclass
+
+@dataclass(repr=False)
 class Model:
     """A fitted model; `evaluate` answers a batch of beads.
 
@@ -72,6 +79,8 @@ class Model:
         it; empty if the energy is the whole.  What is evaluated here is the correction alone.
     members : Members, optional
         Of a committee whose mean the model is.
+    source : str
+        What it was loaded from: the name of a shipped model, or the path of a file; empty if it was made here.
 
     Raises
     ------
@@ -83,23 +92,28 @@ class Model:
 
     numbers: tuple[int, ...]
     l_max: int
-    radial: RadialBasis = field(repr=False)
-    heads: Mapping[str, TensorHead] = field(repr=False)
-    repulsion: Repulsion = field(repr=False)
+    radial: RadialBasis
+    heads: Mapping[str, TensorHead]
+    repulsion: Repulsion
     local_field: bool = True
     network: InvariantNetwork | None = None
     groups: tuple[int, ...] = ()
-    metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+    metadata: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
     electric_field: Field = NO_FIELD
     baseline: str = ""
     members: Members | None = None
-    _properties: tuple[tuple, tuple[str, ...]] | None = field(default=None, init=False, repr=False, compare=False)
+    source: str = field(default="", compare=False)
+    _seen: tuple[int, bytes] | None = field(default=None, init=False, compare=False)
+    _has_warned: bool = field(default=False, init=False, compare=False)
+    _properties: tuple[tuple, tuple[str, ...]] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         self.groups = tuple(self.groups) or tuple(range(len(self.numbers)))
         check_model(self)
         self.electric_field = checked_field(self.electric_field, self.properties)
+
+    __repr__ = summary
 
     @property
     def species(self) -> tuple[int, ...]:
@@ -283,6 +297,8 @@ class Model:
         refuse_unavailable(want, self.properties, "this model")
         species = self.species_indices(batch.numbers)
         check_cells(batch)
+        if part == 0:
+            self._warn_without_cell(batch)
         beads, atoms, shape = batch.beads, batch.atoms, self.shape
         kernel, heads, rows = self._asked_of_kernel(want)
         values = np.zeros((beads, atoms, rows.shape[1]))
@@ -313,6 +329,23 @@ class Model:
             # zeros for the atoms of other parts; in one piece, as processes send it
             sums.append(np.ascontiguousarray(density[:, :, 0][..., shape.padded_places]))
         return [*sums, values] if wants_samples(want) else sums
+
+    def _warn_without_cell(self, batch: Batch) -> None:
+        """Warn once of what has no periodic images, if all that was seen in training had."""
+        seen = batch.atoms, batch.periodic.tobytes()
+        if self._has_warned or seen == self._seen:  # dynamics is not to pay for it
+            return
+        self._seen = seen
+        missing = what_is_missing(batch, self.radial.cutoff) if always_had_images(self.metadata) else ""
+        if missing:
+            self._has_warned = True
+            called = f"'{self.source}' " if self.source else ""
+            text = (
+                f"model {called}was fitted to structures with periodic images, and this one of {batch.atoms} atoms has "
+                f"none within the cutoff of {self.radial.cutoff:g} Å: {missing}; a droplet in vacuum is evaluated, so "
+                "give a liquid or solid its cell"
+            )
+            warnings.warn(text, StructureWarning, stacklevel=2)
 
     def _asked_of_kernel(self, want: Sequence[str]) -> tuple[Kernel, list[bool], np.ndarray]:
         """The kernel, which heads' values are wanted of it, and which combinations of outputs it differentiates."""

@@ -9,6 +9,7 @@ from ase.data import chemical_symbols
 
 from ..errors import BeadwiseError
 from ..potentials.qtip4pf import CLOSEST_CHARGES, LONGEST_BOND, LOWEST_CELL, SWITCH_WIDTH, Fault, evaluate_water
+from ..short_repr import short_repr
 from .electric_field import NO_FIELD, checked_field
 from .errors import StructureError
 from .response import Response, refuse_unavailable
@@ -71,6 +72,9 @@ class QTip4pF:
         self.accuracy = float(accuracy)
         self.threads = int(threads)
         self.electric_field = checked_field(electric_field, self.properties)
+
+    def __repr__(self) -> str:
+        return short_repr(self, ("cutoff", "accuracy", "threads", "electric_field"))
 
     def in_field(self, electric_field: Sequence[float]) -> QTip4pF:
         """The same potential in a static electric field in V/Å.

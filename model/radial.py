@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..short_repr import short_repr
+
 INTERVALS = 512  # of the spline grid; 0.012 Å at a cutoff of 6 Å
 
 
@@ -76,7 +78,7 @@ class RadialForm:
         return smooth * far, smooth_slope * far - smooth * far**2 * growth
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RadialBasis:
     """R_n(r) = Σ_k C_kn (primitive k) for every (centre, neighbour) pair of species.
 
@@ -89,6 +91,8 @@ class RadialBasis:
 
     form: RadialForm
     coefficients: np.ndarray
+
+    __repr__ = short_repr
 
     @classmethod
     def of_primitives(cls, form: RadialForm, species: int, radial: int) -> RadialBasis:

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from ..properties.quantities import WEIGHT, properties
+from ..short_repr import with_lines
+from ..suggestions import did_you_mean
 from .errors import PropertyError
 from .structures import Batch
 
@@ -30,8 +32,9 @@ class Response:
         members, 3, 3) in Å³; ``energy_uncertainty`` (beads,) in eV, the standard deviation over members (ddof 1);
         ``forces_uncertainty`` (beads, atoms) in eV/Å, for each atom the root mean square over its Cartesian components
         of that standard deviation; ``envelope_distance`` (beads,), how far the worst atom is outside what was seen in
-        training (`beadwise.model.envelope`); of a weighted baseline ``correction_weight`` (beads,), a number from 0
-        to 1.  Other quantities that are registered have the axes (beads, [members,] [atoms or molecules,] their own).
+        training (`beadwise.model.training.envelope`); of a weighted baseline ``correction_weight`` (beads,), a number
+        from 0 to 1.  Other quantities that are registered have the axes (beads, [members,] [atoms or molecules,] their
+        own).
     """
 
     def __init__(self, **arrays: np.ndarray):
@@ -42,9 +45,20 @@ class Response:
 
     def __getattr__(self, name: str) -> np.ndarray:
         """A property of a quantity that is not built in, by its name."""
-        if name.startswith("_") or name not in properties():
+        if name.startswith("_"):
             raise AttributeError(f"a response has no attribute '{name}'")
+        if name not in properties():
+            hint = did_you_mean(name, properties())
+            raise AttributeError(f"a response has no attribute '{name}'; this one holds {', '.join(self.names)}{hint}")
         return self[name]
+
+    def __repr__(self) -> str:
+        table = {name: f"{np.shape(array)} {properties()[name].unit}".strip() for name, array in self._arrays.items()}
+        return with_lines("Response", table)
+
+    def __dir__(self) -> list[str]:
+        """What it holds, and not all that there could be."""
+        return sorted({*super().__dir__()} - set(properties()) | set(self.names))
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._arrays:

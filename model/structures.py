@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from ase.cell import Cell
 from ase.data import chemical_symbols
+from ase.symbols import Symbols
 
+from ..short_repr import with_lines
 from .errors import StructureError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Batch:
     """Beads of a ring polymer, or frames of a trajectory: same atoms, each with its own positions and cell.
 
@@ -71,6 +74,20 @@ class Batch:
         if not np.isfinite(self.cells).all():
             bead = np.argwhere(~np.isfinite(self.cells))[0][0]
             raise StructureError(f"cell of bead {bead} is {self.cells[bead].tolist()} Å; all entries must be finite")
+
+    def __repr__(self) -> str:
+        directions = [name for name, is_periodic in zip("abc", self.periodic, strict=True) if is_periodic]
+        cells = "of its own for each bead" if len(np.unique(self.cells, axis=0)) > 1 else ""
+        if self.beads and not cells:
+            lengths = Cell(self.cells[0]).cellpar()
+            cells = " × ".join(f"{length:.5g}" for length in lengths[:3]) + " Å, "
+            cells += " × ".join(f"{angle:.5g}" for angle in lengths[3:]) + "°"
+        lines = {
+            "atoms": f"{self.atoms}, {Symbols(self.numbers).get_chemical_formula()}" if self.atoms else "0",
+            "cell": cells if directions else "none",
+            "periodic": ", ".join(directions),
+        }
+        return with_lines(f"Batch of {self.beads} bead{'s' * (self.beads != 1)}", lines)
 
     @property
     def beads(self) -> int:

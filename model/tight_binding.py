@@ -10,6 +10,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from ..potentials.tight_binding import HEAVIEST, METHODS, Settings, evaluate_tight_binding, thread_limit
+from ..short_repr import short_repr
 from .errors import EvaluatorError, StructureError
 from .qtip4pf import PotentialError
 from .response import Response, refuse_unavailable
@@ -93,6 +94,10 @@ class TightBinding:
         self.provider = f"{PREFIX} {version(PREFIX)}"
         self.isolated = bool(isolated)
         self.threads = int(threads)
+
+    def __repr__(self) -> str:
+        settings = short_repr(self.settings).partition("(")[2].removesuffix(")")
+        return f"TightBinding({settings}, isolated={self.isolated}, threads={self.threads})"
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.

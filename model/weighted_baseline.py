@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..properties.quantities import WEIGHT, properties
+from ..short_repr import first_line, with_lines
 from .committee import Committee, ordinary
 from .correction import ENERGIES, BaselineError
 from .model import Model
@@ -65,6 +66,12 @@ class WeightedBaseline:
         self.committee = Committee(members)
         self.uncertainty = float(uncertainty)
         self._zeros = [_mean_correction(member) for member in members]
+
+    def __repr__(self) -> str:
+        parts = {"baseline": first_line(self.baseline)}
+        parts |= {f"correction {index}": first_line(own) for index, own in enumerate(self.committee.members)}
+        title = f"WeightedBaseline of uncertainty {self.uncertainty:g} eV"
+        return with_lines(title, parts | {"properties": ", ".join(self.properties)})
 
     @property
     def species(self) -> tuple[int, ...]:

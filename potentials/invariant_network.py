@@ -10,11 +10,12 @@ from scipy.linalg import block_diag
 
 from ..pyx.coupling import coupling
 from ..pyx.tensor_head import DensityShape, TensorHead, feature_sizes
+from ..short_repr import short_repr
 
 TILE = 8  # sizes of layers are padded to multiples of it for the kernel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InvariantNetwork:
     """Correction to the linear energy of every atom, with weights that depend on its species.
 
@@ -41,6 +42,8 @@ class InvariantNetwork:
     shape: DensityShape
     layers: list[tuple[np.ndarray, np.ndarray]]
     final: np.ndarray
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         species, inputs = self.shape.species, sum(feature_sizes(0, self.shape)[1:])

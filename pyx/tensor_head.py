@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..short_repr import short_repr
 from .coupling import coupling, pairs
 
 ATOMS_AT_A_TIME = 512  # whose coupled products are in memory together
@@ -58,7 +59,7 @@ class DensityShape:
         return np.concatenate([np.arange(self.radial) + s * self.padded_radial for s in range(self.groups)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TensorHead:
     """Linear and coupled quadratic form of the density of every atom, with weights that depend on its species.
 
@@ -111,6 +112,8 @@ class TensorHead:
             raise ValueError(
                 f"a λ = {self.order} head of parity -1; such heads have λ ≥ 1, and neither offset nor linear part"
             )
+
+    __repr__ = short_repr
 
     @property
     def l_max(self) -> int:

@@ -12,7 +12,7 @@ import click
 from ...errors import BeadwiseError
 from ...plugins import load_plugin, plugins
 from ...suggestions import did_you_mean
-from .messages import fail
+from .messages import fail, warnings_in_one_line
 
 ENTRY_POINTS = "beadwise.commands"  # by which a package of the user's own adds commands
 
@@ -61,7 +61,8 @@ class OneLineErrors(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command and exit."""
         try:
-            result = super().main(*args, **{**options, "standalone_mode": False})
+            with warnings_in_one_line():
+                result = super().main(*args, **{**options, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(2)

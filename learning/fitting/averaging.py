@@ -48,7 +48,7 @@ def mean_model(models: Sequence[Model]) -> Model:
     if len({len(network.layers) for network in networks}) > 1:
         raise ModelFileError(f"networks of {[len(n.layers) for n in networks]} layers; all need the same number")
     metadata = {key: value for key, value in highest.metadata.items() if key != "errors"}  # those were of one member
-    return replace(highest, heads=heads, network=mean_network(networks, highest.shape), metadata=metadata)
+    return replace(highest, heads=heads, network=mean_network(networks, highest.shape), metadata=metadata, source="")
 
 
 def mean_head(heads: Sequence[TensorHead], shape: DensityShape) -> TensorHead:

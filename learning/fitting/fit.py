@@ -19,6 +19,7 @@ from ...model.members import Members
 from ...model.model import Repulsion
 from ...model.outputs import empty_head
 from ...model.radial import RadialBasis, RadialForm
+from ...model.training.periodicity import RECORD, record
 from ...pyx.tensor_head import DensityShape, TensorHead
 from ...quantity import Irrep, Quantity
 from ...whole_files import write_text
@@ -152,11 +153,12 @@ def fit_heads(
     if fitted is not None:
         check_same_heads(fitted, heads, configuration)
         kept = {name: own for name, own in fitted.metadata.items() if name != "calibration"}  # of other members
-        return replace(fitted, members=members, metadata={**kept, **configuration.metadata})
+        return replace(fitted, members=members, metadata={**kept, **configuration.metadata}, source="")
     model = replace(model, heads=heads)
     if configuration.network:
         model = with_network(model, frames, configuration, progress)
-    metadata = {**configuration.metadata, "envelope": envelope(model, frames)}
+    structures = record((Batch.from_ase(frame.atoms) for frame in frames), model.radial.cutoff)
+    metadata = {**configuration.metadata, "envelope": envelope(model, frames), RECORD: structures}
     return replace(model, members=members, metadata=metadata)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..errors import EvaluatorError
 from ..files import load_model
 from ..model import Model
@@ -23,7 +25,7 @@ def correction(name: str, threads: int) -> Model:
     model = load_model(name, threads)
     if not model.baseline:
         raise EvaluatorError(f"model '{name}' corrects no baseline; it is served as '{name}'")
-    return model
+    return replace(model, source=f"{PREFIX}:{model.source}")
 
 
 PROVIDER = Provider(PREFIX, correction, f"{PREFIX}:MODEL", models=models_from(0))

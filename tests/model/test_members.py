@@ -11,9 +11,9 @@ from ase import Atoms
 from beadwise.driver.doors.extras import encode_extras
 from beadwise.model import Batch, Committee, Corrected, Model, ModelFileError, load, save
 from beadwise.model.baselines import Harmonic
-from beadwise.model.envelope import Envelope
 from beadwise.model.files import read as read_file
 from beadwise.model.members import Members
+from beadwise.model.training.envelope import Envelope
 from beadwise.properties.quantities import COMMITTEE_PROPERTIES, UNCERTAINTIES
 from beadwise.pyx.tensor_head import TensorHead, feature_sizes, head_from_features
 from models import ORDERS, random_model, random_structure

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ...short_repr import short_repr
+
 SMALLEST_RANGE = 1e-6  # of a species' largest density: a channel that never varied in training still has a range
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Envelope:
     """Lowest and highest two-body densities c_00 of every species in the training frames.
 
@@ -25,6 +27,8 @@ class Envelope:
 
     low: np.ndarray
     high: np.ndarray
+
+    __repr__ = short_repr
 
     @classmethod
     def of(cls, metadata: Any, species: int, channels: int) -> Envelope | None:
