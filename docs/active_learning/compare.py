@@ -52,8 +52,7 @@ def sampled(temperature: int, folder: Path) -> list[Atoms]:
         (run / "water.xml").write_text(re.sub("prefix='[^']*'", "prefix='water'", text))
         subprocess.run(["beadwise", "run", "water.xml", "--spectrum", "none"], cwd=run, check=True)
     beads = [read(run / f"water.beads_{bead:02d}.xyz", ":") for bead in range(BEADS)]
-    header = (INPUTS / "water_32.xyz").read_text().splitlines()[1]
-    cell = [float(number) for number in header.split(":")[1].split()[:3]]
+    cell = read(INPUTS / "water_32.xyz").cell
     chosen = []
     for snapshot in range(DISCARDED // STRIDE + 1, len(beads[0])):
         for place in range(PICKED):

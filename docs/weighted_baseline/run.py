@@ -90,10 +90,7 @@ STYLES = {
 
 def water_box() -> Atoms:
     """The shipped box of 32 molecules."""
-    atoms = read(str(files("beadwise.inputs") / "water_32.xyz"))
-    atoms.set_cell([EDGE] * 3)
-    atoms.pbc = True
-    return atoms
+    return read(str(files("beadwise.inputs") / "water_32.xyz"))
 
 
 def make_members(folder: Path) -> list[Path]:
