@@ -211,6 +211,9 @@ class Quantity:
         Its section of a fit, with its defaults.
     ase, derivative_ase : str
         Names of the value and of its derivative among the results of the ASE calculator; by default as here.
+    aliases, derivative_aliases : tuple of str
+        Other names of the label, and of that of the derivative, in the files of others; prefixes such as ``REF_`` and
+        capital letters need not be listed.
 
     Raises
     ------
@@ -232,6 +235,8 @@ class Quantity:
     settings: type[HeadSettings] = UniformSettings
     ase: str = ""
     derivative_ase: str = ""
+    aliases: tuple[str, ...] = ()
+    derivative_aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name != self.name.lower():

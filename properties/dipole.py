@@ -14,4 +14,6 @@ QUANTITY = Quantity(
     derivative_extras="BEC",
     derivative_ase="born_effective_charges",
     is_molecular=True,
+    aliases=("mu", "dipole_moment", "total_dipole"),
+    derivative_aliases=("born_charges", "bec", "becs"),
 )

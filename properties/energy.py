@@ -11,4 +11,6 @@ QUANTITY = Quantity(
     unit=Unit(energy=1),
     member_extras="committee_pot",
     derivative="forces",
+    aliases=("potential", "potential_energy", "total_energy", "free_energy"),
+    derivative_aliases=("force",),
 )

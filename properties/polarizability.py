@@ -94,5 +94,6 @@ QUANTITY = Quantity(
     member_extras="member_polarizabilities",
     cell_map=CellMap(with_local_field, without_local_field, derivative_with_local_field, diverging),
     is_molecular=True,
+    aliases=("alpha", "pol"),
     settings=PolarizabilitySettings,
 )

@@ -43,7 +43,7 @@ def test_frames_come_in_pieces(tmp_path):
     ("old", "new", "message"),
     [
         ("3\nLattice", "three\nLattice", "frame 0 of '.*' begins with 'three'; a number of atoms is needed"),
-        ("O        1.0", "O        x.0", "frame 0 of '.*' cannot be read"),
+        ("O        1.0", "O        x.0", "frame 0 of '.*', line 1: pos of atom 0 in line 3 is 'x.0"),
         ('dipole="0.0 1.0 2.0"', 'dipole="0.0 1.0"', "dipole in a frame of '.*' is .*; 3 numbers are needed"),
         ('dipole="0.0 1.0 2.0"', "", "holds neither dipole nor polarizability"),
     ],

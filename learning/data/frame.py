@@ -1,0 +1,271 @@
+"""One structure with what is known about it, separated from what else stands in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from ...model import Batch, StructureError
+from ...model.checks import check_cells
+from .label import VIRIAL, DataError, labels, names_in_files
+from .reading import CHARGE, GROUP, POSITIONS, USUAL, WEIGHT, Reading, is_number, is_weight
+
+AGREEMENT = 1e-6  # relative, of two entries that stand for the same label
+VIRIAL_AGREEMENT = 1e-3  # of a stress and a virial, which may be written with few digits
+# what is no label, so that nobody needs to be told that it is not used
+NO_LABELS = frozenset(
+    "numbers positions masses momenta velocities velo vel tags initial_charges initial_magmoms move_mask time Time "
+    "step Step temperature Temperature cutoff pressure timestep density".split()
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the file of a frame held.
+
+    Parameters
+    ----------
+    keys : mapping of str to str
+        Name in the file, by label; a stress from a virial has that name.
+    unused : tuple of str
+        Entries of numbers that are not used.
+    left_out : tuple of str
+        Labels that are there and mean nothing for this structure: the stress where nothing is periodic.
+    """
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One structure with what is known about it.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Positions and cell in Å, without a calculator.
+    labels : dict of str to ndarray of float64
+        Any of ``energy`` () in eV; ``forces`` (atoms, 3) in eV/Å; ``stress`` (3, 3) in eV/Å³ with ASE's sign, the
+        derivative of the energy with respect to strain per volume; ``dipole`` (3,) in e·Å; ``polarizability`` (3, 3)
+        in Å³; and the other labels of `labels`, ([atoms or molecules,] their own shape).  Where NaN counts as missing,
+        labels per atom or molecule are NaN for those that have none.
+    source : str
+        File it came from.
+    index : int
+        Its place in that file, from 0.
+    weight : float
+        What its rows of a fit count, 1 as a rule.
+    charge : float or None
+        Total charge in e, where it is known.
+    found : Found
+        Where the labels stood.
+    """
+
+    atoms: Atoms
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    source: str = ""
+    index: int = 0
+    weight: float = 1.0
+    charge: float | None = None
+    group: str = ""
+    found: Found = field(default_factory=Found)
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"frame {self.index} of '{self.source}'" if self.source else f"frame {self.index}"
+
+
+def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0, reading: Reading | None = None) -> Frame:
+    """Separate a structure from its labels.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        With labels among the results of its calculator, in ``info`` or in ``arrays``.
+    source, index : str, int
+        Where it comes from, for messages.
+    reading : Reading, optional
+        What is said of names, units and orders.
+
+    Raises
+    ------
+    DataError
+        If there is no atom, the cell is none, a label has a wrong shape or is not finite, or two entries stand for the
+        same label and differ.
+    """
+    reading = reading or Reading()
+    bare = atoms.copy()
+    known = {**atoms.arrays, **atoms.info, **(atoms.calc.results if atoms.calc else {})}
+    known = {name: value for name, value in known.items() if value is not None}
+    where = Frame(bare, {}, source, index)
+    _check_structure(where, reading)
+    keys = _keys(where, known, reading)
+    values: dict[str, np.ndarray] = {}
+    for label, key in keys.items():
+        value = _value(where, label, key, known[key], reading)
+        if value is not None:
+            values[label] = value
+    values, left_out = _with_stress(where, values, keys, reading)
+    own = {name: _own_key(name, known, reading) for name in USUAL}
+    for name in (*keys.values(), *labels()):
+        bare.info.pop(name, None)
+        bare.arrays.pop(name, None)
+    used = {*keys.values(), *own.values(), *NO_LABELS, GROUP}
+    unused = tuple(key for key, value in known.items() if key not in used and _is_numbers(value))
+    names = {("stress" if label == VIRIAL else label): key for label, key in keys.items()}
+    found = Found({label: key for label, key in names.items() if label in values}, unused, left_out)
+    weight, group = _weight(where, known, own, reading)
+    charge = _number(where, own[CHARGE], known, "a finite number in e") if own[CHARGE] else reading.charge
+    return Frame(bare, values, source, index, weight, charge, group, found)
+
+
+def _check_structure(frame: Frame, reading: Reading) -> None:
+    """Refuse what is no structure, and bring it to Å."""
+    atoms = frame.atoms
+    if len(atoms) == 0:
+        raise DataError(f"{frame.name} holds no atom; at least one is needed")
+    if atoms.numbers.min() < 1:
+        raise DataError(f"{frame.name}: atom {int(atoms.numbers.argmin())} is no chemical element")
+    factor = reading.factors.get(POSITIONS, 1.0)
+    if factor != 1.0:
+        atoms.set_cell(atoms.cell.array * factor, scale_atoms=False)
+        atoms.positions *= factor
+    if any(periodic and not vector.any() for periodic, vector in zip(atoms.pbc, atoms.cell.array, strict=True)):
+        letters = " ".join("FT"[int(periodic)] for periodic in atoms.pbc)
+        raise DataError(
+            f"{frame.name}: cell {atoms.cell.array.tolist()} with pbc {letters}; a periodic direction needs a vector"
+        )
+    try:
+        check_cells(Batch.from_ase(atoms))
+    except StructureError as error:
+        raise DataError(f"{frame.name}: {error}") from error
+
+
+def _keys(frame: Frame, known: Mapping[str, Any], reading: Reading) -> dict[str, str]:
+    """Which entry is which label; a virial as `VIRIAL`."""
+    keys = {name: key for name, key in reading.keys.items() if key in known and name not in USUAL}
+    mapped, own = {*reading.keys.values()}, [*labels(), VIRIAL]
+    keys |= {name: name for name in own if name in known and name not in {*reading.keys, *mapped}}
+    others: dict[str, list[tuple[bool, str]]] = {}
+    for key in known:
+        label, is_same_word = names_in_files().get(str(key).lower(), ("", False))
+        if label and label not in reading.keys and key not in {*own, *mapped}:
+            others.setdefault(label, []).append((not is_same_word, key))
+    for label, found in others.items():
+        same_words = [key for is_alias, key in sorted(found) if not is_alias]
+        candidates = [*([keys[label]] if label in keys else []), *same_words]
+        candidates = candidates or [key for _, key in sorted(found)]
+        for key in candidates[1:]:
+            if not _agree(known[candidates[0]], known[key]):
+                raise DataError(
+                    f"{frame.name} has '{candidates[0]}' and '{key}', which differ; say which is the {label} by "
+                    f'keys = {{{label} = "…"}}'
+                )
+        keys[label] = candidates[0]
+    return keys
+
+
+def _agree(first: object, second: object) -> bool:
+    try:
+        a, b = (np.asarray(one, dtype=np.float64).ravel() for one in (first, second))
+    except (TypeError, ValueError):
+        return False
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=AGREEMENT, atol=AGREEMENT, equal_nan=True))
+
+
+def _value(frame: Frame, name: str, key: str, value: object, reading: Reading) -> np.ndarray | None:
+    """A label in its shape and unit, as float64; None where it counts as missing."""
+    own = labels()["stress" if name == VIRIAL else name]
+    allowed = "9 numbers in eV" if name == VIRIAL else own.allowed
+    called = name if key == name else f"{name}, '{key}',"
+    try:
+        received = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{called} of {frame.name} is {value!r}; allowed is {allowed}") from error
+    ordered = _ordered(received, reading.places[name]) if name in reading.places else received
+    is_unknown_order = name == VIRIAL and ordered is not None and ordered.shape == (6,)
+    label = None if ordered is None or is_unknown_order else own.shaped(ordered, len(frame.atoms))
+    if label is None:
+        is_tensor = own.shape == (3, 3)
+        hint = f"; six where orders says which, as {name} = 'xx yy zz yz xz xy'" if is_tensor else ""
+        raise DataError(f"{called} of {frame.name} has shape {received.shape}; allowed is {allowed}{hint}")
+    is_there = np.isfinite(label)
+    if reading.nan_is_missing:
+        is_nan = np.isnan(label).reshape(1 if own.per == "cell" else len(label), -1)
+        if is_nan.all():
+            return None
+        if own.per != "cell":
+            is_there[is_nan.all(axis=1)] = True  # an atom or molecule without a label
+    if not is_there.all():
+        place = np.argwhere(~is_there)[0]
+        where = f" at {place.tolist()}" if len(place) else ""
+        needed = "of a sample all numbers or none" if reading.nan_is_missing else "all labels must be finite"
+        raise DataError(f"{called} of {frame.name} is {label[tuple(place)]}{where}; {needed}")
+    return label * reading.factors.get(name, 1.0)
+
+
+def _ordered(received: np.ndarray, places: np.ndarray) -> np.ndarray | None:
+    """Numbers of tensors in our order; None if there are not as many as their order says."""
+    count = int(places.max()) + 1
+    flat = received.reshape(*received.shape[:-2], -1) if received.shape[-2:] == (3, 3) else received
+    return flat[..., places] if flat.ndim and flat.shape[-1] == count else None
+
+
+def _with_stress(
+    frame: Frame, values: dict[str, np.ndarray], keys: Mapping[str, str], reading: Reading
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Values with the stress −virial/volume, without that of a structure that has no volume, and what is left out."""
+    virial = values.pop(VIRIAL, None)
+    if virial is None and "stress" not in values:
+        return values, ()
+    if frame.atoms.cell.rank < 3 or not frame.atoms.pbc.any():
+        values.pop("stress", None)
+        return values, ("stress",)
+    if virial is not None:
+        stress = -virial / frame.atoms.get_volume()
+        if "stress" not in values:
+            values["stress"] = stress
+        elif "stress" not in reading.keys:
+            scale = np.abs(stress).max()
+            if np.abs(values["stress"] - stress).max() > VIRIAL_AGREEMENT * scale:
+                raise DataError(
+                    f"'{keys['stress']}' and '{keys[VIRIAL]}' of {frame.name} do not agree: stress_xx is "
+                    f"{values['stress'][0, 0]:.6g} and -virial_xx/volume {stress[0, 0]:.6g} eV/Å³; say which by "
+                    "keys, and its unit by units"
+                )
+    return values, ()
+
+
+def _own_key(name: str, known: Mapping[str, Any], reading: Reading) -> str:
+    """Entry of the weight, the charge or the group of a frame; empty if there is none."""
+    candidates = (reading.keys[name],) if name in reading.keys else USUAL[name]
+    return next((key for key in candidates if key in known and np.ndim(known[key]) == 0), "")
+
+
+def _weight(frame: Frame, known: Mapping[str, Any], own: Mapping[str, str], reading: Reading) -> tuple[float, str]:
+    """What the rows of a frame count, and its group."""
+    weight = 1.0
+    if own[WEIGHT]:
+        weight = _number(frame, own[WEIGHT], known, "a finite number that is not negative")
+        if not is_weight(weight):
+            raise DataError(f"{own[WEIGHT]} of {frame.name} is {weight:g}; a weight is not negative")
+    group = str(known[own[GROUP]]) if own[GROUP] else ""
+    return weight * reading.weights.get(group, 1.0), group
+
+
+def _number(frame: Frame, key: str, known: Mapping[str, Any], allowed: str) -> float:
+    if not is_number(known[key]):
+        raise DataError(f"{key} of {frame.name} is {known[key]!r}; allowed is {allowed}")
+    return float(known[key])
+
+
+def _is_numbers(value: object) -> bool:
+    """Whether an entry may be a label: numbers with a point."""
+    return np.asarray(value).dtype.kind == "f" if isinstance(value, (float, np.ndarray, list, np.floating)) else False
