@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase.data import chemical_symbols
 
 from ..properties.quantities import heads
 from ..pyx.kernel import limits
 from ..pyx.tensor_head import DensityShape, TensorHead
+from ..reading import shown
 from .errors import ModelFileError, StructureError
 from .molecules import repeating_unit
 from .structures import Batch
@@ -40,17 +43,8 @@ def check_model(model: Model) -> None:
     ModelFileError
         Naming what was found and what is allowed.
     """
-    kinds, largest = len(model.numbers), limits()
-    if list(model.numbers) != sorted(set(model.numbers)) or not kinds or min(model.numbers) < 1:
-        raise ModelFileError(
-            f"species {list(model.numbers)} of a model; they must be atomic numbers in ascending order"
-        )
-    if not 2 <= model.l_max <= largest["l_max"]:
-        raise ModelFileError(f"l_max of a model is {model.l_max}; allowed are 2 to {largest['l_max']}")
-    if not 1 <= model.radial.radial <= largest["radial"]:
-        raise ModelFileError(
-            f"a model has {model.radial.radial} radial functions; allowed are 1 to {largest['radial']}"
-        )
+    kinds = len(model.numbers)
+    check_sizes(model.numbers, model.groups, model.shape)
     for name, received in (("radial", model.radial.coefficients.shape[:2]), ("repulsion", model.repulsion.onset.shape)):
         if received != (kinds, kinds):
             raise ModelFileError(f"{name} of a model is for {received} species; it must be for {(kinds, kinds)}")
@@ -58,8 +52,6 @@ def check_model(model: Model) -> None:
         raise ModelFileError("radial functions or repulsion of a model have numbers that are not finite")
     if model.threads < 1:
         raise ModelFileError(f"{model.threads} threads for a model; at least 1 is needed")
-    if len(model.groups) != kinds or sorted(set(model.groups)) != list(range(max(model.groups) + 1)):
-        raise ModelFileError(f"groups {list(model.groups)} of {kinds} species; each needs one out of 0, 1, …")
     repeating_unit(model.metadata)  # refuses what is no formula
     for name, head in model.heads.items():
         check_head(name, head, model.shape)
@@ -69,6 +61,29 @@ def check_model(model: Model) -> None:
         raise ModelFileError(
             f"a network for {model.network.shape}; the model has {model.shape} and {list(model.heads)}"
         )
+
+
+def check_sizes(numbers: Sequence[int], groups: Sequence[int], shape: DensityShape) -> None:
+    """Refuse sizes that no model has, before anything is made of them.
+
+    Raises
+    ------
+    ModelFileError
+        Naming what was found and what is allowed.
+    """
+    kinds, largest = len(numbers), limits()
+    known = range(1, len(chemical_symbols))
+    if list(numbers) != sorted(set(numbers)) or not kinds or not all(number in known for number in numbers):
+        raise ModelFileError(
+            f"species {shown(list(numbers))} of a model; they must be atomic numbers in ascending order, at most "
+            f"{known[-1]}"
+        )
+    if not 2 <= shape.l_max <= largest["l_max"]:
+        raise ModelFileError(f"l_max of a model is {shape.l_max}; allowed are 2 to {largest['l_max']}")
+    if not 1 <= shape.radial <= largest["radial"]:
+        raise ModelFileError(f"a model has {shape.radial} radial functions; allowed are 1 to {largest['radial']}")
+    if len(groups) != kinds or max(groups) >= kinds or sorted(set(groups)) != list(range(max(groups) + 1)):
+        raise ModelFileError(f"groups {shown(list(groups))} of {kinds} species; each needs one out of 0, 1, …")
 
 
 def check_head(name: str, head: TensorHead, shape: DensityShape) -> None:

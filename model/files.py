@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import resources
@@ -13,13 +14,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
-from ..errors import PluginError
 from ..potentials.invariant_network import InvariantNetwork
-from ..properties.quantities import BUILT_IN, QuantityError, heads, quantities
+from ..properties.quantities import BUILT_IN, heads, quantities
+from ..pyx.kernel import limits
 from ..pyx.tensor_head import DensityShape, TensorHead
 from ..quantity import Head, Quantity
+from ..reading import json_of, reason, refusing, shown
 from ..suggestions import did_you_mean
 from ..whole_files import write_bytes
+from .checks import check_sizes
 from .errors import ModelFileError
 from .members import Members
 from .model import Model, Repulsion
@@ -118,12 +121,8 @@ def load_model(name: str | Path, threads: int = 1) -> Model:
     """
     path = find(name)
     description, arrays = read(path)
-    try:
+    with refusing(ModelFileError, f"model file {path} cannot be used"):
         return replace(assemble(description, arrays, threads), source=source_of(path))
-    except (PluginError, QuantityError):  # of another package, and not of this file
-        raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise ModelFileError(f"model file {path} cannot be used: {error}") from error
 
 
 def source_of(path: Path) -> str:
@@ -141,7 +140,7 @@ def shipped_models() -> list[str]:
 
 def find(name: str | Path) -> Path:
     """Path of a model file given its path or a shipped name."""
-    if Path(name).is_file():
+    if os.path.isfile(name):  # pathlib takes offence at names that no file can have
         return Path(name)
     if str(name) in shipped_models():
         return Path(str(resources.files("beadwise.inputs") / f"{name}.safetensors"))
@@ -157,17 +156,33 @@ def no_such_model(name: str, known: Iterable[str]) -> ModelFileError:
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Description and arrays of a model file, checked for format and version."""
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            description = json.loads((file.metadata() or {}).get("beadwise", "null"))
-            arrays = {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise ModelFileError(f"{path} is not a readable model file: {error}") from error
+        with refusing(ModelFileError, f"{path} is not a readable model file"):
+            with safe_open(str(path), framework="numpy") as file:
+                description = json_of((file.metadata() or {}).get("beadwise", "null"))
+                arrays = {key: as_reals(key, file.get_tensor(key)) for key in file.keys()}
+    except SafetensorError as error:
+        raise ModelFileError(f"{path} is not a readable model file: {reason(error)}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ModelFileError(f"{path} is a safetensors file without a '{FORMAT}' description")
     version = description.get("format_version")
     if version not in READABLE_VERSIONS:
-        raise ModelFileError(f"{path} has format version {version}; this release reads {list(READABLE_VERSIONS)}")
+        raise ModelFileError(
+            f"{path} has format version {shown(version)}; this release reads {list(READABLE_VERSIONS)}"
+        )
     return description, arrays
+
+
+def as_reals(name: str, array: np.ndarray) -> np.ndarray:
+    """An array in the numbers that the kernel reads.
+
+    Raises
+    ------
+    ValueError
+        If it holds other numbers than real ones.
+    """
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"the array '{name}' is of {array.dtype}; real numbers are needed")
+    return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads: int) -> Model:
@@ -178,6 +193,7 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
     groups = tuple(int(group) for group in (range(len(numbers)) if first else description["groups"]))
     widths = [] if first else description["network"]
     shape = DensityShape(len(numbers), coefficients.shape[3], int(description["l_max"]), max(groups) + 1)
+    check_sizes(numbers, groups, shape)
     radial = RadialBasis(RadialForm(**description["radial_form"]), coefficients)
     check_quantities(description.get("quantities", {}))
     own_heads = {
@@ -232,13 +248,16 @@ def heads_from(
     for part, own in described_parts.items():
         if part not in copies:
             raise ValueError(f"heads of '{part}', which is of no quantity; known here are {', '.join(copies)}")
+        l_max = int(own["l_max"])
+        if not 0 <= l_max <= limits()["l_max"]:
+            raise ValueError(f"l_max of '{part}' is {l_max}; allowed are 0 to {limits()['l_max']}")
         stacked = [arrays[f"{part}.{name}"] for name in HEAD_ARRAYS]
         if len(copies[part]) == 1:
             stacked = [array[None] for array in stacked]
         if {len(array) for array in stacked} != {len(copies[part])}:
             raise ValueError(f"{[len(array) for array in stacked]} heads of '{part}'; {len(copies[part])} are needed")
         for index, head in enumerate(copies[part]):
-            found[head.name] = (head, int(own["l_max"]), [array[index] for array in stacked])
+            found[head.name] = (head, l_max, [array[index] for array in stacked])
     return found
 
 

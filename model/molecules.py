@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers, chemical_symbols
-from ase.symbols import string2symbols
+from ase.formula import Formula
 
+from ..reading import shown
 from .errors import ModelFileError, StructureError
 from .structures import Batch
+
+NOTHING_TIMES = re.compile(r"(?<!\d)0+(?!\d)")
+MOST_IN_UNIT = 1000  # atoms of a molecule that repeats
 
 
 def repeating_unit(metadata: object) -> tuple[int, ...] | None:
@@ -38,12 +43,46 @@ def repeating_unit(metadata: object) -> tuple[int, ...] | None:
 @lru_cache
 def _atoms_of_formula(formula: str) -> tuple[int, ...]:
     try:
-        unit = tuple(atomic_numbers[symbol] for symbol in string2symbols(formula))
-    except (KeyError, ValueError, IndexError):
-        unit = ()
-    if not unit or 0 in unit:
-        raise ModelFileError(f"repeating_unit of a model is '{formula}'; allowed is a chemical formula such as OHH")
-    return unit
+        return tuple(atoms_of_formula(formula, MOST_IN_UNIT).tolist())
+    except ValueError:
+        raise ModelFileError(
+            f"repeating_unit of a model is '{shown(formula)}'; allowed is a chemical formula such as OHH, of at most "
+            f"{MOST_IN_UNIT} atoms"
+        ) from None
+
+
+def atoms_of_formula(formula: str, most: int) -> np.ndarray:
+    """Atomic numbers of a chemical formula in its order; they are counted before they are written out.
+
+    Parameters
+    ----------
+    formula : str
+        Such as ``(OH2)64``.
+    most : int
+        Atoms that are allowed.
+
+    Returns
+    -------
+    ndarray of int32, shape (atoms,)
+
+    Raises
+    ------
+    ValueError
+        If it is no formula, has no atom or more than allowed, or one that is no element.
+    """
+    if len(formula) > 3 * most or NOTHING_TIMES.search(formula):
+        raise ValueError(f"'{shown(formula)}' is too long, or counts 0 of something")
+    try:
+        parsed = Formula(formula)
+        count = sum(parsed.count().values())
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+        raise ValueError(f"'{shown(formula)}' is no chemical formula") from error
+    if not 0 < count <= most:
+        raise ValueError(f"'{shown(formula)}' has {shown(count)} atoms")
+    numbers = np.array([atomic_numbers.get(symbol, 0) for symbol in parsed], dtype=np.int32)
+    if not numbers.all():
+        raise ValueError(f"'{shown(formula)}' has what is no element")
+    return numbers
 
 
 def check_order(numbers: np.ndarray, unit: Sequence[int]) -> None:

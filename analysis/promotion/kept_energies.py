@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from ...model import Batch, BeadwiseError
 from ...model.evaluators import full_name, load_evaluator
 from ...model.files import find, shipped_models
 from ...model.kept_answers import DIGITS, Answer, KeptAnswers, Labelled, structure_key
+from ...reading import refusing
 
 LONGEST_NAME = 230  # of a potential in that of its table; a committee names many files, and names of files have 255
 
@@ -47,7 +49,7 @@ class KeptEnergies:
         self.evaluator = load_evaluator(self.name)
         if "energy" not in self.evaluator.properties:
             raise BeadwiseError(f"'{name}' has {', '.join(self.evaluator.properties)}; it must have energy")
-        slug = re.sub(r"[^A-Za-z0-9.=-]+", "_", Path(self.name).name if Path(self.name).is_file() else self.name)
+        slug = re.sub(r"[^A-Za-z0-9.=-]+", "_", Path(self.name).name if os.path.isfile(self.name) else self.name)
         version = _fingerprint(self.name, getattr(self.evaluator, "provider", ""))[:8]
         self.file = folder / f"energies_{slug[:LONGEST_NAME]}_{version}.csv"
         table = EnergyTable(self.file, self.name)
@@ -119,7 +121,8 @@ class EnergyTable:
         except (OSError, UnicodeDecodeError) as error:
             raise BeadwiseError(f"cannot read '{self.file}': {error}") from error
         rows = re.finditer(rf"^([0-9a-f]{{{DIGITS}}}),(\S+)$", whole, flags=re.MULTILINE)
-        return {row[1]: float(row[2]) for row in rows}
+        with refusing(BeadwiseError, f"cannot read '{self.file}'"):
+            return {row[1]: float(row[2]) for row in rows}
 
 
 def _fingerprint(name: str, provider: object) -> str:
@@ -128,7 +131,7 @@ def _fingerprint(name: str, provider: object) -> str:
     # not `files_of`, which has each file once: what was kept by earlier releases would be computed again
     for word in (name, *re.split("[,:=]", name)):
         path = find(word) if word in shipped_models() else Path(word)
-        if path.is_file():
+        if os.path.isfile(path):
             content.update(path.read_bytes())
     module = sys.modules.get(name.partition(":")[0])  # of an evaluator of the user's own
     if module is not None and getattr(module, "__file__", None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def make(request: PromotionRequest, advance: Advance | None = None) -> Promotion
     runs = _runs_of(request.runs)
     reference_runs = _runs_of(request.reference_runs)
     _check_alike([*runs, *reference_runs])
-    is_file = Path(request.reference).suffix in FORMATS and Path(request.reference).is_file()
+    is_file = Path(request.reference).suffix in FORMATS and os.path.isfile(request.reference)
     if reference_runs and (request.model is None or is_file):
         raise InputError("--reference-run needs --model and a reference that can be evaluated: both at its samples")
     folder = request.energies or runs[0].source.parent

@@ -72,6 +72,10 @@ class OneLineErrors(click.Group):
             sys.exit(error.exit_code)
         except BeadwiseError as error:
             fail(str(error), 2)
+        except OSError as error:  # of a file that nobody could have foreseen: a name that is too long, a full disk
+            if error.filename is None:
+                raise
+            fail(f"'{error.filename}': {error.strerror or error}", 2)
         except (click.Abort, KeyboardInterrupt):
             fail("interrupted", 1)
         sys.exit(result if isinstance(result, int) else 0)

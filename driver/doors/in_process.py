@@ -23,6 +23,7 @@ from ipi.utils.softexit import softexit
 from ...model import BeadwiseError
 from ...model.evaluators import in_field, load_evaluator
 from ...properties.quantities import ALWAYS_SENT, properties
+from ...reading import shown
 from ...runs.input.atoms import species_of_run
 from ...runs.input.labels import FILE_PARAMETERS, species_from_parameters
 from .responder import Answer, Responder
@@ -170,8 +171,8 @@ def _field(text: str) -> tuple[float, ...]:
 
 
 def _threads(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ParameterError(f"threads is '{text}'; allowed is an integer of at least 1")
+    if not text.isdecimal() or len(text) > 6 or int(text) < 1:
+        raise ParameterError(f"threads is '{shown(text)}'; allowed is an integer of at least 1")
     return int(text)
 
 

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...model import BeadwiseError
+from ...reading import shown
 
 HEADER_LENGTH = 12
+LONGEST_STRING = 1 << 20  # bytes of <parameters>
+LARGEST_BATCH = 100_000  # structures at a time: more than any ring polymer has beads
 REQUESTS = ("STATUS", "INIT", "POSDATA", "GETFORCE", "EXIT")
 INTEGER = np.dtype("<i4")
 REAL = np.dtype("<f8")
@@ -79,8 +82,8 @@ def read_initialization(read: Read) -> Initialization:
         If the length of the string or the batch size makes no sense.
     """
     request, length = np.frombuffer(read(2 * INTEGER.itemsize), INTEGER).tolist()
-    if length < 0:
-        raise ProtocolError(f"INIT announces a string of {length} bytes; must not be negative")
+    if not 0 <= length <= LONGEST_STRING:
+        raise ProtocolError(f"INIT announces a string of {length} bytes; allowed are 0 to {LONGEST_STRING}")
     parameters = decode_parameters(read(length).decode("utf-8", errors="replace"))
     return Initialization(request, parameters, _pop_batch_size(parameters))
 
@@ -97,8 +100,10 @@ def decode_parameters(text: str) -> dict[str, str]:
 def _pop_batch_size(parameters: dict[str, str]) -> int:
     """Take the batch size, which i-PI appends to the user's parameters, out of them."""
     text = parameters.pop("batch_size", "1")
-    if not text.isdecimal() or int(text) < 1:
-        raise ProtocolError(f"INIT announces batch_size '{text}'; must be an integer of at least 1")
+    if not text.isdecimal() or len(text) > len(str(LARGEST_BATCH)) or not 1 <= int(text) <= LARGEST_BATCH:
+        raise ProtocolError(
+            f"INIT announces batch_size '{shown(text)}'; must be an integer of at least 1, at most {LARGEST_BATCH}"
+        )
     return int(text)
 
 

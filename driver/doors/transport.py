@@ -16,6 +16,7 @@ FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 SHORTEST_ATTEMPT = 1.0
 CLOSING_PATIENCE = 1.0
+PIECE = 1 << 24  # bytes that are read at once
 # a peer whose machine or network is gone says nothing: after these times the connection counts as closed
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 
@@ -51,6 +52,15 @@ class Connection:
         ConnectionClosed
             If the other end closes the connection before they have arrived.
         """
+        if length <= PIECE:
+            return self._read_piece(length)
+        # a length is a number that somebody sent: memory is taken as the bytes arrive, not before
+        received = bytearray()
+        while len(received) < length:
+            received += self._read_piece(min(PIECE, length - len(received)))
+        return bytes(received)
+
+    def _read_piece(self, length: int) -> bytes:
         try:
             received = self._reader.read(length)
         except OSError as error:  # broken, or the other machine has not answered for too long
@@ -78,9 +88,11 @@ class Connection:
         """
         try:
             self._socket.shutdown(socket.SHUT_WR)
-            self._socket.settimeout(CLOSING_PATIENCE)
-            while self._socket.recv(1 << 16):
-                pass
+            deadline = time.monotonic() + CLOSING_PATIENCE  # in all: a peer may go on sending for ever
+            while (remaining := deadline - time.monotonic()) > 0:
+                self._socket.settimeout(remaining)
+                if not self._socket.recv(1 << 16):
+                    break
         except OSError:
             logger.debug("the other end did not close the connection in turn")
         self._reader.close()

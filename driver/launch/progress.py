@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -84,17 +85,18 @@ class StepReader:
         for line in self._log.new_lines():
             self.thread_failed |= line.startswith(FAILED_THREAD)
             if found := STEP_IN_LOG.search(line):
-                self._reached(int(found.group(1)) + 1)
+                self._reached(found.group(1), 1)
         for tail, column in self._properties.items():
             for line in tail.new_lines():
                 if (found := property_of_heading(line)) and found.name == "step":
                     self._properties[tail] = column = found.columns.start
                 elif column is not None and not line.startswith("#") and len(words := line.split()) > column:
-                    self._reached(int(float(words[column])))
+                    self._reached(words[column])
         return self.step
 
-    def _reached(self, step: int) -> None:
-        self.step = max(step, self.step or 0)
+    def _reached(self, text: str, further: int = 0) -> None:
+        with suppress(ValueError, OverflowError):  # a line of another program, or half of one
+            self.step = max(int(float(text)) + further, self.step or 0)
 
 
 def _step_column(path: Path) -> int | None:

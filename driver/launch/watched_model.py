@@ -15,6 +15,7 @@ from ase import Atoms
 
 from ...model import Batch, BeadwiseError, Evaluator, Response, StructureError
 from ...model.evaluators import load_evaluator
+from ...reading import json_of, refusing
 
 SETTINGS = "watch.json"
 CANDIDATES = "candidates.xyz"
@@ -222,11 +223,8 @@ def from_settings() -> UncertaintyWatch:
         If there are no settings, or the model cannot be had.
     """
     folder = Path.cwd()
-    try:
-        content = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        settings = WatchSettings(**content)
-    except (OSError, ValueError, TypeError) as error:
-        raise BeadwiseError(f"no settings of a watch in '{folder / SETTINGS}': {error}") from error
+    with refusing(BeadwiseError, f"no settings of a watch in '{folder / SETTINGS}'"):
+        settings = WatchSettings(**json_of((folder / SETTINGS).read_text(encoding="utf-8")))
     return UncertaintyWatch(load_evaluator(settings.model, settings.threads), settings, folder)
 
 
@@ -253,5 +251,6 @@ def read_seen(folder: Path) -> Seen:
     path = folder / TABLE
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if path.exists() else []
     rows = [line.strip().split(",") for line in lines if line.endswith("\n")]
-    table = np.array(rows, dtype=np.float64).reshape(-1, len(HEADINGS))
+    with refusing(BeadwiseError, f"cannot read '{path}'"):
+        table = np.array(rows, dtype=np.float64).reshape(-1, len(HEADINGS))
     return Seen(table[:, 0].astype(int), table[:, 2], table[:, 3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -176,7 +177,7 @@ def load_baseline(name: str) -> Evaluator:
         If it is made of model files, which would mean something else elsewhere, cannot be had, or lacks energy or
         forces.
     """
-    if parts_of(name) or ".safetensors" in name or Path(name).is_file():
+    if parts_of(name) or ".safetensors" in name or os.path.isfile(name):
         raise BaselineError(
             f"baseline '{name}' is made of files; allowed are potentials that have a name everywhere, as GFN1-xTB, "
             "qtip4pf, ase:package.module.Class"

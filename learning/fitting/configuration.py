@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,11 +11,7 @@ from ...errors import BeadwiseError
 from ...properties.quantities import quantities
 from ...pyx.kernel import limits
 from ...quantity import HeadSettings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ...reading import refusing, shown, toml_of
 
 
 class ConfigurationError(BeadwiseError, ValueError):
@@ -162,10 +157,8 @@ def read_configuration(path: str | Path) -> Configuration:
         Naming the section, the key and what is allowed there.
     """
     path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read the configuration {path}: {error}") from error
+    with refusing(ConfigurationError, f"cannot read the configuration {path}"):
+        content = toml_of(path)
     if "baseline" in content:
         raise ConfigurationError(f"{path}: baseline = {content['baseline']!r} stands alone; it belongs into [energy]")
     kinds = {name: own.settings for name, own in quantities().items() if name != "energy"}
@@ -247,7 +240,7 @@ Section = TypeVar("Section")
 def section(path: Path, name: str, kind: type[Section], values: Any) -> Section:
     """Make one section's settings, or say which key or value is wrong."""
     if not isinstance(values, dict):
-        raise ConfigurationError(f"{path}: '{name}' is {values!r}; it must be a section [{name}]")
+        raise ConfigurationError(f"{path}: '{name}' is {shown(repr(values))}; it must be a section [{name}]")
     allowed = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
     for key, value in values.items():
         if key not in allowed:
@@ -275,4 +268,4 @@ def check_value(path: Path, name: str, key: str, value: Any, kind: str) -> None:
         kind, kind
     )
     if not fits:
-        raise ConfigurationError(f"{path}: {key} = {value!r} in [{name}]; it must be {wanted}")
+        raise ConfigurationError(f"{path}: {key} = {shown(repr(value))} in [{name}]; it must be {wanted}")

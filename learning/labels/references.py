@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -129,5 +130,5 @@ class EvaluatorReference:
 def _contents(name: str) -> Iterator[str]:
     """Digests of the model files that a name is made of, which may change while their names do not."""
     for item in models_of(name):
-        if Path(item).is_file() or item in shipped_models():
+        if os.path.isfile(item) or item in shipped_models():
             yield hashlib.sha256(find(item).read_bytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -23,6 +22,7 @@ from ase.units import Bohr, Hartree
 
 from ...model.worker_processes import end_with_parent
 from ...properties.quantities import quantities
+from ...reading import json_of
 from .scratch import remove, scratch_folder, socket_name, socket_path
 
 STRUCTURE = "structure.xyz"
@@ -298,8 +298,8 @@ def _labels(atoms: Atoms, answer: Mapping[str, object]) -> dict[str, np.ndarray]
 def _extras(content: bytes) -> dict[str, object]:
     """Read a JSON dictionary; most clients send something else, or nothing."""
     try:
-        extras = json.loads(content)
-    except ValueError:
+        extras = json_of(content)
+    except (ValueError, RecursionError):
         return {}
     return extras if isinstance(extras, dict) else {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -11,12 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...model.worker_processes import usable_cores
+from ...reading import refusing, toml_of
 from ..fitting.configuration import Configuration, ConfigurationError, read_configuration, section
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Settings = TypeVar("Settings")
 
@@ -214,10 +209,8 @@ def _value(value: Any) -> str:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read the configuration {path}: {error}") from error
+    with refusing(ConfigurationError, f"cannot read the configuration {path}"):
+        return toml_of(path)
 
 
 def _settings(path: Path, name: str, kind: type[Settings], values: dict[str, Any]) -> Settings:

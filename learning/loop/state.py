@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...model import BeadwiseError
+from ...reading import json_of, refusing, shown
 from ...whole_files import write_text
 
 STATE = "state.json"
@@ -170,16 +171,12 @@ def load_state(folder: Path) -> State | None:
     path = folder / STATE
     if not path.exists():
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+    with refusing(LearnError, f"cannot read the state of the loop in '{path}'"):
+        content = json_of(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
-            raise LearnError(f"'{path}' has the format {content['format']}; this version reads {FORMAT}")
+            raise LearnError(f"'{path}' has the format {shown(content['format'])}; this version reads {FORMAT}")
         rounds = [RoundRecord.from_dict(entry) for entry in content["rounds"]]
         return State(content["configuration"], rounds, list(content["done"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, LearnError):
-            raise
-        raise LearnError(f"cannot read the state of the loop in '{path}': {type(error).__name__}: {error}") from error
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from ipi.utils.units import UnitMap, unit_to_internal
 
 from ...model import BeadwiseError
+from ...reading import reason, shown, whole_number
+from .xml_reader import XmlError, read_xml
 
 WRITTEN_DIGITS = 9  # of a number in a RESTART, in i-PI's own units, so that 300 K come back as almost that
 DIGITS = WRITTEN_DIGITS - 1  # what they leave of a number in any other unit
@@ -135,13 +137,12 @@ def parse_with_comments(path: Path) -> ElementTree.Element:
     InputError
         If it cannot be read, or is no i-PI input.
     """
-    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
     try:
-        root = ElementTree.parse(path, parser).getroot()
-    except OSError as error:
-        raise InputError(f"cannot read the i-PI input '{path}': {error.strerror}") from error
-    except (ElementTree.ParseError, UnicodeDecodeError) as error:
+        root = read_xml(path)
+    except XmlError as error:
         raise InputError(f"'{path}' is not well-formed XML ({error}); an i-PI input or RESTART is needed") from error
+    except (OSError, ValueError) as error:  # a name with a null is no name
+        raise InputError(f"cannot read the i-PI input '{path}': {reason(error)}") from error
     if root.tag != "simulation":
         raise InputError(f"'{path}' starts with <{root.tag}>; an i-PI input starts with <simulation>")
     return root
@@ -198,9 +199,9 @@ def integer_in(element: ElementTree.Element, name: str, default: int) -> int:
     """
     text = text_in(element, name, str(default))
     try:
-        return int(text)
+        return whole_number(text)
     except ValueError:
-        raise InputError(f"<{name}> of <{element.tag}> is '{text}'; an integer is needed") from None
+        raise InputError(f"<{name}> of <{element.tag}> is '{shown(text)}'; an integer is needed") from None
 
 
 def integer_attribute(element: ElementTree.Element, name: str, default: int, least: int | None = None) -> int:
@@ -223,9 +224,9 @@ def integer_attribute(element: ElementTree.Element, name: str, default: int, lea
     """
     text = element.get(name, str(default)).strip()
     try:
-        value = int(text)
+        value = whole_number(text)
     except ValueError:
-        raise InputError(f"{name} of <{element.tag}> is '{text}'; an integer is needed") from None
+        raise InputError(f"{name} of <{element.tag}> is '{shown(text)}'; an integer is needed") from None
     if least is not None and value < least:
         raise InputError(f"{name} of <{element.tag}> is {value}; it must be at least {least}")
     return value
@@ -263,4 +264,7 @@ def _fill_template(body: ElementTree.Element, labels: list[str], values: list[st
     text = ElementTree.tostring(body, encoding="unicode")
     for label, value in sorted(zip(labels, values, strict=False), reverse=True):  # "string1" before "string"
         text = text.replace(label, value)
-    return ElementTree.fromstring(text)
+    try:
+        return read_xml(text, with_comments=False)
+    except XmlError as error:
+        raise InputError(f"a <system_template> with the values {shown(values)} is no XML: {error}") from error

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from ase.io import iread
-from ase.symbols import string2symbols
 
 from ...model import StructureError
+from ...model.molecules import atoms_of_formula
+from ...reading import reason, shown
 
 FILE_PARAMETERS = ("structure", "template")
+MOST_ATOMS = 1_000_000  # of a formula; more have a structure file
+MOST_DIGITS = 18  # of a number of atoms
 HYDROGEN_LABELS = ("D", "T", "Z")
 HOW_TO_GIVE = (
     "give a structure file with the atoms in i-PI's order: `--structure FILE`, or in a force field of i-PI's input "
@@ -57,7 +63,7 @@ def read_labels(path: str | Path) -> list[str]:
         If the file is missing or cannot be read, or holds no atom.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise StructureError(f"structure file '{path}' does not exist (looked for it in {Path.cwd()})")
     labels = _xyz_labels(path) if path.suffix == ".xyz" else None
     if labels is None:
@@ -95,10 +101,12 @@ def species_from_parameters(parameters: Mapping[str, str]) -> np.ndarray | None:
 
 def _species_from_formula(formula: str) -> np.ndarray:
     try:
-        symbols = string2symbols("".join(formula.split()))
-        return np.array([atomic_numbers[symbol] for symbol in symbols], dtype=np.int32)
-    except (ValueError, KeyError) as error:
-        raise StructureError(f"species '{formula}' is not a chemical formula; allowed is one like (OH2)64") from error
+        return atoms_of_formula("".join(formula.split()), MOST_ATOMS)
+    except ValueError as error:
+        raise StructureError(
+            f"species '{shown(formula)}' is not a chemical formula; allowed is one like (OH2)64, of at most "
+            f"{MOST_ATOMS} atoms"
+        ) from error
 
 
 def _xyz_labels(path: Path) -> list[str] | None:
@@ -107,10 +115,17 @@ def _xyz_labels(path: Path) -> list[str] | None:
         count, comment = file.readline().strip(), file.readline()
         if not count.isdecimal() or "Properties=" in comment:
             return None
-        lines = [file.readline().split() for _ in range(int(count))]
-    if not all(lines):
-        raise StructureError(f"structure file '{path}' announces {count} atoms but holds fewer")
-    return [line[0] for line in lines]
+        found: list[str] = []
+        announced = int(count) if len(count) < MOST_DIGITS else sys.maxsize
+        # no more is held than there is: the count may be any number
+        for line in islice(file, announced):
+            words = line.split(maxsplit=1)
+            if not words:
+                break
+            found.append(words[0])
+    if len(found) < announced:
+        raise StructureError(f"structure file '{path}' announces {shown(count)} atoms but holds fewer: {len(found)}")
+    return found
 
 
 def element_of_label(label: str) -> int | None:
@@ -122,7 +137,7 @@ def element_of_label(label: str) -> int | None:
 def _atomic_number(label: str, path: Path) -> int:
     number = element_of_label(label)
     if number is None:
-        raise StructureError(f"structure file '{path}' holds the atom '{label}'; allowed are chemical symbols")
+        raise StructureError(f"structure file '{path}' holds the atom '{shown(label)}'; allowed are chemical symbols")
     return number
 
 
@@ -131,5 +146,6 @@ def _numbers_from_ase(path: Path) -> list[int]:
         # where MPI is loaded, ASE would otherwise read on all ranks together, that of i-PI included
         return next(iread(path, parallel=False)).numbers.tolist()
     except Exception as error:  # ASE's readers raise whatever their parsing stumbles over
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise StructureError(f"structure file '{path}' cannot be read: {reason}") from error
+        raise StructureError(
+            f"structure file '{path}' cannot be read: {type(error).__name__}: {reason(error)}"
+        ) from error

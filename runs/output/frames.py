@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...reading import whole_number
 from .alignment import that_count
 
 # without "#" inside, or half a comment that a killed i-PI left would swallow the one appended to it
@@ -48,19 +49,21 @@ def places_of_frames(path: Path, atoms: int) -> FramePlaces:
     ------
     OSError
         If it cannot be read.
+    ValueError
+        If a step has too many digits.
     """
     with open(path, "rb") as file:
         if not path.stat().st_size:
             return NOTHING
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            starts = [(int(found["step"]), found.start(), found.end()) for found in COMMENT.finditer(text)]
+            starts = [(found["step"], found.start(), found.end()) for found in COMMENT.finditer(text)]
             if not starts:
                 return NOTHING
             ends = [*(start for _, start, _ in starts[1:]), len(text)]
             # before the next comment stands the line with its number of atoms
             lines = [text[body:end].count(b"\n") for (_, _, body), end in zip(starts, ends, strict=True)]
     is_whole = np.array(lines) >= [*(atoms + 1 for _ in starts[1:]), atoms]
-    steps = np.array([step for step, _, _ in starts], dtype=np.int64)
+    steps = np.array([whole_number(word.decode()) for word, _, _ in starts], dtype=np.int64)
     # also half a frame supersedes what lies beyond: the run that wrote it had gone back
     counts = that_count(steps) & is_whole
     places = [slice(start, end) for (_, start, _), end in zip(starts, ends, strict=True)]

@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from ipi.utils.io import read_file
 
+from ...reading import reason
 from ..input.dynamics import Ensemble
 from ..input.elements import InputError
 from ..input.run_input import RunInput, System
@@ -178,8 +179,8 @@ def _opened(path: Path) -> BinaryIO:
 def _places_in(path: Path, atoms: int) -> FramePlaces:
     try:
         return places_of_frames(path, atoms)
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read '{path}': {reason(error)}") from error
 
 
 def _read_frame(file: BinaryIO, place: slice, run: BeadTrajectory) -> tuple[np.ndarray, np.ndarray]:

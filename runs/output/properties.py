@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from ipi.utils.units import unit_to_internal
 
+from ...reading import LARGEST, reason
 from ..input.elements import InputError
 from ..input.run_input import System
 from ..units import HARTREE_PER_ELECTRONVOLT
@@ -94,7 +95,7 @@ class PropertyTable:
         """
         step = self.first("step")
         if step is not None:
-            return _rounded(self.values(step))
+            return _rounded(self.values(step), self.path)
         time = self.first("time")
         if time is None or self.timestep is None:
             raise InputError(
@@ -146,8 +147,8 @@ def read_property_table(path: Path, timestep: float | None = None) -> PropertyTa
     """
     try:
         text = path.read_text(errors="replace") if path.exists() else ""
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read '{path}': {reason(error)}") from error
     lines = text[: text.rfind("\n") + 1].splitlines()
     found = (property_of_heading(line) for line in lines if line.startswith("#"))
     properties = tuple(one for one in found if one is not None)
@@ -158,7 +159,7 @@ def read_property_table(path: Path, timestep: float | None = None) -> PropertyTa
     try:
         rows = np.array(words, dtype=np.float64)
     except ValueError as error:
-        raise InputError(f"'{path}' holds a word that is no number: {error}") from error
+        raise InputError(f"'{path}' holds a word that is no number: {reason(error)}") from error
     table = PropertyTable(path, properties, rows, timestep)
     return PropertyTable(path, properties, rows[that_count(_order_of(table))], timestep)
 
@@ -276,10 +277,14 @@ def _order_of(table: PropertyTable) -> np.ndarray:
     return np.arange(len(table.rows)) if time is None else table.values(time)
 
 
-def _rounded(values: np.ndarray) -> np.ndarray:
-    return np.rint(values).astype(np.int64)
+def _rounded(values: np.ndarray, path: Path) -> np.ndarray:
+    rounded = np.rint(values)
+    fits = np.abs(rounded) < LARGEST  # not where one is not finite
+    if not fits.all():
+        raise InputError(f"'{path}' has {values[~fits][0]} as a step or time; a number below 2^63 is needed")
+    return rounded.astype(np.int64)
 
 
 def _steps_of_times(times: np.ndarray, unit: str, timestep: float, path: Path) -> np.ndarray:
     femtoseconds = _internal("time", unit, path) / float(unit_to_internal("time", "femtosecond", 1.0))
-    return _rounded(times * femtoseconds / timestep)
+    return _rounded(times * femtoseconds / timestep, path)

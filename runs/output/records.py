@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import SeriesError
+from ...reading import reason, whole_number
 from .alignment import that_count
 from .series import passed_over, series_kinds, series_of_extras
 
@@ -98,8 +99,9 @@ class BeadFile:
             headers.pop(), bodies.pop(), count.pop()
         self._headers += len(headers)
         records = zip(headers, bodies, count, strict=True)
-        kept = [(int(header["step"]), body) for header, body, counts in records if counts and self._is_complete(body)]
-        return np.array([step for step, _ in kept], dtype=np.int64), self._rows([body for _, body in kept])
+        kept = [(header, body) for header, body, counts in records if counts and self._is_complete(body)]
+        steps = np.array([step_of(header["step"], self.path) for header, _ in kept], dtype=np.int64)
+        return steps, self._rows([body for _, body in kept])
 
     def _does_count(self, header: int) -> bool:
         return header >= len(self._counts) or bool(self._counts[header])
@@ -170,10 +172,24 @@ def records_that_count(path: Path, last_step: int | None = None) -> np.ndarray:
         if not path.exists() or not path.stat().st_size:
             return np.zeros(0, dtype=bool)
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            steps = np.array([int(header["step"]) for header in HEADER.finditer(text)], dtype=np.float64)
+            words = [header["step"] for header in HEADER.finditer(text)]
     except OSError as error:
         raise SeriesError(f"cannot read '{path}': {error.strerror}") from error
-    return that_count(steps, last_step)
+    return that_count(np.array([step_of(word, path) for word in words], dtype=np.float64), last_step)
+
+
+def step_of(word: bytes, path: Path) -> int:
+    """The step in a header.
+
+    Raises
+    ------
+    SeriesError
+        If it has more digits than a step can have.
+    """
+    try:
+        return whole_number(word.decode())
+    except ValueError as error:
+        raise SeriesError(f"'{path}' has a step that is no step: {reason(error)}") from error
 
 
 def check_names(names: tuple[str, ...]) -> None:

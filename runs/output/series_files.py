@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
     beads: dict[Path, list[tuple[int, Path]]] = {}
     sources: list[Source] = []
     for path in paths:
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise SeriesError(f"'{path}' does not exist")
         if path.suffix == ".npz":
             sources.append(Arrays(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import SeriesError
+from ...reading import refusing
 from .frames import places_of_frames
 
 QUANTITY = re.compile(r"(\w+)\{")
@@ -41,7 +43,7 @@ class VelocityFile:
     def __init__(self, path: Path):
         self.path = path
         self.stride = 0
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise SeriesError(f"'{path}' does not exist")
         with open(path, encoding="utf-8", errors="replace") as file:
             self._atoms = self._number_of_atoms(file.readline())
@@ -74,7 +76,8 @@ class VelocityFile:
 
     def _frames(self) -> Iterator[list[str]]:
         """Lines of the atoms of each frame that is whole and counts."""
-        places = places_of_frames(self.path, self._atoms)
+        with refusing(SeriesError, f"cannot read '{self.path}'"):
+            places = places_of_frames(self.path, self._atoms)
         self._check_steps(places.steps)
         with open(self.path, "rb") as file:
             for place in places.places:
@@ -92,7 +95,7 @@ class VelocityFile:
                 yield lines[2:]
 
     def _number_of_atoms(self, line: str) -> int:
-        if not line.strip().isdecimal() or int(line) < 1:
+        if not line.strip().isdecimal() or len(line) > 18 or int(line) < 1:
             raise SeriesError(f"'{self.path}' does not begin with a number of atoms; it is no xyz file of velocities")
         return int(line)
 

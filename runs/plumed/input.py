@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ase import units
 
+from ...reading import CONTENT, reason, shown
 from ..input.elements import InputError
 
 WORD = re.compile(r"[^\s{]*\{[^}]*\}|\S+")
@@ -88,7 +89,7 @@ class Action:
         try:
             return [plumed_number(item) for item in items]
         except ValueError:
-            raise InputError(f"{keyword} of {self.name} is '{','.join(items)}'; numbers are needed") from None
+            raise InputError(f"{keyword} of {self.name} is '{shown(','.join(items))}'; numbers are needed") from None
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,8 @@ def _statements(path: Path) -> Iterator[list[str]]:
     """The words of one action after another."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read the PLUMED input '{path}': {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the PLUMED input '{path}': {reason(error)}") from error
     together: list[str] | None = None
     for line in lines:
         words = WORD.findall(line.split("#", 1)[0])
@@ -211,9 +212,12 @@ def plumed_number(text: str) -> float:
         If it is none.
     """
     try:
-        return _value(ast.parse(text.strip().lstrip("+"), mode="eval").body)
-    except (SyntaxError, TypeError, ZeroDivisionError) as error:
-        raise ValueError(f"'{text}' is no number") from error
+        value = _value(ast.parse(text.strip().lstrip("+"), mode="eval").body)
+        if not math.isfinite(value):
+            raise OverflowError(value)
+        return value
+    except CONTENT as error:
+        raise ValueError(f"'{shown(text)}' is no number") from error
 
 
 def _value(node: ast.expr) -> float:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from beadwise.driver.launch.plan import Plan
+from beadwise.runs.input import elements
 from beadwise.runs.input.elements import InputError, parse, words
 from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.source import RunsOfFiles, find_run
@@ -30,7 +31,7 @@ from test_velocity_spectra import write_input as write_velocity_input
 def parsed(monkeypatch):
     """How often each file was parsed; whole inputs that were parsed as text count under their beginning."""
     counts = Counter()
-    of_files, of_text = ElementTree.parse, ElementTree.fromstring
+    of_files, of_text, of_either = ElementTree.parse, ElementTree.fromstring, elements.read_xml
 
     def parse_file(source, *arguments):
         counts[os.path.realpath(source if isinstance(source, str | os.PathLike) else source.name)] += 1
@@ -41,6 +42,11 @@ def parsed(monkeypatch):
             counts[str(text)[:40]] += 1
         return of_text(text, *arguments)
 
+    def read_xml(source, *arguments, **options):
+        counts[os.path.realpath(source) if isinstance(source, os.PathLike) else source[:40]] += 1
+        return of_either(source, *arguments, **options)
+
+    monkeypatch.setattr(elements, "read_xml", read_xml)
     monkeypatch.setattr(ElementTree, "parse", parse_file)
     monkeypatch.setattr(ElementTree, "fromstring", parse_text)
     monkeypatch.setattr(ElementTree, "XML", parse_text)
