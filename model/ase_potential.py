@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, SupportsIndex
@@ -14,6 +12,7 @@ from ase import Atoms
 from ase.calculators.abc import GetPropertiesMixin
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from ..own_modules import modules_of_here
 from .errors import EvaluatorError, StructureError
 from .response import Response, refuse_unavailable
 from .structures import Batch
@@ -137,16 +136,19 @@ def ase_potential(text: str) -> AsePotential:
     path, _, parameters = text.partition(":")
     module, _, name = path.strip().rpartition(".")
     arguments = _arguments(parameters)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
-        make = getattr(importlib.import_module(module), name)
+        with modules_of_here():
+            make = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module may fail in any way
         raise EvaluatorError(
             f"cannot import the ASE calculator '{path}' ({describe(error)}); it is written {USAGE}"
         ) from error
     if not callable(make):
         raise EvaluatorError(f"'{path}' is {type(make).__name__}, which is no ASE calculator; it is written {USAGE}")
+    if isinstance(make, type) and not hasattr(make, "get_property"):  # before it is called: it may do anything
+        raise EvaluatorError(
+            f"'{path}' is no ASE calculator; it needs the attributes implemented_properties and get_property"
+        )
     try:
         calculator = make(**arguments)
     except Exception as error:

@@ -71,6 +71,8 @@ class Calculator(AseCalculator):
         Threads for an evaluation, by default 1.  An evaluator has its own already.
     electric_field : sequence of float, length 3, optional
         Static field in V/Å that energy, forces and stress are evaluated in; everything else stays what it is without.
+    trust : sequence of str
+        Baselines that model files may name though they run code, as for `beadwise.load`.
     atoms : ase.Atoms, optional
         Structure that the calculator is attached to.
     **unknown
@@ -90,6 +92,7 @@ class Calculator(AseCalculator):
         threads: int | None = None,
         *,
         electric_field: Sequence[float] | None = None,
+        trust: Sequence[str] = (),
         atoms: Atoms | None = None,
         **unknown: NoReturn,
     ):
@@ -97,7 +100,7 @@ class Calculator(AseCalculator):
         settings: dict[str, Any]
         if isinstance(model, (str, Path)):
             settings = {"model": str(model), "threads": 1 if threads is None else threads}
-            evaluator = load_evaluator(model, settings["threads"])
+            evaluator = load_evaluator(model, settings["threads"], trust)
         elif threads is None:
             settings = {"model": getattr(model, "source", "") or type(model).__name__}
             evaluator = model

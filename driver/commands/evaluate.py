@@ -15,7 +15,7 @@ from ...learning.pictures.parity import plot_parity
 from ...learning.pictures.reliability_plot import plot_reliability
 from ...model.errors import EvaluatorError
 from ...model.evaluators import load_evaluator
-from .options import image_path, json_option, write_json
+from .options import image_path, json_option, trust_option, write_json
 from .progress_bars import counted, labelled_bars, progress_bar
 
 
@@ -45,6 +45,7 @@ from .progress_bars import counted, labelled_bars, progress_bar
     metavar="FOLDER",
     help="Of a model that corrects a baseline: evaluate it for all frames in parallel, and keep it there, as fit does.",
 )
+@trust_option
 def evaluate(
     model: str,
     data: tuple[Path, ...],

@@ -12,12 +12,13 @@ from ...learning.fitting.configuration import read_configuration
 from ...learning.fitting.fit import error_reports, model_path, with_errors, write_report
 from ...learning.fitting.fit import fit as fit_model
 from ...model import save
-from .options import output_path
+from .options import output_path, trust_option
 from .progress_bars import labelled_bars, progress_bar
 
 
 @click.command()
 @click.argument("configuration", type=click.Path(path_type=Path), metavar="CONFIG.toml")
+@trust_option
 def fit(configuration: Path) -> None:
     """Fit a model to labelled structures.
 

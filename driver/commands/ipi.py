@@ -7,10 +7,12 @@ from pathlib import Path
 import click
 
 from ..doors.mpi_rank_of_ipi import run
+from .options import trust_option
 
 
 @click.command()
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@trust_option
 def ipi(source: Path) -> None:
     """Run i-PI as rank 0 of an MPI job.
 

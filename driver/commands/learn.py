@@ -20,10 +20,12 @@ from ...learning.loop.configuration import LearnConfiguration, read_learn_config
 from ...learning.loop.loop import ActiveLearning, locked
 from ...learning.loop.state import LearnError, RoundRecord, load_state
 from ...learning.pictures.loop_report import LearningReport, rounds_table, write_learning_report
+from ...model.evaluators.trust import trust
 from ...runs.input.elements import InputError
 from ..launch.exploration import Interrupted, IpiExplorer, check_input
 from ..launch.plan import RunError
 from ..launch.progress import say
+from .options import trust_option
 from .progress_bars import labelled_bars, progress_bar
 
 REPORT = "report.html"
@@ -39,6 +41,7 @@ REPORT = "report.html"
     metavar="FOLDER",
     help="Folder of another loop, drawn beside this one in the report; may be repeated.",
 )
+@trust_option
 def learn(configuration: Path, others: tuple[Path, ...]) -> None:
     """Let a model choose what it learns from.
 
@@ -48,6 +51,7 @@ def learn(configuration: Path, others: tuple[Path, ...]) -> None:
     whatever ended it.
     """
     settings = read_learn_configuration(configuration)
+    trust([settings.baseline] if settings.baseline else [])  # the user has named it there
     console = Console()
     line = StageLine()
     with locked(settings.folder):

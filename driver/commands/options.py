@@ -12,6 +12,7 @@ import click
 
 from ...analysis.spectrum.kinds import FROM_SERIES
 from ...model.evaluators import from_any_folder
+from ...model.evaluators.trust import trust
 from ...properties.quantities import properties
 from ...whole_files import write_text
 
@@ -42,6 +43,20 @@ def parse_field(
     return x, y, z
 
 
+def parse_trust(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Let model files name these potentials, here and in all processes that are started."""
+    trust(value)
+    return value
+
+
+trust_option = click.option(
+    "--trust",
+    multiple=True,
+    callback=parse_trust,
+    expose_value=False,
+    metavar="NAME",
+    help="A baseline that a model file may name though it runs code, as ase:MODULE.CLASS; may be repeated.",
+)
 want_option = click.option(
     "--want", callback=parse_want, metavar="NAMES", help=f"Properties, comma separated, of {', '.join(properties())}."
 )

@@ -11,7 +11,7 @@ from ...analysis.promotion.make import PromotionRequest, make, write_samples
 from ...model import BeadwiseError
 from ...sampling import SamplingError
 from ...spectra import SeriesError
-from .options import json_option, output_path, parse_finite, write_json
+from .options import json_option, output_path, parse_finite, trust_option, write_json
 from .progress_bars import progress_bar
 
 
@@ -52,6 +52,7 @@ from .progress_bars import progress_bar
     help="Only write the structures of the samples, for a reference that is computed elsewhere.",
 )
 @json_option
+@trust_option
 def promote(reference: str | None, structures: Path | None, json_file: Path | None, **options: Any) -> None:
     """Free energy of a reference from samples of a model, by free-energy perturbation.
 

@@ -20,7 +20,7 @@ from ..launch.progress import say
 from ..launch.run import run as launch
 from ..launch.shipped_inputs import copy_shipped_input, example_for, is_shipped_input, refuse_unknown
 from .messages import fail
-from .options import field_option, parse_models, parse_spectra, threads_option, want_option
+from .options import field_option, parse_models, parse_spectra, threads_option, trust_option, want_option
 
 SHIPPED_INPUT = "water"
 
@@ -59,6 +59,7 @@ SHIPPED_INPUT = "water"
     help="Collective variable whose free-energy profile is kept current as CSV and PNG, or none  [default: that which "
     "PLUMED biases, if the input writes it].",
 )
+@trust_option
 def run(
     source: Path | None,
     models: tuple[str, ...],

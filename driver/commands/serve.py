@@ -13,7 +13,7 @@ from ...runs.input.atoms import species_of_run
 from ..doors.door import DoorSettings, make_door
 from ..doors.guards import check_species, wanted_properties
 from ..doors.responder import Responder
-from .options import field_option, threads_option, want_option
+from .options import field_option, threads_option, trust_option, want_option
 
 
 @click.command()
@@ -35,6 +35,7 @@ from .options import field_option, threads_option, want_option
 )
 @threads_option
 @field_option
+@trust_option
 def serve(
     model: str,
     unix: str | None,

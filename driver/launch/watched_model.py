@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ase import Atoms
 
 from ...model import Batch, BeadwiseError, Evaluator, Response, StructureError
 from ...model.evaluators import load_evaluator
+from ...model.evaluators.trust import named_by_a_file
 from ...reading import json_of, refusing
 
 SETTINGS = "watch.json"
@@ -225,6 +227,9 @@ def from_settings() -> UncertaintyWatch:
     folder = Path.cwd()
     with refusing(BeadwiseError, f"no settings of a watch in '{folder / SETTINGS}'"):
         settings = WatchSettings(**json_of((folder / SETTINGS).read_text(encoding="utf-8")))
+    if not os.path.isfile(settings.model):  # the settings are a file, too
+        with named_by_a_file(settings.model):
+            return UncertaintyWatch(load_evaluator(settings.model, settings.threads), settings, folder)
     return UncertaintyWatch(load_evaluator(settings.model, settings.threads), settings, folder)
 
 

@@ -121,6 +121,12 @@ class LearnConfiguration:
         """Where the loop keeps everything."""
         return self.base / self.output.folder
 
+    @property
+    def baseline(self) -> str:
+        """Name of the potential that the models correct; empty if their energy is the whole."""
+        energy = self.fit.get("energy")
+        return str(energy.get("baseline", "")) if isinstance(energy, Mapping) else ""
+
     def as_dict(self) -> dict[str, Any]:
         """What was set, section by section, defaults included, for JSON."""
         own = {name: dict(vars(getattr(self, name))) for name in SECTIONS}

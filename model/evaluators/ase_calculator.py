@@ -21,4 +21,4 @@ def _files(rest: str) -> list[Path]:
     return [*named_files(rest), *([Path(file)] if file else [])]
 
 
-PROVIDER = Provider(PREFIX, _make, USAGE, files=_files, writes_files=True)
+PROVIDER = Provider(PREFIX, _make, USAGE, files=_files, runs_code=True, writes_files=True)

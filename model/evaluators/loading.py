@@ -18,6 +18,7 @@ from ..model import Model
 from ..response import Evaluator
 from .own import own_evaluator
 from .registry import known_names, provider_of
+from .trust import named_by_a_file, trusting
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ NO_OPENMP = (
 )
 
 
-def load(name: str | Path, threads: int = 1) -> Model | Corrected:
+def load(name: str | Path, threads: int = 1, trust: Sequence[str] = ()) -> Model | Corrected:
     """Read a model file, or a shipped model by its name, together with the baseline that it corrects, if it does.
 
     Parameters
@@ -35,6 +36,8 @@ def load(name: str | Path, threads: int = 1) -> Model | Corrected:
         A path, or a name out of `shipped_models`.
     threads : int
         Threads for an evaluation.
+    trust : sequence of str
+        Baselines that the file may name though they are no potential that is built in, as they run code.
 
     Raises
     ------
@@ -46,7 +49,8 @@ def load(name: str | Path, threads: int = 1) -> Model | Corrected:
     model = load_model(name, threads)
     if not model.baseline:
         return model
-    return Corrected(baseline_of(model, name, threads), model)
+    with trusting(trust):
+        return Corrected(baseline_of(model, name, threads), model)
 
 
 def baseline_of(model: Model, name: str | Path, threads: int) -> Evaluator:
@@ -58,7 +62,8 @@ def baseline_of(model: Model, name: str | Path, threads: int) -> Evaluator:
         If it cannot be had.
     """
     try:
-        baseline = load_evaluator(model.baseline, threads)
+        with named_by_a_file(model.baseline):
+            baseline = load_evaluator(model.baseline, threads)
     except BeadwiseError as error:
         raise BaselineError(
             f"model '{name}' corrects the baseline {model.baseline} and does not run without it: {error}"
@@ -79,7 +84,7 @@ def provider_of_fit(metadata: object) -> str:
     return str(described.get("provider", "")) if isinstance(described, dict) else ""
 
 
-def load_evaluator(name: str | Path, threads: int = 1) -> Evaluator:
+def load_evaluator(name: str | Path, threads: int = 1, trust: Sequence[str] = ()) -> Evaluator:
     """Load what a user calls MODEL.
 
     Parameters
@@ -100,6 +105,9 @@ def load_evaluator(name: str | Path, threads: int = 1) -> Evaluator:
         baseline's uncertainty in eV.  ``member:K,MODEL`` is member K, from 0, of a model that has members, alone.
     threads : int
         Threads for an evaluation; an evaluator of the user's own sees to its threads itself.
+    trust : sequence of str
+        Baselines that model files may name though they run code: an ASE calculator, ``MODULE:ATTRIBUTE``, what another
+        package adds.  Others are refused, see `beadwise.model.evaluators.trust`.
 
     Raises
     ------
@@ -124,6 +132,11 @@ def load_evaluator(name: str | Path, threads: int = 1) -> Evaluator:
     name, threads = str(name), int(threads)
     if threads > 1 and not has_threads():
         logger.warning(NO_OPENMP)
+    with trusting(trust):
+        return _loaded(name, threads)
+
+
+def _loaded(name: str, threads: int) -> Evaluator:
     found = provider_of(name)
     if found is not None:
         provider, rest = found

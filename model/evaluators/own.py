@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 
+from ...own_modules import modules_of_here
 from ...suggestions import did_you_mean
 from ..errors import EvaluatorError
 from ..response import Evaluator
@@ -21,11 +20,10 @@ def own_evaluator(name: str) -> Evaluator:
         If the module or its attribute does not exist, or is no evaluator.
     """
     module_name, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        with modules_of_here():
+            found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         if module_name in BUILT_IN:
             raise EvaluatorError(
                 f"'{name}' is no {module_name}; it is written {BUILT_IN[module_name].usage}"

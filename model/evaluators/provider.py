@@ -74,6 +74,9 @@ class Provider:
         change.  By default, all words that are files.
     short : tuple of str
         First words of a rest that are understood without the prefix.  Of our own only.
+    runs_code : bool
+        Whether the rest of a name says what is imported and called: then a file that names it needs the user's word
+        (`beadwise.model.evaluators.trust`).  Of our own only; those of other packages always do.
     writes_files : bool
         Whether evaluations may write files with fixed names into the current folder, so that two at the same time
         need a folder each.
@@ -86,6 +89,7 @@ class Provider:
     models: Callable[[str, Rename], str] = no_models
     files: Callable[[str], Iterable[Path]] = named_files
     short: tuple[str, ...] = ()
+    runs_code: bool = False
     writes_files: bool = False
 
     def parts(self, rest: str) -> list[str]:
