@@ -28,6 +28,7 @@ NESTED = re.compile(r"=\s*\"?\s*\[\s*(\[[^\[\]\"]*\](?:[\s,]*\[[^\[\]\"]*\])*)\s
 SYMBOLS, NUMBERS = ("species", "symbols", "element"), ("Z", "numbers", "atomic_numbers")
 POSITIONS = ("pos", "positions")
 RENAMED = {"mass": "masses"}
+MOST_DIGITS = 18  # of a number of atoms
 KINDS: dict[str, Any] = {"R": np.float64, "I": np.int64}
 TRUTHS = {"T": True, "True": True, "true": True, "1": True, "F": False, "False": False, "false": False, "0": False}
 OF_IPI = re.compile(r"CELL[\[({]")
@@ -82,7 +83,7 @@ def frame_blocks(lines: Iterable[str], name: str, is_growing: bool = False) -> I
             return
         frame = f"frame {index} of '{name}'"
         where, count = f"{frame}, line {number}", first.strip()
-        if not count.isdecimal():
+        if not count.isdecimal() or len(count) > MOST_DIGITS:
             raise FormatError(f"{frame} begins with '{count[:60]}'; a number of atoms is needed, in line {number}")
         block = [line for _, line in islice(numbered, int(count) + 1)]
         is_whole = len(block) == int(count) + 1
@@ -253,5 +254,5 @@ def atomic_number(label: str) -> int | None:
     if label in ISOTOPES:
         return 1
     if label.isdecimal():
-        return int(label) if 0 < int(label) < len(atomic_masses) else None
+        return int(label) if len(label) < MOST_DIGITS and 0 < int(label) < len(atomic_masses) else None
     return atomic_numbers.get(label.capitalize()) or None  # ASE's X, of number 0, is no element

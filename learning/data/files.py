@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -65,7 +66,7 @@ def iterate_frames(paths: str | Path | Iterable[str | Path], reading: Reading | 
 
 def part_of_file(name: str | Path) -> tuple[Path, slice]:
     """The file and the part of it that a name means; a file whose own name looks like a part is that file."""
-    found = None if Path(name).is_file() else PART.fullmatch(str(name))
+    found = None if os.path.isfile(name) else PART.fullmatch(str(name))
     if found is None:
         return Path(name), slice(None)
     start, stop, step = (int(text) if text else None for text in found.groups()[1:])
@@ -84,7 +85,7 @@ def _chosen(numbered: Iterator[tuple[int, Atoms]], part: slice) -> Iterator[tupl
 def require_files(paths: Iterable[str | Path]) -> None:
     """Raise DataError if one of the files does not exist."""
     for path in paths:
-        if not part_of_file(path)[0].is_file():
+        if not os.path.isfile(part_of_file(path)[0]):
             raise DataError(f"data file '{path}' does not exist")
 
 
@@ -104,12 +105,12 @@ def expanded(names: Iterable[str], folder: Path) -> list[str]:
     """
     found: list[str] = []
     for name in names:
-        match = None if (folder / name).is_file() else PART.fullmatch(name)
+        match = None if os.path.isfile(folder / name) else PART.fullmatch(name)
         pattern, part = (match[1], name[len(match[1]) :]) if match else (name, "")
-        if (folder / pattern).is_file() or not glob.has_magic(pattern):
+        if os.path.isfile(folder / pattern) or not glob.has_magic(pattern):
             found.append(name)
             continue
-        files = [own for own in glob.glob(pattern, root_dir=folder, recursive=True) if (folder / own).is_file()]
+        files = [own for own in glob.glob(pattern, root_dir=folder, recursive=True) if os.path.isfile(folder / own)]
         if not files:
             raise DataError(f"no data file is called like '{pattern}' in '{folder}'")
         found += [own + part for own in sorted(files, key=_numbers_in)]
