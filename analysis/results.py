@@ -1,21 +1,34 @@
-"""What all analyses give back: files with one stem, numbers for programs, and lines for people."""
+"""What all analyses give back: files with one stem, and lines for people."""
 
 from __future__ import annotations
 
-import json
-import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..errors import BeadwiseError
 
 ENDINGS = (".csv", ".png")
 Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on, one after the other, and shows how many
 Writer = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an analysis found.
+
+    Parameters
+    ----------
+    lines : tuple of str
+        For people.
+    numbers : dict of str
+        For programs, in what `beadwise.json_text.plain` knows.
+    """
+
+    lines: tuple[str, ...]
+    numbers: dict[str, Any]
 
 
 def stem_of(output: Path | None, otherwise: Path) -> Path:
@@ -34,6 +47,20 @@ def stem_of(output: Path | None, otherwise: Path) -> Path:
     for ending in ENDINGS:
         name = name.removesuffix(ending)
     return output.with_name(name)
+
+
+def beside(first: Path, *parts: str) -> Path:
+    """Path of files about runs, without the ending: in the folder of the first run, or beside its input.
+
+    Parameters
+    ----------
+    first : Path
+        Folder or input of the first run, or one of its files.
+    *parts : str
+        Of the name: what was made, then kind, variable or method, so that one result never takes the place of another.
+    """
+    name = ".".join(re.sub(r"[^\w+-]+", "_", part) for part in parts)
+    return first / name if first.is_dir() else first.with_name(f"{first.name.removesuffix('.xml')}.{name}")
 
 
 def write_files(stem: Path, writers: Mapping[str, Writer]) -> list[Path]:
@@ -75,23 +102,3 @@ def written_to(files: Sequence[Path]) -> str:
 def warned(warnings: Iterable[str]) -> list[str]:
     """Lines that say what speaks against trusting a result."""
     return [f"warning: {warning}" for warning in warnings]
-
-
-def plain(content: Any) -> Any:
-    """Content as JSON has it: dataclasses and arrays by their values, None for numbers that are not finite."""
-    if is_dataclass(content) and not isinstance(content, type):
-        return {field.name: plain(getattr(content, field.name)) for field in fields(content)}
-    if isinstance(content, Mapping):
-        return {str(name): plain(value) for name, value in content.items()}
-    if isinstance(content, (np.ndarray, np.generic)):
-        return plain(content.tolist())
-    if isinstance(content, (list, tuple)):
-        return [plain(value) for value in content]
-    if isinstance(content, Path):
-        return str(content)
-    return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def json_text(content: Any) -> str:
-    """Content as JSON, for people and programs; see `plain`."""
-    return json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..json_text import plain
 from ..pyx.tensor_head import TensorHead
 from . import Model
 from .evaluators import provider_of_fit
@@ -109,19 +108,6 @@ def _repulsion(model: Model) -> dict[str, Any]:
         for b in range(a, len(symbols))
     }
     return {"strength": model.repulsion.strength, "onset": onset}
-
-
-def plain(value: Any) -> Any:
-    """Express a value in what JSON knows: lists, numbers without NumPy, None for what is not finite."""
-    if isinstance(value, dict):
-        return {str(key): plain(own) for key, own in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(own) for own in value]
-    if isinstance(value, (np.generic, np.ndarray)):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def listing(description: dict[str, Any]) -> RenderableType:

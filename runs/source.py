@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from .input.atoms import is_xml
@@ -41,6 +42,11 @@ def find_run(path: Path, also: str = "") -> RunInput:
     return inputs[0]
 
 
+def is_run(path: Path) -> bool:
+    """Whether a path stands for a run: a folder, or an i-PI input or RESTART."""
+    return path.is_dir() or (path.is_file() and is_xml(path))
+
+
 class RunsOfFiles:
     """The runs that wrote files; each i-PI input is parsed once, however many files there are.
 
@@ -48,10 +54,13 @@ class RunsOfFiles:
     ----------
     source : Path, optional
         i-PI input or RESTART of all files; by default it is looked for beside each of them.
+    known : mapping of Path to RunInput, optional
+        Files whose run is known already.
     """
 
-    def __init__(self, source: Path | None = None):
+    def __init__(self, source: Path | None = None, known: Mapping[Path, RunInput] | None = None):
         self._source = source
+        self._known = known or {}
         self._read: dict[Path, RunInput | None] = {}
 
     def run_of(self, path: Path) -> RunInput | None:
@@ -66,6 +75,8 @@ class RunsOfFiles:
             if self._source not in self._read:
                 self._read[self._source] = RunInput.read(self._source)
             return self._read[self._source]
+        if path in self._known:
+            return self._known[path]
         for candidate in [*sorted(path.parent.glob("*.xml")), path.parent / RESTART]:
             if candidate not in self._read:
                 self._read[candidate] = _read_or_none(candidate)

@@ -9,7 +9,7 @@ from .correlation import Correlation
 from .errors import NotComputedError
 from .estimates import Estimate, estimate, jackknife
 from .spectrum import Column, Spectrum
-from .window import Window
+from .window import Window, usual_length
 
 __all__ = [
     "Column",
@@ -22,4 +22,5 @@ __all__ = [
     "Window",
     "estimate",
     "jackknife",
+    "usual_length",
 ]

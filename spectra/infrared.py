@@ -123,7 +123,7 @@ def infrared_spectrum(
     if not is_difference:
         notes["flux"] = "Born effective charges times velocities"
     notes["sum rule"] = (
-        f"integral of n alpha from 0 to {grid[-1]:.0f} cm^-1 is {values[3, 0]:.5g} +- {errors[3, 0]:.2g} cm^-2, "
+        f"integral of n alpha from 0 to {grid[-1]:.0f} cm⁻¹ is {values[3, 0]:.5g} ± {errors[3, 0]:.2g} cm⁻², "
         f"of fixed charges it would be {charge_density(values[3, 0], conditions.volume):.4g} e^2/Da in the cell"
     )
     notes["optical permittivity"] = f"{optical_permittivity:.4g}, for alpha and the refractive index only"
@@ -131,7 +131,7 @@ def infrared_spectrum(
     models: list[ModelError | None] = [None] * len(values)
     if committee is not None:
         of_columns = model_errors(columns, {"dipole": flux}, committee, conditions.temperature)
-        notes["sum rule"] += f"; its model error is {of_columns[3].total[0]:.2g} cm^-2"
+        notes["sum rule"] += f"; its model error is {of_columns[3].total[0]:.2g} cm⁻²"
         column = (0, "n alpha", values[0], errors[0])
         notes |= notes_of_model(of_columns, column, grid, committee, conditions.temperature)
         models = [*of_columns]

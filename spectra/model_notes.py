@@ -63,7 +63,7 @@ def notes_of_model(
         **notes,
         "noise floor": "what chance adds to the model error, in squares; the longer the series, the less",
         "errors at the maximum": (
-            f"{name} is {values[highest]:.5g} at {wavenumber[highest]:.0f} cm^-1: sampling error {sampling:.2g}, "
+            f"{name} is {values[highest]:.5g} at {wavenumber[highest]:.0f} cm⁻¹: sampling error {sampling:.2g}, "
             f"model error {model:.2g} with a noise floor of {floor:.2g}{f' ({parts})' if parts else ''}, "
             f"both errors in quadrature {np.hypot(sampling, model):.2g}{warning}"
         ),

@@ -111,7 +111,7 @@ def raman_spectrum(
     notes = notes_of(conditions, window, isotropic)
     notes["intensities"] = (
         "reduced, beta hbar w I(w) = (1 - exp(-beta hbar w)) I_quantum(w), unless the name says lineshape (I itself) "
-        f"or stokes ((1 - w/w_laser)^4 I_quantum, laser {laser:.0f} cm^-1); I(w) = FT<flux flux(t)>/w^2; parallel = "
+        f"or stokes ((1 - w/w_laser)^4 I_quantum, laser {laser:.0f} cm⁻¹); I(w) = FT<flux flux(t)>/w^2; parallel = "
         "isotropic + anisotropic, perpendicular = 3/4 anisotropic, unpolarised = parallel + perpendicular"
     )
     models: list[ModelError | None] = [None] * len(names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +67,16 @@ class Spectrum:
         """Whether it holds model errors."""
         return any(column.model is not None for column in self.columns.values())
 
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers for programs, in the units that are named beside them."""
+        return {
+            "kind": self.kind,
+            "title": self.title,
+            "notes": dict(self.notes),
+            "wavenumber": self.wavenumber,
+            "columns": dict(self.columns),
+        }
+
     def write(self, path: Path) -> None:
         """Write comma-separated values; the notes come first, each in a line that begins with ``#``.
 
@@ -118,7 +129,7 @@ def notes_of(conditions: Conditions, window: Window, estimate: Estimate) -> dict
     return {
         "dynamics": conditions.label,
         "estimator": "mean over beads, then correlated" if conditions.beads > 1 else "classical",
-        "data": f"{time:.6g} ps, a sample every {conditions.timestep:g} fs, which resolves up to {resolved:.0f} cm^-1",
+        "data": f"{time:.6g} ps, a sample every {conditions.timestep:g} fs, which resolves up to {resolved:.0f} cm⁻¹",
         "window": str(window),
         "standard errors": f"jackknife over {estimate.units} {estimate.unit} of {length:.4g} ps{caveat}",
     }

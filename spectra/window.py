@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,20 @@ COSINES = {
     "blackman-harris": (0.35875, 0.48829, 0.14128, 0.01168),
     "none": (1.0,),
 }
+
+LONGEST, SHORTEST = 1000.0, 100.0  # fs, of a window that nobody has chosen
+WINDOWS_IN_A_SERIES = 5
+
+
+def usual_length(recorded: float = math.inf) -> float:
+    """Length of the window that suits a series, where nobody has chosen one: a fifth of it, from 100 to 1000 fs.
+
+    Parameters
+    ----------
+    recorded : float
+        Length of the series in fs; of several that of the shortest.
+    """
+    return min(max(recorded / WINDOWS_IN_A_SERIES, SHORTEST), LONGEST)
 
 
 @dataclass(frozen=True)

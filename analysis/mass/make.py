@@ -20,7 +20,7 @@ from ...runs.source import find_run
 from ...sampling import MassIntegration, SamplingError, integrate_over_mass, integrated_autocorrelation_time
 from ...sampling.mass_integration import fitting_rule
 from ...whole_files import write_table
-from ..results import stem_of, warned, write_files
+from ..results import beside, stem_of, warned, write_files
 from .masses import KINETIC_ENERGY, root_mass_ratio
 
 FEWEST_ROWS = 8
@@ -68,10 +68,13 @@ class MassReport:
     runs : list of MassRun
         By increasing y.
     integration : MassIntegration
+    first : Path
+        Of the runs as the user named them.
     """
 
     runs: list[MassRun]
     integration: MassIntegration
+    first: Path
 
     @property
     def atoms(self) -> int:
@@ -92,10 +95,10 @@ class MassReport:
                 f"{run.rows:>8}{run.autocorrelation_time:>7.2g}"
             )
         letter = first.ensemble.free_energy
-        yield f"{letter}_q - {letter}_cl = {result.difference:.6f} +- {result.standard_error:.2g} eV"
+        yield f"{letter}_q - {letter}_cl = {result.difference:.6f} ± {result.standard_error:.2g} eV"
         for count, name in ((self.atoms, "atom"), (units, unit)):
             value, error = (MILLI * energy / count for energy in (result.difference, result.standard_error))
-            yield f"           = {value:.4f} +- {error:.2g} meV per {name}"
+            yield f"           = {value:.4f} ± {error:.2g} meV per {name}"
         yield from warned(filter(None, (run.ensemble.warning(run.source) for run in self.runs)))
 
     def as_dict(self) -> dict[str, Any]:
@@ -127,13 +130,13 @@ class MassReport:
             ],
         }
 
-    def write(self, output: Path) -> list[Path]:
+    def write(self, output: Path | None) -> list[Path]:
         """Write the integrand as CSV and PNG.
 
         Parameters
         ----------
-        output : Path
-            Name of the files, with an ending or without.
+        output : Path or None
+            Name of the files, with an ending or without; None for one beside the first run.
 
         Returns
         -------
@@ -156,7 +159,8 @@ class MassReport:
 
         header = ("y", "integrand/eV", "standard error/eV", "weight")
         return write_files(
-            stem_of(output, output), {".csv": lambda table: write_table(table, (), [header, *rows]), ".png": draw}
+            stem_of(output, beside(self.first, "mass_integration")),
+            {".csv": lambda table: write_table(table, (), [header, *rows]), ".png": draw},
         )
 
 
@@ -196,7 +200,7 @@ def integrate(paths: Sequence[Path], skip: float | None = None) -> MassReport:
         np.array([run.standard_error for run in runs]),
         fitting_rule(ratios),
     )
-    return MassReport(runs, integration)
+    return MassReport(runs, integration, paths[0])
 
 
 def formula_unit(labels: Sequence[str]) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ...runs.source import find_run
 from ...sampling import FreeEnergyProfile, Hills
 from ...sampling.profile import write_profiles
 from ...spectra import SeriesError
-from ..results import Shown, stem_of, write_files, written_to
+from ..results import Report, Shown, beside, stem_of, write_files, written_to
 from .hills import hills_of
 from .samples import ProfileOptions, Samples, profiles_of, samples_of_runs, samples_of_table
 
@@ -48,15 +48,12 @@ class ProfileRequest:
     energy_unit: str = "kj/mol"
     output: Path | None = None
 
-    @property
-    def stem(self) -> Path:
-        """Path of the files to write, without the ending."""
-        first = self.runs[0]
-        beside = first / "profile" if first.is_dir() else first.with_name(f"{first.name.removesuffix('.xml')}.profile")
-        return stem_of(self.output, beside)
+    def stem_for(self, variable: str) -> Path:
+        """Path of the files to write, without the ending; a profile along another variable has another name."""
+        return stem_of(self.output, beside(self.runs[0], "profile", variable))
 
 
-def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
+def make(request: ProfileRequest, shown: Shown = iter) -> Report:
     """Make the profiles that are asked for, and say what came out.
 
     Parameters
@@ -93,11 +90,12 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Iterator[str]:
         given = ", ".join(f"'{path}' is of {name}" for name, path in variables.items())
         raise InputError(f"{given}; make a profile of each, or name one as --variable")
     profiles = profiles_of(samples, request.options, hills)
-    files = write_and_draw(profiles, request.stem, next(iter(variables)))
+    variable = next(iter(variables))
+    files = write_and_draw(profiles, request.stem_for(variable), variable)
+    lines: list[str] = []
     for label, profile in profiles.items():
-        yield f"{label}: {_summary(profile)}"
-        yield from (f"  {name}: {note}" for name, note in profile.notes.items())
-    yield written_to(files)
+        lines += [f"{label}: {_summary(profile)}", *(f"  {name}: {note}" for name, note in profile.notes.items())]
+    return Report((*lines, written_to(files)), {"variable": variable, "profiles": profiles, "files": files})
 
 
 def _read_runs(source: RunInput) -> list[tuple[BiasedRun, BiasSeries]]:
@@ -165,5 +163,5 @@ def _summary(profile: FreeEnergyProfile) -> str:
     lowest, highest = int(np.nanargmin(profile.free_energy)), int(np.argmax(known))
     return (
         f"lowest at {profile.coordinate[lowest]:.4g}, highest at {profile.coordinate[highest]:.4g} with "
-        f"{profile.free_energy[highest]:.4g} +- {profile.standard_error[highest]:.2g} eV"
+        f"{profile.free_energy[highest]:.4g} ± {profile.standard_error[highest]:.2g} eV"
     )

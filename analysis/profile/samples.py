@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ase import units
 
+from ...runs.input.dynamics import SETTLING, first_step
 from ...runs.input.elements import InputError
 from ...runs.plumed.bias_series import BiasSeries, counted_biases, reduced_energy
 from ...runs.plumed.biased_runs import BiasedRun
@@ -15,7 +16,6 @@ from ...runs.plumed.tables import PlumedTable
 from ...sampling import BiasedSeries, FreeEnergyProfile, Hills, Window, profile_of_hills, series_profile, window_profile
 from .windows import check_common_biases, check_restraint, reduced_restraints
 
-SETTLING = 0.1  # part of a run, on its way into the bias, that is left out unless the user says how much
 ROUNDING = 1e-6  # of a range that is written with few digits
 GROWING = "holds c(t), which grows: late samples weigh more; CALC_RCT and rbias in place of bias take it out"
 WIDEST = 0.001  # part of the samples that may lie beyond either end of a range that is not given
@@ -183,10 +183,7 @@ def _samples_of_run(
 def _kept(run: BiasedRun, series: BiasSeries, skip: float | None) -> slice:
     """Samples that are not left out."""
     samples = len(series.steps)
-    if skip is None:
-        first = round(SETTLING * samples)
-    else:
-        first = int(np.ceil(skip * 1000 / (run.timestep * run.output.stride)))
+    first = int(np.searchsorted(series.steps, first_step(series.steps, skip, run.timestep, run.source)))
     if not samples:
         raise InputError(f"'{run.output.name}' of '{run.source}' holds no sample yet")
     if first >= samples:
@@ -221,10 +218,8 @@ def samples_of_table(table: PlumedTable, temperature: float, energy_unit: float,
     values = table.column(variable)
     weights = sum((table.column(name) for name in biases), np.zeros(len(values))) * energy_unit
     times = table.column("time")
-    if options.skip is None:
-        kept = np.arange(len(times)) >= round(SETTLING * len(times))
-    else:
-        kept = times >= times[0] + options.skip
+    skipped = SETTLING * (times[-1] - times[0]) if options.skip is None else options.skip
+    kept = times >= times[0] + skipped
     if not kept.any():
         raise InputError(f"'{table.path}' holds {len(kept)} samples; --skip {options.skip:g} leaves out all")
     return Samples(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ase.units import kB
 
 from ...model import Batch, BeadwiseError
 from ...model.kept_answers import Labelled
+from ...progress import Progress
 from ...runs.input.dynamics import first_step
 from ...runs.input.elements import InputError
 from ...runs.output.positions import BeadTrajectory, find_bead_trajectory, read_bead_trajectory
@@ -26,7 +27,6 @@ from .report import PromotionReport
 
 DIFFERENT_POTENTIAL = 0.5  # k_B T; positions in files are rounded, which changes energies by much less
 FORMATS = (".xyz", ".extxyz")
-Advance = Callable[[str, int, int], None]  # a description, what is done, and the total
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class PromotionRequest:
     workers: int | None = None
 
 
-def make(request: PromotionRequest, advance: Advance | None = None) -> PromotionReport:
+def make(request: PromotionRequest, advance: Progress | None = None) -> PromotionReport:
     """Evaluate reference and model at samples of the runs, and estimate the difference of their free energies.
 
     Parameters
     ----------
     request : PromotionRequest
-    advance : callable, optional
-        Called with the estimate so far, and how many samples of how many it is from.
+    advance : Progress, optional
+        Told how many samples of how many are done, and the estimate so far.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def _differences(
     reference: KeptEnergies | ReferenceFrames,
     model: KeptEnergies | None,
     workers: int | None,
-    advance: Advance | None,
+    advance: Progress | None,
 ) -> _Differences:
     """Evaluate the reference at all samples, and the model unless what the runs wrote is taken for it."""
     total = sum(len(one.steps) for one in samples)
@@ -229,10 +229,16 @@ def _differences(
     of_model = written
     if model is not None:
         of_model = []
+        stage = f"energies of the model {model.name}"
+        if advance is not None:
+            advance(stage, 0, total)
         for energies in model.energies(_structures(samples), workers):
             of_model.append(energies)
             if advance is not None:
-                advance(f"model {model.name}", len(of_model), total)
+                advance(stage, len(of_model), total)
+    stage = f"energies of the reference {reference.name}"
+    if advance is not None:
+        advance(stage, 0, total)
     differences: list[np.ndarray] = []
     references: list[float] = []
     for own, energies in zip(of_model, reference.energies(_structures(samples), workers), strict=True):
@@ -241,7 +247,7 @@ def _differences(
         if advance is not None:
             estimate = exponential_average(np.array(differences), temperature)
             letter = samples[0].run.ensemble.free_energy
-            advance(f"{letter}_REF - {letter}_ML = {estimate:.4f} eV", len(differences), total)
+            advance(stage, len(differences), total, f"{letter}_REF − {letter}_ML = {estimate:.4f} eV")
     models = [own.mean() for own in of_model]
     return _Differences(np.array(differences), np.array(models), np.array(references))
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from ase.units import kB
 
+from ...json_text import plain
 from ...sampling import AcceptanceRatio, Promotion
-from ..results import plain, warned
+from ..results import warned
 
 
 @dataclass(frozen=True)

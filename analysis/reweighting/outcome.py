@@ -11,9 +11,10 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ...json_text import plain
 from ...sampling import CommitteeAverage, SamplingError, UncertainDifference, UncertainProfile
 from ...whole_files import write_table
-from ..results import plain, warned
+from ..results import warned
 
 HEADER = ("unit", "mean", "sampling error", "model error", "noise floor", "effective samples", "spread of h")
 MOST_DECIMALS = 9

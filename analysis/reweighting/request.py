@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...sampling import Method
-from ..results import stem_of
+from ..results import beside, stem_of
 
 
 @dataclass(frozen=True)
@@ -71,5 +71,11 @@ class ReweightRequest:
     @property
     def stem(self) -> Path:
         """Path of the files to write, without the ending."""
-        first = self.runs[0]
-        return stem_of(self.output, (first if first.is_dir() else first.parent) / "reweighted")
+        return stem_of(self.output, beside(self.runs[0], "reweighted", self.method, *self._what))
+
+    @property
+    def _what(self) -> tuple[str, ...]:
+        """What is averaged, in words of a file's name."""
+        if self.distance is not None:
+            return ("count" if self.counts else "g", "-".join(self.distance))
+        return ("profile", *filter(None, (self.variable,))) if self.profile else ()

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ...runs.output.series_files import find_sources
-from ...spectra import SeriesError, Spectrum
+from ...spectra import NotComputedError, SeriesError, Spectrum
 from ...spectra.dielectric import FEWEST_PARTS, dielectric_constant
 from ...spectra.experiment import marks
 from ...spectra.recording import spectrum_of, with_means
 from ...spectra.transform import wavenumbers
-from ..results import Shown, write_files, written_to
-from .recording import check_alike, common_conditions, conditions_of, record
+from ..results import Report, Shown, write_files, written_to
+from .recording import check_alike, common_conditions, conditions_of, left_out_of, record, recorded_time
 from .request import Request
 from .velocities import make_density_of_states
 
 HIGHEST_MARKED = 4500.0
 
 
-def make(request: Request, shown: Shown = iter) -> Iterator[str]:
+def make(request: Request, shown: Shown = iter) -> Report:
     """Make what is asked for, and say what came out.
 
     Parameters
@@ -37,19 +36,22 @@ def make(request: Request, shown: Shown = iter) -> Iterator[str]:
     SeriesError
         If the files hold no usable series.
     """
-    if request.kind == "dos":
-        yield from _write(request, make_density_of_states(request, shown), frozenset())
-    elif request.kind == "dielectric":
-        yield _dielectric(request, shown)
-    else:
-        yield from _flux_spectrum(request, shown)
+    try:
+        if request.kind == "dos":
+            return _write(request, make_density_of_states(request, shown), frozenset())
+        return _dielectric(request, shown) if request.kind == "dielectric" else _flux_spectrum(request, shown)
+    except NotComputedError as error:
+        raise SeriesError(str(error)) from error
 
 
-def _flux_spectrum(request: Request, shown: Shown) -> Iterator[str]:
-    window = request.make_window()
+def _flux_spectrum(request: Request, shown: Shown) -> Report:
+    sources = find_sources(request.trajectories)
+    window = request.make_window(
+        recorded_time(source, request.run_of(source.path), request.given, request.skip) for source in sources
+    )
     recorders, all_conditions = [], []
     symbols: frozenset[str] = frozenset()
-    for source in shown(find_sources(request.files)):
+    for source in shown(sources):
         run = request.run_of(source.path)
         symbols |= run.symbols if run else frozenset()
         recorder, conditions = record(request.kind, source, window, run, request.given, request.distances, request.skip)
@@ -59,10 +61,10 @@ def _flux_spectrum(request: Request, shown: Shown) -> Iterator[str]:
     common = common_conditions(all_conditions)
     grid = wavenumbers(common.timestep, request.highest)
     spectrum = spectrum_of(recorders, common, window, grid, request.optical_permittivity, request.laser_wavenumber)
-    yield from _write(request, spectrum, symbols)
+    return _write(request, spectrum, symbols)
 
 
-def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Iterator[str]:
+def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Report:
     if request.members and not spectrum.has_members:
         raise SeriesError(
             f"'{request.files[0]}' holds no members of a committee for '{request.kind}', whose spectra --members is to "
@@ -77,14 +79,14 @@ def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Ite
 
     files = write_files(request.stem, {".csv": spectrum.write, ".png": draw})
     members = write_files(request.stem, {".members.csv": spectrum.write_members} if request.members else {})
-    yield spectrum.title
-    yield from (f"  {name}: {note}" for name, note in spectrum.notes.items())
-    yield written_to(files) + "".join(f", members to {path}" for path in members)
+    notes = [f"  {name}: {note}" for name, note in spectrum.notes.items()]
+    written = written_to(files) + "".join(f", members to {path}" for path in members)
+    return Report((spectrum.title, *notes, written), {**spectrum.as_dict(), "files": [*files, *members]})
 
 
-def _dielectric(request: Request, shown: Shown) -> str:
+def _dielectric(request: Request, shown: Shown) -> Report:
     dipoles, all_conditions = [], []
-    for source in shown(find_sources(request.files)):
+    for source in shown(find_sources(request.trajectories)):
         run = request.run_of(source.path)
         pieces = []
         for samples in source.samples():
@@ -96,13 +98,24 @@ def _dielectric(request: Request, shown: Shown) -> str:
             raise SeriesError(f"'{source.path}' holds no sample")
         conditions = conditions_of(source, run, request.given, samples)
         all_conditions.append(conditions)
-        dipoles.append(np.concatenate(pieces)[round(request.skip * 1000 / conditions.timestep) :])
+        dipole = np.concatenate(pieces)
+        dipoles.append(dipole[left_out_of(len(dipole), request.skip, conditions.timestep, source.path) :])
     common = common_conditions(all_conditions)
     total = sum(map(len, dipoles)) * common.timestep / 1000
     part = total / (len(dipoles) if len(dipoles) >= FEWEST_PARTS else FEWEST_PARTS * len(dipoles))
     value, error = dielectric_constant(dipoles, common.temperature, common.volume, request.optical_permittivity)
-    return (
-        f"static dielectric constant {value:.4g} +- {error:.2g} ({common.label}, optical permittivity "
+    line = (
+        f"static dielectric constant {value:.4g} ± {error:.2g} ({common.label}, optical permittivity "
         f"{request.optical_permittivity:g}, {total:.4g} ps, error from parts of {part:.3g} ps: too small if the dipole "
         "relaxes as slowly)"
     )
+    numbers = {
+        "kind": request.kind,
+        "value": value,
+        "standard_error": error,
+        "conditions": common,
+        "optical_permittivity": request.optical_permittivity,
+        "picoseconds": total,
+        "picoseconds_of_a_part": part,
+    }
+    return Report((line,), numbers)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from ...runs.input.dynamics import first_step
 from ...runs.output.series_files import BeadFiles, Source
 from ...spectra import Conditions, SeriesError, Window
 from ...spectra.recording import MEMBERS_OF, FluxRecorder, make_recorder
@@ -46,7 +49,7 @@ def record(
     run: RunConditions | None = None,
     given: Given = Given(),
     distances: Mapping[str, float] | None = None,
-    skip: float = 0.0,
+    skip: float | None = 0.0,
 ) -> tuple[FluxRecorder, Conditions]:
     """Record one trajectory.
 
@@ -64,8 +67,8 @@ def record(
         It counts more than `run`.
     distances : mapping of str to float, optional
         ``inner``, ``outer`` and ``near`` of a slab, in Å, for ``sfg``.
-    skip : float
-        Time at the beginning that is left out, in ps.
+    skip : float or None
+        Time at the beginning that is left out, in ps; None for a tenth of the trajectory.
 
     Returns
     -------
@@ -84,13 +87,40 @@ def record(
             conditions = conditions_of(source, run, given, samples)
             slab = Slab(run.cell, **(distances or {})) if run is not None and kind == "sfg" else None
             recorder = make_recorder(_recorder_kind(kind, samples), conditions.timestep, window, slab)
-            left_out = round(skip * 1000 / conditions.timestep)
+            left_out = left_out_of(source.count(), skip, conditions.timestep, source.path)
         needed = _needed(recorder, samples, source)
         recorder.add({name: values[left_out:] for name, values in needed.items()})
         left_out = max(0, left_out - len(next(iter(needed.values()))))
     if recorder is None or recorder.samples == 0:
         raise SeriesError(f"'{source.path}' holds too few samples; at least three are needed")
     return recorder, conditions
+
+
+def recorded_time(source: Source, run: RunConditions | None, given: Given, skip: float | None) -> float:
+    """How long a trajectory is after what is left out, in fs; see `record`."""
+    samples = next(iter(source.samples()), None)
+    if samples is None:
+        return 0.0
+    timestep = conditions_of(source, run, given, samples).timestep
+    count = source.count()
+    return (count - left_out_of(count, skip, timestep, source.path)) * timestep
+
+
+def left_out_of(count: int, skip: float | None, timestep: float, path: Path) -> int:
+    """How many samples are left out at the beginning of a trajectory, by the rule of `first_step`.
+
+    Parameters
+    ----------
+    count : int
+        Samples of the trajectory.
+    skip : float or None
+        In ps; None for a tenth of it.
+    timestep : float
+        Between samples, in fs.
+    path : Path
+        Of the trajectory.
+    """
+    return math.ceil(first_step((0, max(count - 1, 0)), skip, timestep, path))
 
 
 def _recorder_kind(kind: str, samples: Mapping[str, np.ndarray]) -> str:

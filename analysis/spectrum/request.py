@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ...runs.input.run_input import RunInput
 from ...runs.source import RunsOfFiles
-from ...spectra import SeriesError, Window
+from ...spectra import SeriesError, Window, usual_length
 from ...spectra.raman import LASER
-from ..results import stem_of
+from ..results import beside, stem_of
 from .conditions import RunConditions, read_run_conditions
+from .outputs import files_of_runs
 from .recording import Given
 
-DEFAULT_WINDOW = 1000.0  # fs
+BEAD_NUMBER = r"_\d+(\.xyz)?$"  # at the end of the name of a file
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Request:
     kind : str
         ``ir``, ``raman``, ``sfg``, ``dos`` or ``dielectric``.
     files : tuple of Path
+        Also folders of runs, i-PI inputs and RESTARTs, for what the runs wrote.
     source : Path or None
         i-PI input or RESTART; None to look for it beside the files.
     timestep, temperature, volume : float or None
@@ -33,7 +37,7 @@ class Request:
     dynamics : str or None
         Name of the dynamics; None for what `source` says.
     window : float or None
-        Length in fs; None for 1000 fs, or what `resolution` needs.
+        Length in fs; None for `beadwise.spectra.usual_length`, or what `resolution` needs.
     resolution : float or None
         Full width at half maximum of the window in cm⁻¹, in place of its length.
     window_shape : str
@@ -44,8 +48,8 @@ class Request:
         In cm⁻¹, for Raman spectra; None for 532 nm.
     inner, outer, near : float or None
         Of a slab, in Å, for sum-frequency spectra; None for the defaults of ``Slab``.
-    skip : float
-        Time at the beginning of each trajectory that is left out, in ps.
+    skip : float or None
+        Time at the beginning of each trajectory that is left out, in ps; None for a tenth of it.
     output : Path or None
         Name of the files to write, without the ending; None for one beside the first file.
     members : bool
@@ -68,15 +72,15 @@ class Request:
     inner: float | None = None
     outer: float | None = None
     near: float | None = None
-    skip: float = 0.0
+    skip: float | None = None
     output: Path | None = None
     members: bool = False
 
     @property
     def stem(self) -> Path:
         """Path of the files to write, without the ending."""
-        name = re.sub(r"_\d+(\.xyz)?$", "", self.files[0].name)
-        return stem_of(self.output, self.files[0].with_name(f"{name}.{self.kind}"))
+        first = self.trajectories[0]
+        return stem_of(self.output, beside(first.with_name(re.sub(BEAD_NUMBER, "", first.name)), self.kind))
 
     @property
     def given(self) -> Given:
@@ -94,8 +98,13 @@ class Request:
         values = {"inner": self.inner, "outer": self.outer, "near": self.near}
         return {name: value for name, value in values.items() if value is not None}
 
-    def make_window(self) -> Window:
+    def make_window(self, recorded: Iterable[float]) -> Window:
         """Make the window.
+
+        Parameters
+        ----------
+        recorded : iterable of float
+            Lengths of the trajectories in fs, which are asked for only where the user has chosen no window.
 
         Raises
         ------
@@ -103,7 +112,7 @@ class Request:
             If its shape is unknown, or both its length and its width are given.
         """
         if self.resolution is None:
-            return Window(self.window_shape, DEFAULT_WINDOW if self.window is None else self.window)
+            return Window(self.window_shape, usual_length(min(recorded)) if self.window is None else self.window)
         if self.window is not None:
             raise SeriesError(
                 f"the window is {self.window:g} fs and the resolution {self.resolution:g} cm⁻¹; give one of them"
@@ -115,6 +124,21 @@ class Request:
         run = self._runs.run_of(path)
         return None if run is None else read_run_conditions(run)
 
+    @property
+    def trajectories(self) -> list[Path]:
+        """Files of the trajectories.
+
+        Raises
+        ------
+        InputError
+            If a run among the files does not write what is needed.
+        """
+        return self._found[0]
+
+    @cached_property
+    def _found(self) -> tuple[list[Path], dict[Path, RunInput]]:
+        return files_of_runs(self.kind, self.files)
+
     @cached_property
     def _runs(self) -> RunsOfFiles:
-        return RunsOfFiles(self.source)
+        return RunsOfFiles(self.source, self._found[1])

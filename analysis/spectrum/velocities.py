@@ -15,7 +15,7 @@ from ...spectra.density_of_states import density_of_states
 from ...spectra.transform import wavenumbers
 from ..results import Shown
 from .conditions import RunConditions
-from .recording import NOT_NAMED, common_conditions
+from .recording import NOT_NAMED, common_conditions, left_out_of
 from .request import Request
 
 BEAD_NUMBER = re.compile(r"^(.*)_\d+(\.[^.]*)?$")
@@ -62,9 +62,9 @@ def make_density_of_states(request: Request, shown: Shown = iter) -> Spectrum:
     SeriesError
         If the files hold no usable velocities, or not of the same system under the same conditions.
     """
-    window = request.make_window()
-    files = [VelocityFile(path) for path in request.files]
+    files = [VelocityFile(path) for path in request.trajectories]
     _refuse_beads(files)
+    window = request.make_window(_recorded_time(file, request) for file in files)
     trajectories = [_correlated(file, request, window) for file in shown(files)]
     first = trajectories[0]
     _check_alike(trajectories)
@@ -101,31 +101,48 @@ def _correlated(file: VelocityFile, request: Request, window: Window) -> Velocit
     for labels, velocities in file.pieces():
         if found is None:
             found = _nothing_yet(file, labels, run, request, window)
-            left_out = round(request.skip * 1000 / found.conditions.timestep)
+            left_out = left_out_of(file.count(), request.skip, found.conditions.timestep, file.path)
         kept = velocities[left_out:]
         left_out = max(0, left_out - len(velocities))
         for name, correlation in found.correlations.items():
             if len(kept):
                 correlation.compute(kept[:, labels == name].reshape(len(kept), -1), reset=False)
     if found is None or not all(correlation.samples for correlation in found.correlations.values()):
-        raise SeriesError(f"'{file.path}' holds no velocities after {request.skip:g} ps; at least one frame is needed")
+        raise SeriesError(f"'{file.path}' holds no velocities{_after(request.skip)}; at least one frame is needed")
     return found
+
+
+def _recorded_time(file: VelocityFile, request: Request) -> float:
+    """How long a trajectory is after what is left out, in fs."""
+    if next(file.pieces(), None) is None:
+        return 0.0
+    timestep, count = _timestep_of(file, request.run_of(file.path), request), file.count()
+    return (count - left_out_of(count, request.skip, timestep, file.path)) * timestep
+
+
+def _timestep_of(file: VelocityFile, run: RunConditions | None, request: Request) -> float:
+    """Time between the frames of a file of which one has been read, in fs."""
+    if request.timestep is not None:
+        return request.timestep
+    if run is None:
+        raise SeriesError(f"the time between samples of '{file.path}' is not known; give --timestep or --input")
+    return run.timestep * (file.stride or 1)
 
 
 def _nothing_yet(
     file: VelocityFile, labels: np.ndarray, run: RunConditions | None, request: Request, window: Window
 ) -> Velocities:
     """A trajectory of which the labels of the atoms are known, and how far apart its frames are."""
-    timestep = request.timestep
-    if timestep is None and run is not None:
-        timestep = run.timestep * (file.stride or 1)
-    if timestep is None:
-        raise SeriesError(f"the time between samples of '{file.path}' is not known; give --timestep or --input")
+    timestep = _timestep_of(file, run, request)
     atoms = {name: int((labels == name).sum()) for name in dict.fromkeys(labels.tolist())}
     told = (NOT_NAMED, None, 1) if run is None else (run.dynamics, run.temperature, run.beads)
     conditions = Conditions(timestep, dynamics=request.dynamics or told[0], beads=told[2])
     correlations = {name: Correlation(window.lags(timestep)) for name in atoms}
     return Velocities(file.path, atoms, correlations, conditions, request.temperature or told[1])
+
+
+def _after(skip: float | None) -> str:
+    return "" if skip is None else f" after {skip:g} ps"
 
 
 def _check_alike(trajectories: Sequence[Velocities]) -> None:

@@ -20,7 +20,7 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from beadwise.driver.commands.progress_bars import progress_bar
+from beadwise.driver.launch.stages import Stages
 from beadwise.learning.fitting.configuration import read_configuration
 from beadwise.learning.fitting.fit import error_reports, fit
 from matplotlib.ticker import FormatStrFormatter, LogLocator
@@ -85,16 +85,9 @@ def errors_of_fit(name: str, train: Path, validation: Path, kind: str, network: 
         path = WORK / f"{name}.toml"
         path.write_text(text, encoding="utf-8")
         settings = read_configuration(path)
-        with progress_bar() as progress:
-            tasks: dict[str, int] = {}
-
-            def advance(label: str, done: int, total: int) -> None:
-                if label not in tasks:
-                    tasks[label] = progress.add_task(f"{name}: {label}", total=total)
-                progress.update(tasks[label], completed=done)
-
-            model = fit(settings, advance)
-            report = error_reports(model, settings, advance)[validation.name].as_dict()["properties"]
+        with Stages() as stages:
+            model = fit(settings, stages)
+            report = error_reports(model, settings, stages)[validation.name].as_dict()["properties"]
         errors = {quantity: report[quantity]["root_mean_square_error"] for quantity in QUANTITIES}
         result.write_text(json.dumps(errors), encoding="utf-8")
     return json.loads(result.read_text(encoding="utf-8"))

@@ -69,7 +69,7 @@ def tables(folder: Path) -> dict[tuple[str, str, str], np.ndarray]:
         for (method, well), (kind, variable, bias) in PROFILES.items():
             stem = folder / f"{statistics} {method} {well}"
             options = ProfileOptions(variable, (bias,), limits=LIMITS, bins=BINS)
-            list(make(ProfileRequest((folder / f"{statistics}-{kind}",), options, output=stem)))
+            make(ProfileRequest((folder / f"{statistics}-{kind}",), options, output=stem))
             found[statistics, method, well] = table_of(stem.with_suffix(".csv"))[1]
     return found
 

@@ -28,7 +28,7 @@ from ase.io import iread, read, write
 from ase.md.bussi import Bussi
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.stress import full_3x3_to_voigt_6_stress
-from beadwise.driver.commands.progress_bars import progress_bar
+from beadwise.driver.launch.stages import Stages
 from beadwise.learning.fitting.configuration import read_configuration
 from beadwise.learning.fitting.fit import fit
 from beadwise.model import Batch, load, save
@@ -103,11 +103,11 @@ def make_members(folder: Path) -> list[Path]:
     thermalize_momenta(atoms, temperature_K=TEMPERATURE, rng=rng)
     dynamics = Bussi(atoms, 0.5 * units.fs, TEMPERATURE, taut=50 * units.fs, rng=rng)
     frames = []
-    with progress_bar() as progress:
-        for _ in progress.track(range(FRAMES), description="frames"):
+    with Stages() as stages:
+        for _ in stages.counted(range(FRAMES), "frames"):
             dynamics.run(round(BETWEEN_FRAMES / 0.5))
             frames.append(labelled(atoms, reference))
-        for index, path in enumerate(progress.track(paths, description="fits")):
+        for index, path in enumerate(stages.counted(paths, "fits")):
             chosen = rng.choice(FRAMES, OF_MEMBER, replace=False)
             write(folder / f"member_{index}.xyz", [frames[place] for place in chosen])
             (folder / f"member_{index}.toml").write_text(CONFIGURATION.format(index=index))

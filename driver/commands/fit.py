@@ -5,39 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from ...learning.fitting.calibration import calibration_text
-from ...learning.fitting.configuration import read_configuration
-from ...learning.fitting.fit import error_reports, model_path, with_errors, write_report
-from ...learning.fitting.fit import fit as fit_model
-from ...model import save
-from .options import output_path, trust_option
-from .progress_bars import labelled_bars, progress_bar
+from .findings import Findings
+from .options import PATH, json_option, output_path, trust_option
 
 
 @click.command()
-@click.argument("configuration", type=click.Path(path_type=Path), metavar="CONFIG.toml")
+@click.argument("configuration", type=PATH, metavar="CONFIG.toml")
+@json_option
 @trust_option
-def fit(configuration: Path) -> None:
+def fit(configuration: Path, json_file: Path | None) -> None:
     """Fit a model to labelled structures.
 
     CONFIG.toml names the data, the density, what to fit and where to put the model and its error report; paths in it
     are relative to it.
     """
+    from ...learning.fitting.calibration import calibration_text
+    from ...learning.fitting.configuration import read_configuration
+    from ...learning.fitting.fit import error_reports, model_path, with_errors, write_report
+    from ...learning.fitting.fit import fit as fit_model
+    from ...model import save
+    from ..launch.stages import Stages
+
     settings = read_configuration(configuration)
     path = model_path(settings)
     output_path(click.get_current_context(), click.Argument(["model"]), path)
-    with progress_bar() as progress:
-        advance = labelled_bars(progress)
-        model = fit_model(settings, advance)
+    with Stages() as stages:
+        model = fit_model(settings, stages)
         save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
-        reports = error_reports(model, settings, advance)
+        reports = error_reports(model, settings, stages)
     save(with_errors(model, settings, reports), path)
-    console = Console()
-    for name, report in reports.items():
-        console.print(report.table(f"{name}, {report.frames} frames"))
+    findings = Findings(json_file)
+    findings.show(*(report.table(f"{name}, {report.frames} frames") for name, report in reports.items()))
     if model.members is not None:
-        console.print(calibration_text(model), soft_wrap=True, highlight=False)
+        findings.say([calibration_text(model)])
     folder = write_report(settings, reports)
-    console.print(f"model in {path}, errors and parity plots in {folder}", soft_wrap=True)
+    findings.say([f"model in {path}, errors and parity plots in {folder}"])
+    findings.numbers({"model": path, "report": folder, "errors": {n: own.as_dict() for n, own in reports.items()}})

@@ -34,11 +34,11 @@ COMMANDS = {
     "mass-integration": Place(
         "mass_integration",
         "mass_integration",
-        "Free energy of quantum nuclei over that of classical ones, by integration over the mass.",
+        "Integrate over the mass, for the free energy of quantum nuclei over that of classical ones.",
     ),
     "profile": Place("profile", "profile", "Make the free-energy profile of biased runs, and write it as CSV and PNG."),
     "promote": Place(
-        "promote", "promote", "Free energy of a reference from samples of a model, by free-energy perturbation."
+        "promote", "promote", "Make the free energy of a reference of samples of a model, by free-energy perturbation."
     ),
     "reweight": Place(
         "reweight",
@@ -48,7 +48,7 @@ COMMANDS = {
     "run": Place("run", "run", "Run i-PI and its servers together."),
     "serve": Place("serve", "serve", "Answer an i-PI that was started by hand."),
     "shim": Place("shim", "shim", "Print the path of the file through which i-PI calls beadwise in its own process."),
-    "spectrum": Place("spectrum", "spectrum", "Make a spectrum from the series in FILES, and write it as CSV and PNG."),
+    "spectrum": Place("spectrum", "spectrum", "Make a spectrum of RUNS, and write it as CSV and PNG."),
 }
 
 
@@ -66,6 +66,10 @@ class OneLineErrors(click.Group):
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(2)
+        except click.NoSuchOption as error:
+            names = [name for own in error.ctx.command.params for name in own.opts] if error.ctx else []
+            of = f" of '{error.ctx.command_path}'" if error.ctx else ""
+            fail(f"No such option '{error.option_name}'{of}{did_you_mean(error.option_name, names)}", 2)
         except click.ClickException as error:
             fail(error.format_message(), 2)
         except click.exceptions.Exit as error:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import click
-from rich.console import Console
 
-from ...model.description import describe_model, listing
+from .findings import Findings
+from .options import json_option
 
 
 @click.command()
 @click.argument("model")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a listing.")
-def inspect(model: str, as_json: bool) -> None:
+@json_option
+def inspect(model: str, json_file: Path | None) -> None:
     """Say what a model file says of itself.
 
     MODEL is a model file or the name of a shipped model.
     """
+    from ...model.description import describe_model, listing
+
+    findings = Findings(json_file)
     description = describe_model(model)
-    if as_json:
-        click.echo(json.dumps(description, indent=2, ensure_ascii=False))
-    else:
-        Console().print(listing(description))
+    findings.show(listing(description))
+    findings.numbers(description)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from ..doors.mpi_rank_of_ipi import run
-from .options import trust_option
+from .options import PATH, trust_option
 
 
 @click.command()
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="INPUT", type=PATH)
 @trust_option
 def ipi(source: Path) -> None:
     """Run i-PI as rank 0 of an MPI job.
@@ -19,4 +18,6 @@ def ipi(source: Path) -> None:
     INPUT is an i-PI input or RESTART with an <ffmpi>; see `beadwise serve --mpi`.  The program i-pi can take this
     place, but when it fails, the job may hang.
     """
+    from ..doors.mpi_rank_of_ipi import run
+
     run(source)

@@ -1,4 +1,4 @@
-"""The command ``beadwise profile``: free-energy profiles of biased runs."""
+"""``beadwise profile``: free-energy profiles of biased runs."""
 
 from __future__ import annotations
 
@@ -7,47 +7,41 @@ from pathlib import Path
 
 import click
 
-from ...analysis.profile.make import ProfileRequest, make
-from ...analysis.profile.samples import ProfileOptions
-from ...model import BeadwiseError
-from ...runs.plumed.input import ENERGY_UNITS
-from ...sampling import SamplingError
-from .options import parse_finite, parse_range
-from .progress_bars import progress_bar
+from ...suggestions import did_you_mean
+from .findings import Findings
+from .options import (
+    bias_option,
+    bins_option,
+    blocks_option,
+    json_option,
+    output_option,
+    range_option,
+    runs_argument,
+    skip_option,
+    temperature_option,
+    variable_option,
+)
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUNS...")
-@click.option("--variable", help="Collective variable, by its PLUMED label  [default: the one that is biased].")
-@click.option(
-    "--bias", "biases", multiple=True, metavar="LABEL", help="Bias that counts; may be repeated  [default: all]."
-)
-@click.option(
-    "--skip",
-    type=click.FloatRange(min=0),
-    callback=parse_finite,
-    help="Time to leave out of each run, in ps; of tables in their own unit  [default: a tenth].",
-)
-@click.option(
-    "--range",
-    "limits",
-    callback=parse_range,
-    metavar="MIN,MAX",
-    help="Of the variable  [default: all that was sampled].",
-)
-@click.option("--bins", type=click.IntRange(min=2), default=50, show_default=True)
-@click.option(
-    "--blocks", type=click.IntRange(min=8), default=16, show_default=True, help="Parts of a run that errors come from."
-)
+@runs_argument
+@variable_option
+@bias_option
+@skip_option
+@range_option
+@bins_option
+@blocks_option
 @click.option("--centroid", is_flag=True, help="Draw the profile of the centroid beside that of the beads.")
+@temperature_option
 @click.option(
-    "--temperature",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=parse_finite,
-    help="In K, for tables of PLUMED.",
+    "--energy-unit",
+    metavar="UNIT",
+    default="kj/mol",
+    show_default=True,
+    help="Unit of the biases in tables of PLUMED: kj/mol, j/mol, kcal/mol, ev or ha.",
 )
-@click.option("--energy-unit", default="kj/mol", show_default=True, help="Of the biases in tables of PLUMED.")
-@click.option("--output", type=click.Path(path_type=Path), help="Name of the .csv and .png, without the ending.")
+@output_option
+@json_option
 def profile(
     runs: tuple[Path, ...],
     variable: str | None,
@@ -60,20 +54,28 @@ def profile(
     temperature: float | None,
     energy_unit: str,
     output: Path | None,
+    json_file: Path | None,
 ) -> None:
     """Make the free-energy profile of biased runs, and write it as CSV and PNG.
 
     RUNS are folders of runs that i-PI and PLUMED did together, their inputs or RESTARTs, finished or running; or COLVAR
-    and HILLS of PLUMED.  Runs of different numbers of beads give curves of their own, classical and quantum; several
-    with restraints are umbrella windows, which MBAR joins.
+    and HILLS of PLUMED, of which --skip is in the unit of their own times.  Runs of different numbers of beads give
+    curves of their own, classical and quantum; several with restraints are umbrella windows, which MBAR joins.
     """
+    from ...analysis.profile.make import ProfileRequest, make
+    from ...analysis.profile.samples import ProfileOptions
+    from ...runs.plumed.input import ENERGY_UNITS
+    from ..launch.stages import Stages
+
     if energy_unit.lower() not in ENERGY_UNITS:
-        raise click.UsageError(f"--energy-unit {energy_unit} is unknown; allowed are {', '.join(ENERGY_UNITS)}")
+        raise click.UsageError(
+            f"--energy-unit {energy_unit} is unknown; allowed are {', '.join(ENERGY_UNITS)}"
+            f"{did_you_mean(energy_unit, ENERGY_UNITS)}"
+        )
+    findings = Findings(json_file)
     options = ProfileOptions(variable, biases, skip, limits, bins, blocks, centroid)
-    request = ProfileRequest(runs, options, temperature, energy_unit.lower(), output)
-    try:
-        with progress_bar() as progress:
-            for line in make(request, partial(progress.track, description="reading")):
-                click.echo(line)
-    except SamplingError as error:
-        raise BeadwiseError(str(error)) from error
+    with Stages() as stages:
+        request = ProfileRequest(runs, options, temperature, energy_unit.lower(), output)
+        report = make(request, partial(stages.counted, label="reading runs"))
+    findings.say(report.lines)
+    findings.numbers(report.numbers)

@@ -1,4 +1,4 @@
-"""The command ``beadwise reweight``: averages of runs with the error of the model beside that of the sampling."""
+"""``beadwise reweight``: averages of runs with the error of the model beside that of the sampling."""
 
 from __future__ import annotations
 
@@ -6,74 +6,85 @@ from functools import partial
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from ...analysis.results import json_text, warned, written_to
-from ...analysis.reweighting.distances import labels_of
-from ...analysis.reweighting.make import make
-from ...analysis.reweighting.request import ReweightRequest
-from ...model import BeadwiseError
-from ...sampling import OutOfReachError, SamplingError
-from ...spectra import SeriesError
-from .options import output_path, parse_finite, parse_range
-from .progress_bars import progress_bar
-
-POSITIVE = click.FloatRange(min=0, min_open=True)
-NARROWEST = 100  # columns of the table where the output is no terminal
+from ...errors import BeadwiseError
+from .findings import Findings
+from .options import (
+    NearestChoice,
+    bias_option,
+    bins_option,
+    blocks_option,
+    json_option,
+    number,
+    output_option,
+    parse_range,
+    range_option,
+    runs_argument,
+    skip_option,
+    variable_option,
+)
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUNS...")
+@runs_argument
 @click.option(
     "--observable",
     "observables",
     multiple=True,
     metavar="NAME",
-    help="Property of i-PI, by its name in the header; dipole or polarizability of the extras.  May be repeated.",
-)
-@click.option("--distance", metavar="A,B", help="g(r) of two kinds of atoms, as O,H, with --range in Å.")
-@click.option("--count", "counts", is_flag=True, help="With --distance: atoms B around one A, per Å, in place of g(r).")
-@click.option("--profile", is_flag=True, help="Free-energy profile of a run with PLUMED.")
-@click.option("--variable", help="Of the profile, by its PLUMED label  [default: the one that is biased].")
-@click.option("--from", "start", callback=parse_range, metavar="MIN,MAX", help="Range of the variable, and …")
-@click.option("--to", "end", callback=parse_range, metavar="MIN,MAX", help="… another: the free-energy difference.")
-@click.option("--bias", "biases", multiple=True, metavar="LABEL", help="Bias that is taken away  [default: all].")
-@click.option("--method", type=click.Choice(["cea", "direct"]), default="cea", show_default=True)
-@click.option(
-    "--skip",
-    type=click.FloatRange(min=0),
-    callback=parse_finite,
-    help="Time to leave out of each run, in ps  [default: a tenth].",
+    help="Property of i-PI, by its name in the header, or dipole or polarizability of the extras; may be repeated.",
 )
 @click.option(
+    "--distance",
+    metavar="A,B",
+    help="Radial distribution function g(r) of two kinds of atoms, as O,H; --range is needed, too.",
+)
+@click.option(
+    "--count", "counts", is_flag=True, help="Count, with --distance, atoms B around one A, per Å, in place of g(r)."
+)
+@click.option("--profile", is_flag=True, help="Make the free-energy profile of a run with PLUMED.")
+@variable_option
+@click.option(
+    "--from",
+    "start",
+    callback=parse_range,
+    metavar="MIN,MAX",
+    help="First range of the variable, of a free-energy difference between two.",
+)
+@click.option(
+    "--to",
+    "end",
+    callback=parse_range,
+    metavar="MIN,MAX",
+    help="Second range of the variable; the difference is its free energy minus that of the first.",
+)
+@bias_option
+@click.option(
+    "--method",
+    type=NearestChoice(["cea", "direct"]),
+    default="cea",
+    show_default=True,
+    help="How averages over the ensembles of the members are made: cea expands in their differences, direct reweights.",
+)
+@skip_option
+@number(
     "--calibration",
-    type=POSITIVE,
-    callback=parse_finite,
+    unit="FACTOR",
     default=1.0,
-    show_default=True,
-    help="Factor on the distances of the members' energies from their mean.",
+    text="Factor on the distances of the members' energies from their mean.",
 )
-@click.option(
+@number(
     "--property-calibration",
-    type=POSITIVE,
-    callback=parse_finite,
+    unit="FACTOR",
     default=1.0,
-    show_default=True,
-    help="The same for their dipoles and polarizabilities.",
+    text="Factor on the distances of the members' dipoles and polarizabilities from their mean.",
 )
-@click.option("--range", "limits", callback=parse_range, metavar="MIN,MAX", help="Of distances or of the variable.")
-@click.option("--bins", type=click.IntRange(min=2), default=50, show_default=True)
-@click.option(
-    "--blocks", type=click.IntRange(min=8), default=16, show_default=True, help="Parts of a run that errors come from."
-)
+@range_option
+@bins_option
+@blocks_option
 @click.option("--force", is_flag=True, help="Give numbers that would be refused as the members are too far apart.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    callback=output_path,
-    help="Name of the .csv, and of the .png of a function, without the ending.",
-)
+@output_option
+@json_option
 def reweight(
     runs: tuple[Path, ...],
     observables: tuple[str, ...],
@@ -92,8 +103,8 @@ def reweight(
     bins: int,
     blocks: int,
     force: bool,
-    as_json: bool,
     output: Path | None,
+    json_file: Path | None,
 ) -> None:
     """Average what a run with a committee of models wrote, with the error of the model beside that of the sampling.
 
@@ -103,6 +114,14 @@ def reweight(
     """
     profile = profile or start is not None or end is not None
     _check_options(observables, distance, counts, profile, variable, (start, end))
+    from ...analysis.results import warned, written_to
+    from ...analysis.reweighting.distances import labels_of
+    from ...analysis.reweighting.make import make
+    from ...analysis.reweighting.request import ReweightRequest
+    from ...sampling import OutOfReachError
+    from ..launch.stages import Stages
+
+    findings = Findings(json_file)
     request = ReweightRequest(
         runs=runs,
         observables=observables,
@@ -123,21 +142,13 @@ def reweight(
         output=output,
     )
     try:
-        with progress_bar() as progress:
-            outcome, files = make(request, partial(progress.track, description="reading"))
+        with Stages() as stages:
+            outcome, files = make(request, partial(stages.counted, label="reading runs"))
     except OutOfReachError as error:
         raise BeadwiseError(f"{error}; --force gives the numbers all the same") from error
-    except (SamplingError, SeriesError) as error:
-        raise BeadwiseError(str(error)) from error
-    if as_json:
-        click.echo(json_text(outcome.as_dict()))
-        return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, NARROWEST))
-    console.print(outcome.table())
-    for line in (*outcome.notes, *warned(outcome.warnings), *([written_to(files)] if files else [])):
-        click.echo(line)
+    findings.show(outcome.table())
+    findings.say([*outcome.notes, *warned(outcome.warnings), *([written_to(files)] if files else [])])
+    findings.numbers(outcome.as_dict())
 
 
 def _check_options(

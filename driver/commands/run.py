@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from ...analysis.profile.samples import ProfileOptions
 from ...analysis.spectrum.kinds import FROM_SERIES
-from ...model.evaluators.loading import NO_OPENMP
-from ...model.worker_processes import usable_cores
-from ...pyx.kernel import has_threads
-from ...runs.input.run_input import RunInput
-from ..launch.live_profiles import has_profile
-from ..launch.live_spectra import possible_kinds
-from ..launch.plan import Plan, RunError
-from ..launch.progress import say
-from ..launch.run import run as launch
-from ..launch.shipped_inputs import copy_shipped_input, example_for, is_shipped_input, refuse_unknown
 from .messages import fail
-from .options import field_option, parse_models, parse_spectra, threads_option, trust_option, want_option
+from .options import (
+    PATH,
+    field_option,
+    parse_models,
+    parse_spectra,
+    threads_option,
+    trust_option,
+    want_option,
+    window_option,
+    workers_option,
+)
 
 SHIPPED_INPUT = "water"
 
 
 @click.command()
-@click.argument("source", metavar="[INPUT]", type=click.Path(path_type=Path), required=False)
+@click.argument("source", metavar="[INPUT]", type=PATH, required=False)
 @click.option(
     "--model",
     "models",
@@ -35,7 +34,7 @@ SHIPPED_INPUT = "water"
     help="Model file, qtip4pf, name of a shipped model, or MODULE:ATTRIBUTE  [default: that of a shipped input, else "
     "water].  FORCEFIELD=MODEL serves one <ffsocket> of several; may be repeated.",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Servers per <ffsocket>.")
+@workers_option
 @threads_option
 @field_option
 @want_option
@@ -44,18 +43,14 @@ SHIPPED_INPUT = "water"
     "spectra",
     callback=parse_spectra,
     metavar="KINDS",
-    help=f"Spectra that are kept current as CSV and PNG: {', '.join(FROM_SERIES)}, comma separated, or none  [default: "
-    "those of a shipped input].",
+    help=f"Spectra that are kept current as CSV and PNG: {', '.join(FROM_SERIES)}, separated by commas, or none  "
+    "[default: those of a shipped input].",
 )
-@click.option(
-    "--window",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Length of the spectra's window in fs  [default: a fifth of the run, at most 1000].",
-)
+@window_option
 @click.option(
     "--profile",
     "variable",
-    metavar="VARIABLE",
+    metavar="LABEL",
     help="Collective variable whose free-energy profile is kept current as CSV and PNG, or none  [default: that which "
     "PLUMED biases, if the input writes it].",
 )
@@ -63,7 +58,7 @@ SHIPPED_INPUT = "water"
 def run(
     source: Path | None,
     models: tuple[str, ...],
-    workers: int,
+    workers: int | None,
     threads: int | None,
     electric_field: tuple[float, float, float] | None,
     want: tuple[str, ...] | None,
@@ -77,37 +72,53 @@ def run(
     by default `water`, path-integral liquid water.  i-PI runs in the folder of a copy, otherwise in the current
     one.  Servers are started for each <ffsocket>; <ffdirect> and the like are evaluated in i-PI's own process.
     """
+    from rich.console import Console
+
+    from ...analysis.profile.samples import ProfileOptions
+    from ...model.evaluators.loading import NO_OPENMP
+    from ...model.worker_processes import usable_cores
+    from ...pyx.kernel import has_threads
+    from ...runs.input.run_input import RunInput
+    from ..launch.live_profiles import has_profile
+    from ..launch.live_spectra import possible_kinds
+    from ..launch.plan import Plan, RunError
+    from ..launch.run import run as launch
+    from ..launch.shipped_inputs import example_for, is_shipped_input, refuse_unknown, shipped_copy
+    from ..launch.stages import say
+
     console = Console()
-    folder = Path()
     source = source or Path(SHIPPED_INPUT)
+    workers = workers or 1
     refuse_unknown(source)
     if not has_threads():
         say(console, NO_OPENMP)
         threads = 1
-    if is_shipped_input(source):
-        source = copy_shipped_input(source.name, folder, threads or usable_cores())
-        say(console, f"copied the shipped input to {source}")
-        folder, source = source.parent, Path(source.name)
-    given = RunInput.read(folder / source, folder)
-    example = example_for(given)
-    shows_profile = has_profile(given) if variable is None else variable != "none"
-    plan = Plan(
-        input=given,
-        models=parse_models(models, example.model, example.models),
-        workers=workers,
-        threads=threads or max(1, usable_cores() // workers),
-        want=want,
-        spectra=possible_kinds(example.spectra, given) if spectra is None else spectra,
-        window=window,
-        profile=ProfileOptions(variable=variable) if shows_profile else None,
-        electric_field=electric_field or example.electric_field,
-        server_options=tuple(
-            name for name, value in (("--model", models), ("--want", want), ("--field", electric_field)) if value
-        ),
-    )
-    if plan.electric_field is not None:
-        say(console, f"in the electric field {list(plan.electric_field)} V/Å")
-    try:
-        launch(plan, console)
-    except RunError as failure:
-        fail(str(failure), 1)
+    with ExitStack() as stack:
+        folder = Path()
+        if is_shipped_input(source):
+            copied = stack.enter_context(shipped_copy(source.name, folder, threads or usable_cores()))
+            say(console, f"copied the shipped input to {copied}")
+            folder, source = copied.parent, Path(copied.name)
+        given = RunInput.read(folder / source, folder)
+        example = example_for(given)
+        shows_profile = has_profile(given) if variable is None else variable != "none"
+        plan = Plan(
+            input=given,
+            models=parse_models(models, example.model, example.models),
+            workers=workers,
+            threads=threads or max(1, usable_cores() // workers),
+            want=want,
+            spectra=possible_kinds(example.spectra, given) if spectra is None else spectra,
+            window=window,
+            profile=ProfileOptions(variable=variable) if shows_profile else None,
+            electric_field=electric_field or example.electric_field,
+            server_options=tuple(
+                name for name, value in (("--model", models), ("--want", want), ("--field", electric_field)) if value
+            ),
+        )
+        if plan.electric_field is not None:
+            say(console, f"in the electric field {list(plan.electric_field)} V/Å")
+        try:
+            launch(plan, console)
+        except RunError as failure:
+            fail(str(failure), 1)

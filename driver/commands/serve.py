@@ -7,31 +7,30 @@ from pathlib import Path
 
 import click
 
-from ...model.evaluators import in_field, load_evaluator
-from ...properties.quantities import ALWAYS_SENT
-from ...runs.input.atoms import species_of_run
-from ..doors.door import DoorSettings, make_door
-from ..doors.guards import check_species, wanted_properties
-from ..doors.responder import Responder
-from .options import field_option, threads_option, trust_option, want_option
+from .options import NOT_NEGATIVE, PATH, field_option, number, threads_option, trust_option, want_option
 
 
 @click.command()
 @click.argument("model")
-@click.option("--unix", metavar="NAME", help="i-PI's unix socket: the <address> of its <ffsocket>, or a path.")
-@click.option("--tcp", metavar="HOST:PORT", help="i-PI's TCP socket.")
-@click.option("--shm", is_flag=True, help="i-PI's <ffsocket> has mode='shm': arrays go through shared memory.")
-@click.option("--mpi", is_flag=True, help="i-PI has an <ffmpi> and is rank 0 of the same MPI job.")
+@click.option("--unix", metavar="NAME", help="Serve i-PI's unix socket: the <address> of its <ffsocket>, or a path.")
+@click.option("--tcp", metavar="HOST:PORT", help="Serve i-PI's TCP socket at this host and port.")
+@click.option(
+    "--shm", is_flag=True, help="Exchange arrays through shared memory, as an <ffsocket> with mode='shm' does."
+)
+@click.option("--mpi", is_flag=True, help="Serve the <ffmpi> of an i-PI that is rank 0 of the same MPI job.")
 @click.option("--mpi-name", metavar="NAME", default="", help="Name of the <ffmpi>, if there are several.")
 @click.option(
-    "--group-size", type=click.IntRange(min=1), metavar="N", help="MPI ranks that share the atoms of every structure."
+    "--group-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of MPI ranks that share the atoms of every structure.",
 )
-@click.option("--door", "other", metavar="NAME:ADDRESS", help="A door that another package adds.")
-@click.option("--structure", type=click.Path(path_type=Path), help="File that names the atoms, as i-PI does not.")
-@click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for i-PI.")
+@click.option("--door", "other", metavar="NAME:ADDRESS", help="Serve through a door that another package adds.")
+@click.option("--structure", type=PATH, metavar="FILE", help="File that names the atoms, as i-PI does not.")
+@number("--wait", unit="SECONDS", kind=NOT_NEGATIVE, default=60.0, text="Seconds to wait for i-PI.")
 @want_option
 @click.option(
-    "--properties-only", is_flag=True, help="Send zeros for energy, forces and virial: for a force of weight 0."
+    "--properties-only", is_flag=True, help="Send zeros for energy, forces and virial, as for a force of weight 0."
 )
 @threads_option
 @field_option
@@ -64,6 +63,13 @@ def serve(
 
     The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.
     """
+    from ...model.evaluators import in_field, load_evaluator
+    from ...properties.quantities import ALWAYS_SENT
+    from ...runs.input.atoms import species_of_run
+    from ..doors.door import DoorSettings, make_door
+    from ..doors.guards import check_species, wanted_properties
+    from ..doors.responder import Responder
+
     settings = DoorSettings(wait, shm, group_size, mpi_name)
     with make_door(*choose_door(unix, tcp, mpi, other), settings) as door:
         species = None if structure is None else species_of_run(structure)

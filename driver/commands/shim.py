@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-from ..launch.shipped_inputs import SHIM
-
 
 @click.command()
 def shim() -> None:
@@ -13,4 +11,6 @@ def shim() -> None:
 
     It is the <pes_path> of <ffdirect> with <pes>custom</pes>, and what `i-pi-driver-py -m custom -P` takes.
     """
+    from ..launch.shipped_inputs import SHIM
+
     click.echo(SHIM)

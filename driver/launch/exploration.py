@@ -27,8 +27,8 @@ from ...runs.output.extended_xyz import complete_frames
 from . import processes
 from .addresses import make_free, remove_leftover
 from .plan import Plan, RunError
-from .progress import say
 from .servers import start_servers
+from .stages import say
 from .supervision import RESTART, Supervision
 from .watched_model import CANDIDATES, FORCES, MODEL_NAME, WatchSettings, read_seen
 

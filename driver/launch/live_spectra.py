@@ -7,20 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...analysis.spectrum.conditions import RunConditions, read_run_conditions
-from ...analysis.spectrum.kinds import FROM_SERIES
+from ...analysis.spectrum.outputs import output_for, usable_outputs
 from ...model import BeadwiseError
-from ...runs.input.elements import InputError
 from ...runs.input.outputs import ExtrasOutput
 from ...runs.input.run_input import RunInput
 from ...runs.output.bead_series import BeadSeries
-from ...runs.output.series import series_of_extras
-from ...spectra import NotComputedError, Window
+from ...spectra import NotComputedError, Window, usual_length
 from ...spectra.experiment import marks
-from ...spectra.recording import RECORDERS, FluxRecorder, can_record, make_recorder, spectrum_of
+from ...spectra.recording import FluxRecorder, make_recorder, spectrum_of
 from ...spectra.sum_frequency import Slab
-
-LONGEST_WINDOW, SHORTEST_WINDOW = 1000.0, 100.0  # fs
-WINDOWS_IN_A_RUN = 5
 
 
 @dataclass
@@ -45,7 +40,7 @@ class LiveSpectra:
     run : RunInput
     conditions : RunConditions
     window : float or None
-        Length of the window in fs; by default a fifth of the run, at least 100 and at most 1000 fs.
+        Length of the window in fs; None for `beadwise.spectra.usual_length`.
 
     Raises
     ------
@@ -66,9 +61,8 @@ class LiveSpectra:
     ):
         self._run = run
         self._conditions = conditions
-        self._outputs = {kind: _output_for(kind, run, conditions) for kind in kinds}
-        length = run.total_steps * conditions.timestep / WINDOWS_IN_A_RUN
-        self._window = Window("hann", window or min(max(length, SHORTEST_WINDOW), LONGEST_WINDOW))
+        self._outputs = {kind: output_for(kind, run, conditions) for kind in kinds}
+        self._window = Window("hann", window or usual_length(run.total_steps * conditions.timestep))
         self._may_shorten = window is None
         self._slab = Slab(conditions.cell) if "sfg" in kinds else None
         self._recordings: list[Recording] | None = None
@@ -121,8 +115,7 @@ class LiveSpectra:
         """A window that suits what there is so far: the spectrum sharpens as the run goes on."""
         if not self._may_shorten:
             return self._window
-        recorded = recorder.samples * recorder.timestep / WINDOWS_IN_A_RUN
-        return replace(self._window, length=min(self._window.length, max(recorded, SHORTEST_WINDOW)))
+        return replace(self._window, length=usual_length(recorder.samples * recorder.timestep))
 
     def _open(self, last_step: int | None) -> None:
         self._recordings = []
@@ -140,31 +133,6 @@ def possible_kinds(kinds: Sequence[str], run: RunInput) -> tuple[str, ...]:
         return ()
     try:
         conditions = read_run_conditions(run)
-        return tuple(kind for kind in kinds if _usable_outputs(kind, run, conditions))
+        return tuple(kind for kind in kinds if usable_outputs(kind, run, conditions))
     except BeadwiseError:
         return ()
-
-
-def _usable_outputs(kind: str, run: RunInput, conditions: RunConditions) -> list[ExtrasOutput]:
-    """Outputs with what a spectrum needs of every bead."""
-    return [
-        output
-        for output in run.extras_outputs
-        if can_record(kind, set(map(series_of_extras().get, output.extras))) and output.holds_all(conditions.beads)
-    ]
-
-
-def _output_for(kind: str, run: RunInput, conditions: RunConditions) -> ExtrasOutput:
-    """The output with what a spectrum needs of every bead: the one written most often, if possible with members."""
-    if kind not in FROM_SERIES:
-        raise InputError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(FROM_SERIES)}")
-    needs, members = RECORDERS[kind].needs, RECORDERS[kind].members
-    usable = _usable_outputs(kind, run, conditions)
-    if not usable:
-        raise InputError(
-            f"the spectrum '{kind}' is made of {' and '.join(needs)} of every bead, which the input does not write; "
-            f"add <trajectory filename='moments' stride='2' extra_type='{','.join(needs)}'> extras </trajectory>"
-        )
-    return min(
-        usable, key=lambda output: (output.stride, -len(set(members) & set(map(series_of_extras().get, output.extras))))
-    )

@@ -13,16 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ...runs.output.properties import property_of_heading
+from .stages import Pace, duration, say
 
 STEP_IN_LOG = re.compile(r"Average timings at MD step\s+(\d+)")
 FAILED_THREAD = "Exception in thread"
 RATE_WINDOW = 30.0
-SECONDS_BETWEEN_LINES = 10.0
-
-
-def say(console: Console, line: str) -> None:
-    """Print one line as it is."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class Tail:
@@ -130,7 +125,7 @@ class Rate:
 
 
 class ProgressDisplay:
-    """A progress bar on a terminal, and a plain line every ten seconds elsewhere.
+    """A progress bar on a terminal, and elsewhere a plain line now and then, as `Pace` says.
 
     Parameters
     ----------
@@ -145,7 +140,7 @@ class ProgressDisplay:
         self._console = console
         self._first, self._last = first, last
         self._rate = Rate()
-        self._line_due = time.monotonic()
+        self._pace = Pace(time.monotonic())
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -163,9 +158,8 @@ class ProgressDisplay:
         self.step = max(step, self.step)
         text = describe(self.step, self._last, self._rate.update(self.step, now))
         self._bar.update(self._task, completed=self.step - self._first, text=text)
-        if not self._console.is_terminal and now >= self._line_due:
+        if not self._console.is_terminal and self._pace.is_due(now):
             say(self._console, text)
-            self._line_due = now + SECONDS_BETWEEN_LINES
 
     def __enter__(self) -> ProgressDisplay:
         self._bar.start()
@@ -180,15 +174,3 @@ def describe(step: int, last: int, rate: float) -> str:
     if rate == 0.0:
         return f"step {step}/{last}"
     return f"step {step}/{last}  {rate:.3g} steps/s  {duration((last - step) / rate)} left"
-
-
-def duration(seconds: float) -> str:
-    """Write a time span with the two units that matter: ``8 s``, ``2 min 05 s``, ``3 h 20 min``, ``2 d 4 h``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

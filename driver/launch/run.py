@@ -20,8 +20,8 @@ from .live_spectra import LiveSpectra
 from .plan import Plan
 from .plumed.checks import check_plumed
 from .plumed.restart import prepare_restart
-from .progress import say
 from .servers import start_servers
+from .stages import say
 from .supervision import Supervision
 
 MODES = ("unix", "inet", "shm")

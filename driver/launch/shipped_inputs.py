@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from itertools import count
@@ -150,6 +151,37 @@ def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
     text = re.sub(r"(?<=<pes_path>)[^<]*(?=</pes_path>)", lambda found: escape(str(SHIM)), text)
     copy.write_text(re.sub(r"(?<=\bthreads: )\d+", str(threads), text))
     return copy
+
+
+@contextmanager
+def shipped_copy(name: str, parent: Path, threads: int = 1) -> Iterator[Path]:
+    """Copy a shipped input for a run, and take the copy away again if the run fails before i-PI has begun.
+
+    Parameters
+    ----------
+    name, parent, threads
+        As for `copy_shipped_input`.
+
+    Yields
+    ------
+    Path
+        The copied input.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made.
+    """
+    copied = copy_shipped_input(name, parent, threads)
+    folder = copied.parent
+    ours = set(folder.iterdir())
+    try:
+        yield copied
+    except BaseException:
+        with suppress(OSError):
+            if set(folder.iterdir()) - {folder / "__pycache__"} == ours:  # i-PI begins with its log
+                shutil.rmtree(folder)
+        raise
 
 
 def _make_new_folder(wanted: Path) -> Path:

@@ -21,8 +21,9 @@ from . import processes
 from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
 from .plan import Plan, RunError
-from .progress import ProgressDisplay, StepReader, duration, say
+from .progress import ProgressDisplay, StepReader
 from .servers import Server, find_failed, raise_failure, user_environment
+from .stages import duration, say
 
 RESTART = "RESTART"
 POLL_INTERVAL = 0.1

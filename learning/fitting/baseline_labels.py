@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +15,9 @@ from ...model import BaselineError, Batch, BeadwiseError, Committee, Corrected, 
 from ...model.correction import ENERGIES
 from ...model.evaluators import full_name, load_evaluator, parts_of, short_name
 from ...model.kept_answers import Answer, KeptAnswers, beads_of_batch, structure_key
+from ...progress import Progress
 from ...whole_files import write_bytes
 from ..data import Frame
-
-Progress = Callable[[str, int, int], None]
 
 
 class CachedBaseline:

@@ -12,6 +12,7 @@ from ...properties.quantities import quantities
 from ...pyx.kernel import limits
 from ...quantity import HeadSettings
 from ...reading import refusing, shown, toml_of
+from ...suggestions import did_you_mean
 
 
 class ConfigurationError(BeadwiseError, ValueError):
@@ -165,7 +166,8 @@ def read_configuration(path: str | Path) -> Configuration:
     unknown = sorted(set(content) - {*FIXED_SECTIONS, *kinds, "metadata"})
     if unknown:
         allowed = [*FIXED_SECTIONS, *kinds, "metadata"]
-        raise ConfigurationError(f"{path}: unknown section {unknown}; allowed are {allowed}")
+        hint = did_you_mean(unknown[0], allowed)
+        raise ConfigurationError(f"{path}: unknown section {unknown}; allowed are {allowed}{hint}")
     sections: dict[str, Any] = {
         name: section(path, name, kind, content.get(name, {}))
         for name, kind in FIXED_SECTIONS.items()
@@ -203,6 +205,7 @@ def check_committee(path: Path, committee: CommitteeSettings, has_network: bool)
     if committee.kind not in COMMITTEE_KINDS:
         raise ConfigurationError(
             f"{path}: kind = '{committee.kind}' in [committee]; allowed are {', '.join(COMMITTEE_KINDS)}"
+            f"{did_you_mean(committee.kind, COMMITTEE_KINDS)}"
         )
     if committee.members < FEWEST_MEMBERS:
         raise ConfigurationError(
@@ -244,7 +247,8 @@ def section(path: Path, name: str, kind: type[Section], values: Any) -> Section:
     allowed = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
     for key, value in values.items():
         if key not in allowed:
-            raise ConfigurationError(f"{path}: unknown key '{key}' in [{name}]; allowed are {list(allowed)}")
+            hint = did_you_mean(key, allowed)
+            raise ConfigurationError(f"{path}: unknown key '{key}' in [{name}]; allowed are {list(allowed)}{hint}")
         check_value(path, name, key, value, getattr(allowed[key].type, "__name__", str(allowed[key].type)))
     try:
         return kind(**values)

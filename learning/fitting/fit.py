@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ...model.model import Repulsion
 from ...model.outputs import empty_head
 from ...model.radial import RadialBasis, RadialForm
 from ...model.training.periodicity import RECORD, record
+from ...progress import Progress
 from ...pyx.tensor_head import DensityShape, TensorHead
 from ...quantity import Irrep, Quantity
 from ...whole_files import write_text
@@ -32,8 +33,6 @@ from .configuration import Configuration, ConfigurationError, DensitySettings
 from .energy_fit import species_energies
 from .head_fit import HeadProblem, parts
 
-Progress = Callable[[str, int, int], None]
-
 logger = logging.getLogger(__name__)
 
 
@@ -45,8 +44,8 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     Parameters
     ----------
     configuration : Configuration
-    progress : callable, optional
-        Called with the head's name, frames done, and frames in all.
+    progress : Progress, optional
+        Told of each head how many of the frames are done, and of the network its passes and their loss.
 
     Returns
     -------
@@ -188,12 +187,7 @@ def check_same_heads(fitted: Model, heads: Mapping[str, TensorHead], configurati
 def with_calibration(model: Model, frames: list[Frame], progress: Progress | None = None) -> Model:
     """The model with calibrated members, and what came out among its metadata."""
     assert model.members is not None
-    count = itertools.count(1)
-
-    def advance() -> None:
-        if progress:
-            progress("calibration", next(count), 2 * len(frames))
-
+    advance = _told(progress, "calibration", 2 * len(frames))
     model = calibrated(model, frames, advance)
     record = calibration_record(model, reliabilities(model, frames, advance))
     return replace(model, metadata={**model.metadata, "calibration": {"frames": len(frames), **record}})
@@ -227,12 +221,7 @@ def network_fitting() -> Callable[..., Model]:
 def with_network(model: Model, frames: list[Frame], configuration: Configuration, progress: Progress | None) -> Model:
     """The model with the nonlinear part of its energy."""
     assert configuration.energy is not None and configuration.network is not None
-
-    def advance(done: int, steps: int) -> None:
-        if progress:
-            progress("energy network", done, steps)
-
-    return network_fitting()(model, frames, configuration.energy, configuration.network, advance)
+    return network_fitting()(model, frames, configuration.energy, configuration.network, progress)
 
 
 def wanted_parts(configuration: Configuration) -> dict[str, tuple[Quantity, Irrep]]:
@@ -243,10 +232,22 @@ def wanted_parts(configuration: Configuration) -> dict[str, tuple[Quantity, Irre
 
 def with_progress(frames: list[Frame], name: str, progress: Progress | None) -> Iterable[Frame]:
     """Yield the frames and report after each."""
-    for index, frame in enumerate(frames):
+    tell = _told(progress, name.replace("_", " "), len(frames))
+    for frame in frames:
         yield frame
+        tell()
+
+
+def _told(progress: Progress | None, label: str, total: int) -> Callable[[], None]:
+    """Tell that a stage begins, and make what is called after each part of it."""
+    count = itertools.count()
+
+    def advance() -> None:
         if progress:
-            progress(name, index + 1, len(frames))
+            progress(label, next(count), total)
+
+    advance()
+    return advance
 
 
 def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
@@ -330,13 +331,7 @@ def error_reports(
         frames = read_frames(configuration.folder / name)
         if baseline is not None:
             baseline.prepare(frames, progress)
-        count = itertools.count(1)
-
-        def advance(label: str = label, total: int = len(frames), count: Iterator[int] = count) -> None:
-            if progress:
-                progress(f"errors on {label}", next(count), total)
-
-        reports[label] = evaluate_errors(whole, frames, advance)
+        reports[label] = evaluate_errors(whole, frames, _told(progress, f"errors on {label}", len(frames)))
     return reports
 
 

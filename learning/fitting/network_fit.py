@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +12,14 @@ import torch
 
 from ...model import Batch, Model
 from ...potentials.invariant_network import InvariantNetwork
+from ...progress import Progress
 from ...pyx.coupling import coupling
 from ...pyx.tensor_head import DensityShape
 from ..data import Frame
 from .configuration import ConfigurationError, EnergySettings, NetworkSettings
 from .density_function import DensityFunction, Structure
 
+STAGE = "energy network"
 CONSTANT = 1e-6  # of the common scale: below it a feature is taken to be constant in the training data
 WARM_UP = 0.02  # fraction of the steps in which the learning rate rises
 AVERAGED_STEPS = 100  # over which the weights are averaged, or a tenth of all if these are fewer
@@ -166,7 +168,7 @@ def fit_network(
     frames: Sequence[Frame],
     energy: EnergySettings,
     settings: NetworkSettings,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Model:
     """The model with a network added to its energy.
 
@@ -181,8 +183,8 @@ def fit_network(
     energy : EnergySettings
         Expected errors, which weigh the labels.
     settings : NetworkSettings
-    progress : callable, optional
-        Called with steps done and steps in all.
+    progress : Progress, optional
+        Told steps done, steps in all, the pass over the frames and its mean loss so far.
 
     Raises
     ------
@@ -192,6 +194,8 @@ def fit_network(
     torch.manual_seed(settings.seed)
     order = np.random.default_rng(settings.seed)
     labelled = [frame for frame in frames if {"energy", "forces", "stress"} & set(frame.labels)]
+    if progress:
+        progress(STAGE, 0, settings.epochs * math.ceil(len(labelled) / settings.batch))
     residuals = [Residual.of(model, frame, energy) for frame in labelled]
     network = Network(model.shape, settings.hidden, *feature_scales(model, residuals))
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
@@ -202,7 +206,7 @@ def fit_network(
     steps = settings.epochs * per_epoch
     for step in range(steps):
         if step % per_epoch == 0:
-            shuffled = order.permutation(len(residuals))
+            shuffled, losses = order.permutation(len(residuals)), []
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(settings, step / steps)
         place = step % per_epoch * settings.batch
@@ -216,8 +220,10 @@ def fit_network(
         loss.backward()
         optimiser.step()
         averaged.update_parameters(network)
+        losses.append(loss.item())
         if progress:
-            progress(step + 1, steps)
+            passes = f"pass {step // per_epoch + 1} of {settings.epochs}, loss {np.mean(losses):.4g}"
+            progress(STAGE, step + 1, steps, passes)
     best = averaged.module
     assert isinstance(best, Network)
     return replace(model, network=best.fitted())

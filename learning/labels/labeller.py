@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from ...model.worker_processes import usable_cores
+from ...progress import Progress
 from ..data import Frame
 from .files import Outcome, bare_copy, keep_failure, kept_label, label_and_keep, label_key, label_path
 from .references import make_reference
@@ -19,8 +20,6 @@ from .settings import LabelError, LabelSettings, label_settings
 
 if TYPE_CHECKING:
     from .dask_workers import DaskWorkers
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from ase.data import atomic_numbers
 
 from ...model import BeadwiseError
+from ...suggestions import did_you_mean
 from ..data import whole_labels
 
 RESTARTS = ("species", "cell", "always")
@@ -110,7 +111,7 @@ def label_settings(values: Mapping[str, Any], folder: str | Path = ".") -> Label
     allowed = [entry.name for entry in fields(LabelSettings) if entry.name != "folder"]
     for key, value in values.items():
         if key not in allowed:
-            raise LabelError(f"unknown key '{key}' in [label]; allowed are {allowed}")
+            raise LabelError(f"unknown key '{key}' in [label]; allowed are {allowed}{did_you_mean(key, allowed)}")
         _check_value(key, value)
     if bool(values.get("reference")) == bool(values.get("client")):
         given = "both are" if values.get("reference") else "neither is"
@@ -159,7 +160,8 @@ def _check_cluster(settings: LabelSettings) -> None:
     """Refuse clusters of unknown kind, and workers that would compute several labels in one process."""
     cluster, kind = settings.cluster, settings.cluster_kind
     if kind not in CLUSTERS:
-        raise LabelError(f"kind = '{kind}' in [label.cluster]; allowed are {list(CLUSTERS)}")
+        hint = did_you_mean(kind, CLUSTERS)
+        raise LabelError(f"kind = '{kind}' in [label.cluster]; allowed are {list(CLUSTERS)}{hint}")
     if kind == "local":
         others = sorted(set(cluster) - {"kind", "security"})
         if others:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ...model.worker_processes import usable_cores
 from ...reading import refusing, toml_of
+from ...suggestions import did_you_mean
 from ..fitting.configuration import Configuration, ConfigurationError, read_configuration, section
 
 Settings = TypeVar("Settings")
@@ -156,7 +157,8 @@ def read_learn_configuration(path: str | Path) -> LearnConfiguration:
     allowed = [*SECTIONS, "fit", "label"]
     unknown = sorted(set(content) - set(allowed))
     if unknown:
-        raise ConfigurationError(f"{path}: unknown section {unknown}; allowed are {allowed}")
+        hint = did_you_mean(unknown[0], allowed)
+        raise ConfigurationError(f"{path}: unknown section {unknown}; allowed are {allowed}{hint}")
     for name in NEEDED:
         if not isinstance(content.get(name), dict):
             raise ConfigurationError(f"{path}: a section [{name}] is needed")
@@ -293,7 +295,8 @@ def _check(settings: LearnConfiguration) -> None:
         ("select", "kind", select.kind, KINDS),
     ):
         if value not in allowed:
-            raise ConfigurationError(f"{path}: {key} = '{value}' in [{name}]; allowed are {list(allowed)}")
+            hint = did_you_mean(str(value), allowed)
+            raise ConfigurationError(f"{path}: {key} = '{value}' in [{name}]; allowed are {list(allowed)}{hint}")
     if select.frames < 1 or stop.rounds < 1:
         raise ConfigurationError(
             f"{path}: frames = {select.frames} in [select] and rounds = {stop.rounds} in [stop]; each must be at least "

@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 
 from ...model import Batch, Corrected, Evaluator, Model, load, save
+from ...progress import Progress
 from ...whole_files import write_bytes
 from ..data import Frame, frame_from_ase, read_frames
 from ..fitting.accuracy import evaluate_errors
@@ -23,8 +24,6 @@ from .configuration import LearnConfiguration, fit_configuration
 from .frames import INDEPENDENT, TRAIN, VALIDATION, check_zero, draw_start, split_labels, write_frames
 from .selection import Candidate, random_choice, select
 from .state import ExplorationRecord, LearnError, RoundRecord, State, changes, load_state
-
-Progress = Callable[[str, int, int], None]
 
 MODEL = "model.safetensors"
 SELECTED, LABELLED = "selected.xyz", "labelled.xyz"

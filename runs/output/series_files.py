@@ -16,7 +16,8 @@ from ...errors import SeriesError
 from ...properties.quantities import quantities
 from ...quantity import Quantity
 from .bead_series import BeadSeries
-from .extended_xyz import complete_frames
+from .extended_xyz import complete_frames, count_of_frames
+from .records import records_that_count
 from .series import series_kinds
 
 BEAD_NUMBER = re.compile(r"^(.*)_(\d+)$")
@@ -42,6 +43,10 @@ class BeadFiles:
     stride: int = 0
     beads: int = 0
 
+    def count(self) -> int:
+        """Number of samples, as far as headers tell."""
+        return min(int(records_that_count(file).sum()) for file in self.files)
+
     def samples(self) -> Iterator[dict[str, np.ndarray]]:
         """Consecutive samples, some at a time, means over the beads; `stride` and `beads` are known after the first."""
         series = BeadSeries(self.files)
@@ -55,6 +60,10 @@ class Frames:
     """Extended xyz with ``dipole`` (e·Å) and ``polarizability`` (Å³) of every frame."""
 
     path: Path
+
+    def count(self) -> int:
+        """Number of frames."""
+        return count_of_frames(self.path)
 
     def samples(self) -> Iterator[dict[str, np.ndarray]]:
         """Consecutive samples, some at a time; a last frame that is not yet whole is left out."""
@@ -72,6 +81,10 @@ class Arrays:
     """
 
     path: Path
+
+    def count(self) -> int:
+        """Number of samples; of series of different lengths that of the shortest."""
+        return min((len(array) for array in next(self.samples()).values()), default=0)
 
     def samples(self) -> Iterator[dict[str, np.ndarray]]:
         """All samples at once."""

@@ -74,6 +74,10 @@ class VelocityFile:
             except (IndexError, ValueError) as error:
                 raise SeriesError(f"'{self.path}' holds a line that is no atom: {error}") from error
 
+    def count(self) -> int:
+        """Number of frames that are whole and count."""
+        return len(places_of_frames(self.path, self._atoms).places) or sum(1 for _ in self._frames_without_steps())
+
     def _frames(self) -> Iterator[list[str]]:
         """Lines of the atoms of each frame that is whole and counts."""
         with refusing(SeriesError, f"cannot read '{self.path}'"):

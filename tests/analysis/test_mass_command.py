@@ -92,8 +92,8 @@ def write_rows(source, ratio, noise=0.0, rows=200):
 
 def result_in(output):
     """A_q − A_cl and its error in eV, and both in meV per atom."""
-    total = re.search(r"A_q - A_cl = (\S+) \+- (\S+) eV", output)
-    per_atom = re.search(r"= (\S+) \+- (\S+) meV per atom", output)
+    total = re.search(r"A_q - A_cl = (\S+) ± (\S+) eV", output)
+    per_atom = re.search(r"= (\S+) ± (\S+) meV per atom", output)
     return [float(word) for found in (total, per_atom) for word in found.groups()]
 
 

@@ -56,7 +56,7 @@ def test_command_with_members_among_the_extras(tmp_path):
         text = records(dipoles[:, bead], members[:, bead], energies[:, bead])
         (tmp_path / f"run.members_{bead}").write_text(text + text[:50])  # and half of one
     paths = sorted(tmp_path.glob("run.members_*"))
-    status, output = invoke("ir", *paths, *GIVEN, "--members", "--output", tmp_path / "a")
+    status, output = invoke("ir", *paths, *GIVEN, "--members", "--skip", "0", "--output", tmp_path / "a")
     assert status == 0, output
     assert "5 members of the property on the same trajectory and 5 members of the potential" in output
     assert "both errors in quadrature" in output and "a.members.csv" in output

@@ -135,7 +135,7 @@ def test_one_restrained_run_is_reweighted(tmp_path):
     columns = restrained(np.random.default_rng(6), 0.1, samples=20_000)
     folder = write_run(tmp_path / "run", [RESTRAINT.format(0.1)], [columns])
     assert run_command(folder, "--range=-0.6,0.6", "--bins", "24").exit_code == 0
-    header, table = table_of(folder / "profile.csv")
+    header, table = table_of(folder / "profile.s.csv")
     check_gaussian(header, table, "classical", 1.0)
 
 
@@ -148,11 +148,11 @@ def test_columns_of_a_colvar_are_weights(tmp_path):
     arguments = (tmp_path / "COLVAR", "--range=-0.6,0.6", "--bins", "24")
     assert "temperature of" in run_command(*arguments).output
     assert run_command(*arguments, "--temperature", "300").exit_code == 0
-    check_gaussian(*table_of(tmp_path / "COLVAR.profile.csv"), str(tmp_path / "COLVAR"), 1.0)
+    check_gaussian(*table_of(tmp_path / "COLVAR.profile.s.csv"), str(tmp_path / "COLVAR"), 1.0)
     # the unit of energy counts: as of kcal/mol the bias would be 4.184 times too large
     assert run_command(*arguments, "--temperature", "300", "--energy-unit", "kcal/mol").exit_code == 0
     with pytest.raises(AssertionError):
-        check_gaussian(*table_of(tmp_path / "COLVAR.profile.csv"), str(tmp_path / "COLVAR"), 1.0)
+        check_gaussian(*table_of(tmp_path / "COLVAR.profile.s.csv"), str(tmp_path / "COLVAR"), 1.0)
 
 
 def test_without_the_beads_it_is_the_centroid_and_says_so(tmp_path):
@@ -177,7 +177,7 @@ def test_a_range_across_the_seam_of_a_torsion(tmp_path):
     plumed = "s: TORSION ATOMS=1,2,3,4\nRESTRAINT LABEL=restraint ARG=s AT=0 KAPPA=0"
     folder = write_run(tmp_path / "run", [plumed], [columns])
     assert "outside the range: 0 of" in run_command(folder, "--range", f"0,{2 * np.pi:.7f}").output
-    table = table_of(folder / "profile.csv")[1]
+    table = table_of(folder / "profile.s.csv")[1]
     assert abs(table[np.nanargmin(table[:, 1]), 0] - np.pi) < 0.3
     assert "0 to 7 is longer than the variable's period, 6.28319" in run_command(folder, "--range", "0,7").output
 
@@ -254,7 +254,7 @@ def test_reweighted_metadynamics_in_a_colvar(tmp_path):
         file.write("#! FIELDS time s metad.rbias\n")
         np.savetxt(file, rows, fmt="%.6f")
     run_command(tmp_path / "COLVAR", "--range=-0.6,0.6", "--bins", "24", "--temperature", "300")
-    check_gaussian(*table_of(tmp_path / "COLVAR.profile.csv"), str(tmp_path / "COLVAR"), 1.0)
+    check_gaussian(*table_of(tmp_path / "COLVAR.profile.s.csv"), str(tmp_path / "COLVAR"), 1.0)
 
 
 METAD = "METAD LABEL=metad ARG=s SIGMA=0.1 HEIGHT=1 PACE=10"

@@ -109,8 +109,10 @@ def test_exactly_what_the_formula_gives(tmp_path):
     request = PromotionRequest((source,), f"harmonic:k={REFERENCE}", f"harmonic:k={MODEL}")
     make(request, lambda *progress: told.append(progress))
     so_far = [-THERMAL_ENERGY * np.log(exponents[: count + 1].mean()) for count in range(36)]
-    assert told[:36] == [(f"model harmonic:k={MODEL}", count + 1, 36) for count in range(36)]
-    assert told[36:] == [(f"A_REF - A_ML = {energy:.4f} eV", n + 1, 36) for n, energy in enumerate(so_far)]
+    stages = [f"energies of the {what}" for what in (f"model harmonic:k={MODEL}", f"reference harmonic:k={REFERENCE}")]
+    assert told[:37] == [(stages[0], count, 36) for count in range(37)]
+    estimates = [(f"A_REF − A_ML = {energy:.4f} eV",) for energy in so_far]
+    assert told[37:] == [(stages[1], count, 36, *own) for count, own in enumerate([(), *estimates])]
 
 
 def test_an_offset_comes_back_per_atom_too(tmp_path, monkeypatch):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from beadwise.analysis.results import json_text, plain, stem_of, warned, write_files, written_to
+from beadwise.analysis.results import stem_of, warned, write_files, written_to
+from beadwise.json_text import json_text, plain
 from beadwise.model import BeadwiseError
 
 

@@ -145,8 +145,9 @@ def test_distances_are_those_of_maxwell(tmp_path, method):
     options = ("--distance", "O,H", "--range", "0,1.6", "--bins", "8", "--method", method, "--skip", "0")
     result = run_command(folder.path, *options, "--count")
     assert result.exit_code == 0, result.output
-    assert f"written to {folder.path / 'reweighted.csv'} and {folder.path / 'reweighted.png'}" in result.output
-    header, table = table_of(folder.path / "reweighted.csv")
+    stem = f"reweighted.{method}.count.O-H"
+    assert f"written to {folder.path / stem}.csv and {folder.path / stem}.png" in result.output
+    header, table = table_of(folder.path / f"{stem}.csv")
     assert header[:5] == ["r / Å", "neighbours O–H / Å⁻¹", "sampling error", "model error", "noise floor"]
     edges = np.linspace(0, 1.6, 9)
     exact = np.diff(maxwell.cdf(edges, scale=SIGMA)) / 0.2
@@ -155,12 +156,12 @@ def test_distances_are_those_of_maxwell(tmp_path, method):
         members = np.array([np.diff(maxwell.cdf(edges, scale=SIGMA / np.sqrt(1 + change))) / 0.2 for change in CHANGES])
         assert np.all(np.abs(table[:, 5:].T - members) < 4 * (table[:, 2] + table[:, 4]))
         np.testing.assert_allclose(table[:, 3], members.std(axis=0, ddof=1), atol=4 * table[:, 4].max())
-    assert (folder.path / "reweighted.png").stat().st_size > 10_000
+    assert (folder.path / f"{stem}.png").stat().st_size > 10_000
     if method == "direct":
         return
     # the same over that of one atom evenly spread over the cell
     run_command(folder.path, *options)
-    g = table_of(folder.path / "reweighted.csv")[1][:, 1]
+    g = table_of(folder.path / f"reweighted.{method}.g.O-H.csv")[1][:, 1]
     np.testing.assert_allclose(g, table[:, 1] * 0.2 * 20.0**3 / (4 / 3 * np.pi * np.diff(edges**3)), rtol=1e-5)
 
 

@@ -63,7 +63,7 @@ def test_files_of_a_real_run(tmp_path):
     options = ("--distance", "O,H", "--range", "0.8,1.2", "--bins", "4", "--count", "--blocks", "8", "--skip", "0")
     result = run_command(tmp_path, *options)
     assert result.exit_code == 0, result.output
-    table = table_of(tmp_path / "reweighted.csv")[1]
+    table = table_of(tmp_path / "reweighted.cea.count.O-H.csv")[1]
     assert table[:, 1].sum() * 0.1 == pytest.approx(2, abs=0.2)  # two hydrogens around each oxygen
 
 

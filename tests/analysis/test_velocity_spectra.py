@@ -70,7 +70,7 @@ def test_skip_leaves_out_the_beginning(tmp_path):
     lines = (tmp_path / "long.xyz").read_text().splitlines(keepends=True)
     (tmp_path / "short.xyz").write_text("".join(lines[700 * 5 :]))
     tables = []
-    for name, options in (("long", ["--skip", 0.7]), ("short", [])):
+    for name, options in (("long", ["--skip", 0.7]), ("short", ["--skip", 0])):
         arguments = (tmp_path / f"{name}.xyz", "--timestep", 1, "--window", 200, *options, "--output", tmp_path / name)
         assert invoke(*arguments)[0] == 0
         tables.append((tmp_path / f"{name}.csv").read_text())

@@ -106,7 +106,7 @@ def run_command(*arguments):
 
 
 def numbers_of(*arguments):
-    result = run_command(*arguments, "--json")
+    result = run_command(*arguments, "--json", "-")
     assert result.exit_code == 0, result.output
     return json.loads(result.output)
 

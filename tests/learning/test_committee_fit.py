@@ -139,7 +139,7 @@ def test_the_command_tells_what_is_not_calibrated(folder: Path, frames: str, tol
     model = load(tmp_path / "fitted.safetensors")
     assert model.members is not None and model.members.factor("dipole") == 1
     assert model.members.factor("forces") == model.members.factor("energy")
-    listing = CliRunner().invoke(main, ["inspect", "--json", str(tmp_path / "fitted.safetensors")])
+    listing = CliRunner().invoke(main, ["inspect", "--json", "-", str(tmp_path / "fitted.safetensors")])
     assert "dipole" in json.loads(listing.output)["members"]["uncalibrated"]
 
 

@@ -249,7 +249,7 @@ def test_inspect_lists_what_the_file_says(files):
 
 
 def test_inspect_json(files, model):
-    result = CliRunner().invoke(main, ["inspect", files[0], "--json"])
+    result = CliRunner().invoke(main, ["inspect", files[0], "--json", "-"])
     assert result.exit_code == 0
     description = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(name))
     assert description["species"] == ["H", "O"] and description["format_version"] == 3

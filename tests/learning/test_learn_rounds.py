@@ -7,8 +7,8 @@ import re
 import ase.io
 import numpy as np
 import pytest
-from beadwise.driver.commands.learn import check_inputs, compared_rounds, write_report
 from beadwise.driver.launch.exploration import Interrupted, check_input
+from beadwise.driver.launch.learn import check_inputs, compared_rounds, write_report
 from beadwise.learning.data import read_frames
 from beadwise.learning.fitting.configuration import ConfigurationError
 from beadwise.learning.labels.labeller import Label

@@ -1,5 +1,6 @@
 """Fitting a network: the density as a function of torch, its plain twin, and a fit that recovers a known network."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -92,8 +93,10 @@ def test_a_fit_learns_what_the_linear_part_cannot():
     model, training, steps = replace(truth, network=None), frames(truth, 2), []
     settings = NetworkSettings(hidden=[16], epochs=250, batch=2, learning_rate=0.01)
     expected_errors = EnergySettings(energy_error=0.1, force_error=0.1, stress_error=0.1)
-    fitted = fit_network(model, training, expected_errors, settings, lambda done, total: steps.append((done, total)))
-    assert steps[-1] == (250, 250)
+    fitted = fit_network(model, training, expected_errors, settings, lambda *told: steps.append(told))
+    assert steps[0] == ("energy network", 0, 250)
+    label, done, total, detail = steps[-1]
+    assert (label, done, total) == ("energy network", 250, 250) and re.fullmatch(r"pass 250 of 250, loss \S+", detail)
 
     def force_error(which):
         answers = [which.evaluate(Batch.from_ase(frame.atoms), ("forces",)).forces[0] for frame in training]

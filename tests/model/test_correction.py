@@ -271,7 +271,7 @@ def test_a_file_without_its_baseline_can_be_read(orphan):
     result = CliRunner().invoke(main, ["inspect", orphan])
     assert result.exit_code == 0, result.output
     assert any("baseline" in line and "ase:no_such_package.Method" in line for line in result.stdout.splitlines()[:4])
-    result = CliRunner().invoke(main, ["inspect", orphan, "--json"])
+    result = CliRunner().invoke(main, ["inspect", orphan, "--json", "-"])
     assert json.loads(result.stdout)["baseline"] == "ase:no_such_package.Method"
 
 

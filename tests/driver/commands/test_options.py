@@ -1,0 +1,93 @@
+"""What all commands have in common: their options, help that is there at once, numbers as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import click
+import pytest
+from beadwise.driver.commands.group import COMMANDS, main
+from click.testing import CliRunner
+from places import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "docs"))
+
+import make_options
+
+HEAVY = {"torch", "matplotlib", "ase", "scipy", "ipi"}
+WITH_NUMBERS = {"evaluate", "fit", "inspect", "spectrum", "profile", "promote", "mass-integration", "reweight"}
+DIFFERENT = {
+    "--model": "run may serve several force fields, each with a model of its own; promote names the one of its runs",
+    "--profile": "run has nothing else to say which variable; reweight may make it of any variable, by --variable",
+}
+
+
+def test_the_table_is_that_of_the_commands():
+    assert make_options.TABLE.read_text(encoding="utf-8") == make_options.table()
+
+
+def test_an_option_means_the_same_everywhere():
+    found: dict[str, dict[str, tuple]] = {}
+    for name, command in make_options.commands().items():
+        for option in make_options.options_of(command):
+            kind = option.type.to_info_dict()
+            described = (str(kind), option.metavar, option.help, option.default, option.is_flag, option.multiple)
+            found.setdefault(option.opts[0], {})[name] = described
+    unlike = {option for option, own in found.items() if len(set(own.values())) > 1}
+    assert unlike == set(DIFFERENT)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_in_whole_sentences(name):
+    command = make_options.commands()[name]
+    assert command.help.splitlines()[0] == COMMANDS[name].summary
+    for option in make_options.options_of(command):
+        assert re.match(r"[A-Z].*[.\]]$", option.help or "", re.DOTALL), option.opts
+        assert option.is_flag or option.metavar or isinstance(option.type, click.Choice), option.opts
+
+
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_help_imports_nothing_that_takes_long(arguments):
+    program = f"""
+import sys
+from beadwise.driver.commands.group import main
+try:
+    main({[*arguments, "--help"]!r}, prog_name="beadwise")
+except SystemExit:
+    print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == "[]\n"
+
+
+def test_commands_that_give_numbers_give_them_as_json():
+    assert {name for name, own in make_options.shared().items() if name == "--json"} == {"--json"}
+    assert set(make_options.shared()["--json"]) == WITH_NUMBERS
+
+
+def test_json_alone_goes_to_standard_output():
+    done = CliRunner().invoke(main, ["inspect", "water", "--json", "-"])
+    assert json.loads(done.stdout)["species"] == ["H", "O"]
+    refused = CliRunner().invoke(main, ["inspect", "water", "--json"])
+    assert refused.exit_code == 2 and "requires an argument" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--spectrm", "ir"], "No such option '--spectrm' of 'beadwise run'; did you mean '--spectrum'?"),
+        (["spectrum", "raamn", "a"], "'sfg', 'dos', 'dielectric'; did you mean 'raman'?"),
+        (["run", "--spectrum", "ramn"], "'ramn' is no spectrum; allowed are ir,raman,sfg, none; did you mean 'raman'?"),
+        (["serve", "water", "--want", "dipol"], "; did you mean 'dipole'"),
+        (["reweight", "a", "--method", "dirct"], "; did you mean 'direct'?"),
+        (["profile", "a", "--energy-unit", "kcal"], "; did you mean 'kcal/mol'"),
+        (["inspct"], "; did you mean 'inspect'?"),
+        (["run", "watr"], "; did you mean 'water'"),
+    ],
+)
+def test_the_nearest_name_is_told(arguments, message):
+    done = CliRunner().invoke(main, arguments, prog_name="beadwise")
+    assert done.exit_code == 2 and done.output.count("\n") == 1 and message in done.output
