@@ -211,7 +211,7 @@ def test_a_validation_frame_that_fails_is_found_before_the_fit(tmp_path, own):
     write(tmp_path / "valid.xyz", [labelled(model, atoms) for atoms in structures[2:]])
     steps = []
     with pytest.raises(BaselineError, match=r"frame 0 of '.*valid.xyz': its electrons find no ground state"):
-        fit(read_configuration(configuration(tmp_path, "own")), lambda label, done, total: steps.append(label))
+        fit(read_configuration(configuration(tmp_path, "own")), lambda label, *told: steps.append(label))
     assert set(steps) == {"baseline own"}
 
 

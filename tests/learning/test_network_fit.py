@@ -150,7 +150,7 @@ def write_configuration(folder, network):
 def test_a_configuration_with_a_network_is_fitted(tmp_path):
     path = write_configuration(tmp_path, "[network]\nhidden = [4, 4]\nepochs = 1\nbatch = 3")
     names = []
-    model = fit(read_configuration(path), lambda name, done, total: names.append(name))
+    model = fit(read_configuration(path), lambda name, *told: names.append(name))
     assert model.network.widths == (4, 4)
     assert names[-1] == "energy network"
 
