@@ -253,10 +253,9 @@ def _compare(model: Evaluator, frame: Frame) -> dict[str, tuple[np.ndarray, np.n
             )
         if name == "stress":
             predicted = -predicted / frame.atoms.get_volume()
-        pairs[name] = (
-            _in_report_units(name, frame.labels[name], frame.atoms),
-            _in_report_units(name, predicted, frame.atoms),
-        )
+        reference = _in_report_units(name, frame.labels[name], frame.atoms)
+        is_known = np.isfinite(reference).all(axis=1)  # atoms and molecules may have no label
+        pairs[name] = (reference[is_known], _in_report_units(name, predicted, frame.atoms)[is_known])
     return pairs
 
 

@@ -152,7 +152,9 @@ def reliabilities(
             if name in quantities():
                 form = quantities()[name].form
                 spread, error = form.independent_values(spread), form.independent_values(error)
-            found.setdefault(name, []).append((np.ravel(spread), np.ravel(error)))
+            is_known = np.isfinite(error)  # atoms and molecules may have no label
+            spread = np.broadcast_to(spread, error.shape)
+            found.setdefault(name, []).append((spread[is_known], error[is_known]))
         if progress:
             progress()
     reliable = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from ...pyx.kernel import limits
 from ...quantity import HeadSettings
 from ...reading import refusing, shown, toml_of
 from ...suggestions import did_you_mean
+from ..data import DataError, Reading, expanded
 
 
 class ConfigurationError(BeadwiseError, ValueError):
@@ -21,14 +23,38 @@ class ConfigurationError(BeadwiseError, ValueError):
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Files of frames, relative to the configuration file.
+    """Files of frames, relative to the configuration file, and how they are read.
 
-    ``validation`` frames are never fitted; ``independent`` ones are only reported, under their own name.
+    Patterns stand for all files that are called so, and ``FILE@START:STOP:STEP`` for a part of one.  ``validation``
+    frames are never fitted; a number in place of files is the part of the training frames that is set aside for it.
+    ``independent`` ones are only reported, under their own name.  The other keys are those of
+    `beadwise.learning.data.Reading`.
     """
 
     train: list[str]
-    validation: list[str] = field(default_factory=list)
+    validation: list[str] | float = field(default_factory=list)
     independent: list[str] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    orders: dict[str, str] = field(default_factory=dict)
+    nan_is_missing: bool = False
+    weights: dict[str, float] = field(default_factory=dict)
+    charge: float | None = None
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What is said of the labels; DataError if that cannot be."""
+        return Reading(self.keys, self.units, self.orders, self.nan_is_missing, self.weights, self.charge)
+
+    @property
+    def validation_files(self) -> list[str]:
+        """Files of validation frames; none where a part of the training frames is set aside."""
+        return self.validation if isinstance(self.validation, list) else []
+
+    @property
+    def validation_part(self) -> float:
+        """Part of the training frames that is set aside; 0 where there are files."""
+        return 0.0 if isinstance(self.validation, list) else self.validation
 
 
 @dataclass(frozen=True)
@@ -53,8 +79,9 @@ class DensitySettings:
 class EnergySettings:
     """Expected errors that weigh the rows, and the ridge: energy in eV per √atom, forces in eV/Å, stress in eV/Å³.
 
-    With a ``baseline``, a potential as `beadwise.model.evaluators.load_evaluator` takes it, what is fitted is the
-    difference from it: Δ-learning.
+    ``isolated_atoms`` are energies in eV by chemical symbol, which the model keeps exactly, as it does those of frames
+    of one atom without neighbours.  With a ``baseline``, a potential as
+    `beadwise.model.evaluators.load_evaluator` takes it, what is fitted is the difference from it: Δ-learning.
     """
 
     energy_error: float = 0.01
@@ -62,6 +89,7 @@ class EnergySettings:
     stress_error: float = 0.0005
     ridge: float = 1e-8
     baseline: str = ""
+    isolated_atoms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -183,8 +211,36 @@ def read_configuration(path: str | Path) -> Configuration:
     if "committee" in sections:
         check_committee(path, sections["committee"], "network" in sections)
     check_density(path, sections["density"])
+    sections["data"] = checked_data(path, sections["data"])
     complete: dict[str, Any] = {**dict.fromkeys(FIXED_SECTIONS), **sections, "quantities": fitted}
     return Configuration(folder=path.resolve().parent, metadata=content.get("metadata", {}), **complete)
+
+
+def checked_data(path: Path, data: DataSettings) -> DataSettings:
+    """The section with the files that its patterns stand for.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no file to train on, or what is said of the labels cannot be.
+    """
+    if not data.train:
+        raise ConfigurationError(f"{path}: train = [] in [data]; at least one file is needed")
+    if not isinstance(data.validation, list) and not 0 < data.validation < 1:
+        raise ConfigurationError(
+            f"{path}: validation = {data.validation} in [data]; allowed are files, or a part between 0 and 1 of the "
+            "training frames"
+        )
+    try:
+        _ = data.reading
+        files: dict[str, Any] = {
+            name: expanded(names, path.resolve().parent)
+            for name in ("train", "validation", "independent")
+            if isinstance(names := getattr(data, name), list)
+        }
+    except DataError as error:
+        raise ConfigurationError(f"{path}: {error}, in [data]") from error
+    return replace(data, **files)
 
 
 def check_network(path: Path, network: NetworkSettings) -> None:
@@ -260,16 +316,27 @@ def section(path: Path, name: str, kind: type[Section], values: Any) -> Section:
 def check_value(path: Path, name: str, key: str, value: Any, kind: str) -> None:
     """Check one value against the type its setting is declared with."""
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_texts = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
     fits = {
         "float": numeric and 0 <= value < float("inf"),
+        "list[str] | float": is_texts or numeric,
+        "dict[str, str]": isinstance(value, dict),  # of what, `Reading` says
+        "dict[str, float]": isinstance(value, dict),
+        "float | None": numeric,
         "int": isinstance(value, int) and not isinstance(value, bool) and value >= 0,
         "bool": isinstance(value, bool),
         "str": isinstance(value, str),
-        "list[str]": isinstance(value, list) and all(isinstance(entry, str) for entry in value),
+        "list[str]": is_texts,
         "list[int]": isinstance(value, list) and all(type(entry) is int for entry in value),
     }[kind]
-    wanted = {"float": "a finite number that is not negative", "int": "a whole number that is not negative"}.get(
-        kind, kind
-    )
+    wanted = {
+        "float": "a finite number that is not negative",
+        "int": "a whole number that is not negative",
+        "list[str]": "a list of texts",
+        "list[str] | float": "a list of files or a number",
+        "dict[str, str]": "a table of texts, as {energy = 'REF_energy'}",
+        "dict[str, float]": "a table of numbers",
+        "float | None": "a number",
+    }.get(kind, kind)
     if not fits:
         raise ConfigurationError(f"{path}: {key} = {shown(repr(value))} in [{name}]; it must be {wanted}")

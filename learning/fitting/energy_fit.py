@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -13,21 +13,34 @@ from .configuration import EnergySettings
 from .least_squares import NormalEquations
 
 
-def species_energies(numbers: tuple[int, ...], frames: Iterable[Frame]) -> np.ndarray:
+def species_energies(
+    numbers: tuple[int, ...], frames: Iterable[Frame], known: Mapping[int, float] | None = None
+) -> np.ndarray:
     """Energies per species in eV that fit the frames' energies best; the shortest where composition does not tell.
+
+    Parameters
+    ----------
+    numbers : tuple of int
+        Species.
+    frames : iterable of Frame
+    known : mapping of int to float, optional
+        Energies of isolated atoms in eV by atomic number, which are kept.
 
     Returns
     -------
     ndarray of float64, shape (species,)
     """
+    offsets = np.array([(known or {}).get(number, 0.0) for number in numbers])
+    free = np.array([number not in (known or {}) for number in numbers])
     counts, energies = [], []
     for frame in frames:
-        if "energy" in frame.labels:
-            counts.append([(frame.atoms.numbers == number).sum() for number in numbers])
-            energies.append(frame.labels["energy"])
-    if not counts:
-        return np.zeros(len(numbers))
-    return np.linalg.lstsq(np.array(counts, dtype=float), np.array(energies, dtype=float), rcond=None)[0]
+        if "energy" in frame.labels and frame.weight > 0:
+            own = np.array([(frame.atoms.numbers == number).sum() for number in numbers], dtype=float)
+            counts.append(np.sqrt(frame.weight) * own[free])
+            energies.append(np.sqrt(frame.weight) * (frame.labels["energy"] - own @ offsets))
+    if counts and free.any():
+        offsets[free] = np.linalg.lstsq(np.array(counts), np.array(energies, dtype=float), rcond=None)[0]
+    return offsets
 
 
 def energy_rows(model: Model, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -91,34 +104,44 @@ def repulsion_labels(model: Model, frame: Frame) -> tuple[float, np.ndarray, np.
 
 
 def add_energy_frame(
-    equations: NormalEquations, model: Model, frame: Frame, offsets: np.ndarray, settings: EnergySettings
+    equations: NormalEquations,
+    model: Model,
+    frame: Frame,
+    offsets: np.ndarray,
+    settings: EnergySettings,
+    is_fixed: np.ndarray | None = None,
 ) -> None:
     """Add what one frame's labels say about the energy head.
 
-    Rows are divided by the expected errors, so that residuals count in units of them.
+    Rows are divided by the expected errors, so that residuals count in units of them, and multiplied by the root of
+    the frame's weight.  The offsets of the species of which ``is_fixed`` says so are not fitted.
     """
-    if not {"energy", "forces", "stress"} & set(frame.labels):
+    if not {"energy", "forces", "stress"} & set(frame.labels) or frame.weight == 0:
         return
     value, gradient, strain = energy_rows(model, frame)
     known_energy, known_forces, known_virial = repulsion_labels(model, frame)
-    atoms = len(frame.atoms)
+    atoms, counts = len(frame.atoms), np.sqrt(frame.weight)
     rows, targets = [], []
     if "energy" in frame.labels:
         species = model.species_indices(frame.atoms.numbers)
         remainder = frame.labels["energy"] - offsets[species].sum() - known_energy
-        weight = 1 / (settings.energy_error * np.sqrt(atoms))
+        weight = counts / (settings.energy_error * np.sqrt(atoms))
+        if is_fixed is not None:
+            value.reshape(len(model.numbers), -1)[is_fixed, 0] = 0.0
         rows.append(weight * value[None])
         targets.append(np.array([weight * remainder]))
     if "forces" in frame.labels:
-        weight = 1 / settings.force_error
-        rows.append(-weight * gradient)
-        targets.append(weight * (frame.labels["forces"] - known_forces).ravel())
+        weight = counts / settings.force_error
+        wanted = (frame.labels["forces"] - known_forces).ravel()
+        is_known = np.isfinite(wanted)
+        rows.append(-weight * gradient[is_known])
+        targets.append(weight * wanted[is_known])
     if "stress" in frame.labels:
         volume = frame.atoms.get_volume()
-        weight = 1 / (settings.stress_error * volume)
+        weight = counts / (settings.stress_error * volume)
         rows.append(weight * strain)
         targets.append(weight * (frame.labels["stress"] * volume + known_virial).ravel())
-    equations.add(np.concatenate(rows), np.concatenate(targets))
+    equations.add(np.concatenate(rows), np.concatenate(targets), frame.weight)
 
 
 def energy_head(equations: NormalEquations, model: Model, offsets: np.ndarray, ridge: float) -> TensorHead:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,19 +24,21 @@ from ...progress import Progress
 from ...pyx.tensor_head import DensityShape, TensorHead
 from ...quantity import Irrep, Quantity
 from ...whole_files import write_text
-from ..data import DataError, Frame, iterate_frames, read_frames, require_files, species_of
+from ..data import DataError, Frame, species_of
 from .accuracy import ErrorReport, evaluate_errors
 from .baseline_labels import CachedBaseline, without_baseline
 from .calibration import calibrated, calibration_record, reliabilities
 from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError, DensitySettings
 from .energy_fit import species_energies
+from .fit_data import FitData, labels_by_role, read_fit_data
 from .head_fit import HeadProblem, parts
+from .isolated_atoms import given_atoms, isolated_energies, without_isolated
 
 logger = logging.getLogger(__name__)
 
 
-def fit(configuration: Configuration, progress: Progress | None = None) -> Model:
+def fit(configuration: Configuration, progress: Progress | None = None, data: FitData | None = None) -> Model:
     """Fit every head that the configuration names.
 
     Memory is bounded by the frames and one matrix of normal equations at a time.
@@ -46,6 +48,8 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     configuration : Configuration
     progress : Progress, optional
         Told of each head how many of the frames are done, and of the network its passes and their loss.
+    data : FitData, optional
+        What `read_fit_data` gives, which is read otherwise.
 
     Returns
     -------
@@ -61,18 +65,21 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
     DataError
         If a data file is missing, validation included, or cannot be used.
     """
-    require_files([configuration.folder / name for name in file_labels(configuration)])
     if configuration.network:
         network_fitting()  # before anything is fitted that would be lost
     fitted = fitted_model(configuration)
     baseline = cached_baseline(configuration)
-    frames = read_frames([configuration.folder / name for name in configuration.data.train])
+    data = data or read_fit_data(configuration)
+    frames = [frame for frame in data.of("training") if frame.weight > 0]
+    if not frames:
+        raise ConfigurationError("all training frames have the weight 0; at least one is needed")
+    if configuration.energy is not None:
+        frames += given_atoms(configuration.energy.isolated_atoms, species_of(frames))
     if baseline is not None:  # of all files: what it cannot evaluate is found before anything is fitted
-        baseline.prepare(iterate_frames([configuration.folder / name for name in file_labels(configuration)]), progress)
+        baseline.prepare([*data, *frames], progress)
         frames = without_baseline(frames, baseline)
     model = fit_heads(configuration, frames, progress, fitted)
-    if model.members is not None and configuration.data.validation:
-        validation = read_frames([configuration.folder / name for name in configuration.data.validation])
+    if model.members is not None and (validation := data.of("validation")):
         validation = validation if baseline is None else without_baseline(validation, baseline)
         try:
             model = with_calibration(model, validation, progress)
@@ -80,10 +87,11 @@ def fit(configuration: Configuration, progress: Progress | None = None) -> Model
             logger.warning("the members are not calibrated: %s", error)
     if baseline is None or configuration.adds_members:
         return model
+    isolated = isolated_energies(frames, configuration.density.cutoff)
     described = {
         "name": baseline.name,
         "provider": baseline.provider,
-        "species_energies": species_energies(model.numbers, frames).tolist(),
+        "species_energies": species_energies(model.numbers, frames, isolated).tolist(),
     }
     return replace(model, baseline=baseline.name, metadata={**model.metadata, "baseline": described})
 
@@ -132,12 +140,14 @@ def fit_heads(
     ConfigurationError
         If the fitted model, which gets members, is not the one that the configuration describes.
     """
-    committee = configuration.committee
+    committee, cutoff = configuration.committee, configuration.density.cutoff
+    isolated = isolated_energies(frames, cutoff) if configuration.energy is not None else {}
+    frames = without_isolated(frames, cutoff)
     model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
     heads: dict[str, TensorHead] = {}
     deviations: dict[str, tuple[TensorHead, ...]] = {}
     for name in wanted_parts(configuration):
-        problem = HeadProblem.of(name, model, frames, configuration)
+        problem = HeadProblem.of(name, model, frames, configuration, isolated)
         counted = with_progress(frames, name, progress)
         if committee is None:
             equations = problem.empty_equations()
@@ -155,7 +165,7 @@ def fit_heads(
         return replace(fitted, members=members, metadata={**kept, **configuration.metadata}, source="")
     model = replace(model, heads=heads)
     if configuration.network:
-        model = with_network(model, frames, configuration, progress)
+        model = with_network(model, frames, configuration, progress, isolated)
     structures = record((Batch.from_ase(frame.atoms) for frame in frames), model.radial.cutoff)
     metadata = {**configuration.metadata, "envelope": envelope(model, frames), RECORD: structures}
     return replace(model, members=members, metadata=metadata)
@@ -218,10 +228,16 @@ def network_fitting() -> Callable[..., Model]:
     return fit_network
 
 
-def with_network(model: Model, frames: list[Frame], configuration: Configuration, progress: Progress | None) -> Model:
+def with_network(
+    model: Model,
+    frames: list[Frame],
+    configuration: Configuration,
+    progress: Progress | None,
+    isolated: Collection[int] = (),
+) -> Model:
     """The model with the nonlinear part of its energy."""
     assert configuration.energy is not None and configuration.network is not None
-    return network_fitting()(model, frames, configuration.energy, configuration.network, progress)
+    return network_fitting()(model, frames, configuration.energy, configuration.network, progress, isolated)
 
 
 def wanted_parts(configuration: Configuration) -> dict[str, tuple[Quantity, Irrep]]:
@@ -321,34 +337,26 @@ def envelope(model: Model, frames: Iterable[Frame]) -> dict[str, list]:
 
 
 def error_reports(
-    model: Model, configuration: Configuration, progress: Progress | None = None
+    model: Model, configuration: Configuration, progress: Progress | None = None, data: FitData | None = None
 ) -> dict[str, ErrorReport]:
-    """Errors on every file of the configuration, by its label (see `file_labels`): those of the whole potential."""
+    """Errors on every set of the configuration, by its label (see `labels_by_role`): those of the whole potential."""
     reports = {}
     baseline = cached_baseline(configuration)
     whole: Evaluator = model if baseline is None else Corrected(baseline, model)
-    for name, label in file_labels(configuration).items():
-        frames = read_frames(configuration.folder / name)
+    for label, frames in (data or read_fit_data(configuration)).sets.items():
         if baseline is not None:
             baseline.prepare(frames, progress)
         reports[label] = evaluate_errors(whole, frames, _told(progress, f"errors on {label}", len(frames)))
     return reports
 
 
-def file_labels(configuration: Configuration) -> dict[str, str]:
-    """Label of every data file in reports: its name without folders, or all of it where two files share the name."""
-    data = configuration.data
-    names = list(dict.fromkeys([*data.validation, *data.independent, *data.train]))
-    short = [Path(name).name for name in names]
-    return {name: own if short.count(own) == 1 else name for name, own in zip(names, short, strict=True)}
-
-
 def with_errors(model: Model, configuration: Configuration, reports: Mapping[str, ErrorReport]) -> Model:
     """The model with its sources and errors among its metadata."""
-    data = configuration.data
-    sets = {"training": data.train, "validation": data.validation, "independent": data.independent}
-    labels = file_labels(configuration)
-    errors = {kind: {labels[name]: reports[labels[name]].as_dict() for name in names} for kind, names in sets.items()}
+    sets = labels_by_role(configuration)
+    errors = {
+        role: {label: reports[label].as_dict() for label in sets[role] if label in reports}
+        for role in ("training", "validation", "independent")
+    }
     return replace(model, metadata={**model.metadata, "errors": errors})
 
 

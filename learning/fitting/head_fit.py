@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +33,8 @@ class HeadProblem:
     configuration : Configuration
     offsets : ndarray of float64, shape (species,)
         Energies in eV that are taken off before the energy is fitted; zeros for other quantities.
+    is_fixed : ndarray of bool, shape (species,)
+        Whether an offset is the energy of an isolated atom, and stays.
     """
 
     quantity: Quantity
@@ -41,14 +43,24 @@ class HeadProblem:
     shape: DensityShape
     configuration: Configuration
     offsets: np.ndarray
+    is_fixed: np.ndarray
 
     @classmethod
-    def of(cls, name: str, model: Model, frames: Iterable[Frame], configuration: Configuration) -> HeadProblem:
-        """The problem of one part of a quantity, by its name."""
+    def of(
+        cls,
+        name: str,
+        model: Model,
+        frames: Iterable[Frame],
+        configuration: Configuration,
+        isolated: Mapping[int, float] | None = None,
+    ) -> HeadProblem:
+        """The problem of one part of a quantity, by its name, with energies of isolated atoms that are known."""
         quantity, irrep = parts()[name]
-        species = len(model.numbers)
-        offsets = species_energies(model.numbers, frames) if name == "energy" else np.zeros(species)
-        return cls(quantity, irrep, model, head_shape(quantity, irrep, model, configuration), configuration, offsets)
+        known = isolated or {}
+        offsets = species_energies(model.numbers, frames, known) if name == "energy" else np.zeros(len(model.numbers))
+        shape = head_shape(quantity, irrep, model, configuration)
+        is_fixed = np.array([number in known for number in model.numbers])
+        return cls(quantity, irrep, model, shape, configuration, offsets, is_fixed)
 
     @property
     def name(self) -> str:
@@ -82,16 +94,21 @@ class HeadProblem:
         decays = settings.angular_decay, settings.radial_decay_of(self.irrep)
         return prior_variances(self.irrep, self.shape, *decays, self.configuration.density.chemical_channels)
 
+    @property
+    def features(self) -> int:
+        """Number of weights of each head."""
+        return self.shape.species * sum(feature_sizes(self.irrep.order, self.shape, self.irrep.parity))
+
     def empty_equations(self) -> NormalEquations:
         """Equations without a row."""
-        sizes = feature_sizes(self.irrep.order, self.shape, self.irrep.parity)
-        return NormalEquations(self.shape.species * sum(sizes), self.irrep.count)
+        return NormalEquations(self.features, self.irrep.count)
 
     def add(self, equations: NormalEquations, frame: Frame) -> None:
         """Add what one frame says about the heads."""
         if self.is_energy:
             assert self.configuration.energy is not None
-            add_energy_frame(equations, self.model, frame, self.offsets, self.configuration.energy)
+            settings = self.configuration.energy
+            add_energy_frame(equations, self.model, frame, self.offsets, settings, self.is_fixed)
         else:
             metadata = {**self.model.metadata, **self.configuration.metadata}  # of a model that gets members, too
             add_target(equations, self.quantity, self.irrep, self.shape, self.model, frame, metadata)

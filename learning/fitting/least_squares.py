@@ -28,7 +28,7 @@ class NormalEquations:
 
     def __init__(self, features: int, targets: int = 1):
         self.right = np.zeros((features, targets))
-        self.rows = 0
+        self.rows = 0.0
         self._matrix = np.zeros((features, features), order="F")
         self._is_whole = True  # whether the upper triangle is that of the lower one
         self._waiting: list[np.ndarray] = []
@@ -53,7 +53,7 @@ class NormalEquations:
             self._is_whole = True
         return self._matrix
 
-    def add(self, rows: np.ndarray, targets: np.ndarray) -> None:
+    def add(self, rows: np.ndarray, targets: np.ndarray, weight: float = 1.0) -> None:
         """Add rows, already multiplied by the square roots of their weights.
 
         Parameters
@@ -61,9 +61,11 @@ class NormalEquations:
         rows : ndarray of float64, shape (rows, features)
             Kept until enough of them wait: not to be changed.
         targets : ndarray of float64, shape (rows,) or (rows, targets)
+        weight : float
+            What each of them counts as a row: 2 is that row twice.
         """
         self.right += rows.T @ targets.reshape(len(targets), -1)
-        self.rows += len(targets)
+        self.rows += weight * len(targets)
         self._waiting.append(rows)
         self._waiting_rows += len(rows)
         if self._waiting_rows >= self._most:

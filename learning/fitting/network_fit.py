@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,9 +49,9 @@ class Residual:
             labels["stress"] + known.virial[0] / volume if "stress" in labels else np.zeros((3, 3)),
             volume,
             (
-                ("energy" in labels) / (settings.energy_error**2 * batch.atoms),
-                ("forces" in labels) / settings.force_error**2,
-                ("stress" in labels) / settings.stress_error**2,
+                frame.weight * ("energy" in labels) / (settings.energy_error**2 * batch.atoms),
+                frame.weight * ("forces" in labels) / settings.force_error**2,
+                frame.weight * ("stress" in labels) / settings.stress_error**2,
             ),
         )
 
@@ -65,12 +65,22 @@ class Network(torch.nn.Module):
     hidden : sequence of int
         Outputs of every layer.
     means, scales : Tensor of float32, shape (species, features)
+    is_anchored : sequence of bool
+        Of every species whether its isolated atoms have no energy from the network.
     """
 
-    def __init__(self, shape: DensityShape, hidden: Sequence[int], means: torch.Tensor, scales: torch.Tensor):
+    def __init__(
+        self,
+        shape: DensityShape,
+        hidden: Sequence[int],
+        means: torch.Tensor,
+        scales: torch.Tensor,
+        is_anchored: Sequence[bool] = (),
+    ):
         super().__init__()
         self.shape = shape
         self.means, self.scales = means, scales
+        self.is_anchored = is_anchored or [False] * shape.species
         widths = [means.shape[1], *hidden]
         self.layers: list[list[torch.nn.Linear]] = [
             [torch.nn.Linear(*pair) for pair in itertools.pairwise(widths)] for _ in range(shape.species)
@@ -83,11 +93,17 @@ class Network(torch.nn.Module):
         energies = torch.zeros(len(density), dtype=density.dtype)
         for kind in range(self.shape.species):
             chosen = torch.nonzero(species == kind)[:, 0]
-            values = (invariants(self.shape, density[chosen]) - self.means[kind]) / self.scales[kind]
-            for layer in self.layers[kind]:
-                values = torch.nn.functional.silu(layer(values))
-            energies = energies.index_add(0, chosen, values @ self.final[kind])
+            own = self._energies(kind, invariants(self.shape, density[chosen]))
+            if self.is_anchored[kind]:
+                own = own - self._energies(kind, torch.zeros_like(self.means[kind])[None])
+            energies = energies.index_add(0, chosen, own)
         return energies
+
+    def _energies(self, kind: int, features: torch.Tensor) -> torch.Tensor:
+        values = (features - self.means[kind]) / self.scales[kind]
+        for layer in self.layers[kind]:
+            values = torch.nn.functional.silu(layer(values))
+        return values @ self.final[kind]
 
     def fitted(self) -> InvariantNetwork:
         """The network on features as they are, in double precision."""
@@ -148,9 +164,12 @@ def loss_of(network: Network, residuals: Sequence[Residual]) -> torch.Tensor:
     for index, residual in enumerate(residuals):
         atoms, weights = residual.structure.atoms, residual.weights
         own = slice(first, first + atoms)
+        wanted = torch.from_numpy(residual.forces)
+        # atoms may have no label
+        differences = torch.where(torch.isfinite(wanted), gradients[own] + wanted, torch.zeros_like(wanted))
         squares = (
             weights[0] * (energies[own].sum() - residual.energy) ** 2
-            + weights[1] * (gradients[own] + torch.from_numpy(residual.forces)).square().sum()
+            + weights[1] * differences.square().sum()
             + weights[2] * (strained[index] / residual.volume - torch.from_numpy(residual.stress)).square().sum()
         )
         loss = loss + squares / (3 * atoms * len(residuals))
@@ -169,6 +188,7 @@ def fit_network(
     energy: EnergySettings,
     settings: NetworkSettings,
     progress: Progress | None = None,
+    isolated: Collection[int] = (),
 ) -> Model:
     """The model with a network added to its energy.
 
@@ -185,6 +205,8 @@ def fit_network(
     settings : NetworkSettings
     progress : Progress, optional
         Told steps done, steps in all, the pass over the frames and its mean loss so far.
+    isolated : collection of int
+        Atomic numbers whose isolated atoms keep the energy that they have in the model.
 
     Raises
     ------
@@ -193,11 +215,12 @@ def fit_network(
     """
     torch.manual_seed(settings.seed)
     order = np.random.default_rng(settings.seed)
-    labelled = [frame for frame in frames if {"energy", "forces", "stress"} & set(frame.labels)]
+    labelled = [frame for frame in frames if {"energy", "forces", "stress"} & set(frame.labels) and frame.weight > 0]
     if progress:
         progress(STAGE, 0, settings.epochs * math.ceil(len(labelled) / settings.batch))
+    is_anchored = [number in isolated for number in model.numbers]
     residuals = [Residual.of(model, frame, energy) for frame in labelled]
-    network = Network(model.shape, settings.hidden, *feature_scales(model, residuals))
+    network = Network(model.shape, settings.hidden, *feature_scales(model, residuals), is_anchored)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
     averaged = torch.optim.swa_utils.AveragedModel(
         network, avg_fn=lambda mean, new, seen: mean + (new - mean) / min(AVERAGED_STEPS, 1 + seen / 10)
@@ -226,4 +249,16 @@ def fit_network(
             progress(STAGE, step + 1, steps, passes)
     best = averaged.module
     assert isinstance(best, Network)
-    return replace(model, network=best.fitted())
+    fitted, head = best.fitted(), model.heads["energy"]
+    offset = head.offset - np.where(is_anchored, energies_of_isolated_atoms(fitted), 0.0)
+    anchored = replace(head, offset=offset) if any(is_anchored) else head
+    return replace(model, network=fitted, heads={**model.heads, "energy": anchored})
+
+
+def energies_of_isolated_atoms(network: InvariantNetwork) -> np.ndarray:
+    """What a network says of an atom without neighbours, in eV, shape (species,)."""
+    values = np.zeros((len(network.final), len(network.layers[0][0][0])))
+    for weights, bias in network.layers:
+        values = np.einsum("si,sio->so", values, weights) + bias
+        values = values / (1 + np.exp(-values))
+    return np.einsum("so,so->s", values, network.final)

@@ -125,7 +125,7 @@ def add_target(
 ) -> None:  # fmt: skip
     """Add what one frame says about the heads of one irrep, of which ``shape`` gives the l_max."""
     found = list(targets_of(quantity, model, frame, metadata))
-    if not found:
+    if not found or frame.weight == 0:
         return
     batch = Batch.from_ase(frame.atoms)
     density, species = model.density(batch)[0, :, : shape.harmonics], model.species_indices(batch.numbers)
@@ -134,6 +134,7 @@ def add_target(
         samples = len(target.components)
         rows = features_of_parts(irrep.order, shape, density, species, target.sample, samples, irrep.parity)
         own = target.components[:, first : first + irrep.components].reshape(samples, irrep.count, -1)
-        scales = target.scales[:, None, None]
-        weighted = (scales * own.swapaxes(1, 2)).reshape(-1, irrep.count)
-        equations.add((scales * rows).reshape(-1, rows.shape[-1]), weighted)
+        is_known = np.isfinite(target.components).all(axis=1)  # atoms and molecules may have no label
+        scales = np.sqrt(frame.weight) * target.scales[is_known, None, None]
+        weighted = (scales * own[is_known].swapaxes(1, 2)).reshape(-1, irrep.count)
+        equations.add((scales * rows[is_known]).reshape(-1, rows.shape[-1]), weighted, frame.weight)

@@ -10,7 +10,8 @@ from beadwise.driver.commands.group import main
 from beadwise.learning.data import Frame
 from beadwise.learning.fitting.configuration import ConfigurationError, read_configuration
 from beadwise.learning.fitting.energy_fit import energy_rows
-from beadwise.learning.fitting.fit import file_labels, fit
+from beadwise.learning.fitting.fit import fit
+from beadwise.learning.fitting.fit_data import file_labels
 from beadwise.learning.fitting.least_squares import NormalEquations
 from beadwise.model import Batch, load
 from beadwise.pyx.tensor_head import feature_sizes, features, head_from_features

@@ -1,0 +1,74 @@
+"""All frames of a fit: read once, in the sets that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data import Frame, read_frames, require_files, split
+from .configuration import Configuration
+
+SET_ASIDE = "set aside"  # of the training frames, in reports
+ROLES = ("validation", "independent", "training")
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Frames of a fit.
+
+    Parameters
+    ----------
+    sets : mapping of str to list of Frame
+        By their labels in reports; see `file_labels`.
+    roles : mapping of str to list of str
+        Labels by role, ``training``, ``validation`` and ``independent``.
+    """
+
+    sets: Mapping[str, list[Frame]]
+    roles: Mapping[str, list[str]]
+
+    def of(self, role: str) -> list[Frame]:
+        """All frames of one role."""
+        return [frame for label in self.roles[role] for frame in self.sets.get(label, ())]
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (frame for frames in self.sets.values() for frame in frames)
+
+
+def read_fit_data(configuration: Configuration) -> FitData:
+    """Read all files of a configuration, and set frames aside if it says so.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or cannot be used, or setting aside leaves nothing.
+    """
+    data, folder = configuration.data, configuration.folder
+    files = file_labels(configuration)
+    require_files([folder / name for name in files])
+    sets = {label: read_frames(folder / name, data.reading) for name, label in files.items()}
+    roles = labels_by_role(configuration)
+    if data.validation_part:
+        train = [frame for label in roles["training"] for frame in sets[label]]
+        kept, aside = split(train, data.validation_part)
+        places = {id(frame) for frame in kept}
+        own = {label: [frame for frame in sets[label] if id(frame) in places] for label in roles["training"]}
+        sets = {SET_ASIDE: aside, **sets, **own}
+    return FitData({label: frames for label, frames in sets.items() if frames}, roles)
+
+
+def labels_by_role(configuration: Configuration) -> dict[str, list[str]]:
+    """Labels of the sets in reports, by their role."""
+    data, labels = configuration.data, file_labels(configuration)
+    files = {"validation": data.validation_files, "independent": data.independent, "training": data.train}
+    roles = {role: [labels[name] for name in files[role]] for role in ROLES}
+    return roles | ({"validation": [SET_ASIDE]} if data.validation_part else {})
+
+
+def file_labels(configuration: Configuration) -> dict[str, str]:
+    """Label of every data file in reports: its name without folders, or all of it where two files share the name."""
+    data = configuration.data
+    names = list(dict.fromkeys([*data.validation_files, *data.independent, *data.train]))
+    short = [Path(name).name for name in names]
+    return {name: own if short.count(own) == 1 else name for name, own in zip(names, short, strict=True)}
