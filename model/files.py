@@ -197,8 +197,8 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
     radial = RadialBasis(RadialForm(**description["radial_form"]), coefficients)
     check_quantities(description.get("quantities", {}))
     own_heads = {
-        name: TensorHead(head.order, replace(shape, l_max=l_max), *own, head.parity)
-        for name, (head, l_max, own) in heads_from(arrays, description["heads"]).items()
+        name: TensorHead(head.order, replace(shape, l_max=l_max), offset, linear, weights, head.parity)
+        for name, (head, l_max, (offset, linear, weights)) in heads_from(arrays, description["heads"]).items()
     }
     return Model(
         numbers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -49,6 +49,10 @@ class FluxRecorder:
     def samples(self) -> int:
         """Fluxes recorded."""
         return next(iter(self.correlations.values())).samples
+
+    def add(self, samples: Mapping[str, np.ndarray]) -> None:
+        """Add the next samples, one series for each of `needs`."""
+        raise NotImplementedError
 
     def state(self) -> dict[str, np.ndarray]:
         """All that has been recorded, as arrays that ``numpy.savez`` stores."""
@@ -235,7 +239,7 @@ def _checked(samples: Mapping[str, np.ndarray], name: str, shape: tuple[int | No
     return array
 
 
-RECORDERS = {
+RECORDERS: dict[str, type[FluxRecorder]] = {
     "ir": InfraredRecorder,
     "ir_from_born_charges": BornChargeRecorder,
     "raman": RamanRecorder,
@@ -267,7 +271,8 @@ def make_recorder(kind: str, timestep: float, window: Window, slab: Slab | None 
         return SumFrequencyRecorder(timestep, window, slab)
     if kind not in RECORDERS:
         raise SeriesError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(RECORDERS)}")
-    return RECORDERS[kind](timestep, window)
+    make: Callable[..., FluxRecorder] = RECORDERS[kind]
+    return make(timestep, window)
 
 
 def spectrum_of(

@@ -95,7 +95,7 @@ class EnergyTable:
 
     def find(self, key: str, bead: Batch) -> Answer | None:
         """The energy of a bead, if there is a row of it."""
-        return {"energy": np.float64(self._kept[key])} if key in self._kept else None
+        return {"energy": np.array(self._kept[key])} if key in self._kept else None
 
     def keep(self, key: str, answer: Answer) -> None:
         """Append a row; a row is shorter than what an operating system writes in one piece."""

@@ -83,8 +83,8 @@ class StepReader:
                 self._reached(found.group(1), 1)
         for tail, column in self._properties.items():
             for line in tail.new_lines():
-                if (found := property_of_heading(line)) and found.name == "step":
-                    self._properties[tail] = column = found.columns.start
+                if (heading := property_of_heading(line)) and heading.name == "step":
+                    self._properties[tail] = column = heading.columns.start
                 elif column is not None and not line.startswith("#") and len(words := line.split()) > column:
                     self._reached(words[column])
         return self.step

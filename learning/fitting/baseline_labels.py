@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -156,7 +157,8 @@ class AnswerFolder:
             If it cannot be written.
         """
         content = io.BytesIO()
-        np.savez(content, **answer)
+        arrays: dict[str, Any] = dict(answer)  # Any, since savez has keywords of its own
+        np.savez(content, **arrays)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_bytes(self._path(key), content.getvalue())
