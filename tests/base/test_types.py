@@ -13,7 +13,7 @@ pytest.importorskip("mypy")
 
 ARRAY = r"numpy\.ndarray\[.*\]"
 EXPECTED = {
-    "beadwise.load": r"def \(name: .*, threads: int =\) -> beadwise\.model\.response\.Evaluator",
+    "beadwise.load": r"def \(name: .*, threads: int =, trust: typing\.Sequence\[str\] =\) -> beadwise.*\.Evaluator",
     "beadwise.evaluate": r"def \(model: beadwise\.model\.response\.Evaluator, .*\) -> beadwise.*\.Response",
     "beadwise.Batch": r"def \(.*\) -> beadwise\.model\.structures\.Batch",
     "beadwise.Response": r"def \(.*\) -> beadwise\.model\.response\.Response",
