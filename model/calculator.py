@@ -20,7 +20,7 @@ from .evaluators import in_field, load_evaluator
 from .response import Evaluator, Response
 from .structures import Batch
 
-KEYWORDS = ("model", "threads", "electric_field", "atoms")
+KEYWORDS = ("model", "threads", "electric_field", "trust", "atoms")
 
 
 class KeywordError(BeadwiseError, TypeError):

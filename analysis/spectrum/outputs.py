@@ -20,10 +20,11 @@ OTHERS = "the files of their extras or velocities"  # what spectra are made of b
 
 def usable_outputs(kind: str, run: RunInput, conditions: RunConditions) -> list[ExtrasOutput]:
     """Outputs with what a spectrum needs of every bead."""
+    names = series_of_extras()
     return [
         output
         for output in run.extras_outputs
-        if can_record(_flux_of(kind), set(map(series_of_extras().get, output.extras)))
+        if can_record(_flux_of(kind), {names[key] for key in output.extras if key in names})
         and output.holds_all(conditions.beads)
     ]
 
