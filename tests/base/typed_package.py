@@ -13,8 +13,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from places import REPOSITORY
-
+REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = sorted({path.parent.name for path in REPOSITORY.glob("*/__init__.py")} - {"base"})
 
 
