@@ -61,7 +61,7 @@ def frames_of_text(lines: Iterable[str], name: str, is_growing: bool = False) ->
         Naming frame and line.
     """
     for block in frame_blocks(lines, name, is_growing):
-        yield _atoms_of_frame(block)
+        yield atoms_of_block(block)
 
 
 class Block(NamedTuple):
@@ -95,7 +95,8 @@ def frame_blocks(lines: Iterable[str], name: str, is_growing: bool = False) -> I
         index += 1
 
 
-def _atoms_of_frame(block: Block) -> Atoms:
+def atoms_of_block(block: Block) -> Atoms:
+    """The structure of one frame; see `frames_of_text`."""
     where = block.where
     info = comment_entries(block.lines[0], where)
     cell, periodic = _cell(info, where)

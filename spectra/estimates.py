@@ -9,6 +9,8 @@ import numpy as np
 
 from ..errors import SeriesError
 from .correlation import Correlation, LaggedSums
+from .errors import NotComputedError
+from .window import Window
 
 Sums = tuple[np.ndarray, np.ndarray]  # products and pairs of a part of the data, each (lags + 1,)
 
@@ -169,3 +171,24 @@ def _spread(values: np.ndarray, left_out: np.ndarray, samples: np.ndarray) -> np
     pseudo = inverse * values - (inverse - 1) * left_out
     centre = units * values - ((1 - 1 / inverse) * left_out).sum(axis=0)
     return np.sqrt((np.square(pseudo - centre) / (inverse - 1)).sum(axis=0) / units)
+
+
+def refuse_longer_window(samples: int, lags: int, timestep: float, window: Window) -> None:
+    """Refuse a window beyond the longest series, before memory for it is asked for.
+
+    Parameters
+    ----------
+    samples : int
+        Of the longest series.
+    lags : int
+        That the window reaches.
+    timestep : float
+        In fs.
+    window : Window
+
+    Raises
+    ------
+    NotComputedError
+    """
+    if samples <= lags:
+        raise NotComputedError(f"the series end after {samples * timestep:g} fs; the window needs {window.length:g} fs")

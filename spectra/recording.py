@@ -11,8 +11,7 @@ from ..errors import SeriesError
 from .committee_recording import ENERGIES, CommitteeCorrelations, committee_estimates
 from .conditions import Conditions
 from .correlation import Correlation
-from .errors import NotComputedError
-from .estimates import estimate
+from .estimates import estimate, refuse_longer_window
 from .flux import Overlap, central_difference, flux_from_born_charges
 from .infrared import WATER_OPTICAL_PERMITTIVITY, infrared_spectrum
 from .raman import LASER, invariants, raman_spectrum
@@ -310,16 +309,11 @@ def spectrum_of(
         raise SeriesError("there is no trajectory; at least one is needed")
     first = recorders[0]
     lags = min(window.lags(first.timestep), next(iter(first.correlations.values())).lags)
+    refuse_longer_window(max(recorder.samples for recorder in recorders), lags, first.timestep, window)
     estimates = {
         name: estimate([recorder.correlations[name] for recorder in recorders]).up_to(lags)
         for name in first.correlations
     }
-    reached = next(iter(estimates.values())).pairs.sum(axis=0)
-    if not reached[-1]:
-        raise NotComputedError(
-            f"the series end after {np.count_nonzero(reached) * first.timestep:g} fs; "
-            f"the window needs {window.length:g} fs"
-        )
     committees = [recorder.committee for recorder in recorders if isinstance(recorder, DifferenceRecorder)]
     committee = committee_estimates(committees, list(estimates), lags) if committees else None
     if isinstance(first, InfraredRecorder | BornChargeRecorder):

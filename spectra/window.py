@@ -20,6 +20,7 @@ COSINES = {
     "none": (1.0,),
 }
 
+MOST_LAGS = 1e12
 LONGEST, SHORTEST = 1000.0, 100.0  # fs, of a window that nobody has chosen
 WINDOWS_IN_A_SERIES = 5
 
@@ -58,8 +59,8 @@ class Window:
     def __post_init__(self) -> None:
         if self.name not in COSINES:
             raise SeriesError(f"window '{self.name}' is unknown; allowed are {', '.join(COSINES)}")
-        if not self.length > 0:
-            raise SeriesError(f"the window's length is {self.length} fs; it must be positive")
+        if not 0 < self.length < np.inf:
+            raise SeriesError(f"the window's length is {self.length} fs; it must be positive and finite")
 
     @classmethod
     def of_width(cls, width: float, name: str = "hann") -> Window:
@@ -69,7 +70,18 @@ class Window:
         return cls(name, cls(name, 1000.0).width * 1000.0 / width)
 
     def lags(self, timestep: float) -> int:
-        """Highest lag, in samples of `timestep` fs, that lies within the window; at least 1."""
+        """Highest lag, in samples of `timestep` fs, that lies within the window; at least 1.
+
+        Raises
+        ------
+        SeriesError
+            If there are more than any memory holds.
+        """
+        if self.length / timestep > MOST_LAGS:
+            raise SeriesError(
+                f"the window of {self.length:g} fs has {self.length / timestep:.3g} samples of {timestep:g} fs; "
+                f"at most {MOST_LAGS:.0e} are allowed"
+            )
         return max(1, int(self.length / timestep))
 
     def values(self, lags: int, timestep: float) -> np.ndarray:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ...runs.output.series_files import find_sources
 from ...spectra import NotComputedError, SeriesError, Spectrum
+from ...spectra.checks.repeats import Repeats
 from ...spectra.dielectric import FEWEST_PARTS, dielectric_constant
 from ...spectra.experiment import marks
 from ...spectra.recording import spectrum_of, with_means
 from ...spectra.transform import wavenumbers
 from ..results import Report, Shown, write_files, written_to
-from .recording import check_alike, common_conditions, conditions_of, left_out_of, record, recorded_time
+from .checked_series import CheckedSeries
+from .recording import check_alike, record
 from .request import Request
+from .series_conditions import common_conditions, recorded_time
 from .velocities import make_density_of_states
 
 HIGHEST_MARKED = 4500.0
@@ -45,22 +51,29 @@ def make(request: Request, shown: Shown = iter) -> Report:
 
 
 def _flux_spectrum(request: Request, shown: Shown) -> Report:
-    sources = find_sources(request.trajectories)
+    sources = find_sources(request.trajectories, request.reading)
     window = request.make_window(
         recorded_time(source, request.run_of(source.path), request.given, request.skip) for source in sources
     )
     recorders, all_conditions = [], []
     symbols: frozenset[str] = frozenset()
+    repeats = Repeats()
+    remarks: list[str] = []
     for source in shown(sources):
         run = request.run_of(source.path)
         symbols |= run.symbols if run else frozenset()
-        recorder, conditions = record(request.kind, source, window, run, request.given, request.distances, request.skip)
+        recorder, conditions = record(
+            request.kind, source, window, run, request.given, request.distances, request.skip, repeats, remarks
+        )
         recorders.append(recorder)
         all_conditions.append(conditions)
     check_alike(recorders)
     common = common_conditions(all_conditions)
+    repeats.refuse_copies()
     grid = wavenumbers(common.timestep, request.highest)
     spectrum = spectrum_of(recorders, common, window, grid, request.optical_permittivity, request.laser_wavenumber)
+    if remarks:
+        spectrum = replace(spectrum, notes={**spectrum.notes, "files": "; ".join(remarks)})
     return _write(request, spectrum, symbols)
 
 
@@ -86,21 +99,18 @@ def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Rep
 
 def _dielectric(request: Request, shown: Shown) -> Report:
     dipoles, all_conditions = [], []
-    for source in shown(find_sources(request.trajectories)):
-        run = request.run_of(source.path)
-        pieces = []
-        for samples in source.samples():
-            samples = with_means(samples)
-            if "dipole" not in samples:
-                raise SeriesError(f"'{source.path}' holds no dipole; it holds {', '.join(samples)}")
-            pieces.append(samples["dipole"])
+    repeats = Repeats()
+    remarks: list[str] = []
+    for source in shown(find_sources(request.trajectories, request.reading)):
+        series = CheckedSeries(source, request.run_of(source.path), request.given, request.skip, repeats)
+        pieces = [samples["dipole"] for samples in series.pieces(partial(_dipole, source.path))]
         if not pieces:
             raise SeriesError(f"'{source.path}' holds no sample")
-        conditions = conditions_of(source, run, request.given, samples)
-        all_conditions.append(conditions)
-        dipole = np.concatenate(pieces)
-        dipoles.append(dipole[left_out_of(len(dipole), request.skip, conditions.timestep, source.path) :])
+        dipoles.append(np.concatenate(pieces))
+        all_conditions.append(series.conditions)
+        remarks += series.remarks
     common = common_conditions(all_conditions)
+    repeats.refuse_copies()
     total = sum(map(len, dipoles)) * common.timestep / 1000
     part = total / (len(dipoles) if len(dipoles) >= FEWEST_PARTS else FEWEST_PARTS * len(dipoles))
     value, error = dielectric_constant(dipoles, common.temperature, common.volume, request.optical_permittivity)
@@ -117,5 +127,16 @@ def _dielectric(request: Request, shown: Shown) -> Report:
         "optical_permittivity": request.optical_permittivity,
         "picoseconds": total,
         "picoseconds_of_a_part": part,
+        "notes": remarks,
     }
-    return Report((line,), numbers)
+    return Report((line, *(f"  files: {remark}" for remark in remarks)), numbers)
+
+
+def _dipole(path: Path, samples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The dipole; of members alone their mean."""
+    found = with_means(samples)
+    if "dipole" not in found:
+        raise SeriesError(f"'{path}' holds no dipole; it holds {', '.join(samples)}")
+    if np.ndim(found["dipole"]) != 2 or np.shape(found["dipole"])[1] != 3:
+        raise SeriesError(f"dipole of '{path}' has the shape {np.shape(found['dipole'])}; expected (samples, 3)")
+    return {"dipole": found["dipole"]}

@@ -9,13 +9,14 @@ from functools import cached_property
 from pathlib import Path
 
 from ...runs.input.run_input import RunInput
+from ...runs.output.series_files import Reading
 from ...runs.source import RunsOfFiles
 from ...spectra import SeriesError, Window, usual_length
 from ...spectra.raman import LASER
 from ..results import beside, stem_of
 from .conditions import RunConditions, read_run_conditions
 from .outputs import files_of_runs
-from .recording import Given
+from .series_conditions import Given
 
 BEAD_NUMBER = r"_\d+(\.xyz)?$"  # at the end of the name of a file
 
@@ -54,6 +55,10 @@ class Request:
         Name of the files to write, without the ending; None for one beside the first file.
     members : bool
         Whether to write the spectrum of every member of a committee, too.
+    unit : str or None
+        Of the dipole or polarizability in the files; None for what they say, or units of e and Å.
+    columns : tuple of str
+        Numbers from 1, or names, of the columns of tables; empty if the files are to tell them.
     """
 
     kind: str
@@ -75,6 +80,8 @@ class Request:
     skip: float | None = None
     output: Path | None = None
     members: bool = False
+    unit: str | None = None
+    columns: tuple[str, ...] = ()
 
     @property
     def stem(self) -> Path:
@@ -85,7 +92,12 @@ class Request:
     @property
     def given(self) -> Given:
         """What is said of the series."""
-        return Given(self.timestep, self.temperature, self.volume, self.dynamics)
+        return Given(self.timestep, self.temperature, self.volume, self.dynamics, self.unit)
+
+    @property
+    def reading(self) -> Reading:
+        """What is said of how files are read."""
+        return Reading(self.columns)
 
     @property
     def laser_wavenumber(self) -> float:

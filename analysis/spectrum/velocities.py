@@ -9,16 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runs.output.series_files import refuse_given_twice
 from ...runs.output.velocities import OF_BEAD, OF_CENTROID, VelocityFile
 from ...spectra import Conditions, Correlation, SeriesError, Spectrum, Window, estimate
+from ...spectra.checks.repeats import Repeats
 from ...spectra.density_of_states import density_of_states
+from ...spectra.estimates import refuse_longer_window
 from ...spectra.transform import wavenumbers
 from ..results import Shown
 from .conditions import RunConditions
-from .recording import NOT_NAMED, common_conditions, left_out_of
 from .request import Request
+from .series_conditions import NOT_NAMED, common_conditions, left_out_of, plausible_time, refuse_other_time
 
 BEAD_NUMBER = re.compile(r"^(.*)_\d+(\.[^.]*)?$")
+FEWEST_FRAMES, LARGEST_RATIO = 16, 100.0  # by which positions are told from velocities
 WHAT_TO_GIVE = "give the centroid's velocities (v_centroid), or those of the one bead of a classical run"
 
 
@@ -62,13 +66,18 @@ def make_density_of_states(request: Request, shown: Shown = iter) -> Spectrum:
     SeriesError
         If the files hold no usable velocities, or not of the same system under the same conditions.
     """
+    refuse_given_twice(request.trajectories)
     files = [VelocityFile(path) for path in request.trajectories]
     _refuse_beads(files)
     window = request.make_window(_recorded_time(file, request) for file in files)
-    trajectories = [_correlated(file, request, window) for file in shown(files)]
+    repeats = Repeats()
+    trajectories = [_correlated(file, request, window, repeats) for file in shown(files)]
     first = trajectories[0]
     _check_alike(trajectories)
     conditions = common_conditions([one.conditions for one in trajectories])
+    repeats.refuse_copies()
+    longest = max(correlation.samples for one in trajectories for correlation in one.correlations.values())
+    refuse_longer_window(longest, window.lags(conditions.timestep), conditions.timestep, window)
     estimates = {name: estimate([one.correlations[name] for one in trajectories]) for name in first.atoms}
     grid = wavenumbers(conditions.timestep, request.highest)
     spectrum = density_of_states(estimates, first.atoms, conditions, window, grid)
@@ -92,23 +101,34 @@ def _refuse_beads(files: Sequence[VelocityFile]) -> None:
         by_stem[stem] = file.path
 
 
-def _correlated(file: VelocityFile, request: Request, window: Window) -> Velocities:
+def _correlated(file: VelocityFile, request: Request, window: Window, repeats: Repeats) -> Velocities:
     run = request.run_of(file.path)
     if run is not None and run.beads > 1 and file.quantity == OF_BEAD:
         raise SeriesError(f"'{file.path}' is of one bead, and the run has {run.beads}; {WHAT_TO_GIVE}")
     found: Velocities | None = None
     left_out = 0
+    means = Means()
     for labels, velocities in file.pieces():
         if found is None:
             found = _nothing_yet(file, labels, run, request, window)
             left_out = left_out_of(file.count(), request.skip, found.conditions.timestep, file.path)
+            repeats.begin(f"'{file.path}'", left_out)
         kept = velocities[left_out:]
         left_out = max(0, left_out - len(velocities))
-        for name, correlation in found.correlations.items():
-            if len(kept):
+        if len(kept):
+            repeats.add(kept)
+            means.add(kept)
+            for name, correlation in found.correlations.items():
                 correlation.compute(kept[:, labels == name].reshape(len(kept), -1), reset=False)
     if found is None or not all(correlation.samples for correlation in found.correlations.values()):
         raise SeriesError(f"'{file.path}' holds no velocities{_after(request.skip)}; at least one frame is needed")
+    repeats.end()
+    if not file.is_named and means.ratio > LARGEST_RATIO:
+        raise SeriesError(
+            f"the columns 2 to 4 of '{file.path}' lie around means that are {np.sqrt(means.ratio):.3g} times as large "
+            "as what they change by, as positions do, and nothing says that they are velocities; needed is xyz of "
+            "velocities, or extended xyz with Properties=species:S:1:velo:R:3"
+        )
     return found
 
 
@@ -122,11 +142,40 @@ def _recorded_time(file: VelocityFile, request: Request) -> float:
 
 def _timestep_of(file: VelocityFile, run: RunConditions | None, request: Request) -> float:
     """Time between the frames of a file of which one has been read, in fs."""
-    if request.timestep is not None:
-        return request.timestep
+    refuse_other_time(file.path, file.spacing, request.timestep)
+    told = plausible_time(file.spacing)
+    if request.timestep is not None or told is not None:
+        return request.timestep or told or 0.0
     if run is None:
-        raise SeriesError(f"the time between samples of '{file.path}' is not known; give --timestep or --input")
+        unclear = f" ({file.spacing:.6g}, in a unit that it does not tell)" if file.spacing else ""
+        raise SeriesError(
+            f"the time between samples of '{file.path}' is not known{unclear}; give --timestep or --input"
+        )
     return run.timestep * (file.stride or 1)
+
+
+class Means:
+    """Tells positions from velocities: those lie around means, these around zero."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._sums: np.ndarray | float = 0.0
+        self._squares: np.ndarray | float = 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in frames, shape (frames, atoms, 3)."""
+        self._frames += len(values)
+        self._sums = self._sums + values.sum(axis=0)
+        self._squares = self._squares + np.square(values).sum(axis=0)
+
+    @property
+    def ratio(self) -> float:
+        """Squares of the means over variances, of all atoms; 0 where there are too few frames to tell."""
+        if self._frames < FEWEST_FRAMES:
+            return 0.0
+        means = self._sums / self._frames
+        variance = np.sum(self._squares / self._frames - np.square(means))
+        return float(np.sum(np.square(means)) / max(variance, np.finfo(float).tiny))
 
 
 def _nothing_yet(

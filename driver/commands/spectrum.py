@@ -24,6 +24,12 @@ from .options import (
 )
 
 KINDS_WITH_MEMBERS = ("ir", "raman")
+KINDS_WITH_UNITS = ("ir", "raman", "dielectric")
+
+
+def parse_columns(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """Split ``2,3,4``."""
+    return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 @click.command()
@@ -66,6 +72,18 @@ KINDS_WITH_MEMBERS = ("ir", "raman")
 @number("--outer", unit="A", kind=NOT_NEGATIVE, text="Height in Å from where all counts, for sfg  [default: 4].")
 @number("--near", unit="A", text="Distance in Å of near neighbours, for sfg  [default: 4].")
 @skip_option
+@click.option(
+    "--unit",
+    metavar="UNIT",
+    help="Unit of the dipole or polarizability in files: debye, au, bohr^3 …  [default: e*angstrom, angstrom^3].",
+)
+@click.option(
+    "--columns",
+    metavar="I,J,K",
+    default="",
+    callback=parse_columns,
+    help="Columns of tables that are the dipole or polarizability, by numbers from 1 or names.",
+)
 @click.option("--members", is_flag=True, help="Write the spectra of all members, too, for ir and raman.")
 @output_option
 @json_option
@@ -74,8 +92,9 @@ def spectrum(kind: str, files: tuple[Path, ...], json_file: Path | None, **optio
 
     RUNS are folders of runs, their inputs or RESTARTs, finished or running, of which the output that the spectrum is
     made of is found; or files: i-PI's extras of every bead (dipole, polarizability, or those of molecules for `sfg`),
-    extended xyz with dipole and polarizability, or arrays of numpy.savez, for `ir` also born_charges and velocities.
-    For `dos` files are velocities of centroids that i-PI wrote as xyz.  Timestep, temperature, cell and kind of
+    extended xyz with dipole and polarizability, arrays of numpy.savez, for `ir` also born_charges and velocities,
+    columns of numbers as of CP2K, LAMMPS and GPUMD, or CP2K's moments.  For `dos` files are velocities of centroids
+    that i-PI wrote as xyz, or extended xyz with velocities or momenta.  Timestep, temperature, cell and kind of
     dynamics are read from an i-PI input or RESTART beside the files, and otherwise given.  With members of committees
     among the series (member_dipoles, member_polarizabilities, committee_pot), `ir` and `raman` have a model error
     beside their sampling error.
@@ -100,6 +119,9 @@ def _check_options(kind: str, options: Mapping[str, Any]) -> None:
         )
     if options["members"] and kind not in KINDS_WITH_MEMBERS:
         raise click.UsageError(f"--members is for {' and '.join(KINDS_WITH_MEMBERS)}, not for {kind}")
+    for name in ("unit", "columns"):
+        if options[name] and kind not in KINDS_WITH_UNITS:
+            raise click.UsageError(f"--{name} is for {', '.join(KINDS_WITH_UNITS)}, not for {kind}")
     for name, own in OPTIONS_OF_ONE_KIND.items():
         if options[name] is not None and kind != own:
             raise click.UsageError(f"--{name} {options[name]:g} is for {own}, not for {kind}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...reading import whole_number
 from .alignment import that_count
+from .compressed import uncompressed
 
 # without "#" inside, or half a comment that a killed i-PI left would swallow the one appended to it
 COMMENT = re.compile(rb"#[^#\n]*\bStep: +(?P<step>\d+)[^#\n]*\n")
@@ -52,6 +53,7 @@ def places_of_frames(path: Path, atoms: int) -> FramePlaces:
     ValueError
         If a step has too many digits.
     """
+    path = uncompressed(path)
     with open(path, "rb") as file:
         if not path.stat().st_size:
             return NOTHING

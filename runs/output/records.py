@@ -18,6 +18,7 @@ import numpy as np
 from ...errors import SeriesError
 from ...reading import reason, whole_number
 from .alignment import that_count
+from .compressed import uncompressed
 from .series import passed_over, series_kinds, series_of_extras
 
 # without "#" inside, or half a header that a killed i-PI left would swallow the one appended to it
@@ -70,7 +71,7 @@ class BeadFile:
 
     def _next_chunk(self) -> bytes:
         try:
-            with open(self.path, "rb") as file:
+            with open(uncompressed(self.path), "rb") as file:
                 file.seek(self._position)
                 text = file.read(CHUNK)
         except FileNotFoundError:
@@ -169,6 +170,7 @@ def records_that_count(path: Path, last_step: int | None = None) -> np.ndarray:
         If it cannot be read.
     """
     try:
+        path = uncompressed(path)
         if not path.exists() or not path.stat().st_size:
             return np.zeros(0, dtype=bool)
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:

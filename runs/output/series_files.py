@@ -1,190 +1,133 @@
-"""Series of dipoles and polarizabilities in files: i-PI's extras, extended xyz, NumPy arrays."""
+"""Files of series: which reader each of them has, by its first bytes."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-
-import numpy as np
-from ase import Atoms
+from typing import NamedTuple
 
 from ...errors import SeriesError
-from ...properties.quantities import quantities
-from ...quantity import Quantity
-from .bead_series import BeadSeries
-from .extended_xyz import complete_frames, count_of_frames
-from .records import records_that_count
-from .series import series_kinds
+from .compressed import uncompressed
+from .sources.arrays import Arrays
+from .sources.bead_files import BeadFiles, bead_files
+from .sources.columns import Columns
+from .sources.cp2k_moments import MARK, Moments
+from .sources.frames import FRAMES_AT_ONCE, Frames
+from .sources.source import Source
 
-BEAD_NUMBER = re.compile(r"^(.*)_(\d+)$")
-FRAMES_AT_ONCE = 500
+__all__ = ["FRAMES_AT_ONCE", "Arrays", "BeadFiles", "Columns", "Frames", "Moments", "Reading", "Source", "find_sources"]
 
-
-def labels() -> dict[str, Quantity]:
-    """Quantities of the cell that frames of extended xyz may have, by their label."""
-    return {own.label: own for own in quantities().values() if own.per == "cell" and own.name != "energy"}
-
-
-def arrays() -> tuple[str, ...]:
-    """Names of the arrays that an archive may have."""
-    return (*series_kinds(), "born_charges", "velocities")
+START = 1 << 16  # bytes that tell what a file is
+ALLOWED = (
+    "i-PI's extras, extended xyz, arrays of numpy (.npz, .npy), CP2K's moments, and columns of numbers, also packed by "
+    "gzip, bzip2 or xz"
+)
 
 
-@dataclass
-class BeadFiles:
-    """i-PI's extras, one file for each bead, or a single one of all beads of a force component."""
+@dataclass(frozen=True)
+class Reading:
+    """What a user says of how files are read.
 
-    path: Path
-    files: tuple[Path, ...]
-    stride: int = 0
-    beads: int = 0
-
-    def count(self) -> int:
-        """Number of samples, as far as headers tell."""
-        return min(int(records_that_count(file).sum()) for file in self.files)
-
-    def samples(self) -> Iterator[dict[str, np.ndarray]]:
-        """Consecutive samples, some at a time, means over the beads; `stride` and `beads` are known after the first."""
-        series = BeadSeries(self.files)
-        while samples := series.read():
-            self.stride, self.beads = series.stride, series.beads
-            yield samples
-
-
-@dataclass
-class Frames:
-    """Extended xyz with ``dipole`` (e·Å) and ``polarizability`` (Å³) of every frame."""
-
-    path: Path
-
-    def count(self) -> int:
-        """Number of frames."""
-        return count_of_frames(self.path)
-
-    def samples(self) -> Iterator[dict[str, np.ndarray]]:
-        """Consecutive samples, some at a time; a last frame that is not yet whole is left out."""
-        frames = complete_frames(self.path)
-        while found := [_labels_of(frame, self.path) for frame in islice(frames, FRAMES_AT_ONCE)]:
-            yield _stacked(found, self.path)
-
-
-@dataclass
-class Arrays:
-    """``numpy.savez`` archive with series, samples along the first axis, in eV, Å, fs and e.
-
-    ``dipole`` (samples, 3), ``polarizability`` (samples, 3, 3), the molecular ones, ``born_charges`` (samples[, beads],
-    atoms, 3, 3) and ``velocities`` (samples[, beads], atoms, 3); arrays of other names do not matter.
+    Parameters
+    ----------
+    columns : tuple of str
+        Numbers from 1, or names, of the columns of a table; empty if the file is to tell them.
     """
 
-    path: Path
-
-    def count(self) -> int:
-        """Number of samples; of series of different lengths that of the shortest."""
-        return min((len(array) for array in next(self.samples()).values()), default=0)
-
-    def samples(self) -> Iterator[dict[str, np.ndarray]]:
-        """All samples at once."""
-        samples, others = _known_arrays(self.path)
-        if not samples:
-            raise SeriesError(
-                f"'{self.path}' holds the arrays {', '.join(others) or '(none)'}; allowed are {', '.join(arrays())}"
-            )
-        for name, array in samples.items():
-            if array.ndim == 0 or array.dtype.kind not in "fiu":
-                raise SeriesError(
-                    f"{name} in '{self.path}' has the shape {array.shape} and the type {array.dtype}; real numbers "
-                    "with the samples along the first axis are needed"
-                )
-        yield samples
+    columns: tuple[str, ...] = ()
 
 
-def _known_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Arrays of an archive that have the name of a series, and names of the others, which are not read."""
-    try:
-        with open(path, "rb") as file:
-            archive = np.load(file)
-            names = archive.files if isinstance(archive, np.lib.npyio.NpzFile) else None
-            known = {name: archive[name] for name in names or () if name in arrays()}
-    except Exception as error:  # zip, its compression and NumPy's headers raise whatever they stumble over
-        raise SeriesError(f"cannot read '{path}' as arrays of numpy.savez: {error}") from error
-    if names is None:
-        raise SeriesError(f"'{path}' is a single array; an archive of numpy.savez is needed")
-    return known, [name for name in names if name not in known]
+class Format(NamedTuple):
+    """How a format is known by the beginning of a file, and what reads it."""
+
+    is_known: Callable[[bytes], bool]
+    reader: Callable[[Path, Reading], Source]
 
 
-Source = BeadFiles | Frames | Arrays
+FORMATS = (
+    Format(lambda start: start.startswith(b"PK"), lambda path, reading: Arrays(path)),
+    Format(lambda start: start.startswith(b"\x93NUMPY"), lambda path, reading: Columns(path, reading.columns)),
+    Format(lambda start: b"#EXTRAS_COMPONENT_RAW" in start[:256], lambda path, reading: BeadFiles(path, (path,))),
+    Format(lambda start: _begins_as_xyz(start), lambda path, reading: Frames(path)),
+    Format(lambda start: MARK in start, lambda path, reading: Moments(path)),
+    Format(lambda start: _begins_as_table(start), lambda path, reading: Columns(path, reading.columns)),
+)
+DAMAGED: dict[str, Callable[[Path, Reading], Source]] = {  # by their suffix: the reader says what is wrong
+    ".xyz": lambda path, reading: Frames(path),
+    ".extxyz": lambda path, reading: Frames(path),
+    ".npz": lambda path, reading: Arrays(path),
+}
 
 
-def _labels_of(frame: Atoms, path: Path) -> dict[str, np.ndarray]:
-    results = {} if frame.calc is None else frame.calc.results
-    known = labels()
-    given = {own.name: results.get(label, frame.info.get(label)) for label, own in known.items()}
-    found = {name: label for name, label in given.items() if label is not None}
-    if not found:
-        raise SeriesError(f"a frame of '{path}' holds neither {' nor '.join(known)}")
-    return {name: _label(name, label, path) for name, label in found.items()}
-
-
-def _label(name: str, label: object, path: Path) -> np.ndarray:
-    shape = quantities()[name].form.shape
-    try:
-        return np.asarray(label, dtype=np.float64).reshape(shape)
-    except (TypeError, ValueError):
-        raise SeriesError(
-            f"{name} in a frame of '{path}' is {label}; {int(np.prod(shape))} numbers are needed"
-        ) from None
-
-
-def _stacked(found: Sequence[dict[str, np.ndarray]], path: Path) -> dict[str, np.ndarray]:
-    if any(set(one) != set(found[0]) for one in found):
-        raise SeriesError(f"the frames of '{path}' do not all hold the same of {' and '.join(labels())}")
-    return {name: np.stack([one[name] for one in found]) for name in found[0]}
-
-
-def find_sources(paths: Sequence[Path]) -> list[Source]:
+def find_sources(paths: Sequence[Path], reading: Reading = Reading()) -> list[Source]:
     """Sort files into trajectories: those of the beads of one run, whose names differ in their number, belong together.
 
     Parameters
     ----------
     paths : sequence of Path
+    reading : Reading
 
     Raises
     ------
     SeriesError
-        If a file is missing, or is nothing that series are read from.
+        If a file is missing, is given twice, or is nothing that series are read from.
     """
-    beads: dict[Path, list[tuple[int, Path]]] = {}
+    refuse_given_twice(paths)
+    of_beads: list[Path] = []
     sources: list[Source] = []
     for path in paths:
-        if not os.path.isfile(path):
-            raise SeriesError(f"'{path}' does not exist")
-        if path.suffix == ".npz":
-            sources.append(Arrays(path))
-        elif path.suffix in (".xyz", ".extxyz"):
-            sources.append(Frames(path))
-        elif b"#EXTRAS_COMPONENT_RAW" in (start := _start_of(path)):
-            sources.append(BeadFiles(path, (path,)))
-        elif b"#EXTRAS" in start:
-            found = BEAD_NUMBER.match(path.name)
-            stem, number = (found[1], int(found[2])) if found else (path.name, 0)
-            beads.setdefault(path.with_name(stem), []).append((number, path))
+        start = _start_of(path)
+        reader = next((one.reader for one in FORMATS if one.is_known(start)), DAMAGED.get(path.suffix.lower()))
+        if b"#EXTRAS(" in start[:256]:
+            of_beads.append(path)
+        elif reader is not None:
+            sources.append(reader(path, reading))
         else:
-            raise SeriesError(
-                f"'{path}' holds no series; allowed are i-PI's extras, extended xyz (.xyz, .extxyz) and arrays (.npz)"
-            )
-    for stem, numbered in beads.items():
-        numbered.sort()
-        if [number for number, _ in numbered] != list(range(len(numbered))):
-            numbers = ", ".join(str(number) for number, _ in numbered)
-            raise SeriesError(f"of '{stem}' there are the beads {numbers}; the files of all beads from 0 are needed")
-        sources.append(BeadFiles(stem, tuple(path for _, path in numbered)))
-    return sources
+            holds = "is empty" if not start else "holds no series"
+            raise SeriesError(f"'{path}' {holds}; allowed are {ALLOWED}")
+    return [*sources, *bead_files(of_beads)]
+
+
+def refuse_given_twice(paths: Sequence[Path]) -> None:
+    """Raise SeriesError if a file is missing, or two paths are the same file, which would count twice."""
+    seen: dict[tuple[int, int], Path] = {}
+    for path in paths:
+        if not os.path.isfile(path):
+            raise SeriesError(f"'{path}' {'is no file' if os.path.exists(path) else 'does not exist'}")
+        file = path.stat().st_dev, path.stat().st_ino
+        if file in seen:
+            same = "is given twice" if seen[file] == path else f"is the same file as '{seen[file]}'"
+            raise SeriesError(f"'{path}' {same}; a trajectory counts once")
+        seen[file] = path
 
 
 def _start_of(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(256)
+    try:
+        with open(uncompressed(path), "rb") as file:
+            return file.read(START)
+    except OSError as error:
+        raise SeriesError(f"cannot read '{path}': {error.strerror}") from error
+
+
+def _begins_as_xyz(start: bytes) -> bool:
+    """Whether a number of atoms stands alone in the first line."""
+    first, _, rest = start.partition(b"\n")
+    second = rest.partition(b"\n")[0].split()
+    return first.strip().isdigit() and not (len(second) == 1 and second[0].isdigit())
+
+
+def _begins_as_table(start: bytes) -> bool:
+    """Whether a row of numbers stands somewhere at the beginning of a text."""
+    if b"\0" in start:
+        return False
+    return any(_is_row(line) for line in start.split(b"\n")[:1000])
+
+
+def _is_row(line: bytes) -> bool:
+    words = line.replace(b",", b" ").replace(b";", b" ").split()
+    try:
+        return len([float(word.replace(b"D", b"e").replace(b"d", b"e")) for word in words]) >= 3
+    except ValueError:
+        return False

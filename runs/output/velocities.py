@@ -1,10 +1,10 @@
-"""Velocities that i-PI wrote as xyz, read some frames at a time."""
+"""Velocities in xyz, of i-PI and of other programs, read some frames at a time."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -12,10 +12,15 @@ import numpy as np
 
 from ...errors import SeriesError
 from ...reading import refusing
+from .compressed import uncompressed
+from .extended_xyz import fields_of, survey
 from .frames import places_of_frames
+from .time_axis import time_axis
 
 QUANTITY = re.compile(r"(\w+)\{")
 OF_CENTROID, OF_BEAD = "v_centroid", "velocities"
+VELOCITIES = (OF_CENTROID, OF_BEAD, "velocity", "velo", "vel", "v")  # in Properties of extended xyz
+MOMENTA, MASSES = ("momenta", "momentum"), ("masses", "mass")
 FRAMES_AT_ONCE = 500
 
 
@@ -25,14 +30,17 @@ class VelocityFile:
     Parameters
     ----------
     path : Path
-        In i-PI's xyz, ``v_centroid`` or ``velocities`` of a bead, in any unit.
+        In i-PI's xyz, ``v_centroid`` or ``velocities`` of a bead; in extended xyz, with velocities or momenta among its
+        ``Properties``; or in another xyz, which does not tell what it holds.  In any unit.
 
     Attributes
     ----------
     stride : int
         Steps between frames; 0 before they are known.
     quantity : str
-        What the comment of the first frame calls the numbers: ``v_centroid``, ``velocities``, or nothing.
+        What the comment of the first frame calls the numbers: ``v_centroid``, ``velocities``, ``momenta``, or nothing.
+    spacing : float or None
+        Between frames, as the comments of other programs tell times; in fs, if they are.
 
     Raises
     ------
@@ -43,11 +51,18 @@ class VelocityFile:
     def __init__(self, path: Path):
         self.path = path
         self.stride = 0
+        self.spacing: float | None = None
+        self._place, self._masses = slice(1, 4), -1
         if not os.path.isfile(path):
             raise SeriesError(f"'{path}' does not exist")
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(uncompressed(path), encoding="utf-8", errors="replace") as file:
             self._atoms = self._number_of_atoms(file.readline())
             self.quantity = self._quantity_of(file.readline())
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the file says that it holds velocities."""
+        return bool(self.quantity)
 
     def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Frames, some at a time; `stride` is known after the first piece.
@@ -69,21 +84,23 @@ class VelocityFile:
         while lines := [line for frame in islice(frames, FRAMES_AT_ONCE) for line in frame]:
             rows = [line.split() for line in lines]
             try:
-                values = np.array([row[1:4] for row in rows], dtype=np.float64)
+                values = np.array([row[self._place] for row in rows], dtype=np.float64)
+                if self._masses >= 0:
+                    values /= np.array([[row[self._masses]] for row in rows], dtype=np.float64)
                 yield np.array([row[0] for row in rows[: self._atoms]]), values.reshape(-1, self._atoms, 3)
             except (IndexError, ValueError) as error:
                 raise SeriesError(f"'{self.path}' holds a line that is no atom: {error}") from error
 
     def count(self) -> int:
         """Number of frames that are whole and count."""
-        return len(places_of_frames(self.path, self._atoms).places) or sum(1 for _ in self._frames_without_steps())
+        return len(places_of_frames(self.path, self._atoms).places) or int(self._that_count().sum())
 
     def _frames(self) -> Iterator[list[str]]:
         """Lines of the atoms of each frame that is whole and counts."""
         with refusing(SeriesError, f"cannot read '{self.path}'"):
             places = places_of_frames(self.path, self._atoms)
         self._check_steps(places.steps)
-        with open(self.path, "rb") as file:
+        with open(uncompressed(self.path), "rb") as file:
             for place in places.places:
                 file.seek(place.start)
                 yield file.read(place.stop - place.start).decode(errors="replace").splitlines()[1 : self._atoms + 1]
@@ -91,12 +108,26 @@ class VelocityFile:
             yield from self._frames_without_steps()
 
     def _frames_without_steps(self) -> Iterator[list[str]]:
-        """The same of a file whose comments tell no steps."""
-        with open(self.path, encoding="utf-8", errors="replace") as file:
-            while lines := list(islice(file, self._atoms + 2)):
-                if len(lines) < self._atoms + 2 or not lines[-1].endswith("\n"):  # somebody may be writing it
-                    return
-                yield lines[2:]
+        """The same of a file whose comments do not tell steps as i-PI does."""
+        counts = self._that_count()
+        with open(uncompressed(self.path), encoding="utf-8", errors="replace") as file:
+            for does_count in counts:
+                lines = list(islice(file, self._atoms + 2))
+                if does_count:
+                    yield lines[2:]
+
+    def _that_count(self) -> np.ndarray:
+        """Which frames count, by what their comments say of steps and times."""
+        seen = survey(self.path)
+        counts = np.ones(seen.frames, dtype=bool)
+        for name, times in seen.times.items():
+            axis = time_axis(times, self.path, name)
+            counts &= axis.counts
+            if name == "time":
+                self.spacing = axis.spacing
+            else:
+                self.stride = round(axis.spacing)
+        return counts
 
     def _number_of_atoms(self, line: str) -> int:
         if not line.strip().isdecimal() or len(line) > 18 or int(line) < 1:
@@ -104,11 +135,30 @@ class VelocityFile:
         return int(line)
 
     def _quantity_of(self, comment: str) -> str:
+        fields = fields_of(comment)
+        if fields:
+            return self._quantity_among(fields)
         names = [name for name in QUANTITY.findall(comment) if name != "cell"]
         found = next((name for name in names if name in (OF_CENTROID, OF_BEAD)), "")
         if names and not found:
             raise SeriesError(f"'{self.path}' holds {names[0]}; allowed are {OF_CENTROID} and {OF_BEAD}")
         return found
+
+    def _quantity_among(self, fields: Mapping[str, slice]) -> str:
+        """What extended xyz calls the velocities, or the momenta of which they are made."""
+        found = next((name for name in (*VELOCITIES, *MOMENTA) if name in fields), "")
+        if not found:
+            raise SeriesError(
+                f"'{self.path}' holds {', '.join(fields)} of the atoms; velocities ({', '.join(VELOCITIES)}) "
+                "or momenta are needed among its Properties"
+            )
+        self._place = fields[found]
+        if self._place.stop - self._place.start != 3:
+            raise SeriesError(f"{found} in '{self.path}' has {self._place.stop - self._place.start} columns, not three")
+        # each species has its own normalisation: a mass matters only where atoms of one species differ in it
+        masses = next((fields[name] for name in MASSES if name in fields), None)
+        self._masses = masses.start if masses is not None and found in MOMENTA else -1
+        return found if found in (OF_CENTROID, "momenta") else "momenta" if found in MOMENTA else OF_BEAD
 
     def _check_steps(self, steps: np.ndarray) -> None:
         apart = np.unique(np.diff(steps)).tolist()

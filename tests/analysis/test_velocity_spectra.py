@@ -102,7 +102,7 @@ def test_trajectories_must_be_of_one_system(tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder, temperature in zip(folders, (300, 350), strict=True):
         write_input(folder, temperature=temperature)
-        write(folder / "run.vel_0.xyz", frames=400, quantity="velocities{atomic_unit}")
+        write(folder / "run.vel_0.xyz", frames=400, quantity="velocities{atomic_unit}", seed=temperature)
     files = [folder / "run.vel_0.xyz" for folder in folders]
     status, output = invoke(*files, "--window", 100)
     assert status == 2 and "is at 300 K and" in output and "at 350 K; they must be the same" in output

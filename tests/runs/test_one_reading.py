@@ -149,7 +149,7 @@ def test_input_and_restart_in_one_profile(tmp_path):
 def test_input_and_restart_in_one_spectrum(tmp_path):
     def write(path):
         write_velocity_input(path)
-        write_velocities(path / "run.vc.xyz", frames=600)
+        write_velocities(path / "run.vc.xyz", frames=600, seed=len(path.name))
         return path / "input.xml"
 
     folders = two_folders(tmp_path, write)

@@ -1,0 +1,1 @@
+"""Whether a series is one: continuous, and there once."""
