@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from ipi.utils.units import unit_to_internal
 
 from ...runs.input.elements import InputError
+from ...runs.input.force_fields import SOCKETS
 from ...runs.input.run_input import RunInput
 from ...runs.output.properties import writes_property
-from .masses import KINETIC_ENERGY, standard_masses, without_template
+from .masses import DALTON, KINETIC_ENERGY, isotopes_of_masses, labels_and_masses, without_template
 
 SUFFIX = ".xml"
 
@@ -22,8 +22,8 @@ def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
     """Write an input for each y beside an i-PI input, with all masses m/y².
 
     ``<masses mode='manual'>`` at the end of ``<initialize>`` sets them: i-PI takes masses from the labels of the
-    structure, and what comes last in ``<initialize>`` wins.  Outputs and unix sockets get names of their own, so that
-    the runs do not disturb each other.
+    structure, or from its column ``masses``, and what comes last in ``<initialize>`` wins.  Outputs and unix sockets
+    get names of their own, so that the runs do not disturb each other.
 
     Parameters
     ----------
@@ -54,24 +54,32 @@ def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
             f"'{source}' writes no {KINETIC_ENERGY}; add to its <output> <properties filename='out' stride='10'> "
             f"[ step, {KINETIC_ENERGY}{{electronvolt}} ] </properties>"
         )
-    masses = standard_masses(run.labels) / float(unit_to_internal("mass", "dalton", 1.0))
-    return [_write(run, ratio, masses / ratio**2) for ratio in ratios]
+    labels, masses = labels_and_masses(run)
+    isotopes = isotopes_of_masses(labels, masses)
+    if not isotopes:
+        raise InputError(
+            f"'{source}' starts with masses that are those of no isotopes; an input with the masses of its labels, or "
+            "of isotopes, is needed"
+        )
+    named = () if isotopes == labels else isotopes
+    return [_write(run, ratio, masses / DALTON / ratio**2, named) for ratio in ratios]
 
 
-def _write(run: RunInput, ratio: float, masses: np.ndarray) -> Path:
-    """Write the input of one y; masses in u."""
+def _write(run: RunInput, ratio: float, masses: np.ndarray, labels: Sequence[str]) -> Path:
+    """Write the input of one y; masses in u, and labels if they are not those of the structure."""
     suffix = f"_y{ratio:.4f}"
     path = run.path.with_name(f"{run.path.name.removesuffix(SUFFIX)}{suffix}{SUFFIX}")
     if path.exists():
         raise InputError(f"'{path}' exists already; remove it, or use it")
     root = copy.deepcopy(run.document)
-    element = ElementTree.SubElement(root.findall("system/initialize")[0], "masses", mode="manual", units="dalton")
-    element.text = f" [ {', '.join(f'{mass:.10g}' for mass in masses)} ] "
-    element.tail = "\n    "
+    initialize = root.findall("system/initialize")[0]
+    if labels:  # a RESTART keeps masses and labels, and only by these it tells heavy hydrogen from a scaled mass
+        _add(initialize, "labels", labels)
+    _add(initialize, "masses", [f"{mass:.10g}" for mass in masses], units="dalton")
     output = root.find("output")
     if output is not None:
         output.set("prefix", output.get("prefix", "i-pi") + suffix)
-    for socket in root.iter("ffsocket"):
+    for socket in (one for one in root.iter() if one.tag in SOCKETS):
         address = socket.find("address")
         if socket.get("mode", "inet").strip() != "inet" and address is not None:
             address.text = f" {(address.text or '').strip()}{suffix} "
@@ -80,3 +88,9 @@ def _write(run: RunInput, ratio: float, masses: np.ndarray) -> Path:
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror}") from error
     return path
+
+
+def _add(initialize: ElementTree.Element, tag: str, entries: Sequence[str], **attributes: str) -> None:
+    element = ElementTree.SubElement(initialize, tag, mode="manual", **attributes)
+    element.text = f" [ {', '.join(entries)} ] "
+    element.tail = "\n    "

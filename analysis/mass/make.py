@@ -21,7 +21,7 @@ from ...sampling import MassIntegration, SamplingError, integrate_over_mass, int
 from ...sampling.mass_integration import fitting_rule
 from ...whole_files import write_table
 from ..results import beside, stem_of, warned, write_files
-from .masses import KINETIC_ENERGY, root_mass_ratio
+from .masses import KINETIC_ENERGY, labels_and_ratio
 
 FEWEST_ROWS = 8
 MILLI = 1000
@@ -214,7 +214,7 @@ def formula_unit(labels: Sequence[str]) -> tuple[str, int]:
 
 def _read_run(run: RunInput, skip: float | None) -> MassRun:
     source = run.path
-    ratio = root_mass_ratio(run)
+    labels, ratio = labels_and_ratio(run)
     system = run.only_system()
     beads = system.beads
     if beads < 2:
@@ -233,7 +233,7 @@ def _read_run(run: RunInput, skip: float | None) -> MassRun:
         source=source,
         ratio=ratio,
         beads=beads,
-        labels=run.labels,
+        labels=labels,
         ensemble=system.ensemble,
         mean=float(kept.mean()),
         # of correlated samples, M/(2 τ_int) of which are independent

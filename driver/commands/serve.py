@@ -27,6 +27,11 @@ from .options import NOT_NEGATIVE, PATH, field_option, number, threads_option, t
 )
 @click.option("--door", "other", metavar="NAME:ADDRESS", help="Serve through a door that another package adds.")
 @click.option("--structure", type=PATH, metavar="FILE", help="File that names the atoms, as i-PI does not.")
+@click.option(
+    "--force-field",
+    metavar="NAME",
+    help="Take the atoms that i-PI sends to this <ffsocket> of its input in --structure.",
+)
 @number("--wait", unit="SECONDS", kind=NOT_NEGATIVE, default=60.0, text="Seconds to wait for i-PI.")
 @want_option
 @click.option(
@@ -45,6 +50,7 @@ def serve(
     group_size: int | None,
     other: str | None,
     structure: Path | None,
+    force_field: str | None,
     wait: float,
     want: tuple[str, ...] | None,
     properties_only: bool,
@@ -61,19 +67,21 @@ def serve(
     i-PI listens at --unix or --tcp, or is rank 0 of the same MPI job: `mpiexec -n 1 beadwise ipi INPUT.xml : -n N
     beadwise serve MODEL --mpi`.  With --group-size, each group of so many ranks is one server.
 
-    The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.
+    The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.  Of an
+    input with systems of different atoms, or an <activelist>, --force-field says which of them are sent here.
     """
     from ...model.evaluators import in_field, load_evaluator
     from ...properties.quantities import ALWAYS_SENT
-    from ...runs.input.atoms import species_of_run
+    from ...runs.input.run_input import species_of_run
     from ..doors.door import DoorSettings, make_door
     from ..doors.guards import check_species, wanted_properties
     from ..doors.responder import Responder
 
     settings = DoorSettings(wait, shm, group_size, mpi_name)
     with make_door(*choose_door(unix, tcp, mpi, other), settings) as door:
-        species = None if structure is None else species_of_run(structure)
         evaluator = load_evaluator(model, threads or 1)
+        any_label = len(evaluator.species) == 0
+        species = None if structure is None else species_of_run(structure, None, force_field or "", any_label)
         if electric_field is not None:
             evaluator = in_field(evaluator, electric_field, model)
         wanted = wanted_properties(evaluator, want or ALWAYS_SENT, properties_only)

@@ -24,8 +24,8 @@ from ...model import BeadwiseError
 from ...model.evaluators import in_field, load_evaluator
 from ...properties.quantities import ALWAYS_SENT, properties
 from ...reading import shown
-from ...runs.input.atoms import species_of_run
 from ...runs.input.labels import FILE_PARAMETERS, species_from_parameters
+from ...runs.input.run_input import species_of_run
 from .responder import Answer, Responder
 
 NAMES = ("model", *FILE_PARAMETERS, "species", "want", "field", "properties_only", "threads")
@@ -133,7 +133,7 @@ def _responder(unnamed: tuple[Value, ...], parameters: Mapping[str, Value]) -> R
     evaluator = load_evaluator(model, _threads(given.get("threads", "1")))
     if "field" in given:
         evaluator = in_field(evaluator, _field(given["field"]), model)
-    species = _species(given)
+    species = _species(given, any_label=len(evaluator.species) == 0)
     want = _want(given["want"]) if "want" in given else ALWAYS_SENT
     responder = Responder(evaluator, species, want, _switch("properties_only", given.get("properties_only", "false")))
     if species is None:
@@ -145,10 +145,10 @@ def _names() -> str:
     return ", ".join(NAMES)
 
 
-def _species(given: Mapping[str, str]) -> np.ndarray | None:
+def _species(given: Mapping[str, str], any_label: bool) -> np.ndarray | None:
     """Atomic numbers in i-PI's order; None if no parameter names them."""
     files = [given[name] for name in FILE_PARAMETERS if name in given]
-    return species_of_run(Path(files[0])) if files else species_from_parameters(given)
+    return species_of_run(Path(files[0]), any_label=any_label) if files else species_from_parameters(given)
 
 
 def _want(text: str) -> tuple[str, ...]:

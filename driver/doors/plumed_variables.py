@@ -34,7 +34,7 @@ from ...model.correction import Corrected
 from ...model.evaluators import in_field, load_evaluator
 from ...model.response import refuse_unavailable
 from ...model.weighted_baseline import WeightedBaseline
-from ...runs.input.atoms import species_of_run
+from ...runs.input.run_input import species_of_run
 from . import in_process
 from .guards import check_atoms, check_cells, check_finite, check_species
 

@@ -14,12 +14,14 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
+from ipi.utils.units import unit_to_internal
 from rich.console import Console
 
 from ...learning.loop.configuration import LearnConfiguration
 from ...learning.loop.selection import Candidate
 from ...learning.loop.state import ExplorationRecord
 from ...model import BeadwiseError
+from ...runs.input.atoms import atoms_of_system
 from ...runs.input.cell import cell_of_system
 from ...runs.input.elements import InputError, beads_of, parse, systems_of
 from ...runs.input.run_input import RunInput
@@ -137,6 +139,9 @@ def _start_from(root: ElementTree.Element, source: Path, folder: Path, start: At
     files[0].attrib.update({"mode": "ase", "units": "angstrom"})
     files[0].text = STRUCTURE
     bare = Atoms(start.numbers, start.positions, cell=cell, pbc=True)
+    own = atoms_of_system(next(systems_of(root)), folder / SOURCE, folder)
+    if len(own.masses) == len(bare):  # with mode='ase' they would be ASE's, and no isotope would be left
+        bare.set_masses(own.masses / float(unit_to_internal("mass", "dalton", 1.0)))
     ase.io.write(folder / STRUCTURE, bare, format="extxyz")
 
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from ...runs.output.properties import property_of_heading
 from .stages import Pace, duration, say
+from .words_of_ipi import Warnings
 
 STEP_IN_LOG = re.compile(r"Average timings at MD step\s+(\d+)")
 FAILED_THREAD = "Exception in thread"
@@ -74,11 +75,14 @@ class StepReader:
         self.thread_failed = False
         self._log = Tail(log, log_start)
         self._properties = {Tail(path): _step_column(path) for path in properties}
+        self._known, self._warnings = Warnings(), list[str]()
 
     def read(self) -> int | None:
         """Read what is new; the last step that was completed, None before the first."""
         for line in self._log.new_lines():
             self.thread_failed |= line.startswith(FAILED_THREAD)
+            if warning := self._known.of_line(line):
+                self._warnings.append(warning)
             if found := STEP_IN_LOG.search(line):
                 self._reached(found.group(1), 1)
         for tail, column in self._properties.items():
@@ -88,6 +92,11 @@ class StepReader:
                 elif column is not None and not line.startswith("#") and len(words := line.split()) > column:
                     self._reached(words[column])
         return self.step
+
+    def take_warnings(self) -> list[str]:
+        """What i-PI has warned of since the last call, in a line each."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
 
     def _reached(self, text: str, further: int = 0) -> None:
         with suppress(ValueError, OverflowError):  # a line of another program, or half of one

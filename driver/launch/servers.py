@@ -97,7 +97,7 @@ def start_servers(plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) ->
     servers: list[Server] = []
     stack.callback(lambda: processes.end([server.process for server in servers]))
     for address in plan.input.sockets:
-        for _ in range(plan.workers):
+        for _ in range(_servers_needed(plan, address)):
             errors = stack.enter_context(tempfile.TemporaryFile())
             process = processes.start(
                 _serve_command(plan, address),
@@ -120,11 +120,26 @@ def start_servers(plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) ->
     return servers
 
 
+def _servers_needed(plan: Plan, address: ForceSocket) -> int:
+    """How many servers to start: with ``matching='lock'`` i-PI never gives another bead to a server."""
+    return max(plan.workers, plan.input.beads_asking(address)) if address.is_locked else plan.workers
+
+
 def _serve_command(plan: Plan, address: ForceSocket) -> list[str]:
-    where = ["--unix", str(address.path)] if address.is_file else ["--tcp", f"{address.address}:{address.port}"]
+    path = str(address.path)
+    # `serve` takes a name without a folder for an <address>
+    named = path if os.sep in path else f".{os.sep}{path}"
+    where = ["--unix", named] if address.is_file else ["--tcp", f"{address.address}:{address.port}"]
     if address.mode == "shm":
         where.append("--shm")
-    options = ["--structure", str(plan.source), "--want", ",".join(plan.want or address.want)]
+    options = [
+        "--structure",
+        str(plan.source),
+        "--force-field",
+        address.name,
+        "--want",
+        ",".join(plan.want or address.want),
+    ]
     if address.properties_only and not set(plan.want or ()) & set(ALWAYS_SENT):
         options.append("--properties-only")
     limits = ["--threads", str(plan.threads), "--wait", str(SERVER_WAIT)]

@@ -24,6 +24,7 @@ from .plan import Plan, RunError
 from .progress import ProgressDisplay, StepReader
 from .servers import Server, find_failed, raise_failure, user_environment
 from .stages import duration, say
+from .words_of_ipi import TRACEBACK, reason_of_failure
 
 RESTART = "RESTART"
 POLL_INTERVAL = 0.1
@@ -35,7 +36,6 @@ ABANDONED_PATIENCE = 30.0
 IPI_REPORTS_PROBLEM = "I-PI reports a problem"
 FAILED_IN_PROCESS = 2  # status of an i-PI that in_process.py ends, after it has printed one of these
 REFUSAL = re.compile(r"^Error: (.+)$", re.MULTILINE)
-TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:\s.*\n)+(\S.*)$", re.MULTILINE)
 
 
 class Supervision:
@@ -107,19 +107,25 @@ class Supervision:
         with ProgressDisplay(self._console, self._simulation.step, self._simulation.total_steps) as display:
             while ipi.poll() is None:
                 time.sleep(POLL_INTERVAL)
-                display.update(self._reader.read())
+                self._read_progress(display)
                 self._read_results()
                 self._refresh_plot()
                 if reason := self._reason_to_stop():
                     self._stop_softly(ipi)
-                    display.update(self._reader.read())
+                    self._read_progress(display)
                     self._read_results()
                     self._plot()
                     reason(display.step)
-            display.update(self._reader.read())
+            self._read_progress(display)
             self._read_results(has_begun=True)
         self._check_outcome(ipi.returncode, display.step)
         self._report_end(display.step, time.monotonic() - self._started)
+
+    def _read_progress(self, display: ProgressDisplay) -> None:
+        """Take in what i-PI has printed: how far it is, and what it warns of."""
+        display.update(self._reader.read())
+        for line in self._reader.take_warnings():
+            say(self._console, line)
 
     def _reason_to_stop(self) -> Callable[[int], None] | None:
         """Find what to raise once i-PI has stopped, given the step it reached; None to go on."""
@@ -144,7 +150,7 @@ class Supervision:
         raise RunError(f"interrupted; {self._whats_left(step)}")
 
     def _raise_broken(self, step: int) -> None:
-        raise RunError(f"i-PI failed: {self._last_words()}; {self._whats_left(step)}; its log is {self._log}")
+        raise RunError(f"i-PI failed: {self._reason()}; {self._whats_left(step)}; its log is {self._log}")
 
     def _raise_abandoned(self, step: int) -> None:
         raise RunError(f"i-PI sent its servers away without ending; {self._whats_left(step)}")
@@ -189,8 +195,8 @@ class Supervision:
             self._raise_failure_in_process(text, step)
         has_begun = self._reader.step is not None and self._reader.step > self._simulation.step
         if status > 0 and not has_begun:
-            raise InputError(f"i-PI refused '{self._plan.source}': {self._last_words()}; its log is {self._log}")
-        raise RunError(f"i-PI failed with status {status}: {self._last_words()}; its log is {self._log}")
+            raise InputError(f"i-PI refused '{self._plan.source}': {self._reason()}; its log is {self._log}")
+        raise RunError(f"i-PI failed with status {status}: {self._reason()}; its log is {self._log}")
 
     def _raise_failure_in_process(self, text: str, step: int) -> None:
         """Raise what ended an i-PI that evaluates itself; nothing if it was something else."""
@@ -198,9 +204,10 @@ class Supervision:
             # without a RESTART it is the input that was refused, and nothing is left to tell of
             left = "" if self._step_of_restart() is None else f"; {self._whats_left(step)}"
             raise BeadwiseError(f"{refusal[1]}{left}")
-        if IPI_REPORTS_PROBLEM in text and (defect := TRACEBACK.search(text)):
+        if IPI_REPORTS_PROBLEM in text and TRACEBACK.search(text):
             raise RunError(
-                f"an evaluation in i-PI's process failed: {defect[1]}; {self._whats_left(step)}; its log is {self._log}"
+                f"an evaluation in i-PI's process failed: {self._reason()}; {self._whats_left(step)}; "
+                f"its log is {self._log}"
             )
 
     def _log_text(self) -> str:
@@ -209,9 +216,8 @@ class Supervision:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
-    def _last_words(self) -> str:
-        lines = self._log_text().strip().splitlines()
-        return lines[-1].strip() if lines else "without a word"
+    def _reason(self) -> str:
+        return reason_of_failure(self._log_text())
 
     def _read_results(self, has_begun: bool = False) -> None:
         """Take in what i-PI has written; a series that cannot be used is no reason to end a run.

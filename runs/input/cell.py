@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from ipi.utils.io import iter_file
 from ipi.utils.io.inputs.io_xml import read_array
 from ipi.utils.mathtools import abc2h
 
+from ...model import StructureError
 from ..units import lengths_from_atomic
 from .elements import InputError, parse, unit_of
+from .structures import last_frame
 
 NUMBERS = {"manual": 9, "abc": 3, "abcABC": 6}
 NO_CELL = -3.0  # i-PI's readers give minus the unit matrix where a file names no cell
-NOT_READABLE = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError, StopIteration)
 
 
 def cell_of_system(
@@ -106,19 +104,14 @@ def _matrix_of_checkpoint(root: ElementTree.Element, path: Path) -> np.ndarray:
 
 def _matrix_of_structure(path: Path, mode: str, units: str) -> np.ndarray | None:
     """Matrix of the last frame of a structure file, in bohr; None if the file names no cell."""
-    try:
-        if np.trace(_last_matrix(path, mode, "automatic")) == NO_CELL:
-            return None
-        return _last_matrix(path, mode, units)
-    except OSError as error:
-        raise InputError(f"cannot read a cell from '{path}': {error.strerror}") from error
-    except NOT_READABLE as error:
-        raise InputError(f"cannot read a cell from '{path}' with mode='{mode}', units '{units}': {error}") from error
+    matrix = _last_matrix(path, mode, "automatic")
+    if np.trace(matrix) == NO_CELL:
+        return None
+    return matrix if units == "automatic" else _last_matrix(path, mode, units)
 
 
 def _last_matrix(path: Path, mode: str, units: str) -> np.ndarray:
-    with open(path) as file, contextlib.redirect_stdout(io.StringIO()):  # i-PI prints the units that it knows
-        frames = list(iter_file(mode, file, dimension="length", cell_units=units))
-    if not frames:
-        raise ValueError("it holds no structure")
-    return np.array(frames[-1]["cell"].h, dtype=np.float64)
+    try:
+        return np.array(last_frame(path, mode, units)["cell"].h, dtype=np.float64)
+    except StructureError as error:
+        raise InputError(f"no cell: {error}") from error

@@ -30,14 +30,17 @@ def dynamics_of(system: ElementTree.Element) -> ElementTree.Element | None:
     return next(system.iter("dynamics"), next(system.iter("driven_dynamics"), None))
 
 
-def temperature_of(system: ElementTree.Element, path: Path) -> float:
+def temperature_of(root: ElementTree.Element, system: ElementTree.Element, path: Path) -> float:
     """Temperature of a system's ensemble in K, the same from an input and from the RESTART of its run.
 
     Raises
     ------
     InputError
-        If there is no such number, or its unit is unknown.
+        If there is no such number, or its unit is unknown, or replicas are exchanged: then the files of a system hold
+        samples of several temperatures or biases.
     """
+    if any(one.get("mode", "").strip() == "remd" for one in root.iter("smotion")):
+        raise InputError(f"'{path}' exchanges replicas, so that a system has no temperature of its own")
     return settled(system, "ensemble/temperature", "temperature", "kelvin", path)
 
 
@@ -234,8 +237,6 @@ def ensemble_of(root: ElementTree.Element, system: ElementTree.Element, source: 
         If there is no temperature or pressure that can be read, or samples are not those of usual path integrals at
         this temperature.
     """
-    if any(one.get("mode", "").strip() == "remd" for one in root.iter("smotion")):
-        raise InputError(f"'{source}' exchanges replicas, so that a system has no temperature of its own")
     dynamics = dynamics_of(system)
     mode = "" if dynamics is None else mode_of(dynamics)
     if mode in OTHER_DISTRIBUTIONS:
@@ -247,7 +248,7 @@ def ensemble_of(root: ElementTree.Element, system: ElementTree.Element, source: 
             megapascals = settled(system, "ensemble/pressure", "pressure", "megapascal", source)
             pressure = f"{megapascals:.6g} MPa"
     field = field_of(dynamics, source)
-    return Ensemble(temperature_of(system, source), pressure, mode in WITHOUT_THERMOSTAT, field)
+    return Ensemble(temperature_of(root, system, source), pressure, mode in WITHOUT_THERMOSTAT, field)
 
 
 def first_step(steps: Sequence[int] | np.ndarray, skip: float | None, timestep: float | None, source: Path) -> float:

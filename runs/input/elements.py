@@ -16,6 +16,7 @@ from ...reading import reason, shown, whole_number
 from .xml_reader import XmlError, read_xml
 
 WRITTEN_DIGITS = 9  # of a number in a RESTART, in i-PI's own units, so that 300 K come back as almost that
+AROUND_WORDS = " \n\r\t'"  # what i-PI takes off the entries of a list
 DIGITS = WRITTEN_DIGITS - 1  # what they leave of a number in any other unit
 
 
@@ -106,8 +107,9 @@ def settled(element: ElementTree.Element, name: str, family: str, unit: str, pat
 
 
 def words(text: str | None) -> list[str]:
-    """Split one of i-PI's lists, ``[ O, H, H ]``."""
-    return [word.strip() for word in (text or "").strip().strip("[]").split(",") if word.strip()]
+    """Split one of i-PI's lists, ``[ O, H, H ]`` or ``['O', 'H', 'H']``: i-PI strips blanks and single quotes."""
+    stripped = (word.strip(AROUND_WORDS) for word in (text or "").strip().strip("[]").split(","))
+    return [word for word in stripped if word]
 
 
 class InputError(BeadwiseError, ValueError):
@@ -202,6 +204,28 @@ def integer_in(element: ElementTree.Element, name: str, default: int) -> int:
         return whole_number(text)
     except ValueError:
         raise InputError(f"<{name}> of <{element.tag}> is '{shown(text)}'; an integer is needed") from None
+
+
+def boolean_in(element: ElementTree.Element, name: str, default: bool) -> bool:
+    """Truth value in an element below `element`, as i-PI reads it.
+
+    Parameters
+    ----------
+    element : Element
+    name : str
+        Tags that lead to it, separated by ``/``.
+    default : bool
+        If there is no such element, or nothing in it.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    text = text_in(element, name, str(default))
+    if text.upper() not in ("TRUE", "FALSE"):
+        raise InputError(f"<{name}> of <{element.tag}> is '{text}'; allowed are True, False")
+    return text.upper() == "TRUE"
 
 
 def integer_attribute(element: ElementTree.Element, name: str, default: int, least: int | None = None) -> int:

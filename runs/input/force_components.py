@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from .elements import words
+from .elements import integer_attribute, words
 from .outputs import ExtrasReading, index_in, reading_of
 
 ENERGIES_OF_COMPONENT = re.compile(r"(?:pot|vir|forces)_component_raw\s*(?:\(([^)]*)\))?")
@@ -116,6 +116,11 @@ def is_driven(element: ElementTree.Element) -> bool:
 def force_field_of(element: ElementTree.Element) -> str:
     """Name of the force field that a ``<force>`` asks."""
     return element.get("forcefield", "").strip()
+
+
+def beads_of_component(element: ElementTree.Element, beads: int) -> int:
+    """Beads that a ``<force>`` is evaluated on, of a system of so many."""
+    return integer_attribute(element, "nbeads", 0, least=0) or beads
 
 
 def weight_of(element: ElementTree.Element) -> float:

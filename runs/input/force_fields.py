@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...properties.quantities import ALWAYS_SENT, properties
-from .elements import integer_in, text_in
+from .elements import InputError, boolean_in, integer_in, text_in, words
 from .force_components import Use, extras_of_member, use_of
 from .outputs import check_extra_types
 
+SOCKETS = ("ffsocket", "ffcavphsocket")
+PHOTONS = {"loose": 2, "dense": 1}  # atoms at the end that stand for the photons of a cavity, by <ph_rep>
 UNIX_PREFIX = "/tmp/ipi_"
 
 # what i-PI evaluates itself
@@ -38,6 +40,14 @@ class ForceSocket:
         Properties that i-PI reads of this force field.
     properties_only : bool
         Whether it reads neither energy nor forces nor virial, as of a force of weight 0.
+    owner : str
+        Name of the force field that a ``<force>`` asks for it: its own, or that of the one it stands in.
+    active : tuple of int
+        Places of the atoms that i-PI sends; empty for all.
+    photons : int
+        How many atoms at the end stand for photons of a cavity, which i-PI evaluates itself.
+    is_locked : bool
+        Whether each bead has a server of its own, with ``matching='lock'``.
     """
 
     name: str
@@ -47,6 +57,27 @@ class ForceSocket:
     prefix: str = UNIX_PREFIX
     want: tuple[str, ...] = ALWAYS_SENT
     properties_only: bool = False
+    owner: str = ""
+    active: tuple[int, ...] = ()
+    photons: int = 0
+    is_locked: bool = False
+
+    def atoms_of(self, labels: Sequence[str], source: Path) -> tuple[str, ...]:
+        """Labels of the atoms that i-PI sends, of those of a system in the file `source`.
+
+        Raises
+        ------
+        InputError
+            If ``<activelist>`` names an atom that there is not, or none is left.
+        """
+        molecular = tuple(labels[: len(labels) - self.photons])
+        beyond = [place for place in self.active if not 0 <= place < len(molecular)]
+        if beyond or not molecular:
+            raise InputError(
+                f"<activelist> of '{self.name}' in '{source}' names atom {beyond[0] if beyond else 0}; its system has "
+                f"{len(molecular)} atoms, counted from 0"
+            )
+        return tuple(molecular[place] for place in self.active) if self.active else molecular
 
     @property
     def is_file(self) -> bool:
@@ -55,7 +86,7 @@ class ForceSocket:
 
     @property
     def path(self) -> Path:
-        """The unix socket's file."""
+        """The unix socket's file, as it is found from the folder where i-PI runs."""
         return Path(self.prefix + self.address)
 
     def __str__(self) -> str:
@@ -98,13 +129,19 @@ def sockets_of(root: ElementTree.Element) -> Iterator[ForceSocket]:
     prefix = root.get("sockets_prefix", UNIX_PREFIX)
     for force_field in root:
         use = use_of(root, force_field.get("name", "").strip())
-        for element in force_field.iter("ffsocket"):
+        for element in force_field.iter():
+            if element.tag not in SOCKETS:
+                continue
             socket = ForceSocket(
                 name=element.get("name", "").strip(),
                 mode=element.get("mode", "inet").strip(),
                 address=text_in(element, "address", "localhost"),
                 port=integer_in(element, "port", 65535),
                 prefix=prefix,
+                owner=force_field.get("name", "").strip(),
+                active=_active(element),
+                photons=_photons(element),
+                is_locked=element.get("matching", "auto").strip() == "lock",
             )
             own = use
             if force_field.tag == "ffcommittee":
@@ -130,3 +167,23 @@ def _with_wants(socket: ForceSocket, use: Use, may_lack_energies: bool) -> Force
     if asked and may_lack_energies and not use.energies:
         return replace(socket, want=asked, properties_only=True)
     return replace(socket, want=(*ALWAYS_SENT, *asked))
+
+
+def _active(element: ElementTree.Element) -> tuple[int, ...]:
+    """Places of the atoms that i-PI sends to a force field; none if it sends all, as for -1."""
+    listed = words(element.findtext("activelist"))
+    try:
+        places = tuple(map(int, listed))
+    except ValueError:
+        raise InputError(f"<activelist> of <{element.tag}> is [{', '.join(listed)}]; integers are needed") from None
+    return () if places[:1] == (-1,) else places
+
+
+def _photons(element: ElementTree.Element) -> int:
+    """How many atoms stand for photons."""
+    if element.tag != "ffcavphsocket" or not boolean_in(element, "apply_photon", False):
+        return 0
+    style = text_in(element, "ph_rep", "loose")
+    if style not in PHOTONS:
+        raise InputError(f"<ph_rep> of <ffcavphsocket> is '{style}'; allowed are {', '.join(PHOTONS)}")
+    return PHOTONS[style]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from ase.io import iread
+from ase.io.formats import UnknownFileTypeError, filetype
 
 from ...model import StructureError
 from ...model.molecules import atoms_of_formula
@@ -65,7 +66,7 @@ def read_labels(path: str | Path) -> list[str]:
     path = Path(path)
     if not os.path.isfile(path):
         raise StructureError(f"structure file '{path}' does not exist (looked for it in {Path.cwd()})")
-    labels = _xyz_labels(path) if path.suffix == ".xyz" else None
+    labels = _xyz_labels(path) if path.suffix == ".xyz" or not _has_known_suffix(path) else None
     if labels is None:
         labels = [chemical_symbols[number] for number in _numbers_from_ase(path)]
     if len(labels) == 0:
@@ -126,6 +127,14 @@ def _xyz_labels(path: Path) -> list[str] | None:
     if len(found) < announced:
         raise StructureError(f"structure file '{path}' announces {shown(count)} atoms but holds fewer: {len(found)}")
     return found
+
+
+def _has_known_suffix(path: Path) -> bool:
+    """Whether ASE knows a format by the name of a file; ``start.dat`` may well be laid out as xyz."""
+    try:
+        return bool(filetype(str(path), read=False, guess=False))
+    except UnknownFileTypeError:
+        return False
 
 
 def element_of_label(label: str) -> int | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...properties.quantities import ALWAYS_SENT, properties
 from . import outputs
-from .atoms import atomic_numbers_of, labels_of_systems
+from .atoms import SystemAtoms, atomic_numbers_of, atoms_of_system, common_labels, is_xml
 from .cell import cell_of_system
 from .dynamics import (
     Ensemble,
@@ -23,8 +23,9 @@ from .dynamics import (
     timestep_of,
 )
 from .elements import InputError, beads_of, integer_in, parse, parse_with_comments, systems_of, without_comments
-from .force_components import force_field_of, weight_of
+from .force_components import beads_of_component, force_field_of, weight_of
 from .force_fields import ForceSocket, OtherForceField, other_force_fields, sockets_of
+from .labels import read_species
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ class System:
     @property
     def temperature(self) -> float:
         """In K; the same from an input and from the RESTART of its run."""
-        return temperature_of(self.element, self.run.path)
+        return temperature_of(self.run.root, self.element, self.run.path)
 
     @property
     def timestep(self) -> float | None:
@@ -104,6 +105,21 @@ class System:
     def cell(self) -> np.ndarray:
         """Lattice vectors in Å, one per row, shape (3, 3)."""
         return cell_of_system(self.element, self.run.path, self.run.folder, self.run.checkpoint)
+
+    @cached_property
+    def atoms(self) -> SystemAtoms:
+        """Labels and masses of its atoms."""
+        return atoms_of_system(self.element, self.run.path, self.run.folder, self.run.checkpoint)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of its atoms in i-PI's order, isotopes by i-PI's names."""
+        return self.atoms.labels
+
+    @property
+    def force_fields(self) -> frozenset[str]:
+        """Force fields that it asks, for its forces or for a bias."""
+        return frozenset(map(force_field_of, self.element.iter("force")))
 
     @property
     def biases(self) -> tuple[str, ...]:
@@ -242,13 +258,44 @@ class RunInput:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """Labels of the atoms in i-PI's order, isotopes by i-PI's names, which are those of all systems."""
-        elements = [system.element for system in self.systems]
-        return tuple(labels_of_systems(elements, self.path, self.folder, self.checkpoint))
+        return common_labels([system.labels for system in self.systems], self.path)
 
     @property
     def numbers(self) -> np.ndarray:
         """Atomic numbers in i-PI's order, shape (atoms,), int32."""
         return atomic_numbers_of(self.labels, self.path)
+
+    def labels_sent_to(self, force_field: str) -> tuple[str, ...]:
+        """Labels of the atoms that i-PI sends to the servers of one ``<ffsocket>``, in its order.
+
+        These are those of the systems that ask it, and of them those of its ``<activelist>``, and no photons.
+
+        Parameters
+        ----------
+        force_field : str
+            Name of the ``<ffsocket>``.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name, or it is sent different atoms.
+        """
+        sockets = [socket for socket in self.sockets if socket.name == force_field]
+        if not sockets:
+            names = ", ".join(socket.name for socket in self.sockets) or "none"
+            raise InputError(f"'{force_field}' is no <ffsocket> of '{self.path}'; it has {names}")
+        asking = [system for system in self.systems if sockets[0].owner in system.force_fields] or self.systems
+        sent = [sockets[0].atoms_of(system.labels, self.path) for system in asking]
+        return common_labels(sent, self.path, f" that ask '{force_field}'")
+
+    def beads_asking(self, socket: ForceSocket) -> int:
+        """How many beads of all its systems, and of all force components of each, ask one ``<ffsocket>``."""
+        return sum(
+            beads_of_component(force, system.beads)
+            for system in self.systems
+            for force in system.element.iter("force")
+            if force_field_of(force) == socket.owner
+        )
 
     @property
     def property_files(self) -> tuple[str, ...]:
@@ -263,3 +310,37 @@ class RunInput:
     @property
     def _first(self) -> ElementTree.Element | None:
         return self.systems[0].element if self.systems else None
+
+
+def species_of_run(
+    path: Path, folder: Path | None = None, force_field: str = "", any_label: bool = False
+) -> np.ndarray:
+    """Atomic numbers in i-PI's order, from an i-PI input, a RESTART, or a structure file.
+
+    Parameters
+    ----------
+    path : Path
+        An input, a RESTART, or any structure file that :func:`beadwise.runs.input.labels.read_species` reads.
+    folder : Path, optional
+        Where i-PI runs, which is what the file names in its input are relative to; by default the current folder.
+    force_field : str
+        Name of a force field of the input, for the atoms that i-PI sends there; empty for those of all systems.
+    any_label : bool
+        Whether atoms may have labels that are no elements, which get the atomic number 0.
+
+    Returns
+    -------
+    ndarray of int32, shape (atoms,)
+
+    Raises
+    ------
+    InputError
+        If an input names no atoms or an unknown element, or holds systems of different atoms.
+    StructureError
+        If a structure file cannot be read.
+    """
+    if not is_xml(path):
+        return read_species(path)
+    run = RunInput.read(path, folder or Path())
+    labels = run.labels_sent_to(force_field) if force_field else run.labels
+    return atomic_numbers_of(labels, path, any_label)

@@ -7,13 +7,15 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from ase import units
+from ase import Atoms, units
+from ase.io import write
 from beadwise.analysis.mass.inputs import prepare_inputs
 from beadwise.analysis.mass.make import formula_unit
-from beadwise.analysis.mass.masses import root_mass_ratio
+from beadwise.analysis.mass.masses import labels_and_ratio, root_mass_ratio
 from beadwise.driver.commands.group import OneLineErrors
 from beadwise.driver.commands.mass_integration import mass_integration
 from beadwise.driver.launch.supervision import ipi_command
+from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.run_input import RunInput
 from beadwise.sampling import SamplingError, gauss_legendre_ratios
 from beadwise.sampling.mass_integration import fitting_rule
@@ -175,6 +177,30 @@ def test_what_is_prepared(tmp_path):
     assert root_mass_ratio(RunInput.read(tmp_path / "trap.xml")) == 1.0
     assert run("--prepare", tmp_path / "trap.xml", "--ratios", 1).output.endswith("trap_y0.5000.xml\n")
     assert "exists already" in run("--prepare", tmp_path / "trap.xml", "--ratios", 1).stderr
+
+
+def test_masses_that_a_structure_brings(tmp_path):
+    """A column of masses: heavy water has its own isotopes, four times all masses are y = 1/2, others are refused."""
+    source = write_input(tmp_path, text=INPUT.replace("mode='xyz'> start.xyz", "mode='ase'> start.extxyz"))
+
+    def ratio_with(*masses):
+        atoms = Atoms("OH2", np.eye(3), cell=[50, 50, 50], pbc=True)
+        if masses:
+            atoms.set_array("masses", np.array(masses))
+        write(tmp_path / "start.extxyz", atoms)
+        return labels_and_ratio(RunInput.read(source))
+
+    assert ratio_with() == (("O", "H", "H"), 1.0)
+    assert ratio_with(63.996, 4.032, 4.032) == (("O", "H", "H"), pytest.approx(0.5, rel=1e-8))
+    with pytest.raises(InputError, match="must be scaled alike"):
+        ratio_with(15.999, 1.0, 1.5)
+    with pytest.raises(InputError, match="starts with masses that are those of no isotopes"):
+        prepare_inputs(RunInput.read(source), [0.5])
+    assert ratio_with(15.999, 2.0141, 2.0141) == (("O", "D", "D"), 1.0)
+    (prepared,) = prepare_inputs(RunInput.read(source), [0.5])
+    masses = [float(mass) for mass in re.search(r"<masses [^>]*>\s*\[(.*)\]", prepared.read_text())[1].split(",")]
+    assert masses == pytest.approx([4 * 15.999, 4 * 2.0141, 4 * 2.0141], rel=1e-8)
+    assert labels_and_ratio(RunInput.read(prepared)) == (("O", "D", "D"), pytest.approx(0.5, rel=1e-4))
 
 
 def test_what_is_refused(tmp_path):

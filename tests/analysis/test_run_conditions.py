@@ -222,9 +222,12 @@ FILE = XYZ.format("with_cell.xyz")
         ({"system": initialize(FILE, "<cell> 12 </cell>")}, "mode='manual' in '.*' is '12'; allowed are 9 numbers"),
         ({"system": initialize(FILE, cell([9, 9, 0], mode="abc"))}, "which spans no volume"),
         ({"system": initialize(XYZ.format("no_cell.xyz"))}, "gives no cell"),
-        ({"system": initialize("<file mode='xyz'> gone.xyz </file>")}, "cannot read a cell from '.*gone.xyz'"),
+        ({"system": initialize("<file mode='xyz'> gone.xyz </file>")}, "'.*gone.xyz' does not exist"),
         ({"system": initialize(FILE.replace(" units", " cell_units='foo' units"))}, "with mode='xyz', units 'foo'"),
-        ({"system": initialize("<file mode='pdb'> no_cell.xyz </file>")}, "cannot read a cell from '.*no_cell.xyz'"),
+        (
+            {"system": initialize("<file mode='pdb'> no_cell.xyz </file>")},
+            "no_cell.xyz' cannot be read with mode='pdb'",
+        ),
         ({"system": initialize(FILE, beads="four")}, "nbeads of <initialize> is 'four'; an integer is needed"),
         (
             {"dynamics": NVE.replace("nve", "nvt").replace("</d", thermostat("svr").replace("femto", "foo") + "</d")},
@@ -237,6 +240,15 @@ def test_bad_inputs(folder, capsys, changes, message):
     with pytest.raises(InputError, match=message) as caught:
         read_run_conditions(RunInput.read(write_input(folder / "input.xml", **arguments)))
     assert "\n" not in str(caught.value) and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("exchange", ["<smotion mode='remd'/>", "<smotion mode='multi'>{}</smotion>"])
+def test_exchanged_replicas_have_no_temperature(folder, exchange):
+    source = write_input(folder / "input.xml", initialize(FILE))
+    exchange = exchange.format("<smotion mode='metad'/><smotion mode='remd'><remd/></smotion>")
+    source.write_text(source.read_text().replace("<system>", f"{exchange}<system>", 1))
+    with pytest.raises(InputError, match="exchanges replicas, so that a system has no temperature"):
+        read_run_conditions(RunInput.read(source))
 
 
 OUTPUT = "<trajectory filename='moments' {} extra_type='dipole'> extras </trajectory>"

@@ -14,8 +14,7 @@ from ase.geometry import get_dihedrals
 from beadwise.driver.launch.shipped_inputs import copy_shipped_input, example_for, example_of
 from beadwise.model import Batch
 from beadwise.model.evaluators import load_evaluator
-from beadwise.runs.input.atoms import species_of_run
-from beadwise.runs.input.run_input import RunInput
+from beadwise.runs.input.run_input import RunInput, species_of_run
 from plumed_here import needs_plumed
 from test_inputs import BIASED
 from test_run import Folder

@@ -20,10 +20,9 @@ from beadwise.driver.launch.shipped_inputs import (
     shipped_inputs,
 )
 from beadwise.model import StructureError
-from beadwise.runs.input.atoms import species_of_run
 from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.force_fields import ForceSocket
-from beadwise.runs.input.run_input import RunInput
+from beadwise.runs.input.run_input import RunInput, species_of_run
 from beadwise.runs.output.properties import read_property_table
 from beadwise.runs.units import BOHR_PER_ANGSTROM
 from ipi.utils.io import read_file
@@ -204,7 +203,9 @@ def test_shipped_example_asks_for_dipole_and_polarizability():
     simulation = RunInput.read(INPUTS / "water.xml")
     assert simulation.want == (*ALWAYS, "dipole", "polarizability")
     assert (simulation.step, simulation.prefix, simulation.property_files) == (0, "water", ("water.out",))
-    assert simulation.sockets == (ForceSocket("beadwise", "unix", "beadwise-water", 65535, want=simulation.want),)
+    assert simulation.sockets == (
+        ForceSocket("beadwise", "unix", "beadwise-water", 65535, want=simulation.want, owner="beadwise"),
+    )
 
 
 @pytest.mark.parametrize(

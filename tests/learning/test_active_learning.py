@@ -197,8 +197,13 @@ def test_inputs_are_prepared(folder):
     properties = ", ".join(30 * ["potential{electronvolt}"])  # longer than any name of a file
     source.write_text(INPUT.replace("[ step, potential ]", f"[ {properties} ]"))
     known = box(np.random.default_rng(9))
+    structure = ase.io.read(folder.path / "start.extxyz")
+    structure.set_masses(3 * structure.get_masses())
+    ase.io.write(folder.path / "start.extxyz", structure)
     prepare(source, run, 7, known)
     assert not (run / "EXIT").exists()
+    masses = [RunInput.read(path).only_system().atoms.masses for path in (source, run / "input.xml")]
+    np.testing.assert_allclose(masses[1], masses[0], rtol=1e-7)
     np.testing.assert_allclose(ase.io.read(run / "start.extxyz").positions, known.positions, atol=1e-7)
     assert RunInput.read(run / "input.xml").total_steps == 16
     prepare(source, run, 7, Atoms("OHH", 2 * np.eye(3)))

@@ -1,0 +1,97 @@
+"""Structure files that an i-PI input names: read by i-PI's own readers, as its ``mode`` says and whatever their suffix.
+
+Reference: ``ipi.engine.initializer`` of i-PI 3.3, whose `init_file` reads all frames and keeps labels, masses and cell
+of the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any, TextIO
+
+from ase.io import iread
+from ase.io.formats import UnknownFileTypeError, filetype
+from ipi.utils.io import iter_file
+from ipi.utils.io.backends import io_ase
+
+from ...model import StructureError
+from ...reading import CONTENT, reason
+from .elements import InputError
+
+MODES = ("xyz", "pdb", "ase")
+SHORTEST_LINE = 6  # bytes of an atom in an xyz file, without its end
+
+
+def last_frame(path: Path, mode: str, cell_units: str = "automatic") -> dict[str, Any]:
+    """Last frame of a structure file as i-PI makes it.
+
+    Parameters
+    ----------
+    path : Path
+    mode : str
+        ``xyz``, ``pdb`` or ``ase``, the attribute of the element that names the file.
+    cell_units : str
+        i-PI's name of a unit of length; ``automatic`` for what the file says.
+
+    Returns
+    -------
+    dict
+        ``atoms``, i-PI's, with ``names`` and ``m`` in atomic units (-1 where i-PI knows no mass of the label), and
+        ``cell``, i-PI's.
+
+    Raises
+    ------
+    InputError
+        If the mode is unknown, or the file cannot be read.
+    StructureError
+        If the file is missing, or holds fewer atoms than it says.
+    """
+    if mode not in MODES:
+        raise InputError(f"mode='{mode}' for '{path}'; allowed are {', '.join((*MODES, 'chk'))}")
+    if not path.is_file():
+        raise StructureError(f"structure file '{path}' does not exist (looked for it in {Path.cwd()})")
+    if mode == "xyz":
+        _check_count(path)
+    frame = None
+    try:
+        # i-PI prints the units that it knows, and labels whose mass it does not
+        with open(path) as file, contextlib.redirect_stdout(io.StringIO()):
+            if mode == "ase":
+                _read_alone(file)
+            for one in iter_file(mode, file, dimension="length", cell_units=cell_units):
+                frame = one
+    except (*CONTENT, RuntimeError) as error:
+        units = "" if cell_units == "automatic" else f", units '{cell_units}'"
+        what = f"structure file '{path}' cannot be read with mode='{mode}'{units}"
+        raise InputError(f"{what}: {reason(error)}") from error
+    if frame is None or not len(frame["atoms"].names):
+        raise StructureError(f"structure file '{path}' holds no atom that can be read with mode='{mode}'")
+    if not all(frame["atoms"].names):
+        raise _holds_fewer(path, len(frame["atoms"].names))
+    return frame
+
+
+def _check_count(path: Path) -> None:
+    """Refuse an xyz file that announces more atoms than its bytes can hold, before there are arrays for them."""
+    with open(path, "rb") as file:
+        count = file.readline(64).strip()
+    if count.isdigit() and int(count) * SHORTEST_LINE > path.stat().st_size:
+        raise _holds_fewer(path, int(count))
+
+
+def _holds_fewer(path: Path, count: int) -> StructureError:
+    return StructureError(f"structure file '{path}' announces {count} atoms but holds fewer")
+
+
+def _read_alone(file: TextIO) -> None:
+    """Let i-PI read a file with ASE on this rank alone.
+
+    Where MPI is loaded, ASE would otherwise read on all ranks together, that of i-PI included.
+    """
+    try:
+        form = filetype(file, read=False)  # as in i-PI
+    except UnknownFileTypeError:
+        form = "extxyz"
+    io_ase._ase_open_files[file] = iread(file, ":", format=form, parallel=False)
