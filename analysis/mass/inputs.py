@@ -74,8 +74,8 @@ def _write(run: RunInput, ratio: float, masses: np.ndarray, labels: Sequence[str
     root = copy.deepcopy(run.document)
     initialize = root.findall("system/initialize")[0]
     if labels:  # a RESTART keeps masses and labels, and only by these it tells heavy hydrogen from a scaled mass
-        _add(initialize, "labels", labels)
-    _add(initialize, "masses", [f"{mass:.10g}" for mass in masses], units="dalton")
+        _add(initialize, "labels", labels, {})
+    _add(initialize, "masses", [f"{mass:.10g}" for mass in masses], {"units": "dalton"})
     output = root.find("output")
     if output is not None:
         output.set("prefix", output.get("prefix", "i-pi") + suffix)
@@ -90,7 +90,7 @@ def _write(run: RunInput, ratio: float, masses: np.ndarray, labels: Sequence[str
     return path
 
 
-def _add(initialize: ElementTree.Element, tag: str, entries: Sequence[str], **attributes: str) -> None:
-    element = ElementTree.SubElement(initialize, tag, mode="manual", **attributes)
+def _add(initialize: ElementTree.Element, tag: str, entries: Sequence[str], attributes: dict[str, str]) -> None:
+    element = ElementTree.SubElement(initialize, tag, {"mode": "manual", **attributes})
     element.text = f" [ {', '.join(entries)} ] "
     element.tail = "\n    "
