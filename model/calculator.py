@@ -10,13 +10,14 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import PropertyNotImplementedError, all_changes, equal
+from ase.outputs import Properties, all_outputs
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from ..errors import BeadwiseError
 from ..properties import quantities
 from ..suggestions import did_you_mean
 from .electric_field import NO_FIELD
-from .evaluators import in_field, load_evaluator
+from .evaluators import in_field, is_evaluator, load_evaluator
 from .response import Evaluator, Response
 from .structures import Batch
 
@@ -101,6 +102,11 @@ class Calculator(AseCalculator):
         if isinstance(model, (str, Path)):
             settings = {"model": str(model), "threads": 1 if threads is None else threads}
             evaluator = load_evaluator(model, settings["threads"], trust)
+        elif not is_evaluator(model):
+            raise KeywordError(
+                f"model is {model!r:.80}; a name, a path, or what beadwise.load gives is needed; "
+                "a calculator of ASE is named ase:MODULE.CLASS"
+            )
         elif threads is None:
             settings = {"model": getattr(model, "source", "") or type(model).__name__}
             evaluator = model
@@ -157,9 +163,7 @@ class Calculator(AseCalculator):
         _refuse_keywords({name: value for name, value in parameters.items() if name not in KEYWORDS})
         for name, value in parameters.items():
             if not equal(value, self.parameters.get(name)):
-                raise KeywordError(
-                    f"{name} = {value!r} for a {self!r:.60}; it cannot be changed: make a new calculator"
-                )
+                raise KeywordError(f"{name} = {value!r} for {self.name}; it cannot be changed: make a new calculator")
         return {}
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
@@ -199,6 +203,10 @@ class Calculator(AseCalculator):
                 "as stress is virial over volume; the virial in eV is get_property('virial', atoms)"
             )
         return super().get_property(name, atoms, allow_calculation)
+
+    def export_properties(self) -> Properties:
+        """Those of the results that ASE knows by name: it refuses others."""
+        return Properties({name: value for name, value in self.results.items() if name in all_outputs})
 
     def calculate(
         self,

@@ -116,6 +116,9 @@ class Batch:
         frames = [structures] if isinstance(structures, Atoms) else list(structures)
         if not frames:
             raise StructureError("no structure was given; a batch needs at least one")
+        for index, frame in enumerate(frames):
+            if not isinstance(frame, Atoms):
+                raise StructureError(f"structure {index} is {frame!r:.60}; ase.Atoms are needed, as ase.io.read gives")
         first = frames[0]
         for index, frame in enumerate(frames):
             same = np.array_equal(frame.numbers, first.numbers) and np.array_equal(frame.pbc, first.pbc)

@@ -109,6 +109,8 @@ def test_what_is_refused():
         beadwise.evaluate(model, [])
     with pytest.raises(BeadwiseError, match="'qtip4pf' is no model"):
         beadwise.evaluate("qtip4pf", waters(1))
+    with pytest.raises(StructureError, match=r"structure 0 is 'b'; ase\.Atoms are needed"):
+        beadwise.evaluate(model, "box.xyz")
     with pytest.raises(PropertyError, match="polarizability"):
         beadwise.evaluate(model, waters(1), ["polarizability"])
 

@@ -150,8 +150,11 @@ def test_what_else_is_refused(atoms):
         Calculator("watr")
     with pytest.raises(KeywordError, match="threads = 2 beside a Toy"):
         Calculator(Toy(), threads=2)
+    for other in (LennardJones(), Toy, 3):
+        with pytest.raises(KeywordError, match=r"a name, a path, or what beadwise\.load gives"):
+            Calculator(other)
     calculator = Calculator("qtip4pf")
-    with pytest.raises(KeywordError, match="cannot be changed"):
+    with pytest.raises(KeywordError, match="for beadwise:qtip4pf; it cannot be changed"):
         calculator.set(threads=4)
     assert calculator.set(threads=1) == {}
     with pytest.raises(PropertyNotImplementedError, match="'energy_uncertainty' is not available"):
@@ -170,6 +173,12 @@ def test_it_says_what_it_is(atoms):
     without = Calculator(calculator.evaluator.in_field((0, 0, 0))).get_property("energy", atoms)
     dipole = calculator.get_property("dipole", atoms)
     assert calculator.get_property("energy", atoms) == pytest.approx(without - 0.1 * dipole[2], abs=1e-9)
+
+
+def test_what_ase_collects(atoms):
+    atoms.calc = Calculator("water")
+    found = atoms.get_properties(["energy", "stress", "dipole", "born_effective_charges"])
+    assert found["energy"] == atoms.get_potential_energy() and found["born_effective_charges"].shape == (6, 3, 3)
 
 
 def test_databases_and_trajectories_keep_it(tmp_path, atoms):
