@@ -102,6 +102,7 @@ class Calculator(AseCalculator):
         if isinstance(model, (str, Path)):
             settings = {"model": str(model), "threads": 1 if threads is None else threads}
             evaluator = load_evaluator(model, settings["threads"], trust)
+            settings["threads"] = int(settings["threads"])  # of NumPy, it may be, which no database keeps
         elif not is_evaluator(model):
             raise KeywordError(
                 f"model is {model!r:.80}; a name, a path, or what beadwise.load gives is needed; "

@@ -25,7 +25,7 @@ ALWAYS_SENT = ("energy", "forces", "virial")
 SECTIONS = ("data", "density", "network", "committee", "repulsion", "output", "metadata")  # of a fit
 RESERVED_NAMES = ("names",)  # of a response
 RESERVED_KEYS = ("raw", "committee_uncertainty")
-RESERVED_IN_ASE = ("free_energy", "stresses", "energies", "charges", "magmom", "magmoms")
+RESERVED_IN_ASE = ("virial", "free_energy", "stresses", "energies", "charges", "magmom", "magmoms")
 RESERVED_LABELS = (
     "forces",
     "stress",
@@ -69,7 +69,7 @@ class Property:
     key : str
         In i-PI's extras; empty for what i-PI reads elsewhere.
     ase : str
-        Among the results of the ASE calculator; empty for what it does not have.
+        Among the results of the ASE calculator; empty where it is `name`.
     """
 
     name: str
@@ -146,7 +146,7 @@ def _check_names(known: Sequence[Quantity]) -> None:
     names = {
         "name": [*RESERVED_NAMES, *(one.name for one in listed)],
         "key of extras": [*RESERVED_KEYS, *(one.key for one in listed if one.key)],
-        "name in ASE": [*RESERVED_IN_ASE, *(one.ase for one in listed if one.ase)],
+        "name in ASE": [*RESERVED_IN_ASE, *(one.ase or one.name for one in listed)],
         "head": [head.name for own in known for head in own.heads],
         "label": [
             *RESERVED_LABELS,
