@@ -20,22 +20,27 @@ def fit(configuration: Path, json_file: Path | None) -> None:
     CONFIG.toml names the data, the density, what to fit and where to put the model and its error report; paths in it
     are relative to it.
     """
+    from ...learning.data.summary import DataSummary
     from ...learning.fitting.calibration import calibration_text
     from ...learning.fitting.configuration import read_configuration
     from ...learning.fitting.fit import error_reports, model_path, with_errors, write_report
     from ...learning.fitting.fit import fit as fit_model
+    from ...learning.fitting.fit_data import read_fit_data
     from ...model import save
     from ..launch.stages import Stages
+    from .check_data import show_summary
 
     settings = read_configuration(configuration)
     path = model_path(settings)
     output_path(click.get_current_context(), click.Argument(["model"]), path)
-    with Stages() as stages:
-        model = fit_model(settings, stages)
-        save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
-        reports = error_reports(model, settings, stages)
-    save(with_errors(model, settings, reports), path)
     findings = Findings(json_file)
+    data = read_fit_data(settings)
+    show_summary(findings, DataSummary.of(data.sets, settings.data.reading))
+    with Stages() as stages:
+        model = fit_model(settings, stages, data)
+        save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
+        reports = error_reports(model, settings, stages, data)
+    save(with_errors(model, settings, reports), path)
     findings.show(*(report.table(f"{name}, {report.frames} frames") for name, report in reports.items()))
     if model.members is not None:
         findings.say([calibration_text(model)])

@@ -9,31 +9,28 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from ase.neighborlist import neighbor_list
-
 from ...model import Batch, Corrected, Evaluator, Model
 from ...model.evaluators import full_name
 from ...model.files import load_model
 from ...model.members import Members
-from ...model.model import Repulsion
 from ...model.outputs import empty_head
-from ...model.radial import RadialBasis, RadialForm
 from ...model.training.periodicity import RECORD, record
 from ...progress import Progress
-from ...pyx.tensor_head import DensityShape, TensorHead
+from ...pyx.tensor_head import TensorHead
 from ...quantity import Irrep, Quantity
 from ...whole_files import write_text
 from ..data import DataError, Frame, species_of
 from .accuracy import ErrorReport, evaluate_errors
+from .bare_model import bare_model, envelope
 from .baseline_labels import CachedBaseline, without_baseline
 from .calibration import calibrated, calibration_record, reliabilities
 from .committee_fit import LAST_LAYER, fit_with_members
-from .configuration import Configuration, ConfigurationError, DensitySettings
+from .configuration import Configuration, ConfigurationError
 from .energy_fit import species_energies
 from .fit_data import FitData, labels_by_role, read_fit_data
-from .head_fit import HeadProblem, parts
+from .head_fit import HeadProblem, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
+from .memory import check_memory
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +140,8 @@ def fit_heads(
     committee, cutoff = configuration.committee, configuration.density.cutoff
     isolated = isolated_energies(frames, cutoff) if configuration.energy is not None else {}
     frames = without_isolated(frames, cutoff)
+    require_labels(configuration, frames)
+    check_memory(configuration, species_of(frames), max(len(frame.atoms) for frame in frames))
     model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
     heads: dict[str, TensorHead] = {}
     deviations: dict[str, tuple[TensorHead, ...]] = {}
@@ -264,76 +263,6 @@ def _told(progress: Progress | None, label: str, total: int) -> Callable[[], Non
 
     advance()
     return advance
-
-
-def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
-    """The model before its heads: species, density and repulsion, with an energy that is the repulsion's alone."""
-    numbers = species_of(frames)
-    onset = configuration.repulsion.onset_fraction * shortest_distances(numbers, frames)
-    density = configuration.density
-    basis, groups = radial_basis(density, len(numbers)), neighbour_groups(density, len(numbers))
-    shape = DensityShape(len(numbers), basis.radial, density.l_max, max(groups) + 1)
-    return Model(
-        numbers,
-        density.l_max,
-        basis,
-        {"energy": empty_head(0, shape)},
-        Repulsion(onset, configuration.repulsion.strength),
-        has_local_field(configuration),
-        groups=groups,
-    )
-
-
-def has_local_field(configuration: Configuration) -> bool:
-    """Whether quantities with a map of the cell are fitted before it.
-
-    Raises
-    ------
-    ConfigurationError
-        If two of them say different things.
-    """
-    said = {name: own.local_field for name, own in configuration.quantities.items() if hasattr(own, "local_field")}
-    if len(set(said.values())) > 1:
-        raise ConfigurationError(f"local_field is {said}; it must be the same for all quantities of a model")
-    return next(iter(said.values()), True)
-
-
-def neighbour_groups(settings: DensitySettings, species: int) -> tuple[int, ...]:
-    """Group of every species: one for all if they share chemical channels, else its own."""
-    return (0,) * species if settings.chemical_channels else tuple(range(species))
-
-
-def radial_basis(settings: DensitySettings, species: int) -> RadialBasis:
-    """Radial functions, the same for every centre."""
-    form = RadialForm(
-        settings.cutoff, settings.warp_length, settings.innermost, settings.decay_length, settings.decay_power
-    )
-    if settings.chemical_channels:
-        return RadialBasis.of_chemical_channels(form, species, settings.radial, settings.chemical_channels)
-    return RadialBasis.of_primitives(form, species, settings.radial)
-
-
-def shortest_distances(numbers: tuple[int, ...], frames: Iterable[Frame]) -> np.ndarray:
-    """Shortest distance in Å of every pair of species in the frames; 0 for a pair that does not occur."""
-    shortest = np.full((len(numbers), len(numbers)), np.inf)
-    for frame in frames:
-        first, second, distance = neighbor_list("ijd", frame.atoms, 3.0)
-        species = np.searchsorted(numbers, frame.atoms.numbers)
-        np.minimum.at(shortest, (species[first], species[second]), distance)
-    return np.where(np.isfinite(shortest), shortest, 0.0)
-
-
-def envelope(model: Model, frames: Iterable[Frame]) -> dict[str, list]:
-    """Range of every two-body density seen in training, per species: outside it the model extrapolates."""
-    shape = model.shape
-    low = np.full((shape.species, shape.channels), np.inf)
-    high = -low
-    for frame in frames:
-        batch = Batch.from_ase(frame.atoms)
-        scalars, species = model.density(batch)[0][:, 0], model.species_indices(batch.numbers)
-        np.minimum.at(low, species, scalars)
-        np.maximum.at(high, species, scalars)
-    return {"two_body_low": low.tolist(), "two_body_high": high.tolist()}
 
 
 def error_reports(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from .configuration import Configuration, ConfigurationError
 from .energy_fit import add_energy_frame, energy_head, species_energies
 from .least_squares import NormalEquations
 from .target_fit import add_target, prior_variances
+
+REMEDY = "; remove its section or add data"
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,7 @@ class HeadProblem:
             If no frame has said anything about them.
         """
         if equations.rows == 0:
-            known = ", ".join(name for name, label in labels().items() if label.quantity is self.quantity)
-            raise ConfigurationError(
-                f"no training frame has labels for the {self.name} head ({known}); remove its section or add data"
-            )
+            raise ConfigurationError(f"no training frame has labels for the {self.name} head{REMEDY}")
         if self.is_energy:
             return (energy_head(equations, self.model, self.offsets, self.ridge),)
         return self.heads_from(equations.solve(self.ridge, self.prior))
@@ -134,6 +133,25 @@ class HeadProblem:
         """The heads with weights (features,), or (heads, features)."""
         order, parity = self.irrep.order, self.irrep.parity
         return tuple(head_from_features(order, self.shape, own, parity) for own in np.atleast_2d(weights))
+
+
+def require_labels(configuration: Configuration, frames: Sequence[Frame]) -> None:
+    """Refuse a section without a label in any frame, before anything takes long.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming what the frames hold instead.
+    """
+    unused = list(dict.fromkeys(key for frame in frames for key in frame.found.unused))
+    for name in (*(["energy"] if configuration.energy is not None else []), *configuration.quantities):
+        known = [label for label, own in labels().items() if own.quantity is quantities()[name]]
+        known += ["forces", "stress"] if name == "energy" else []
+        if not any(label in frame.labels for frame in frames for label in known):
+            there = (
+                f"; they have {', '.join(map(repr, unused[:12]))}: say which by keys in [data]" if unused else REMEDY
+            )
+            raise ConfigurationError(f"no training frame has labels for the {name} head ({', '.join(known)}){there}")
 
 
 def parts() -> dict[str, tuple[Quantity, Irrep]]:
