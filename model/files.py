@@ -149,8 +149,11 @@ def find(name: str | Path) -> Path:
 
 def no_such_model(name: str, known: Iterable[str]) -> ModelFileError:
     """What is said of a name that is none, with the nearest of those that are known."""
-    hint = did_you_mean(name, known)
-    return ModelFileError(f"no model '{name}': give a file, or one of the shipped models {shipped_models()}{hint}")
+    known = list(known)
+    others = [one for one in known if one not in shipped_models()]
+    also = f", or one that is not read from a file: {', '.join(others)}" if others else ""
+    allowed = f"give a file, or one of the shipped models {shipped_models()}{also}"
+    return ModelFileError(f"no model '{name}': {allowed}{did_you_mean(name, known)}")
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from ..pyx.coupling import coupling
 from ..pyx.tensor_head import DensityShape, TensorHead, feature_sizes
@@ -113,6 +112,8 @@ def mean_network(networks: Sequence[InvariantNetwork], shape: DensityShape) -> I
             taller = [np.pad(w, ((0, 0), (0, features - w.shape[1]), (0, 0))) for w, _ in own]
             weights = np.concatenate(taller, axis=2)
         else:
+            from scipy.linalg import block_diag  # takes long to import, and most models have no committee of networks
+
             weights = np.array([block_diag(*blocks) for blocks in zip(*(w for w, _ in own), strict=True)])
         layers.append((weights, np.concatenate([bias for _, bias in own], axis=1)))
     return InvariantNetwork(shape, layers, np.concatenate([n.final for n in networks], axis=1) / len(networks))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from ase.neighborlist import primitive_neighbor_list
 
 CLOSEST = 0.1  # of σ: the energy there is 4e12 ε, which no dynamics survives
 
@@ -70,6 +69,9 @@ def evaluate_lennard_jones(
     beads, atoms = positions.shape[:2]
     energies, forces, virials = np.zeros(beads), np.zeros(positions.shape), np.zeros((beads, 3, 3))
     arrays = {"energy": energies, "forces": forces, "virial": virials}
+    if cutoff is not None:
+        from ase.neighborlist import primitive_neighbor_list  # takes long to import
+
     for bead in range(beads):
         if cutoff is None:
             first, second, vectors = _all_pairs(positions[bead])

@@ -58,6 +58,11 @@ class Estimate:
         return replace(self, products=self.products[:, : lags + 1], pairs=self.pairs[:, : lags + 1])
 
     @property
+    def has_errors(self) -> bool:
+        """Whether errors can be told: of one unit, or where one has all pairs of a lag, they cannot."""
+        return self.units > 1 and not np.isnan(self.without_each).any()
+
+    @property
     def standard_error(self) -> np.ndarray:
         """Standard error of C(k), shape (lags + 1,)."""
         return jackknife(lambda values: values, self)[1]
@@ -156,7 +161,7 @@ def jackknife(function: Callable[..., np.ndarray], *estimates: Estimate) -> tupl
         Errors are not a number where there are fewer than two units, or a lag for which one unit has all the pairs.
     """
     values = function(*(estimate.values for estimate in estimates))
-    if estimates[0].units < 2 or any(np.isnan(estimate.without_each).any() for estimate in estimates):
+    if not all(estimate.has_errors for estimate in estimates):
         return values, np.full(np.shape(values), np.nan)
     left_out = function(*(estimate.without_each for estimate in estimates))
     with np.errstate(invalid="ignore"):  # what has no value, as at ω = 0, has no error either

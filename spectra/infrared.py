@@ -6,6 +6,7 @@ import numpy as np
 from scipy import constants
 from scipy.integrate import trapezoid
 
+from ..with_errors import with_error
 from .conditions import Conditions
 from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
@@ -122,8 +123,9 @@ def infrared_spectrum(
     notes["flux"] = "central difference of the dipole, its transfer function divided out"
     if not is_difference:
         notes["flux"] = "Born effective charges times velocities"
+    integral = with_error(f"{values[3, 0]:.5g}", errors[3, 0], "cm⁻²")
     notes["sum rule"] = (
-        f"integral of n alpha from 0 to {grid[-1]:.0f} cm⁻¹ is {values[3, 0]:.5g} ± {errors[3, 0]:.2g} cm⁻², "
+        f"integral of n alpha from 0 to {grid[-1]:.0f} cm⁻¹ is {integral}, "
         f"of fixed charges it would be {charge_density(values[3, 0], conditions.volume):.4g} e^2/Da in the cell"
     )
     notes["optical permittivity"] = f"{optical_permittivity:.4g}, for alpha and the refractive index only"

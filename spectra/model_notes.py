@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..with_errors import error_text
 from .model_error import CommitteeEstimates, ModelError
 from .units import ELEMENTARY_CHARGE, thermal_energy
 
@@ -63,8 +64,8 @@ def notes_of_model(
         **notes,
         "noise floor": "what chance adds to the model error, in squares; the longer the series, the less",
         "errors at the maximum": (
-            f"{name} is {values[highest]:.5g} at {wavenumber[highest]:.0f} cm⁻¹: sampling error {sampling:.2g}, "
-            f"model error {model:.2g} with a noise floor of {floor:.2g}{f' ({parts})' if parts else ''}, "
-            f"both errors in quadrature {np.hypot(sampling, model):.2g}{warning}"
+            f"{name} is {values[highest]:.5g} at {wavenumber[highest]:.0f} cm⁻¹: "
+            f"sampling error {error_text(sampling)}, model error {model:.2g} with a noise floor of {floor:.2g}{f' ({parts})' if parts else ''}, "
+            f"both errors in quadrature {error_text(float(np.hypot(sampling, model)))}{warning}"
         ),
     }

@@ -125,11 +125,24 @@ def notes_of(conditions: Conditions, window: Window, estimate: Estimate) -> dict
     time = estimate.pairs[:, 0].sum() * conditions.timestep / 1000
     length = estimate.block_length * conditions.timestep / 1000
     resolved = 1 / (2 * SPEED_OF_LIGHT * conditions.timestep)
-    caveat = "" if estimate.units >= FEWEST_UNITS else f"; fewer than {FEWEST_UNITS}, so that they are uncertain"
     return {
         "dynamics": conditions.label,
         "estimator": "mean over beads, then correlated" if conditions.beads > 1 else "classical",
         "data": f"{time:.6g} ps, a sample every {conditions.timestep:g} fs, which resolves up to {resolved:.0f} cm⁻¹",
         "window": str(window),
-        "standard errors": f"jackknife over {estimate.units} {estimate.unit} of {length:.4g} ps{caveat}",
+        "standard errors": _note_of_errors(estimate, length, window),
     }
+
+
+def _note_of_errors(estimate: Estimate, length: float, window: Window) -> str:
+    """Where standard errors come from, units having a length in ps; without any, how long a series would have them."""
+    if not estimate.has_errors:
+        # blocks are joined until they are twice as long as the window, if that leaves enough of them
+        enough = 2 * FEWEST_UNITS * window.length / 1000
+        units = estimate.unit.removesuffix("s") if estimate.units == 1 else estimate.unit
+        return (
+            f"none, as the data are {estimate.units} {units} of {length:.4g} ps; a series of {enough:.3g} ps, "
+            f"{FEWEST_UNITS} blocks of twice the window, would have them, or a shorter window"
+        )
+    caveat = "" if estimate.units >= FEWEST_UNITS else f"; fewer than {FEWEST_UNITS}, so that they are uncertain"
+    return f"jackknife over {estimate.units} {estimate.unit} of {length:.4g} ps{caveat}"

@@ -20,6 +20,7 @@ from ...runs.source import find_run
 from ...sampling import MassIntegration, SamplingError, integrate_over_mass, integrated_autocorrelation_time
 from ...sampling.mass_integration import fitting_rule
 from ...whole_files import write_table
+from ...with_errors import with_error
 from ..results import beside, stem_of, warned, write_files
 from .masses import KINETIC_ENERGY, labels_and_ratio
 
@@ -95,10 +96,10 @@ class MassReport:
                 f"{run.rows:>8}{run.autocorrelation_time:>7.2g}"
             )
         letter = first.ensemble.free_energy
-        yield f"{letter}_q - {letter}_cl = {result.difference:.6f} ± {result.standard_error:.2g} eV"
+        yield f"{letter}_q - {letter}_cl = {with_error(f'{result.difference:.6f}', result.standard_error, 'eV')}"
         for count, name in ((self.atoms, "atom"), (units, unit)):
             value, error = (MILLI * energy / count for energy in (result.difference, result.standard_error))
-            yield f"           = {value:.4f} ± {error:.2g} meV per {name}"
+            yield f"           = {with_error(f'{value:.4f}', error, f'meV per {name}')}"
         yield from warned(filter(None, (run.ensemble.warning(run.source) for run in self.runs)))
 
     def as_dict(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ...runs.source import find_run
 from ...sampling import FreeEnergyProfile, Hills
 from ...sampling.profile import write_profiles
 from ...spectra import SeriesError
+from ...with_errors import with_error
 from ..results import Report, Shown, beside, stem_of, write_files, written_to
 from .hills import hills_of
 from .samples import ProfileOptions, Samples, profiles_of, samples_of_runs, samples_of_table
@@ -163,5 +164,5 @@ def _summary(profile: FreeEnergyProfile) -> str:
     lowest, highest = int(np.nanargmin(profile.free_energy)), int(np.argmax(known))
     return (
         f"lowest at {profile.coordinate[lowest]:.4g}, highest at {profile.coordinate[highest]:.4g} with "
-        f"{profile.free_energy[highest]:.4g} ± {profile.standard_error[highest]:.2g} eV"
+        f"{with_error(f'{profile.free_energy[highest]:.4g}', profile.standard_error[highest], 'eV')}"
     )

@@ -16,6 +16,7 @@ from ...spectra.dielectric import FEWEST_PARTS, dielectric_constant
 from ...spectra.experiment import marks
 from ...spectra.recording import spectrum_of, with_means
 from ...spectra.transform import wavenumbers
+from ...with_errors import with_error
 from ..results import Report, Shown, write_files, written_to
 from .checked_series import CheckedSeries
 from .recording import check_alike, record
@@ -115,7 +116,7 @@ def _dielectric(request: Request, shown: Shown) -> Report:
     part = total / (len(dipoles) if len(dipoles) >= FEWEST_PARTS else FEWEST_PARTS * len(dipoles))
     value, error = dielectric_constant(dipoles, common.temperature, common.volume, request.optical_permittivity)
     line = (
-        f"static dielectric constant {value:.4g} ± {error:.2g} ({common.label}, optical permittivity "
+        f"static dielectric constant {with_error(f'{value:.4g}', error)} ({common.label}, optical permittivity "
         f"{request.optical_permittivity:g}, {total:.4g} ps, error from parts of {part:.3g} ps: too small if the dipole "
         "relaxes as slowly)"
     )

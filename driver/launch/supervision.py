@@ -18,6 +18,7 @@ from ...model import BeadwiseError
 from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput
 from . import processes
+from .errors_in_words import in_words
 from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
 from .plan import Plan, RunError
@@ -217,7 +218,7 @@ class Supervision:
             return log.read().decode(errors="replace")
 
     def _reason(self) -> str:
-        return reason_of_failure(self._log_text())
+        return in_words(reason_of_failure(self._log_text()), self._simulation.root)
 
     def _read_results(self, has_begun: bool = False) -> None:
         """Take in what i-PI has written; a series that cannot be used is no reason to end a run.

@@ -9,8 +9,6 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
-from ipi.utils.units import UnitMap, unit_to_internal
-
 from ...model import BeadwiseError
 from ...reading import reason, shown, whole_number
 from .xml_reader import XmlError, read_xml
@@ -37,6 +35,8 @@ def unit_of(element: ElementTree.Element, family: str, path: Path) -> float:
     InputError
         If the unit is unknown.
     """
+    from ipi.utils.units import UnitMap, unit_to_internal  # takes long to import
+
     units = element.get("units", "automatic").strip()
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # i-PI prints all units that it knows
@@ -102,6 +102,8 @@ def settled(element: ElementTree.Element, name: str, family: str, unit: str, pat
     InputError
         If there is no such number, or its unit is unknown.
     """
+    from ipi.utils.units import unit_to_internal  # takes long to import
+
     value = float(as_written(quantity(element, name, family, path)))
     return float(f"{value / float(unit_to_internal(family, unit, 1.0)):.{DIGITS}g}")
 

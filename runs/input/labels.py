@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
-from ase.io import iread
-from ase.io.formats import UnknownFileTypeError, filetype
 
 from ...model import StructureError
 from ...model.molecules import atoms_of_formula
@@ -131,6 +129,8 @@ def _xyz_labels(path: Path) -> list[str] | None:
 
 def _has_known_suffix(path: Path) -> bool:
     """Whether ASE knows a format by the name of a file; ``start.dat`` may well be laid out as xyz."""
+    from ase.io.formats import UnknownFileTypeError, filetype  # takes long to import
+
     try:
         return bool(filetype(str(path), read=False, guess=False))
     except UnknownFileTypeError:
@@ -151,6 +151,8 @@ def _atomic_number(label: str, path: Path) -> int:
 
 
 def _numbers_from_ase(path: Path) -> list[int]:
+    from ase.io import iread  # takes long to import
+
     try:
         # where MPI is loaded, ASE would otherwise read on all ranks together, that of i-PI included
         return next(iread(path, parallel=False)).numbers.tolist()

@@ -12,12 +12,13 @@ from beadwise.driver.launch.learn import check_inputs, compared_rounds, write_re
 from beadwise.learning.data import read_frames
 from beadwise.learning.fitting.configuration import ConfigurationError
 from beadwise.learning.labels.labeller import Label
-from beadwise.learning.loop.configuration import as_toml, read_learn_configuration, tomllib
+from beadwise.learning.loop.configuration import as_toml, read_learn_configuration
 from beadwise.learning.loop.frames import check_zero, split_labels
 from beadwise.learning.loop.loop import ActiveLearning, locked
 from beadwise.learning.loop.selection import Candidate
 from beadwise.learning.loop.state import ExplorationRecord, LearnError, changes
 from beadwise.model import BeadwiseError
+from beadwise.reading import tomllib
 from beadwise.runs.input.elements import InputError
 from learning_folder import CONFIGURATION, Folder, box, labelled, settings_of
 from places import INPUTS

@@ -91,3 +91,16 @@ def test_json_alone_goes_to_standard_output():
 def test_the_nearest_name_is_told(arguments, message):
     done = CliRunner().invoke(main, arguments, prog_name="beadwise")
     assert done.exit_code == 2 and done.output.count("\n") == 1 and message in done.output
+
+
+def test_a_server_imports_only_what_it_needs():
+    program = """
+import sys
+from beadwise.driver.commands.group import main
+try:
+    main(["serve", "water", "--unix", "beadwise-nobody", "--wait", "0"])
+except SystemExit:
+    print(sorted({"torch", "matplotlib", "ipi", "ase.io", "ase.neighborlist", "scipy.linalg"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.endswith("\n[]\n") and "no i-PI is listening" in done.stderr
