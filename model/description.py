@@ -111,12 +111,61 @@ def _repulsion(model: Model) -> dict[str, Any]:
 
 
 def listing(description: dict[str, Any]) -> RenderableType:
-    """Lay out the result of `describe_model`: the model first, then its metadata in the order of the file."""
+    """Lay out the result of `describe_model`: what a user needs, how the model is made, then the file's metadata."""
     metadata = description["metadata"]
-    parts: list[RenderableType] = [_section("Model", _model_entries(description))]
+    parts: list[RenderableType] = [_section("What it is for", _entries_for_users(description)), Text()]
+    parts.append(_section("How it is made", _model_entries(description)))
     if metadata:
         parts += [Text(), _section("What the file says about it", metadata)]
     return Group(*parts)
+
+
+def _entries_for_users(description: dict[str, Any]) -> dict[str, Any]:
+    """What a user must know before a run: what it answers, for what, and how well."""
+    metadata = description["metadata"] if isinstance(description["metadata"], dict) else {}
+    onset = description["repulsion"]["onset"]
+    shortest = ", ".join(f"{pair} {distance:.3g} Å" for pair, distance in onset.items() if distance)
+    outside = "envelope_distance" in description["properties"]
+    return {
+        "species": description["species"],
+        "baseline": _baseline_text(description),
+        "properties": ", ".join(description["properties"]),
+        "cutoff": f"{description['density']['cutoff']:g} Å; atoms farther apart do not see each other",
+        "limits": metadata.get("limits") or "the file names none; see what it was fitted to",
+        "shortest distances": f"{shortest}; nearer than in the training, a repulsion acts" if shortest else "none",
+        "training range": "kept; envelope_distance is 0 inside, and grows outside" if outside else "not kept",
+        "uncertainties": _uncertainty_text(description["members"]),
+        "errors on validation": _validation_errors(metadata) or "the file names none",
+    }
+
+
+def _uncertainty_text(members: dict[str, Any] | None) -> str:
+    if members is None:
+        return "none; it has no members"
+    how = "calibrated" if members["calibration"] else "not calibrated"
+    return f"the spread of {members['count']} members, {how}"
+
+
+def _validation_errors(metadata: dict[str, Any]) -> dict[str, str]:
+    """Root mean square errors by validation file, each in one line; empty if the file keeps none of this form."""
+    errors = metadata.get("errors")
+    files = errors.get("validation") if isinstance(errors, dict) else None
+    found = {}
+    for name, report in files.items() if isinstance(files, dict) else ():
+        properties = report.get("properties") if isinstance(report, dict) else None
+        own = properties.items() if isinstance(properties, dict) else ()
+        values = [f"{label} {_number_text(one[ERROR])} {one.get('unit', '')}" for label, one in own if _has_error(one)]
+        if values:
+            found[str(name)] = f"{', '.join(values)} (root mean square)"
+    return found
+
+
+def _has_error(errors: Any) -> bool:
+    return isinstance(errors, dict) and isinstance(errors.get(ERROR), (int, float))
+
+
+def _number_text(value: float) -> str:
+    return f"{value:.3g}"
 
 
 def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
@@ -124,23 +173,16 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
     density, repulsion = description["density"], description["repulsion"]
     return {
         "file": f"{description['file']}, {description['bytes'] / 1024:.0f} KiB",
-        "baseline": _baseline_text(description),
         "format": f"{description['format']}, version {description['format_version']}",
         "units": description["units"],
-        "species": description["species"],
-        "properties": description["properties"],
-        "cutoff": f"{density['cutoff']:g} Å",
         "radial functions": _radial_functions(density),
-        "highest angular momentum": density["l_max"],
-        "heads": {
-            name: f"{own['weights']} weights, angular momentum {own['angular_momentum']}"
-            for name, own in description["heads"].items()
-        },
+        "highest angular momentum": f"{density['l_max']}, of the density of neighbours around an atom",
+        "heads": {name: _head_text(own) for name, own in description["heads"].items()},
         "network of the energy": _network_text(description["network"]),
         "members of a committee": _members_text(description["members"]),
-        "local field": "Clausius–Mossotti" if description["local_field"] else "none",
+        "local field": "Clausius–Mossotti, from local polarizabilities" if description["local_field"] else "none",
         "repulsion": {
-            "strength": repulsion["strength"],
+            "strength": f"{repulsion['strength']:g}; how steeply it rises inside the onset",
             "onset": {
                 pair: f"{distance:.3g} Å" if distance else "none" for pair, distance in repulsion["onset"].items()
             },
@@ -172,13 +214,20 @@ def _members_text(members: dict[str, Any] | None) -> str:
         return "none"
     factors = ", ".join(f"{name} {factor:.3g}" for name, factor in members["calibration"].items())
     missing = f"; not calibrated: {', '.join(members['uncalibrated'])}" if members["uncalibrated"] else ""
-    return f"{members['count']}, calibration {factors or 'none'}{missing}"
+    return f"{members['count']}; factors on their spread, from calibration: {factors or 'none'}{missing}"
 
 
 def _network_text(network: dict[str, Any] | None) -> str:
     if network is None:
         return "none"
-    return f"{network['weights']} weights, hidden layers of {', '.join(str(width) for width in network['hidden'])}"
+    widths = ", ".join(str(width) for width in network["hidden"])
+    return f"{network['weights']} weights, hidden layers of {widths}; it is added to the linear energy"
+
+
+def _head_text(head: dict[str, int]) -> str:
+    order = head["angular_momentum"]
+    kind = {0: ", a scalar", 1: ", a vector", 2: ", a symmetric tensor without trace"}.get(order, "")
+    return f"{head['weights']} weights, angular momentum {order}{kind}"
 
 
 def _section(title: str, content: Any) -> RenderableType:

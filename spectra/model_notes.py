@@ -65,7 +65,8 @@ def notes_of_model(
         "noise floor": "what chance adds to the model error, in squares; the longer the series, the less",
         "errors at the maximum": (
             f"{name} is {values[highest]:.5g} at {wavenumber[highest]:.0f} cm⁻¹: "
-            f"sampling error {error_text(sampling)}, model error {model:.2g} with a noise floor of {floor:.2g}{f' ({parts})' if parts else ''}, "
+            f"sampling error {error_text(sampling)}, model error {model:.2g} with a noise floor of {floor:.2g}"
+            f"{f' ({parts})' if parts else ''}, "
             f"both errors in quadrature {error_text(float(np.hypot(sampling, model)))}{warning}"
         ),
     }
