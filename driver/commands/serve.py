@@ -72,7 +72,6 @@ def serve(
     """
     from ...model.evaluators import in_field, load_evaluator
     from ...properties.quantities import ALWAYS_SENT
-    from ...runs.input.run_input import species_of_run
     from ..doors.door import DoorSettings, make_door
     from ..doors.guards import check_species, wanted_properties
     from ..doors.responder import Responder
@@ -81,7 +80,11 @@ def serve(
     with make_door(*choose_door(unix, tcp, mpi, other), settings) as door:
         evaluator = load_evaluator(model, threads or 1)
         any_label = len(evaluator.species) == 0
-        species = None if structure is None else species_of_run(structure, None, force_field or "", any_label)
+        species = None
+        if structure is not None:
+            from ...runs.input.run_input import species_of_run  # with i-PI's readers, which take long to import
+
+            species = species_of_run(structure, None, force_field or "", any_label)
         if electric_field is not None:
             evaluator = in_field(evaluator, electric_field, model)
         wanted = wanted_properties(evaluator, want or ALWAYS_SENT, properties_only)
