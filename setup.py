@@ -102,6 +102,7 @@ setup(
         [
             extension("kernel", sorted(path.name for path in Path("pyx").glob("*.hpp"))),
             extension("water", WATER_HEADERS),
+            extension("pairs", ["pairs.hpp", "neighbours.hpp"]),
             extension("json_numbers", ["json_numbers.hpp"]),
         ],
         compiler_directives={

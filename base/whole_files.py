@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+LONGEST_BEGINNING = 200  # bytes of a hidden name before what tells it from others; a name has at most 255
 STREAMS = ("/dev", "/dev/fd", "/proc/self/fd")  # links in these folders lead to what others write to as well
 
 
@@ -43,7 +45,7 @@ def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
         yield given
         return
     target = Path(os.path.realpath(given))
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")  # another process may write the same file
+    unfinished = _new_file(target)
     try:
         yield unfinished
         if durable:
@@ -54,6 +56,19 @@ def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise
+
+
+def _new_file(target: Path) -> Path:
+    """Make an empty neighbour of a file, with a name that nobody can guess: others may write to the same folder.
+
+    What is there under that name, a link to a file of somebody else above all, is never opened.
+    """
+    beginning = os.fsencode(f".{target.name}")[:LONGEST_BEGINNING].decode(errors="ignore")
+    while True:
+        path = target.with_name(f"{beginning}.{secrets.token_hex(8)}")
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return path
 
 
 def write_text(path: str | Path, text: str, durable: bool = False) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from ..potentials.harmonic import evaluate_harmonic
 from ..potentials.lennard_jones import CLOSEST, evaluate_lennard_jones
 from ..short_repr import short_repr
-from .errors import StructureError
+from .errors import StructureError, as_structure_error
 from .qtip4pf import PotentialError
 from .response import Response, refuse_unavailable
 from .structures import Batch
@@ -113,12 +113,13 @@ class LennardJones:
         PropertyError
             If a wanted property is not available.
         StructureError
-            If two atoms overlap.
+            If two atoms overlap, or a cell is too low for so long a cutoff.
         """
         refuse_unavailable(want, PROPERTIES_OF_BASELINES, "lennard-jones")
-        arrays, overlap = evaluate_lennard_jones(
-            batch.positions, batch.cells, batch.periodic, self.epsilon, self.sigma, self.cutoff
-        )
+        with as_structure_error():
+            arrays, overlap = evaluate_lennard_jones(
+                batch.positions, batch.cells, batch.periodic, self.epsilon, self.sigma, self.cutoff
+            )
         if overlap is not None:
             raise StructureError(
                 f"atoms {overlap.first} and {overlap.second} of bead {overlap.bead} are {overlap.distance:.3g} Å "

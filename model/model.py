@@ -21,7 +21,7 @@ from ..short_repr import short_repr
 from .answers import assemble
 from .checks import CLOSEST_ALLOWED, check_cells, check_model, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
-from .errors import StructureError
+from .errors import StructureError, as_structure_error
 from .members import Members, member_heads, member_rows
 from .molecules import repeating_unit
 from .outputs import Layout, empty_head, wants_samples
@@ -307,22 +307,23 @@ class Model:
         density = None
         if "envelope_distance" in want:
             density = np.zeros((beads, atoms, shape.harmonics, shape.groups * shape.padded_radial))
-        overlap = kernel.evaluate(
-            species,
-            batch.positions,
-            batch.cells,
-            batch.periodic,
-            heads,
-            np.repeat(rows[None], beads, axis=0),
-            values,
-            gradients,
-            strains,
-            CLOSEST_ALLOWED,
-            self.threads,
-            density,
-            part,
-            parts,
-        )
+        with as_structure_error():
+            overlap = kernel.evaluate(
+                species,
+                batch.positions,
+                batch.cells,
+                batch.periodic,
+                heads,
+                np.repeat(rows[None], beads, axis=0),
+                values,
+                gradients,
+                strains,
+                CLOSEST_ALLOWED,
+                self.threads,
+                density,
+                part,
+                parts,
+            )
         refuse_overlap(overlap)
         sums = [values.sum(axis=1), gradients, strains]
         if density is not None:
@@ -372,19 +373,20 @@ class Model:
         beads, atoms = batch.beads, batch.atoms
         shape = self.shape
         padded = np.zeros((beads, atoms, shape.harmonics, shape.groups * shape.padded_radial))
-        overlap = self.kernel.evaluate(
-            species,
-            batch.positions,
-            batch.cells,
-            batch.periodic,
-            [False] * len(self.layout.heads),
-            np.zeros((beads, 0, self.layout.outputs)),
-            np.zeros((beads, atoms, self.layout.outputs)),
-            np.zeros((beads, 0, atoms, 3)),
-            np.zeros((beads, 0, 3, 3)),
-            CLOSEST_ALLOWED,
-            self.threads,
-            padded,
-        )
+        with as_structure_error():
+            overlap = self.kernel.evaluate(
+                species,
+                batch.positions,
+                batch.cells,
+                batch.periodic,
+                [False] * len(self.layout.heads),
+                np.zeros((beads, 0, self.layout.outputs)),
+                np.zeros((beads, atoms, self.layout.outputs)),
+                np.zeros((beads, 0, atoms, 3)),
+                np.zeros((beads, 0, 3, 3)),
+                CLOSEST_ALLOWED,
+                self.threads,
+                padded,
+            )
         refuse_overlap(overlap)
         return padded[..., shape.padded_places]

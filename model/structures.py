@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,8 @@ from ase.symbols import Symbols
 
 from ..short_repr import with_lines
 from .errors import StructureError
+
+FARTHEST = 1e7  # Å: a number of that size has 8 digits behind the point
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,7 +35,7 @@ class Batch:
     Raises
     ------
     StructureError
-        If a shape does not fit, or a position or cell is not finite.
+        If a shape does not fit, or a position or cell is not finite, or beyond `FARTHEST`.
     """
 
     numbers: np.ndarray
@@ -63,17 +64,25 @@ class Batch:
                 )
 
     def _check_values(self) -> None:
-        if math.isfinite(self.positions.sum()) and math.isfinite(self.cells.sum()):
-            return  # quick, and true unless finite numbers overflow together
-        if not np.isfinite(self.positions).all():
-            bead, atom, axis = np.argwhere(~np.isfinite(self.positions))[0]
+        places, cells = self.positions.ravel(), self.cells.ravel()
+        with np.errstate(all="ignore"):  # numbers that are refused below
+            if places @ places < FARTHEST**2 and cells @ cells < FARTHEST**2:
+                return  # quick, and true unless there are very many atoms
+        is_far = ~(np.abs(self.positions) < FARTHEST)  # also where it is not a number
+        if is_far.any():
+            bead, atom, axis = np.argwhere(is_far)[0]
             value = self.positions[bead, atom, axis]
             raise StructureError(
-                f"position of atom {atom} in bead {bead} is {value} Å along {'xyz'[axis]}; it must be finite"
+                f"position of atom {atom} in bead {bead} is {value} Å along {'xyz'[axis]}; it must be finite and "
+                f"within {FARTHEST:g} Å of the origin, or distances have lost their digits"
             )
-        if not np.isfinite(self.cells).all():
-            bead = np.argwhere(~np.isfinite(self.cells))[0][0]
-            raise StructureError(f"cell of bead {bead} is {self.cells[bead].tolist()} Å; all entries must be finite")
+        is_long = ~(np.abs(self.cells) < FARTHEST)
+        if is_long.any():
+            bead = np.argwhere(is_long)[0][0]
+            raise StructureError(
+                f"cell of bead {bead} is {self.cells[bead].tolist()} Å; all entries must be finite and below "
+                f"{FARTHEST:g} Å"
+            )
 
     def __repr__(self) -> str:
         directions = [name for name, is_periodic in zip("abc", self.periodic, strict=True) if is_periodic]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..pyx.pairs import pairs_within
+
 CLOSEST = 0.1  # of σ: the energy there is 4e12 ε, which no dynamics survives
 
 
@@ -70,13 +72,13 @@ def evaluate_lennard_jones(
     energies, forces, virials = np.zeros(beads), np.zeros(positions.shape), np.zeros((beads, 3, 3))
     arrays = {"energy": energies, "forces": forces, "virial": virials}
     if cutoff is not None:
-        from ase.neighborlist import primitive_neighbor_list  # takes long to import
+        pass  # takes long to import
 
     for bead in range(beads):
         if cutoff is None:
             first, second, vectors = _all_pairs(positions[bead])
         else:
-            first, second, vectors = primitive_neighbor_list("ijD", periodic, cells[bead], positions[bead], cutoff)
+            first, second, vectors = pairs_within(positions[bead], cells[bead], periodic, cutoff, CLOSEST * diameter)
         squares = (vectors**2).sum(axis=1)
         if len(squares) and squares.min() < (CLOSEST * diameter) ** 2:
             pair = int(squares.argmin())

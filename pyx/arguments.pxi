@@ -1,5 +1,5 @@
 # Checks of what Python hands to compiled code, which reads and writes memory by the shapes it expects: whatever does
-# not fit raises a TypeError or ValueError that names the argument.  Included by kernel.pyx and water.pyx.
+# not fit raises a TypeError or ValueError that names the argument.  Included by kernel.pyx, water.pyx and pairs.pyx.
 
 import math
 import numbers

@@ -56,6 +56,12 @@ public:
         : constant(constant_in), alpha(splitting_in), highest_wave(highest_wave_in),
           table(ScreeningTable::instance().coefficients()) {}
 
+    // Another splitting than that of the beginning, for the cell that comes next.
+    void split_at(double splitting_in, double highest_wave_in) {
+        alpha = splitting_in;
+        highest_wave = highest_wave_in;
+    }
+
     void start(const ChargeGroups &own, ChargeResult &result) const {
         result.energy = 0.0;
         std::fill(&result.virial[0][0], &result.virial[0][0] + 9, 0.0);

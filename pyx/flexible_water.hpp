@@ -30,9 +30,10 @@ public:
         for (int molecule = 0; molecule < task.molecules; ++molecule)
             energy += bend_and_stretch(molecule, forces + 9 * size_t(molecule), virial);
         const ChargeGroups own = {task.molecules, 3, charges.data(), centres.data(), offsets.data()};
+        const double reach = split_charges(lattice);
         coulomb.start(own, result);
         for (int molecule = 0; molecule < task.molecules; ++molecule) {
-            lattice.find(molecule, centres.data(), task.molecules, law.cutoff, near);
+            lattice.find(molecule, centres.data(), task.molecules, reach, near);
             coulomb.add_real_space(own, molecule, near, result);
             energy += add_lennard_jones(molecule, forces);
         }
@@ -52,6 +53,9 @@ public:
     }
 
 private:
+    // The number of waves is V k³/12π²: with k kept, few molecules in a large cell would have millions of them.  There
+    // fewer waves and more of real space give the same sum to the same accuracy; liquids are far denser.
+    static constexpr double FEWEST_WAVES = 5000, WAVES_OF_MOLECULE = 200;
     const WaterTask &task;
     const WaterLaw &law;
     PointCharges coulomb;
@@ -62,6 +66,21 @@ private:
     std::vector<double> bonds;     // [molecules][2][3], from O to H, whole however the atoms are wrapped
     std::vector<double> centres;   // [molecules][3], O
     std::vector<double> offsets;   // [molecules][M, H, H][3], from O
+
+    // Splits Ewald's sum for a cell, and returns where its part in real space ends.
+    double split_charges(const Lattice &lattice) {
+        if (!task.periodic) return law.cutoff;
+        constexpr double SPHERE = 12 * 9.86960440108935861883;  // 12π²
+        const double decay = law.splitting * law.cutoff;
+        const double waves = std::max(FEWEST_WAVES, WAVES_OF_MOLECULE * task.molecules);
+        const double reach = 2 * decay * decay / std::cbrt(SPHERE * waves / lattice.volume);
+        if (!(reach > law.cutoff)) {
+            coulomb.split_at(law.splitting, law.highest_wave);
+            return law.cutoff;
+        }
+        coulomb.split_at(decay / reach, 2 * decay * decay / reach);
+        return reach;
+    }
 
     bool place_charges(int bead, const double *positions, const Lattice &lattice) {
         for (int molecule = 0; molecule < task.molecules; ++molecule) {

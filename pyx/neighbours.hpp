@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <new>
 #include <stdexcept>
 #include <vector>
 
@@ -90,7 +91,11 @@ public:
         static thread_local std::vector<Entry> found;
         found.clear();
         collect(centre, found);
-        if (int(found.size()) > capacity) return int(found.size());
+        if (int(found.size()) > capacity) {
+            if (found.size() > MANY_NEIGHBOURS && found.size() * wrapped.size() > MOST_ENTRIES)
+                throw std::bad_alloc();  // atoms that lie on each other would fill any memory
+            return int(found.size());
+        }
         for (const Entry &entry : found) ++count[species[entry.atom]];
         static thread_local std::vector<int> place;
         place.assign(species_count, 0);
@@ -149,7 +154,24 @@ public:
         update_offsets(now);
     }
 
+    // All neighbours of an atom, in no order.
+    void collect(int centre, std::vector<Entry> &found) const {
+        std::array<int, 3> home, bin, shift;
+        for (int d = 0; d < 3; ++d) home[d] = bin_of(fractional[centre], d);
+        for (int i = -search_range[0]; i <= search_range[0]; ++i) {
+            if (!fold(0, home[0], i, bin[0], shift[0])) continue;
+            for (int j = -search_range[1]; j <= search_range[1]; ++j) {
+                if (!fold(1, home[1], j, bin[1], shift[1])) continue;
+                for (int k = -search_range[2]; k <= search_range[2]; ++k) {
+                    if (!fold(2, home[2], k, bin[2], shift[2])) continue;
+                    collect_from_bin(centre, (bin[0] * bins[1] + bin[1]) * bins[2] + bin[2], shift_index(shift), found);
+                }
+            }
+        }
+    }
+
 private:
+    static constexpr size_t MANY_NEIGHBOURS = 5000, MOST_ENTRIES = size_t(1) << 25;
     static constexpr double FARTHEST = 1e9;    // lattice vectors from the origin to an atom, so that an int counts them
     static constexpr double MOST_CELLS = 100;  // layers of cells within reach, so that memory holds their translations
 
@@ -250,21 +272,6 @@ private:
         shift = raw >= 0 ? raw / bins[d] : -((-raw + bins[d] - 1) / bins[d]);
         bin = raw - shift * bins[d];
         return periodic[d] || shift == 0;
-    }
-
-    void collect(int centre, std::vector<Entry> &found) const {
-        std::array<int, 3> home, bin, shift;
-        for (int d = 0; d < 3; ++d) home[d] = bin_of(fractional[centre], d);
-        for (int i = -search_range[0]; i <= search_range[0]; ++i) {
-            if (!fold(0, home[0], i, bin[0], shift[0])) continue;
-            for (int j = -search_range[1]; j <= search_range[1]; ++j) {
-                if (!fold(1, home[1], j, bin[1], shift[1])) continue;
-                for (int k = -search_range[2]; k <= search_range[2]; ++k) {
-                    if (!fold(2, home[2], k, bin[2], shift[2])) continue;
-                    collect_from_bin(centre, (bin[0] * bins[1] + bin[1]) * bins[2] + bin[2], shift_index(shift), found);
-                }
-            }
-        }
     }
 
     void collect_from_bin(int centre, int bin, int shift, std::vector<Entry> &found) const {

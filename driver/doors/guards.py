@@ -12,6 +12,7 @@ from ...model import Evaluator, PropertyError, Response, StructureError
 from ...properties.quantities import ALWAYS_SENT, properties
 
 SMALLEST_VOLUME = 1e-3
+MOST_ATOMS = 1_000_000  # that are believed before their positions have arrived
 
 
 def wanted_properties(evaluator: Evaluator, want: Sequence[str], properties_only: bool = False) -> tuple[str, ...]:
@@ -76,8 +77,10 @@ def check_species(evaluator: Evaluator, numbers: np.ndarray) -> np.ndarray:
 
 def check_atoms(received: int, expected: int | None) -> None:
     """Raise StructureError if i-PI does not send as many atoms as there are species, or none at all."""
-    if expected is None and received < 1:
-        raise StructureError(f"i-PI sent {received} atoms; at least one is needed")
+    if expected is None and not 1 <= received <= MOST_ATOMS:
+        raise StructureError(
+            f"i-PI sent {received} atoms; allowed are 1 to {MOST_ATOMS}, unless a structure names their species"
+        )
     if expected is not None and received != expected:
         raise StructureError(f"i-PI sent {received} atoms; the structure that gives their species has {expected}")
 

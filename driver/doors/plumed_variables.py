@@ -26,17 +26,19 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from ipi.utils.softexit import softexit
 
 from ...model import Batch, BeadwiseError, Evaluator
 from ...model.correction import Corrected
+from ...model.errors import as_structure_error
 from ...model.evaluators import in_field, load_evaluator
 from ...model.response import refuse_unavailable
 from ...model.weighted_baseline import WeightedBaseline
+from ...pyx.pairs import pairs_within
 from ...runs.input.run_input import species_of_run
 from . import in_process
 from .guards import check_atoms, check_cells, check_finite, check_species
+from .molecular_order import refuse_wrong_order, unit_of
 
 LENGTH_UNITS = {"nm": 10.0, "A": 1.0}  # Å in one of them, by PLUMED's names
 # Å: any two neighbours are, in the right unit; a bond of water is not where nm are taken for Å, or Å for nm
@@ -108,6 +110,7 @@ class ModelVariable(ABC):
         self.length_unit = length_unit
         self.threads = threads
         self._numbers: np.ndarray | None = None
+        self._unit: tuple[int, ...] | None = None
         self._last: tuple[np.ndarray, np.ndarray, Answer] | None = None
         self._lock = threading.Lock()  # bias and beads may have a thread of i-PI each
 
@@ -180,6 +183,8 @@ class ModelVariable(ABC):
         check_cells(cell[None])
         if self._numbers is None:
             self._check_length_unit(Atoms(numbers, positions, cell=cell, pbc=True))
+            if self._unit is not None:
+                refuse_wrong_order(self._unit, numbers, cell, positions)
         self._numbers = numbers
         return self.derivatives(Batch(numbers, positions[None], cell[None], IS_PERIODIC))
 
@@ -189,13 +194,18 @@ class ModelVariable(ABC):
             raise PlumedVariableError(f"threads is {self.threads!r}; allowed is an integer of at least 1")
         evaluator = _learned_part(load_evaluator(self.model, self.threads))
         self.prepare(evaluator)
+        self._unit = unit_of(evaluator)
         return check_species(evaluator, species_of_run(self.structure))
 
     def _check_length_unit(self, atoms: Atoms) -> None:
         """Refuse a structure whose atoms are farther apart, or nearer, than in any matter."""
-        if len(neighbor_list("d", atoms, CLOSEST_NEIGHBOURS)):  # first: of atoms that near the other list is endless
+        batch = Batch.from_ase(atoms)
+        structure = batch.positions[0], batch.cells[0], batch.periodic
+        with as_structure_error():
+            _, _, vectors = pairs_within(*structure, FARTHEST_NEIGHBOURS, CLOSEST_NEIGHBOURS)
+        if len(vectors) and (vectors**2).sum(axis=1).min() < CLOSEST_NEIGHBOURS**2:
             found = f"atoms are within {CLOSEST_NEIGHBOURS} Å of each other"
-        elif len(atoms) > 1 and not len(neighbor_list("d", atoms, FARTHEST_NEIGHBOURS)):
+        elif len(atoms) > 1 and not len(vectors):
             found = f"no two atoms are within {FARTHEST_NEIGHBOURS} Å"
         else:
             return

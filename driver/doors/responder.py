@@ -10,13 +10,13 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from ...model import Batch, Evaluator, Response, StructureError
-from ...model.molecules import repeating_unit as unit_of_metadata
+from ...model.structures import FARTHEST
 from ...properties.quantities import ALWAYS_SENT
 from ...runs.input.labels import NO_SPECIES, species_from_parameters
 from ...runs.units import PERIODIC, lengths_from_atomic, to_atomic
 from .extras import encode_extras
 from .guards import check_atoms, check_cells, check_finite, check_species, wanted_properties
-from .molecular_order import species_from_distances
+from .molecular_order import refuse_wrong_order, species_from_distances, unit_of
 from .sum_rule import SumRule
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ class Responder:
         if "virial" not in self._wanted and not properties_only:
             logger.warning("this model has no virial: zeros are sent, so pressures are wrong; keep the volume constant")
         self._numbers = None if species is None else check_species(evaluator, species)
+        self._order_is_checked = False
         self._sum_rule = SumRule()
 
     def take_parameters(self, parameters: Mapping[str, str]) -> None:
@@ -103,7 +104,7 @@ class Responder:
         given = species_from_parameters(parameters)
         if given is not None:
             self._numbers = check_species(self._evaluator, given)
-        elif self._repeating_unit is None:
+        elif unit_of(self._evaluator) is None:
             raise StructureError(NO_SPECIES)
 
     def check_atoms(self, received: int) -> None:
@@ -130,8 +131,8 @@ class Responder:
         distinct = count_distinct(cells, positions)
         cells, positions = lengths_from_atomic(cells[:distinct]), lengths_from_atomic(positions[:distinct])
         check_cells(cells)
-        if self._numbers is None:
-            self._numbers = self._species_from_first(cells[0], positions[0])
+        if not self._order_is_checked:
+            self._check_order(cells[0], positions[0])
         batch = Batch(numbers=self._numbers, positions=positions, cells=cells, periodic=PERIODIC)
         response = self._evaluator.evaluate(batch, self._wanted)
         check_finite(response)
@@ -151,14 +152,18 @@ class Responder:
         extras = encode_extras(response, self._wanted)
         return Answer(energies, forces, virials, extras + extras[-1:] * padding, batch, response)
 
-    @property
-    def _repeating_unit(self) -> tuple[int, ...] | None:
-        """Atomic numbers of the molecule that the model was made for; None if it does not name one."""
-        return unit_of_metadata(getattr(self._evaluator, "metadata", None))
+    def _check_order(self, cell: np.ndarray, positions: np.ndarray) -> None:
+        """Take the species from the first structure where nobody names them, and see that they fit it where one did."""
+        unit = unit_of(self._evaluator)
+        if self._numbers is None:
+            self._numbers = self._species_from_first(cell, positions)
+        elif unit is not None and (np.abs(positions) < FARTHEST).all():  # others are refused as they are evaluated
+            refuse_wrong_order(unit, self._numbers, cell, positions)
+        self._order_is_checked = True
 
     def _species_from_first(self, cell: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Tell the species of a liquid of one molecule from its first structure."""
-        unit = self._repeating_unit
+        unit = unit_of(self._evaluator)
         if unit is None:
             raise StructureError(NO_SPECIES)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import shutil
@@ -48,7 +49,8 @@ QUIET: dict[str, Any] = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.target": False,
 }
-NO_DASHBOARD = {"dashboard": False, "dashboard_address": "localhost:0"}  # the server of its pages runs without any
+LOOPBACK = "127.0.0.1:0"
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": LOOPBACK}  # the server of its pages runs without any
 PLUGIN = "beadwise-label"
 SOON = 60.0  # s, after which it is said that no job has begun
 PAUSE = 0.2  # s, between looks at whether one has
@@ -191,8 +193,11 @@ def batch_cluster(settings: LabelSettings) -> Any:
         If dask_jobqueue is not there, or does not take the options.
     """
     options = {key: value for key, value in settings.cluster.items() if key not in ("kind", "jobs")}
-    options = {"cores": 1, "processes": 1, "silence_logs": logging.CRITICAL, **options}
+    usual: dict[str, Any] = {"cores": 1, "processes": 1, "silence_logs": logging.CRITICAL}
+    usual["shared_temp_directory"] = str(settings.folder)  # of the certificates
+    options = {**usual, **options, "security": security_of(settings)}
     options["scheduler_options"] = NO_DASHBOARD | options.get("scheduler_options", {})
+    options["worker_extra_args"] = ["--dashboard-address", LOOPBACK, *options.get("worker_extra_args", [])]
     return _made(_batch_class(settings.cluster_kind), options, settings)
 
 
@@ -204,6 +209,27 @@ def check_batch_system(settings: LabelSettings) -> None:
         raise LabelError(f"there is no program {program} here, which submits the jobs of a {kind} cluster")
     with _nothing_is_left():
         batch_cluster(settings).close()
+
+
+def security_of(settings: LabelSettings) -> Any:
+    """Certificates of this cluster alone, unless the user wants none: who reaches a Dask without any runs code in it.
+
+    Raises
+    ------
+    LabelError
+        If a cluster that others on the network reach cannot have any.
+    """
+    wanted = settings.cluster.get("security", True)
+    if wanted is not True:
+        return wanted or None
+    if importlib.util.find_spec("cryptography"):
+        return True
+    lacking = "the connections of Dask need the package cryptography, pip install 'beadwise[learn]'"
+    if settings.cluster_kind != "local" or "security" in settings.cluster:
+        unsafe = "security = false in [label.cluster], with which whoever reaches them runs code"
+        raise LabelError(f"{lacking}, or {unsafe}")
+    logger.warning("%s; without it other users of this machine could run code in these processes", lacking)
+    return None
 
 
 def _batch_class(kind: str) -> Any:
@@ -239,7 +265,9 @@ def _cluster(settings: LabelSettings, workers: int) -> Any:
         "scheduler_kwargs": NO_DASHBOARD,
         "memory_limit": None,
         "silence_logs": logging.CRITICAL,
-        "security": settings.cluster.get("security"),
+        "host": "127.0.0.1",
+        "worker_dashboard_address": LOOPBACK,
+        "security": security_of(settings),
     }
     return _made(LocalCluster, options, settings)
 

@@ -75,3 +75,25 @@ def test_a_fit_that_is_ended_leaves_the_model_that_was_there(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         save(random_model(seed=3, heads=["dipole"]), path)
     assert list(load(path).heads) == list(model.heads) and names(tmp_path) == ["model.safetensors"]
+
+
+def test_names_on_the_way_cannot_be_guessed(tmp_path, monkeypatch):
+    """A link under the name of the unfinished file, set by somebody else, is not followed."""
+    (tmp_path / "victim").write_text("precious")
+    tokens = iter(["guessed", "other"])
+    monkeypatch.setattr("secrets.token_hex", lambda size: next(tokens))
+    (tmp_path / ".a.guessed").symlink_to("victim")
+    write_text(tmp_path / "a", "new")
+    assert (tmp_path / "victim").read_text() == "precious" and (tmp_path / "a").read_text() == "new"
+
+
+def test_long_names_and_permissions(tmp_path):
+    name = "ä" * 120
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / name, "text")
+    finally:
+        os.umask(before)
+    assert names(tmp_path) == [name] and (tmp_path / name).stat().st_mode & 0o777 == 0o640
+    with pytest.raises(OSError, match="too long"):
+        write_text(tmp_path / ("a" * 300), "text")

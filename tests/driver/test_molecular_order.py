@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-from beadwise.driver.doors.molecular_order import species_from_distances
+from beadwise.driver.doors.molecular_order import orders, refuse_wrong_order, species_from_distances
+from beadwise.driver.doors.responder import Responder
 from beadwise.model import StructureError
+from beadwise.model.evaluators import load_evaluator
 
 WATER = (8, 1, 1)
 
@@ -33,3 +35,31 @@ def test_what_is_no_water_is_refused(liquid):
     liquid.positions[3, 1] = np.inf
     with pytest.raises(StructureError, match="1 coordinates are not finite"):
         species_from_distances(WATER, liquid.cell.array, liquid.positions)
+
+
+@pytest.mark.parametrize("wrong", [(1, 1, 8), (1, 8, 1)])
+def test_a_structure_in_the_wrong_order_is_refused(liquid, wrong):
+    responder = Responder(load_evaluator("water"), np.tile(wrong, 64))
+    lengths = [np.array([array]) / 0.529177210544 for array in (liquid.cell.array, liquid.positions)]
+    with pytest.raises(StructureError, match="a structure in i-PI's order is needed"):
+        responder.answer(*lengths)
+    Responder(load_evaluator("water"), liquid.numbers).answer(*lengths)
+
+
+def test_where_distances_do_not_tell_the_given_order_counts(liquid):
+    cell = liquid.cell.array
+    broken = liquid.positions.copy()
+    broken[1] += 3.0
+    refuse_wrong_order(WATER, liquid.numbers, cell, broken)
+    refuse_wrong_order(WATER, np.append(liquid.numbers[:-1], 8), cell, liquid.positions)  # other molecules, too
+    refuse_wrong_order((18,), np.full(192, 18), cell, liquid.positions)
+
+
+def test_large_molecules_have_few_orders():
+    assert len(list(orders([6] * 6 + [1] * 12 + [8] * 6, 2))) < 20
+    assert len(list(orders(range(1, 30), 1))) == 2
+
+
+def test_many_atoms_need_no_table_of_all_distances(liquid):
+    many = liquid * (4, 4, 4)
+    assert len(species_from_distances(WATER, many.cell.array, many.positions)) == 12288

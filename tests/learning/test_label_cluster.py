@@ -245,3 +245,37 @@ def test_jobs_of_a_batch_system(tmp_path, scratch, springs, monkeypatch, caplog)
     workers = {process for process, _ in calls(tmp_path)}
     assert workers and str(os.getpid()) not in workers
     until(lambda: not any(map(is_alive, [*jobs, *workers])))
+
+
+def test_nobody_else_reaches_the_workers(tmp_path):
+    """All that listens is on this machine alone, and a client without the cluster's certificates is not let in."""
+    from beadwise.learning.labels.dask_workers import DaskWorkers
+
+    psutil, distributed = pytest.importorskip("psutil"), pytest.importorskip("distributed")
+    pytest.importorskip("cryptography")
+    workers = DaskWorkers(label_settings({"reference": "harmonic:k=1"}, tmp_path), 1)
+    try:
+        family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        ports = [one for process in family for one in process.net_connections("inet") if one.status == "LISTEN"]
+        assert ports and {one.laddr.ip for one in ports} == {"127.0.0.1"}
+        address = workers._client.scheduler.address
+        assert address.startswith("tls://")
+        for wrong in (address, address.replace("tls://", "tcp://")):
+            with pytest.raises((OSError, TypeError)):
+                distributed.Client(wrong, timeout="2s")
+    finally:
+        workers.close()
+
+
+def test_security_that_cannot_be_had(monkeypatch, tmp_path, caplog):
+    from beadwise.learning.labels.dask_workers import batch_cluster, security_of
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    settings = {"reference": "harmonic:k=1", "cluster": {"kind": "slurm"}}
+    with pytest.raises(LabelError, match="cryptography"):
+        batch_cluster(label_settings(settings, tmp_path))
+    with pytest.raises(LabelError, match="cryptography"):
+        security_of(label_settings({"reference": "harmonic:k=1", "cluster": {"security": True}}, tmp_path))
+    assert security_of(label_settings({"reference": "harmonic:k=1"}, tmp_path)) is None
+    assert "other users of this machine" in caplog.text
+    assert security_of(label_settings({"reference": "harmonic:k=1", "cluster": {"security": False}}, tmp_path)) is None
