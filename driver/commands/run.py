@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from ...analysis.spectrum.kinds import FROM_SERIES
+from .given_options import GIVEN, RememberingCommand
 from .messages import fail
 from .options import (
     PATH,
@@ -20,11 +23,13 @@ from .options import (
     window_option,
     workers_option,
 )
+from .walltime import time_to_stop, walltime_option
 
 SHIPPED_INPUT = "water"
+OUT_OF_TIME = 3  # exit status
 
 
-@click.command()
+@click.command(cls=RememberingCommand)
 @click.argument("source", metavar="[INPUT]", type=PATH, required=False)
 @click.option(
     "--model",
@@ -54,8 +59,11 @@ SHIPPED_INPUT = "water"
     help="Collective variable whose free-energy profile is kept current as CSV and PNG, or none  [default: that which "
     "PLUMED biases, if the input writes it].",
 )
+@walltime_option
 @trust_option
+@click.pass_context
 def run(
+    context: click.Context,
     source: Path | None,
     models: tuple[str, ...],
     workers: int | None,
@@ -65,13 +73,18 @@ def run(
     spectra: tuple[str, ...] | None,
     window: float | None,
     variable: str | None,
+    walltime: float | None,
 ) -> None:
     """Run i-PI and its servers together.
 
     INPUT is an i-PI input, a RESTART, or the name of a shipped input, which is copied into a new folder first:
     by default `water`, path-integral liquid water.  i-PI runs in the folder of a copy, otherwise in the current
     one.  Servers are started for each <ffsocket>; <ffdirect> and the like are evaluated in i-PI's own process.
+
+    The exit status is 0 at the last step, or where a file EXIT or the motion ended the run; 3 where --walltime or
+    <total_time> did; 2 for what cannot be run; and 1 for any other end.  The last line says how to go on.
     """
+    began = time.monotonic()
     from rich.console import Console
 
     from ...analysis.profile.samples import ProfileOptions
@@ -81,7 +94,7 @@ def run(
     from ...runs.input.run_input import RunInput
     from ..launch.live_profiles import has_profile
     from ..launch.live_spectra import possible_kinds
-    from ..launch.plan import Plan, RunError
+    from ..launch.plan import OutOfTime, Plan, RunError
     from ..launch.run import run as launch
     from ..launch.shipped_inputs import example_for, is_shipped_input, refuse_unknown, shipped_copy
     from ..launch.stages import say
@@ -115,6 +128,8 @@ def run(
             server_options=tuple(
                 name for name, value in (("--model", models), ("--want", want), ("--field", electric_field)) if value
             ),
+            options=context.meta[GIVEN],
+            walltime=None if walltime is None else time_to_stop(walltime) - (time.monotonic() - began),
         )
         if plan.electric_field is not None:
             say(console, f"in the electric field {list(plan.electric_field)} V/Å")
@@ -122,3 +137,6 @@ def run(
             launch(plan, console)
         except RunError as failure:
             fail(str(failure), 1)
+        except OutOfTime as pause:
+            say(console, str(pause))
+            sys.exit(OUT_OF_TIME)

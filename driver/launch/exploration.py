@@ -28,10 +28,12 @@ from ...runs.input.run_input import RunInput
 from ...runs.output.extended_xyz import complete_frames
 from . import processes
 from .addresses import make_free, remove_leftover
-from .plan import Plan, RunError
+from .claims import claimed
+from .continuation import RESTART
+from .plan import OutOfTime, Plan, RunError
 from .servers import start_servers
 from .stages import say
-from .supervision import RESTART, Supervision
+from .supervision import Supervision
 from .watched_model import CANDIDATES, FORCES, MODEL_NAME, WatchSettings, read_seen
 
 SOURCE = "input.xml"
@@ -204,12 +206,15 @@ def _run(plan: Plan, console: Console) -> BeadwiseError | RunError | None:
     """Run i-PI and its server; what made it fail after it had begun, None if nothing did."""
     failure: BeadwiseError | RunError | None = None
     with processes.stop_requests() as stop_requests, ExitStack() as stack:
+        claim = stack.enter_context(claimed(plan.input))
         for address in plan.input.sockets:
             make_free(address, lambda line: None)
             stack.callback(remove_leftover, address)
         try:
             servers = start_servers(plan, stack, stop_requests)
-            Supervision(plan, console, servers, stop_requests).run(stack)
+            Supervision(plan, console, servers, stop_requests, claim).run(stack)
+        except OutOfTime:
+            pass  # what the <total_time> of the user's input allows is explored
         except (BeadwiseError, RunError) as error:
             failure = error
             # of a model early in learning it is expected that beads fly apart; of a run that never began it is not

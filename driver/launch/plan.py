@@ -15,6 +15,10 @@ class RunError(Exception):
     """A run that did not reach its end, for a reason other than bad input."""
 
 
+class OutOfTime(Exception):  # noqa: N818 - an end that was asked for, not an error
+    """A run that was stopped before its last step because its time was over."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to run.
@@ -41,6 +45,10 @@ class Plan:
         Static field in V/Å that is served; None for no field.
     server_options : tuple of str
         What the user asked of servers, as options of the command line.
+    options : tuple of str
+        All options of the command line; who continues needs them again.
+    walltime : float or None
+        Seconds after which the run must have ended; None for no limit.
     """
 
     input: RunInput
@@ -53,6 +61,8 @@ class Plan:
     profile: ProfileOptions | None = None
     electric_field: tuple[float, float, float] | None = None
     server_options: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    walltime: float | None = None
 
     @property
     def folder(self) -> Path:

@@ -14,6 +14,7 @@ from ...runs.plumed.force_fields import plumed_force_fields
 from ...spectra import SeriesError
 from . import processes
 from .addresses import make_free, remove_leftover
+from .claims import claimed
 from .combined_extras import check_combined_extras
 from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
@@ -43,21 +44,23 @@ def run(plan: Plan, console: Console) -> None:
         If the input cannot be run, or a structure cannot be evaluated, by a server or in i-PI's process.
     RunError
         If i-PI or a server fails otherwise, or the run is interrupted.
+    OutOfTime
+        If the time was over before the last step.
     """
     _check(plan)
     remarks = check_plumed(plan.input)
     results: list[LiveSpectra | LiveProfile] = [*_live_spectra(plan), *_live_profile(plan)]
-    for address in plan.input.sockets:
-        make_free(address, lambda line: say(console, line))
-    with processes.stop_requests() as stop_requests, ExitStack() as stack:
+    with processes.stop_requests(plan.walltime) as stop_requests, ExitStack() as stack:
+        claim = stack.enter_context(claimed(plan.input))
         for address in plan.input.sockets:
+            make_free(address, lambda line: say(console, line))
             stack.callback(remove_leftover, address)
         servers = start_servers(plan, stack, stop_requests)
         # last of all: files are changed only when i-PI is about to go on from there
         remarks += prepare_restart(plumed_force_fields(plan.input), plan.folder)
         for line in remarks:
             say(console, line)
-        Supervision(plan, console, servers, stop_requests, results).run(stack)
+        Supervision(plan, console, servers, stop_requests, claim, results).run(stack)
 
 
 def _live_spectra(plan: Plan) -> list[LiveSpectra]:

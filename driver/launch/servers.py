@@ -18,7 +18,8 @@ from ...model import BeadwiseError
 from ...properties.quantities import ALWAYS_SENT
 from ...runs.input.force_fields import ForceSocket
 from . import processes
-from .plan import Plan, RunError
+from .endings import named
+from .plan import OutOfTime, Plan, RunError
 
 POLL_INTERVAL = 0.1
 SERVER_WAIT = 60.0
@@ -43,7 +44,7 @@ class Server:
         """The last line that it wrote to standard error."""
         self.errors.seek(0)
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].removeprefix("Error: ") if lines else f"it ended with status {self.process.returncode}"
+        return lines[-1].removeprefix("Error: ") if lines else f"it ended with status {named(self.process.returncode)}"
 
 
 def user_environment(folder: Path) -> dict[str, str]:
@@ -93,6 +94,8 @@ def start_servers(plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) ->
         If a server refuses the model, the atoms or the properties.
     RunError
         If a server fails otherwise, or there was a signal.
+    OutOfTime
+        If the time is over.
     """
     servers: list[Server] = []
     stack.callback(lambda: processes.end([server.process for server in servers]))
@@ -111,10 +114,15 @@ def start_servers(plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) ->
             stack.callback(process.stdout.close)
             servers.append(Server(process, errors))
     waiting = list(servers)
+    stopped = processes.StoppedWatch()
     while waiting and not stop_requests:
         time.sleep(POLL_INTERVAL)
         waiting = [server for server in waiting if not server.is_ready]
         raise_failure(find_failed(servers))
+        if found := stopped.find([server.process for server in servers]):
+            raise RunError(f"a signal has stopped a server, process {found.pid}, before i-PI was started")
+    if processes.TIME_IS_UP in stop_requests:
+        raise OutOfTime("the time was over before i-PI was started")
     if stop_requests:
         raise RunError("interrupted before i-PI was started")
     return servers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -16,18 +17,20 @@ from rich.console import Console
 
 from ...model import BeadwiseError
 from ...runs.input.elements import InputError
-from ...runs.input.run_input import RunInput
+from ..doors import ipi_process
 from . import processes
+from .claims import Claim, remove_shared_memory
+from .continuation import Continuation
+from .endings import Ending, ending_of, lack_of_space, named
 from .errors_in_words import in_words
 from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
-from .plan import Plan, RunError
+from .plan import OutOfTime, Plan, RunError
 from .progress import ProgressDisplay, StepReader
 from .servers import Server, find_failed, raise_failure, user_environment
 from .stages import duration, say
 from .words_of_ipi import TRACEBACK, reason_of_failure
 
-RESTART = "RESTART"
 POLL_INTERVAL = 0.1
 PLOT_INTERVAL = 30.0
 DRAWING_ALLOWANCE, DRAWING_SHARE = 4.0, 0.003  # seconds at the beginning, and of the time that has passed
@@ -52,6 +55,8 @@ class Supervision:
         They are ready and wait for i-PI; none if i-PI evaluates everything itself.
     stop_requests : list of int
         Signals received so far; the first stops i-PI softly, a second one skips the patience.
+    claim : Claim
+        To the folder and the addresses; i-PI holds it as well.
     results : sequence of LiveSpectra and LiveProfile
         What is kept current.
     """
@@ -62,6 +67,7 @@ class Supervision:
         console: Console,
         servers: list[Server],
         stop_requests: list[int],
+        claim: Claim,
         results: Sequence[LiveSpectra | LiveProfile] = (),
     ):
         self._simulation = simulation = plan.input
@@ -69,6 +75,7 @@ class Supervision:
         self._console = console
         self._servers = servers
         self._stop_requests = stop_requests
+        self._claim = claim
         self._results = list(results)
         self._continues = simulation.step > 0
         self._log = plan.folder / f"{simulation.prefix or 'i-pi'}.log"
@@ -76,8 +83,8 @@ class Supervision:
         self._image = plan.folder / f"{simulation.prefix or 'i-pi'}.energies.png"
         self._log_start = self._log.stat().st_size if self._continues and self._log.exists() else 0
         self._reader = StepReader(self._log, self._log_start, self._properties)
-        restart = plan.folder / RESTART
-        self._older_restart = restart.stat().st_mtime_ns if restart.exists() else None
+        self._continuation = Continuation(plan)
+        self._stopped = processes.StoppedWatch()
         self._started = time.monotonic()
         self._plot_due = self._started + PLOT_INTERVAL
         self._drawing_seconds = 0.0
@@ -92,31 +99,37 @@ class Supervision:
             If i-PI refuses its input, or a structure cannot be evaluated, by a server or in i-PI's process.
         RunError
             If i-PI or a server fails otherwise, or there was a signal.
+        OutOfTime
+            If the time was over before the last step.
         """
         try:
             log = stack.enter_context(open(self._log, "ab" if self._continues else "wb"))
         except OSError as error:
             raise InputError(f"cannot write '{self._log}': {error.strerror}; i-PI needs to write there") from error
         ipi = processes.start(
-            [*ipi_command(), self._plan.source],
+            [*_safe_ipi_command(), self._plan.source],
             self._plan.folder,
             {**user_environment(self._plan.folder), "PYTHONUNBUFFERED": "1"},
             log,
             subprocess.STDOUT,
+            self._claim.descriptors,
         )
+        self._claim.note_ipi(ipi.pid)
+        stack.callback(remove_unfinished, self._plan.folder, ipi.pid)
         stack.callback(processes.end, [ipi])
         with ProgressDisplay(self._console, self._simulation.step, self._simulation.total_steps) as display:
             while ipi.poll() is None:
                 time.sleep(POLL_INTERVAL)
+                self._claim.beat()
                 self._read_progress(display)
                 self._read_results()
                 self._refresh_plot()
-                if reason := self._reason_to_stop():
+                if reason := self._reason_to_stop(ipi):
                     self._stop_softly(ipi)
                     self._read_progress(display)
                     self._read_results()
                     self._plot()
-                    reason(display.step)
+                    self._raise_unless_complete(reason, display.step)
             self._read_progress(display)
             self._read_results(has_begun=True)
         self._check_outcome(ipi.returncode, display.step)
@@ -128,7 +141,7 @@ class Supervision:
         for line in self._reader.take_warnings():
             say(self._console, line)
 
-    def _reason_to_stop(self) -> Callable[[int], None] | None:
+    def _reason_to_stop(self, ipi: subprocess.Popen[bytes]) -> Callable[[int], None] | None:
         """Find what to raise once i-PI has stopped, given the step it reached; None to go on."""
         if self._stop_requests:
             return self._raise_interrupted
@@ -138,7 +151,18 @@ class Supervision:
             return self._raise_broken
         if self._is_abandoned():
             return self._raise_abandoned
+        if process := self._stopped.find([ipi, *(server.process for server in self._servers)]):
+            what = "i-PI" if process is ipi else "a server"
+            return lambda step: self._raise_stopped(f"{what}, process {process.pid}", step)
         return None
+
+    def _raise_unless_complete(self, reason: Callable[[int], None], step: int) -> None:
+        """Raise why i-PI was stopped, unless it had just done its last step.
+
+        A batch system ends all processes of a job: what becomes of servers then is no reason of its own.
+        """
+        if not self._continuation.is_complete:
+            (self._raise_interrupted if self._stop_requests else reason)(step)
 
     def _is_abandoned(self) -> bool:
         """Whether all servers have been sent away, while i-PI has not ended for a while."""
@@ -148,6 +172,8 @@ class Supervision:
         return time.monotonic() - self._abandoned_since > ABANDONED_PATIENCE
 
     def _raise_interrupted(self, step: int) -> None:
+        if self._stop_requests[0] == processes.TIME_IS_UP:
+            raise OutOfTime(f"the time is over; {self._whats_left(step)}")
         raise RunError(f"interrupted; {self._whats_left(step)}")
 
     def _raise_broken(self, step: int) -> None:
@@ -156,28 +182,21 @@ class Supervision:
     def _raise_abandoned(self, step: int) -> None:
         raise RunError(f"i-PI sent its servers away without ending; {self._whats_left(step)}")
 
+    def _raise_stopped(self, what: str, step: int) -> None:
+        raise RunError(f"a signal had stopped {what}, so the run did not go on; {self._whats_left(step)}")
+
     def _whats_left(self, step: int) -> str:
         """Say where a stopped run can be taken up again."""
-        saved = self._step_of_restart()
-        if saved is None:
-            return f"i-PI was stopped at step {step} before it could write a {RESTART}"
-        there = "" if self._plan.folder == Path() else f"cd {self._plan.folder} && "
-        return f"i-PI was stopped at step {saved}, continue with `{there}beadwise run {RESTART}`"
-
-    def _step_of_restart(self) -> int | None:
-        """Step that RESTART holds; None if i-PI has not written it, as an older one does not count."""
-        restart = self._plan.folder / RESTART
-        if not restart.exists() or restart.stat().st_mtime_ns == self._older_restart:
-            return None
-        return RunInput.read(restart).step
+        return self._continuation.advice(step)
 
     def _stop_softly(self, ipi: subprocess.Popen[bytes]) -> None:
         """Let i-PI write RESTART.
 
         i-PI answers SIGTERM within a second unless it waits for forces that a server is still computing; ending the
-        servers frees it, and loses nothing: RESTART holds the step before.
+        servers frees it, and loses nothing: RESTART holds the step before.  It cannot while a signal has stopped it.
         """
         ipi.terminate()
+        ipi.send_signal(signal.SIGCONT)
         patience = time.monotonic() + SERVER_PATIENCE
         while not processes.wait(ipi, POLL_INTERVAL):
             if time.monotonic() > patience or len(self._stop_requests) > 1:
@@ -190,20 +209,37 @@ class Supervision:
     def _check_outcome(self, status: int, step: int) -> None:
         """Raise unless i-PI ended well."""
         text = self._log_text()
-        if status == 0 and IPI_REPORTS_PROBLEM not in text:
+        if self._continuation.is_complete and status <= 0:
             return
+        if status == 0 and IPI_REPORTS_PROBLEM not in text:
+            self._check_ending(ending_of(text), step)
+            return
+        if self._stop_requests:
+            self._raise_interrupted(step)
         if status == FAILED_IN_PROCESS:
             self._raise_failure_in_process(text, step)
+        if obstacle := lack_of_space(self._plan.folder):
+            raise RunError(f"cannot write in '{self._plan.folder.absolute()}': {obstacle}; {self._whats_left(step)}")
         has_begun = self._reader.step is not None and self._reader.step > self._simulation.step
         if status > 0 and not has_begun:
             raise InputError(f"i-PI refused '{self._plan.source}': {self._reason()}; its log is {self._log}")
-        raise RunError(f"i-PI failed with status {status}: {self._reason()}; its log is {self._log}")
+        words = f"{self._reason()}; {self._whats_left(step)}; its log is {self._log}"
+        raise RunError(f"i-PI failed with status {named(status)}: {words}")
+
+    def _check_ending(self, ending: Ending, step: int) -> None:
+        """Raise if an i-PI that ended in order did so because of a signal, or of its time."""
+        limit = self._simulation.time_limit
+        is_late = limit is not None and time.monotonic() - self._started > limit
+        if ending is Ending.SIGNAL:
+            raise RunError(f"interrupted by a signal to i-PI; {self._whats_left(step)}")
+        if ending is Ending.TIME or (ending is Ending.BY_ITSELF and is_late):
+            raise OutOfTime(f"the <total_time> of i-PI is over; {self._whats_left(step)}")
 
     def _raise_failure_in_process(self, text: str, step: int) -> None:
         """Raise what ended an i-PI that evaluates itself; nothing if it was something else."""
         if refusal := REFUSAL.search(text):
             # without a RESTART it is the input that was refused, and nothing is left to tell of
-            left = "" if self._step_of_restart() is None else f"; {self._whats_left(step)}"
+            left = "" if self._continuation.step_of_restart is None else f"; {self._whats_left(step)}"
             raise BeadwiseError(f"{refusal[1]}{left}")
         if IPI_REPORTS_PROBLEM in text and TRACEBACK.search(text):
             raise RunError(
@@ -267,10 +303,23 @@ class Supervision:
         return f", {result.name} in {' and '.join(map(str, images))}"
 
     def _report_end(self, step: int, seconds: float) -> None:
-        reached, last = self._step_of_restart() or step, self._simulation.total_steps
+        reached, last = self._continuation.step_of_restart or step, self._simulation.total_steps
         early = "" if reached >= last else f" of {last}, as i-PI was told by a file EXIT, <total_time> or its motion"
         end = f"finished at step {reached}{early} after {duration(seconds)}"
         say(self._console, f"{end}; log in {self._log}{self._plot()}")
+
+
+def remove_unfinished(folder: Path, ipi: int) -> None:
+    """Remove what an i-PI that was killed has left: files that were not whole yet, and shared memory."""
+    for unfinished in folder.glob(f".*.{ipi}"):
+        unfinished.unlink(missing_ok=True)
+    remove_shared_memory(ipi)
+
+
+def _safe_ipi_command() -> list[str]:
+    """How to start i-PI so that it loses nothing, where that is the one of this Python; see `ipi_process`."""
+    command = ipi_command()
+    return command if len(command) == 1 else [command[0], "-m", ipi_process.__name__, command[1]]
 
 
 def ipi_command() -> list[str]:

@@ -9,7 +9,7 @@ PROBLEM = re.compile(
     r"Soft exit has been requested with message: '\s*(?:@[^:\n]*:\s*)?(.+?)\.? I-PI reports a problem\."
 )
 MARK = "!W!"
-EXPECTED = ("Soft exit has been requested", "Install PyFFTW", 'When using matching="lock"')
+EXPECTED = ("Soft exit has been requested", "@SOFTEXIT:", "Install PyFFTW", 'When using matching="lock"')
 MOST_WARNINGS = 10
 NUMBER = re.compile(r"[-+\d.]+(?:[eE][-+]?\d+)?")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import math
 import re
 import xml.etree.ElementTree as ElementTree
@@ -159,6 +160,16 @@ def prefix_of(root: ElementTree.Element) -> str:
     """What i-PI puts before the names of all output files."""
     output = root.find("output")
     return "i-pi" if output is None else output.get("prefix", "i-pi")
+
+
+def checkpoint_patterns(root: ElementTree.Element) -> Iterator[str]:
+    """Names of the files that each ``<checkpoint>`` writes, as a pattern where every one gets a number of its own."""
+    if root.find("output") is None:
+        yield "i-pi.checkpoint"  # what i-PI writes unless it is told what to write
+    for checkpoint in root.iterfind("output/checkpoint"):
+        name = glob.escape(output_name(root, checkpoint.get("filename", "restart"), None))
+        overwrites = checkpoint.get("overwrite", "true").strip().lower() == "true"
+        yield name if overwrites else f"{name}_*"
 
 
 @dataclass(frozen=True)

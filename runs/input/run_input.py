@@ -22,7 +22,16 @@ from .dynamics import (
     temperature_of,
     timestep_of,
 )
-from .elements import InputError, beads_of, integer_in, parse, parse_with_comments, systems_of, without_comments
+from .elements import (
+    InputError,
+    beads_of,
+    integer_in,
+    parse,
+    parse_with_comments,
+    systems_of,
+    text_in,
+    without_comments,
+)
 from .force_components import beads_of_component, force_field_of, weight_of
 from .force_fields import ForceSocket, OtherForceField, other_force_fields, sockets_of
 from .labels import read_species
@@ -216,6 +225,16 @@ class RunInput:
     def total_steps(self) -> int:
         """Step where it ends."""
         return integer_in(self.root, "total_steps", 1000)
+
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds after which i-PI ends, of ``<total_time>``; None if there is no limit."""
+        text = text_in(self.root, "total_time", "0")
+        try:
+            seconds = float(text)
+        except ValueError:
+            raise InputError(f"<total_time> of '{self.path}' is '{text}'; a number of seconds is needed") from None
+        return seconds if seconds > 0 else None
 
     @property
     def prefix(self) -> str:

@@ -50,6 +50,7 @@ class Folder:
 
     def __init__(self, path: Path):
         self.path = path
+        self.modules = MODULES
         self.mark = uuid.uuid4().hex[:12]
         self.address = f"beadwise-test-{self.mark}"
         self.socket = Path(f"/tmp/ipi_{self.address}")
@@ -66,7 +67,7 @@ class Folder:
         return subprocess.Popen(
             [sys.executable, "-m", "beadwise.driver", "run", *arguments, *options],
             cwd=self.path,
-            env={**os.environ, "PYTHONPATH": MODULES, "BEADWISE_TEST": self.mark},
+            env={**os.environ, "PYTHONPATH": self.modules, "BEADWISE_TEST": self.mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
