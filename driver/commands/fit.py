@@ -41,7 +41,9 @@ def fit(configuration: Path, json_file: Path | None) -> None:
         save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
         reports = error_reports(model, settings, stages, data)
     save(with_errors(model, settings, reports), path)
-    findings.show(*(report.table(f"{name}, {report.frames} frames") for name, report in reports.items()))
+    for name, report in reports.items():
+        findings.show(report.table(f"{name}, {report.frames} frames"))
+        findings.say(report.guards.lines())
     if model.members is not None:
         findings.say([calibration_text(model)])
     folder = write_report(settings, reports)

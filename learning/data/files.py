@@ -90,7 +90,7 @@ def require_files(paths: Iterable[str | Path]) -> None:
 
 
 def expanded(names: Iterable[str], folder: Path) -> list[str]:
-    """Names of files that patterns such as ``run*/train.xyz`` stand for, each once, in the order of their numbers.
+    """Names of files that patterns such as ``run*/train.xyz`` stand for, if new, in the order of their numbers.
 
     Parameters
     ----------
@@ -113,8 +113,8 @@ def expanded(names: Iterable[str], folder: Path) -> list[str]:
         files = [own for own in glob.glob(pattern, root_dir=folder, recursive=True) if os.path.isfile(folder / own)]
         if not files:
             raise DataError(f"no data file is called like '{pattern}' in '{folder}'")
-        found += [own + part for own in sorted(files, key=_numbers_in)]
-    return list(dict.fromkeys(found))
+        found += [own + part for own in sorted(files, key=_numbers_in) if own + part not in found]
+    return found
 
 
 def _numbers_in(name: str) -> list[tuple[int, str]]:

@@ -15,6 +15,7 @@ from rich.table import Table
 from ...model import Batch, Evaluator, StructureError
 from ...properties.quantities import properties, table_of_registry
 from ..data import DataError, Frame, labels
+from .guards import ENVELOPE, GuardReport
 
 GIGAPASCAL_PER_MILLIELECTRONVOLT = 1e-3 / GPa
 OF_ENERGIES = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
@@ -107,10 +108,13 @@ class ErrorReport:
         How many were evaluated.
     properties : dict of str to PropertyErrors
         By label; energies are per atom.
+    guards : GuardReport
+        Which frames the model was not made for.
     """
 
     frames: int
     properties: dict[str, PropertyErrors] = field(default_factory=dict)
+    guards: GuardReport = field(default_factory=GuardReport)
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers for JSON.
@@ -129,7 +133,7 @@ class ErrorReport:
             }
         if "stress" in errors:
             errors["stress"]["gigapascal"] = _in_gigapascal(self.properties["stress"]).as_dict()
-        return {"frames": self.frames, "properties": errors}
+        return {"frames": self.frames, "properties": errors, **self.guards.as_dict()}
 
     def table(self, title: str = "") -> Table:
         """Lay the errors out as a rich table.
@@ -213,10 +217,10 @@ def evaluate_errors(
     """
     pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in labels()}
     present: set[str] = set()
-    count = 0
+    guards, count = GuardReport.of(model), 0
     for frame in frames:
         present |= frame.labels.keys()
-        for name, pair in _compare(model, frame).items():
+        for name, pair in _compare(model, frame, guards).items():
             pairs[name].append(pair)
         count += 1
         if progress is not None:
@@ -228,10 +232,10 @@ def evaluate_errors(
         for name, own in pairs.items()
         if own
     }
-    return ErrorReport(count, properties)
+    return ErrorReport(count, properties, guards)
 
 
-def _compare(model: Evaluator, frame: Frame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _compare(model: Evaluator, frame: Frame, guards: GuardReport) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Pairs (reference, predicted) of one frame by label, each of shape (samples, components)."""
     names = [name for name in frame.labels if labels()[name].of in model.properties]
     if frame.atoms.cell.rank < 3:
@@ -239,9 +243,11 @@ def _compare(model: Evaluator, frame: Frame) -> dict[str, tuple[np.ndarray, np.n
     if not names:
         return {}
     try:
-        response = model.evaluate(Batch.from_ase(frame.atoms), [labels()[name].of for name in names])
+        want = [*(labels()[name].of for name in names), *([ENVELOPE] if guards.has_envelope else [])]
+        response = model.evaluate(Batch.from_ase(frame.atoms), want)
     except StructureError as error:
         raise StructureError(f"{frame.name}: {error}") from error
+    guards.add(frame, float(response[ENVELOPE][0]) if guards.has_envelope else 0.0)
     pairs = {}
     for name in names:
         predicted = response[labels()[name].of][0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -32,12 +32,15 @@ class Reliability:
         Standard deviation over members (ddof 1), calibrated if the members are, and prediction minus reference; one
         value for each frame's energy, and for each independent component of forces and other quantities.
     members : int
+    places : ndarray of int, shape (values,)
+        Which of the frames each value is of.
     """
 
     unit: str
     uncertainties: np.ndarray
     errors: np.ndarray
     members: int
+    places: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
 
     def fraction_within(self, deviations: float) -> float:
         """Part of the errors that are not larger than so many standard deviations; 0.683 and 0.954 of a Gaussian."""
@@ -130,9 +133,9 @@ def reliabilities(
     StructureError
         If the model cannot answer for a frame.
     """
-    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    found: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     members = 0
-    for frame in frames:
+    for place, frame in enumerate(frames):
         names = [
             name
             for name in calibrated_names()
@@ -154,13 +157,14 @@ def reliabilities(
                 spread, error = form.independent_values(spread), form.independent_values(error)
             is_known = np.isfinite(error)  # atoms and molecules may have no label
             spread = np.broadcast_to(spread, error.shape)
-            found.setdefault(name, []).append((spread[is_known], error[is_known]))
+            places = np.full(np.count_nonzero(is_known), place)
+            found.setdefault(name, []).append((spread[is_known], error[is_known], places))
         if progress:
             progress()
     reliable = {}
     for name, own in found.items():
-        uncertainties, errors = (np.concatenate(part) for part in zip(*own, strict=True))
-        reliable[name] = Reliability(str(properties()[name].unit), uncertainties, errors, members)
+        uncertainties, errors, places = (np.concatenate(part) for part in zip(*own, strict=True))
+        reliable[name] = Reliability(str(properties()[name].unit), uncertainties, errors, members, places)
     return reliable
 
 

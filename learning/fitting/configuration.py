@@ -124,9 +124,12 @@ class CommitteeSettings:
 
 @dataclass(frozen=True)
 class RepulsionSettings:
-    """The guard inside the shortest distance of the training data: fraction of that distance, and strength."""
+    """The guard inside the shortest distance of the training data: fraction of that distance, and strength.
 
-    onset_fraction: float = 0.97
+    Quantum nuclei come nearer than the classical ones of a training by some percent; there the model still answers.
+    """
+
+    onset_fraction: float = 0.9
     strength: float = 100.0
 
 

@@ -219,7 +219,7 @@ def test_patterns_and_parts_of_files(tmp_path):
     frames = [structure(energy=float(index)) for index in range(6)]
     for number in (1, 2, 10):
         ase.io.write(tmp_path / f"run_{number}.xyz", frames, format="extxyz")
-    assert expanded(["run_*.xyz", "run_1.xyz"], tmp_path) == ["run_1.xyz", "run_2.xyz", "run_10.xyz"]
+    assert expanded(["run_*.xyz", "run_[12].xyz"], tmp_path) == ["run_1.xyz", "run_2.xyz", "run_10.xyz"]
     assert expanded(["run_[12].xyz@:2"], tmp_path) == ["run_1.xyz@:2", "run_2.xyz@:2"]
     with pytest.raises(DataError, match="no data file is called like 'walk_"):
         expanded(["walk_*.xyz"], tmp_path)
