@@ -15,6 +15,7 @@ from .molecules import centres_of_mass, molecule_sums
 from .outputs import symmetric
 from .response import Response
 from .structures import Batch
+from .training.net_charge import add_net_charge, net_charge
 
 if TYPE_CHECKING:
     from .model import Model
@@ -60,6 +61,8 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
             arrays[name] = value_of(model, one.quantity.name, own[one.per], volume, is_whole=one.kind == "value")
     if model.members is not None and totals.shape[1] > model.layout.outputs:
         arrays |= of_committee(model, want, outputs, (gradients, strains), volume)
+    if charge := net_charge(model.metadata):
+        add_net_charge(arrays, charge, batch, model.electric_field)
     return Response(**{name: arrays[name] for name in want})
 
 

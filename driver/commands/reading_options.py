@@ -51,6 +51,12 @@ OPTIONS = (
     ),
     click.option("--nan-is-missing", is_flag=True, help="Take a label of NaN for one that is not there."),
     click.option("--charge", type=float, metavar="E", help="Total charge of each frame that does not say its own."),
+    click.option(
+        "--dipole-origin",
+        default="",
+        metavar="ORIGIN",
+        help="What dipoles of charged frames are about, coordinates or centre_of_mass.",
+    ),
 )
 
 

@@ -100,7 +100,7 @@ def check_inputs(settings: LearnConfiguration) -> None:
     atoms_of = {name: check_input(settings.base / name) for name in settings.explore.inputs}
     files = [settings.base / file for file in settings.start.frames]
     known: set[int] = set()
-    for frame in iterate_frames(files):
+    for frame in iterate_frames(files, settings.start.reading):
         known.update(frame.atoms.numbers.tolist())
         for name, numbers in atoms_of.items():
             if settings.explore.start == "known" and not np.array_equal(frame.atoms.numbers, numbers):

@@ -11,9 +11,11 @@ from ase import Atoms
 
 from ...model import Batch, StructureError
 from ...model.checks import check_cells
+from ...model.training.net_charge import dipole_of_charge
 from .label import VIRIAL, DataError, labels, names_in_files
-from .reading import CHARGE, GROUP, POSITIONS, USUAL, WEIGHT, Reading, is_number, is_weight
+from .reading import CHARGE, GROUP, ORIGINS, POSITIONS, USUAL, WEIGHT, Reading, is_number, is_weight
 
+CENTRE_OF_MASS = ORIGINS[1]
 AGREEMENT = 1e-6  # relative, of two entries that stand for the same label
 VIRIAL_AGREEMENT = 1e-3  # of a stress and a virial, which may be written with few digits
 # what is no label, so that nobody needs to be told that it is not used
@@ -123,6 +125,8 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0, reading: Read
     found = Found({label: key for label, key in names.items() if label in values}, unused, left_out)
     weight, group = _weight(where, known, own, reading)
     charge = _number(where, own[CHARGE], known, "a finite number in e") if own[CHARGE] else reading.charge
+    if charge and "dipole" in values and reading.dipole_origin == CENTRE_OF_MASS:
+        values["dipole"] = values["dipole"] + dipole_of_charge(charge, bare.numbers, bare.positions)
     return Frame(bare, values, source, index, weight, charge, group, found)
 
 

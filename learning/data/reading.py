@@ -19,6 +19,7 @@ WEIGHT, CHARGE, GROUP = "weight", "charge", "group"
 # under which names they are looked for if nobody says so
 USUAL = {WEIGHT: ("weight", "config_weight"), CHARGE: ("charge", "total_charge"), GROUP: ("config_type",)}
 POSITIONS = "positions"
+ORIGINS = ("coordinates", "centre_of_mass")
 AXES = "xyz"
 
 
@@ -41,6 +42,9 @@ class Reading:
         By group: what the rows of its frames count, besides their own weight.
     charge : float, optional
         Total charge in e of every frame that does not say its own.
+    dipole_origin : str
+        What dipoles of charged frames are about: ``coordinates``, their origin, or ``centre_of_mass``; empty if it is
+        not known.
 
     Raises
     ------
@@ -54,6 +58,7 @@ class Reading:
     nan_is_missing: bool = False
     weights: Mapping[str, float] = field(default_factory=dict)
     charge: float | None = None
+    dipole_origin: str = ""
 
     def __post_init__(self) -> None:
         known = [*labels(), VIRIAL]
@@ -72,6 +77,8 @@ class Reading:
                 raise DataError(f"{group} = {weight!r} in weights; a finite number that is not negative is needed")
         if self.charge is not None and not is_number(self.charge):
             raise DataError(f"charge = {self.charge!r}; a finite number in e is needed")
+        if self.dipole_origin not in ("", *ORIGINS):
+            raise DataError(f"dipole_origin = '{self.dipole_origin}'; allowed are {' and '.join(ORIGINS)}")
         assert self.factors is not None and self.places is not None  # refuse what cannot be understood at once
 
     @cached_property

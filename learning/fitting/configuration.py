@@ -40,11 +40,13 @@ class DataSettings:
     nan_is_missing: bool = False
     weights: dict[str, float] = field(default_factory=dict)
     charge: float | None = None
+    dipole_origin: str = ""
 
     @cached_property
     def reading(self) -> Reading:
         """What is said of the labels; DataError if that cannot be."""
-        return Reading(self.keys, self.units, self.orders, self.nan_is_missing, self.weights, self.charge)
+        how = self.keys, self.units, self.orders, self.nan_is_missing, self.weights, self.charge, self.dipole_origin
+        return Reading(*how)
 
     @property
     def validation_files(self) -> list[str]:

@@ -27,7 +27,7 @@ from .calibration import calibrated, calibration_record, reliabilities
 from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError
 from .energy_fit import species_energies
-from .fit_data import FitData, labels_by_role, read_fit_data
+from .fit_data import FitData, charge_of_dipoles, labels_by_role, read_fit_data
 from .head_fit import HeadProblem, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
 from .memory import check_memory
@@ -141,6 +141,7 @@ def fit_heads(
     isolated = isolated_energies(frames, cutoff) if configuration.energy is not None else {}
     frames = without_isolated(frames, cutoff)
     require_labels(configuration, frames)
+    charge = charge_of_dipoles(configuration, frames)
     check_memory(configuration, species_of(frames), max(len(frame.atoms) for frame in frames))
     model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
     heads: dict[str, TensorHead] = {}
@@ -166,7 +167,7 @@ def fit_heads(
     if configuration.network:
         model = with_network(model, frames, configuration, progress, isolated)
     structures = record((Batch.from_ase(frame.atoms) for frame in frames), model.radial.cutoff)
-    metadata = {**configuration.metadata, "envelope": envelope(model, frames), RECORD: structures}
+    metadata = {**configuration.metadata, **charge, "envelope": envelope(model, frames), RECORD: structures}
     return replace(model, members=members, metadata=metadata)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...model.training.net_charge import RECORD
 from ..data import Frame, read_frames, require_files, split
-from .configuration import Configuration
+from .configuration import Configuration, ConfigurationError
 
 SET_ASIDE = "set aside"  # of the training frames, in reports
 ROLES = ("validation", "independent", "training")
@@ -72,3 +73,29 @@ def file_labels(configuration: Configuration) -> dict[str, str]:
     names = list(dict.fromkeys([*data.validation_files, *data.independent, *data.train]))
     short = [Path(name).name for name in names]
     return {name: own if short.count(own) == 1 else name for name, own in zip(names, short, strict=True)}
+
+
+def charge_of_dipoles(configuration: Configuration, frames: Iterable[Frame]) -> dict[str, float]:
+    """What the metadata of a model keep of the total charge that its dipole is of; nothing for neutral structures.
+
+    Raises
+    ------
+    ConfigurationError
+        If frames with dipoles differ in their charge, or what dipoles of ions are about is not said.
+    """
+    if "dipole" not in configuration.quantities:
+        return {}
+    charges = sorted({frame.charge or 0.0 for frame in frames if "dipole" in frame.labels})
+    if not any(charges):
+        return {}
+    if len(charges) > 1:
+        shown = ", ".join(f"{charge:+g}" for charge in charges)
+        raise ConfigurationError(
+            f"training frames with dipoles have the total charges {shown} e; the dipole of a model is for one of them"
+        )
+    if not configuration.data.dipole_origin:
+        raise ConfigurationError(
+            f"the dipole of frames of charge {charges[0]:+g} e depends on its origin: say dipole_origin = "
+            "'coordinates' or 'centre_of_mass' in [data]"
+        )
+    return {RECORD: charges[0]}

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...model import Batch, Model
 from ...model.molecules import check_order, repeating_unit
+from ...model.training.net_charge import dipole_of_charge
 from ...pyx.coupling import pairs
 from ...pyx.tensor_head import DensityShape, features_of_parts
 from ...quantity import Irrep, Quantity
@@ -74,6 +75,8 @@ def targets_of(quantity: Quantity, model: Model, frame: Frame, metadata: object)
 def cell_components(quantity: Quantity, model: Model, frame: Frame, value: np.ndarray) -> np.ndarray:
     """Components that the atoms of a cell must add up to."""
     form, cell_map = quantity.form, quantity.cell_map
+    if quantity.name == "dipole" and frame.charge:
+        value = value - dipole_of_charge(frame.charge, frame.atoms.numbers, frame.atoms.positions)
     components = form.components(value)
     if cell_map is None or not model.local_field or not frame.atoms.pbc.all():
         return components

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from ...model.worker_processes import usable_cores
 from ...reading import refusing, toml_of
 from ...suggestions import did_you_mean
+from ..data import DataError, Reading
 from ..fitting.configuration import Configuration, ConfigurationError, read_configuration, section
 
 Settings = TypeVar("Settings")
@@ -27,7 +28,8 @@ class StartSettings:
 
     ``count`` frames, 0 for all, are drawn from the files ``frames``.  Those of ``independent`` are only compared with;
     where a file stands in both, the frames that were not drawn are independent.  The part ``validation`` of the start
-    and of each round's labels is never fitted: it calibrates the committee.
+    and of each round's labels is never fitted: it calibrates the committee.  ``keys``, ``units`` and ``orders`` say how
+    labels are read, as in `[data]` of a fit.
     """
 
     frames: list[str]
@@ -35,6 +37,14 @@ class StartSettings:
     seed: int = 0
     independent: list[str] = field(default_factory=list)
     validation: float = 0.2
+    keys: dict[str, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    orders: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def reading(self) -> Reading:
+        """What is said of the labels; DataError if that cannot be."""
+        return Reading(self.keys, self.units, self.orders)
 
 
 @dataclass(frozen=True)
@@ -270,6 +280,10 @@ def _check(settings: LearnConfiguration) -> None:
     path, start, explore, select, stop = (
         settings.path, settings.start, settings.explore, settings.select, settings.stop,
     )  # fmt: skip
+    try:
+        _ = start.reading
+    except DataError as error:
+        raise ConfigurationError(f"{path}: {error}, in [start]") from error
     if not start.frames:
         raise ConfigurationError(f"{path}: frames = [] in [start]; at least one file is needed")
     if not 0 < start.validation < 1:

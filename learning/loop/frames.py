@@ -34,7 +34,7 @@ def draw_start(settings: LearnConfiguration) -> None:
     files = [base / name for name in start.frames]
     others = [base / name for name in start.independent]
     require_files([*files, *others])
-    frames = read_frames(files)
+    frames = read_frames(files, start.reading)
     count = start.count or len(frames)
     if count > len(frames):
         raise LearnError(f"count = {count} in [start], but its files hold {len(frames)} frames")
@@ -46,7 +46,7 @@ def draw_start(settings: LearnConfiguration) -> None:
             f"validation = {start.validation} of {count} start frames is none; at least one is needed to calibrate"
         )
     names = {(frame.source, frame.index) for frame in drawn}
-    independent = [frame for frame in iterate_frames(others) if (frame.source, frame.index) not in names]
+    independent = [frame for frame in iterate_frames(others, start.reading) if (frame.source, frame.index) not in names]
     for name, own in ((TRAIN, train), (VALIDATION, validation), (INDEPENDENT, independent)):
         if own:
             write_frames(settings.folder / name, own)

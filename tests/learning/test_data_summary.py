@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from beadwise.driver.commands.group import main
 from beadwise.learning.data import Frame, Reading, frame_from_ase
-from beadwise.learning.data.distances import near_pairs, shortest_by_species
+from beadwise.learning.data.distances import shortest_by_species
 from beadwise.learning.data.sum_rules import SumRules
 from beadwise.learning.data.summary import DataSummary
 from beadwise.learning.fitting import memory
@@ -24,16 +24,15 @@ DEBYE = 0.2081943
 
 @pytest.mark.parametrize("pbc", [(True, True, True), (True, False, True), (False, False, False), (False, True, False)])
 @pytest.mark.parametrize("seed", range(3))
-def test_near_pairs_are_those_of_a_neighbour_list(pbc, seed):
+def test_shortest_distances_are_those_of_a_neighbour_list(pbc, seed):
     atoms = random_structure(seed, 1 + seed)
     atoms.pbc = pbc
     atoms.positions += 20 * np.random.default_rng(seed).normal(size=3)
-    expected, received = neighbor_list("ijd", atoms, 5.0), near_pairs(atoms, 5.0)
-    order, own = (np.lexsort(np.round([d, j, i], 6)) for i, j, d in (expected, received))
-    for one, two in zip(expected, received, strict=True):
-        np.testing.assert_allclose(np.asarray(one)[order], np.asarray(two)[own], atol=1e-9)
-    shortest = shortest_by_species(atoms)
-    assert shortest[1, 8] == pytest.approx(min(neighbor_list("ijd", atoms, 3.0)[2]), abs=1e-9)
+    first, second, distances = neighbor_list("ijd", atoms, 3.0)
+    kinds = np.sort([atoms.numbers[first], atoms.numbers[second]], axis=0).T
+    expected = {tuple(kind): distances[(kinds == kind).all(axis=1)].min() for kind in np.unique(kinds, axis=0).tolist()}
+    received = shortest_by_species(atoms)
+    assert received == pytest.approx(expected, abs=1e-9) and received
 
 
 def answered(structures, **info):
