@@ -6,6 +6,7 @@ Matplotlib takes long to import: only what draws imports this, and what may draw
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ RESOLUTION = 140  # dots per inch
 MARGIN = 0.06  # inches, so that no letter touches the edge
 COLOURS = ("#1f5a92", "#c8641e", "#4a8c3f", "#8a4f9e", "#b03a48", "#3b8f8f", "#7a6a1f", "#555555")
 PALE = "#b9d3ea"
+LETTERS_PER_INCH = 16  # of what stands below a picture
 BAND_ALPHA = 0.3  # of the band of an error around a curve
 MOST_OF_BANDS = 0.5  # of the height of the curves, that bands may add to an axis on either side
 LEGEND: dict[str, Any] = {"fontsize": 8.5, "frameon": False}
@@ -84,8 +86,10 @@ def head(axes: Axes, text: str, size: float = 11.0) -> None:
 
 
 def foot(figure: Figure, text: str) -> None:
-    """Write what must be said in small letters below a picture."""
-    figure.supxlabel(text, fontsize=7.5, color="0.35")
+    """Write what must be said in small letters below a picture, in lines that are not wider than it."""
+    width = int(LETTERS_PER_INCH * figure.get_figwidth())
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
+    figure.supxlabel("\n".join(lines), fontsize=7.5, color="0.35")
 
 
 def band(axes: Axes, coordinate: np.ndarray, values: np.ndarray, error: np.ndarray, colour: str, **style: Any) -> None:

@@ -116,7 +116,10 @@ def _panels_of(spectrum: Spectrum) -> list[Panel]:
 def _note_of(spectrum: Spectrum) -> str:
     notes = spectrum.notes
     parts = [notes.get("dynamics", ""), notes.get("data", "")]
-    return "; ".join(filter(None, parts)) + f"\nwindow: {notes.get('window', '')}; {notes.get('standard errors', '')}"
+    return (
+        "; ".join(filter(None, parts))
+        + f"\nwindow: {notes.get('window', '')}\nstandard errors: {notes.get('standard errors', '')}"
+    )
 
 
 def _draw_panel(axes: Axes, panel: Panel, spectra: Mapping[str, Spectrum], lowest: float, highest: float) -> None:
