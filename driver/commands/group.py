@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 COMMANDS = {
-    "check-data": Place("check_data", "check_data", "Say what files of labelled structures hold, and what is wrong."),
+    "check-data": Place("check_data", "check_data", "Say what files of labelled structures hold."),
     "evaluate": Place("evaluate", "evaluate", "Compare a model with labelled structures."),
     "fit": Place("fit", "fit", "Fit a model to labelled structures."),
     "inspect": Place("inspect", "inspect", "Say what a model file says of itself."),

@@ -235,7 +235,8 @@ def _settings(path: Path, name: str, kind: type[Settings], values: dict[str, Any
     """One section, with what it lacks named."""
     needed = [entry.name for entry in fields(kind) if _is_needed(entry)]  # type: ignore[arg-type]
     missing = [key for key in needed if isinstance(values, dict) and key not in values]
-    if missing:
+    known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
+    if missing and set(values) <= known:  # a key with a wrong name may be the one that is missing
         raise ConfigurationError(f"{path}: [{name}] needs {missing}")
     return section(path, name, kind, values)
 

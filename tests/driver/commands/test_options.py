@@ -18,8 +18,19 @@ sys.path.insert(0, str(REPOSITORY / "docs"))
 import make_options
 
 HEAVY = {"torch", "matplotlib", "ase", "scipy", "ipi"}
-WITH_NUMBERS = {"evaluate", "fit", "inspect", "spectrum", "profile", "promote", "mass-integration", "reweight"}
+WITH_NUMBERS = {
+    "check-data",
+    "evaluate",
+    "fit",
+    "inspect",
+    "spectrum",
+    "profile",
+    "promote",
+    "mass-integration",
+    "reweight",
+}
 DIFFERENT = {
+    "--unit": "spectrum reads one quantity, whose unit it is; labelled structures have a unit for each label",
     "--model": "run may serve several force fields, each with a model of its own; promote names the one of its runs",
     "--profile": "run has nothing else to say which variable; reweight may make it of any variable, by --variable",
 }
