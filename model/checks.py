@@ -48,7 +48,8 @@ def check_model(model: Model) -> None:
     for name, received in (("radial", model.radial.coefficients.shape[:2]), ("repulsion", model.repulsion.onset.shape)):
         if received != (kinds, kinds):
             raise ModelFileError(f"{name} of a model is for {received} species; it must be for {(kinds, kinds)}")
-    if not (np.isfinite(model.radial.coefficients).all() and np.isfinite(model.repulsion.onset).all()):
+    numbers = (model.radial.coefficients, model.repulsion.onset, model.repulsion.strength)
+    if not all(np.isfinite(own).all() for own in numbers):
         raise ModelFileError("radial functions or repulsion of a model have numbers that are not finite")
     if model.threads < 1:
         raise ModelFileError(f"{model.threads} threads for a model; at least 1 is needed")

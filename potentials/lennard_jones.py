@@ -71,9 +71,6 @@ def evaluate_lennard_jones(
     beads, atoms = positions.shape[:2]
     energies, forces, virials = np.zeros(beads), np.zeros(positions.shape), np.zeros((beads, 3, 3))
     arrays = {"energy": energies, "forces": forces, "virial": virials}
-    if cutoff is not None:
-        pass  # takes long to import
-
     for bead in range(beads):
         if cutoff is None:
             first, second, vectors = _all_pairs(positions[bead])

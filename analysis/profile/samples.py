@@ -218,6 +218,8 @@ def samples_of_table(table: PlumedTable, temperature: float, energy_unit: float,
     values = table.column(variable)
     weights = sum((table.column(name) for name in biases), np.zeros(len(values))) * energy_unit
     times = table.column("time")
+    if not len(times):
+        raise InputError(f"'{table.path}' has no row; a table of a run has many")
     skipped = SETTLING * (times[-1] - times[0]) if options.skip is None else options.skip
     kept = times >= times[0] + skipped
     if not kept.any():
