@@ -31,6 +31,7 @@ RENAMED = {"mass": "masses"}
 MOST_DIGITS = 18  # of a number of atoms
 KINDS: dict[str, Any] = {"R": np.float64, "I": np.int64}
 TRUTHS = {"T": True, "True": True, "true": True, "1": True, "F": False, "False": False, "false": False, "0": False}
+LATTICE = re.compile(r"(^|\s)lattice\s*=", re.IGNORECASE)
 OF_IPI = re.compile(r"CELL[\[({]")
 
 
@@ -125,7 +126,7 @@ def comment_entries(line: str, where: str) -> dict[str, Any]:
     FormatError
         If it is the comment of a file of i-PI, whose cell would be lost, or ASE cannot read it.
     """
-    if OF_IPI.search(line):
+    if OF_IPI.search(line) and not LATTICE.search(line):  # ASE keeps i-PI's words of a file that has both
         raise FormatError(
             f"{where}: the comment '{line.strip()[:60]}' is that of a file of i-PI; extended xyz is needed, whose cell "
             'is Lattice="…"'

@@ -2,9 +2,11 @@
 
 import io
 
+import ase.io
 import numpy as np
 import pytest
 from beadwise.extended_xyz import FormatError, frames_of_text
+from places import INPUTS
 
 WATER = "O 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n"
 
@@ -112,3 +114,12 @@ def test_what_is_not_understood_names_the_frame(comment, atoms, said):
     assert "frame 0 of 'a.xyz'" in str(caught.value) and said in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(FormatError, match=r"frame 1 of 'a.xyz', line 6"):
         frames(text + f"{len(atoms.splitlines())}\n{comment}\n{atoms}")
+
+
+def test_what_ase_writes_of_a_file_that_i_pi_reads_too(tmp_path):
+    box = ase.io.read(INPUTS / "water_32.xyz")  # i-PI's words of the cell are among its info then
+    ase.io.write(tmp_path / "again.xyz", box, format="extxyz")
+    with open(tmp_path / "again.xyz", encoding="utf-8") as file:
+        (again,) = frames_of_text(file, "again.xyz")
+    np.testing.assert_allclose(again.cell.array, box.cell.array)
+    np.testing.assert_allclose(again.positions, box.positions, atol=1e-7)
