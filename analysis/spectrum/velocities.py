@@ -22,7 +22,8 @@ from .request import Request
 from .series_conditions import NOT_NAMED, common_conditions, left_out_of, plausible_time, refuse_other_time
 
 BEAD_NUMBER = re.compile(r"^(.*)_\d+(\.[^.]*)?$")
-FEWEST_FRAMES, LARGEST_RATIO = 16, 100.0  # by which positions are told from velocities
+# by which positions are told from velocities
+FEWEST_FRAMES, LARGEST_RATIO, LARGEST_CENTRE = 16, 100.0, 10.0
 WHAT_TO_GIVE = "give the centroid's velocities (v_centroid), or those of the one bead of a classical run"
 
 
@@ -123,11 +124,10 @@ def _correlated(file: VelocityFile, request: Request, window: Window, repeats: R
     if found is None or not all(correlation.samples for correlation in found.correlations.values()):
         raise SeriesError(f"'{file.path}' holds no velocities{_after(request.skip)}; at least one frame is needed")
     repeats.end()
-    if not file.is_named and means.ratio > LARGEST_RATIO:
+    if not file.is_named and means.reason:
         raise SeriesError(
-            f"the columns 2 to 4 of '{file.path}' lie around means that are {np.sqrt(means.ratio):.3g} times as large "
-            "as what they change by, as positions do, and nothing says that they are velocities; needed is xyz of "
-            "velocities, or extended xyz with Properties=species:S:1:velo:R:3"
+            f"the columns 2 to 4 of '{file.path}' lie {means.reason}, as positions do, and nothing says that they are "
+            "velocities; needed is xyz of velocities, or extended xyz with Properties=species:S:1:velo:R:3"
         )
     return found
 
@@ -159,8 +159,7 @@ class Means:
 
     def __init__(self) -> None:
         self._frames = 0
-        self._sums: np.ndarray | float = 0.0
-        self._squares: np.ndarray | float = 0.0
+        self._sums = self._squares = np.zeros(())
 
     def add(self, values: np.ndarray) -> None:
         """Take in frames, shape (frames, atoms, 3)."""
@@ -169,13 +168,20 @@ class Means:
         self._squares = self._squares + np.square(values).sum(axis=0)
 
     @property
-    def ratio(self) -> float:
-        """Squares of the means over variances, of all atoms; 0 where there are too few frames to tell."""
+    def reason(self) -> str:
+        """Why these look like positions; empty if they do not, or there are too few frames to tell."""
         if self._frames < FEWEST_FRAMES:
-            return 0.0
-        means = self._sums / self._frames
-        variance = np.sum(self._squares / self._frames - np.square(means))
-        return float(np.sum(np.square(means)) / max(variance, np.finfo(float).tiny))
+            return ""
+        means, squares = self._sums / self._frames, self._squares / self._frames
+        # bound atoms: each around a place of its own
+        ratio = np.sum(np.square(means)) / max(np.sum(squares - np.square(means)), np.finfo(float).tiny)
+        if ratio > LARGEST_RATIO:
+            return f"around means that are {np.sqrt(ratio):.3g} times what they change by"
+        # atoms that wander: their centre is that of a box, where velocities add up to next to nothing
+        centre = np.mean(means, axis=0)
+        if len(means) * np.sum(np.square(centre)) > LARGEST_CENTRE * np.sum(squares) / len(means):
+            return f"around a common centre, {', '.join(f'{x:.3g}' for x in centre)}"
+        return ""
 
 
 def _nothing_yet(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ...analysis.spectrum.conditions import RunConditions, read_run_conditions
 from ...analysis.spectrum.outputs import output_for, usable_outputs
 from ...model import BeadwiseError
@@ -13,6 +15,7 @@ from ...runs.input.outputs import ExtrasOutput
 from ...runs.input.run_input import RunInput
 from ...runs.output.bead_series import BeadSeries
 from ...spectra import NotComputedError, Window, usual_length
+from ...spectra.checks.continuity import Continuity
 from ...spectra.experiment import marks
 from ...spectra.recording import FluxRecorder, make_recorder, spectrum_of
 from ...spectra.sum_frequency import Slab
@@ -25,6 +28,12 @@ class Recording:
     output: ExtrasOutput
     series: BeadSeries
     recorders: dict[str, FluxRecorder]
+    dipole: Continuity
+
+    def read(self) -> dict[str, np.ndarray]:
+        """The next samples; empty if there are none."""
+        samples = self.series.read()
+        return samples | {name: self.dipole.follow(samples[name]) for name in ("dipole",) if name in samples}
 
 
 class LiveSpectra:
@@ -89,7 +98,7 @@ class LiveSpectra:
         if self._recordings is None:
             self._open(None)
         for recording in self._recordings or ():
-            while samples := recording.series.read():
+            while samples := recording.read():
                 for recorder in recording.recorders.values():
                     recorder.add(samples)
 
@@ -124,7 +133,9 @@ class LiveSpectra:
             timestep = self._conditions.timestep * output.stride
             kinds = [kind for kind, own in self._outputs.items() if own == output]
             recorders = {kind: make_recorder(kind, timestep, self._window, self._slab) for kind in kinds}
-            self._recordings.append(Recording(output, BeadSeries(paths, last_step), recorders))
+            quanta = self._conditions.cell / self._conditions.beads  # of polarization, of a mean over the beads
+            continuity = Continuity(f"dipole of '{paths[0]}'", [quanta])
+            self._recordings.append(Recording(output, BeadSeries(paths, last_step), recorders, continuity))
 
 
 def possible_kinds(kinds: Sequence[str], run: RunInput) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from .sources.source import Source
 
 __all__ = ["FRAMES_AT_ONCE", "Arrays", "BeadFiles", "Columns", "Frames", "Moments", "Reading", "Source", "find_sources"]
 
+OF_ASE = b"- of Ulm"  # ASE's trajectories
 START = 1 << 16  # bytes that tell what a file is
 ALLOWED = (
     "i-PI's extras, extended xyz, arrays of numpy (.npz, .npy), CP2K's moments, and columns of numbers, also packed by "
@@ -84,9 +85,12 @@ def find_sources(paths: Sequence[Path], reading: Reading = Reading()) -> list[So
             of_beads.append(path)
         elif reader is not None:
             sources.append(reader(path, reading))
+            if reading.columns and not isinstance(sources[-1], Columns):
+                raise SeriesError(f"'{path}' is no table; --columns {','.join(reading.columns)} is for tables")
         else:
             holds = "is empty" if not start else "holds no series"
-            raise SeriesError(f"'{path}' {holds}; allowed are {ALLOWED}")
+            hint = "; 'ase convert' makes extended xyz of it" if start.startswith(OF_ASE) else ""
+            raise SeriesError(f"'{path}' {holds}; allowed are {ALLOWED}{hint}")
     return [*sources, *bead_files(of_beads)]
 
 

@@ -17,6 +17,7 @@ from .extended_xyz import fields_of, survey
 from .frames import places_of_frames
 from .time_axis import time_axis
 
+OF_POSITIONS = re.compile(r"\s*Atoms\. Timestep:")  # dump xyz
 QUANTITY = re.compile(r"(\w+)\{")
 OF_CENTROID, OF_BEAD = "v_centroid", "velocities"
 VELOCITIES = (OF_CENTROID, OF_BEAD, "velocity", "velo", "vel", "v")  # in Properties of extended xyz
@@ -135,6 +136,8 @@ class VelocityFile:
         return int(line)
 
     def _quantity_of(self, comment: str) -> str:
+        if OF_POSITIONS.match(comment):
+            raise SeriesError(f"'{self.path}' is LAMMPS's xyz, which holds positions; velocities are needed")
         fields = fields_of(comment)
         if fields:
             return self._quantity_among(fields)

@@ -90,7 +90,9 @@ def choose(names: Sequence[str], rows: np.ndarray, axes: Sequence[int], path: Pa
     norm_follows = len(rest) == 4 and _is_norm(rows[:, rest])
     if not names or norm_follows:
         if len(rest) == 3 or norm_follows:
-            return Choice("dipole", rest[:3], [0, 1, 2], "the norm follows" if norm_follows else "three beside steps")
+            beside = "beside steps or times" if axes else "alone"
+            reason = "their norm follows" if norm_follows else f"three {beside}"
+            return Choice("dipole", rest[:3], [0, 1, 2], reason)
         found = _tensor(rows[:, rest])
         if found is not None:
             return Choice("polarizability", rest, _order(found), " ".join(found))

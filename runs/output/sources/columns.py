@@ -12,7 +12,7 @@ import numpy as np
 
 from ....errors import SeriesError
 from ....properties.quantities import quantities
-from ....properties.unit_names import UnitError, in_own_units
+from ....properties.unit_names import ATOMIC, UnitError, in_own_units
 from ..compressed import uncompressed
 from ..time_axis import is_axis, time_axis
 from .column_choice import Choice, choose, choose_given
@@ -74,7 +74,7 @@ class Columns(Source):
 
     def _converted(self, table: Table, chosen: Choice) -> np.ndarray:
         values = table.rows[:, chosen.columns]
-        factor, self.unit = _unit_in(table.comments + table.names, chosen.name)
+        factor, self.unit = _unit_of(table, chosen, self.path)
         self.tells_unit = bool(self.unit)
         kind = quantities()[chosen.name]
         unit = f"in {self.unit}, as the file says" if self.unit else f"in {kind.unit}, unless --unit says otherwise"
@@ -86,12 +86,9 @@ class Columns(Source):
         """Which rows count, by the columns of steps and times."""
         kept = np.ones(len(table.rows), dtype=bool)
         for axis in axes:
-            name = table.names[axis] if table.names else f"{table.rows[0, axis]:g} in column {axis + 1}"
-            name = name if table.names else "step"
+            name = table.names[axis] if table.names else "step"
             found = time_axis(table.rows[:, axis], self.path, name)
-            if not kept.all():
-                pass
-            elif found.note:
+            if found.note:
                 self.remarks.append(found.note)
             kept &= found.counts
             unit = next((unit for unit in IN_BRACKETS.findall(name) if unit in TIME_UNITS), None)
@@ -100,16 +97,35 @@ class Columns(Source):
         return kept
 
 
-def _unit_in(comments: list[str], name: str) -> tuple[float, str]:
-    """What numbers are multiplied by, by the unit in brackets in the comments, and that unit; 1 if there is none."""
+def _unit_of(table: Table, chosen: Choice, path: Path) -> tuple[float, str]:
+    """What numbers are multiplied by, by the unit in brackets in their names or in the comments, and that unit.
+
+    Raises
+    ------
+    SeriesError
+        If there are several.
+    """
+    own = [table.names[column] for column in chosen.columns] if table.names else []
+    for places in (own, table.comments):
+        found = _units_in(places, chosen.name)
+        if len(found) > 1:
+            units = " and ".join(found.values())
+            raise SeriesError(f"'{path}' tells the units {units} for a {chosen.name}; one is needed")
+        if found:
+            return next(iter(found.items()))
+    return 1.0, ""
+
+
+def _units_in(texts: list[str], name: str) -> dict[float, str]:
+    """Units of a quantity in brackets, by their values; ``au``, which any number may have, where no other is."""
     found = {}
-    for words in map(IN_BRACKETS.findall, comments):
-        for word in words:
-            try:
-                found[in_own_units(word, quantities()[name].unit)] = word
-            except UnitError:
-                continue
-    return next(iter(found.items())) if len(found) == 1 else (1.0, "")
+    for word in dict.fromkeys(word for text in texts for word in IN_BRACKETS.findall(text)):
+        try:
+            found[in_own_units(word, quantities()[name].unit)] = word
+        except UnitError:
+            continue
+    specific = {value: word for value, word in found.items() if word.lower() not in ATOMIC}
+    return specific or found
 
 
 def _single_array(path: Path) -> np.ndarray | None:
