@@ -9,6 +9,7 @@ from ..errors import SeriesError
 from .units import SPEED_OF_LIGHT, angular_frequency
 from .window import Window
 
+MOST_WAVENUMBERS = 1e7
 HIGHEST_FRACTION = 0.7  # of the Nyquist frequency up to which central differences are trusted
 
 
@@ -22,11 +23,22 @@ def wavenumbers(timestep: float, highest: float = 5000.0, spacing: float = 1.0) 
     highest, spacing : float
         In cm⁻¹; the highest is lowered to 0.7 of the Nyquist frequency, 1/(2 c Δt), above which the central
         difference of a noisy series says nothing.
+
+    Raises
+    ------
+    SeriesError
+        If the time is not positive, or there are too many of them.
     """
     if not timestep > 0:
         raise SeriesError(f"the time between samples is {timestep} fs; it must be positive")
     nyquist = 1 / (2 * SPEED_OF_LIGHT * timestep)
-    return np.arange(0.0, min(highest, HIGHEST_FRACTION * nyquist) + 0.5 * spacing, spacing)
+    last = min(highest, HIGHEST_FRACTION * nyquist)
+    if not last / spacing < MOST_WAVENUMBERS:
+        raise SeriesError(
+            f"a spectrum up to {last:.3g} cm⁻¹ in steps of {spacing:g} cm⁻¹ is too long; at most "
+            f"{MOST_WAVENUMBERS:.0e} steps are allowed"
+        )
+    return np.arange(0.0, last + 0.5 * spacing, spacing)
 
 
 def even_transform(values: np.ndarray, timestep: float, window: Window, wavenumber: np.ndarray) -> np.ndarray:

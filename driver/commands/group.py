@@ -81,6 +81,8 @@ class OneLineErrors(click.Group):
             if error.filename is None:
                 raise
             fail(f"'{error.filename}': {error.strerror or error}", 2)
+        except MemoryError as error:
+            fail(f"there is not enough memory: {error or 'nothing more is said'}", 1)
         except (click.Abort, KeyboardInterrupt):
             fail("interrupted", 1)
         sys.exit(result if isinstance(result, int) else 0)

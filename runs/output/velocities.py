@@ -21,6 +21,7 @@ OF_POSITIONS = re.compile(r"\s*Atoms\. Timestep:")  # dump xyz
 QUANTITY = re.compile(r"(\w+)\{")
 OF_CENTROID, OF_BEAD = "v_centroid", "velocities"
 VELOCITIES = (OF_CENTROID, OF_BEAD, "velocity", "velo", "vel", "v")  # in Properties of extended xyz
+LABELS = ("species", "symbols", "element", "z", "numbers")
 MOMENTA, MASSES = ("momenta", "momentum"), ("masses", "mass")
 FRAMES_AT_ONCE = 500
 
@@ -53,7 +54,7 @@ class VelocityFile:
         self.path = path
         self.stride = 0
         self.spacing: float | None = None
-        self._place, self._masses = slice(1, 4), -1
+        self._label, self._place, self._masses = 0, slice(1, 4), -1
         if not os.path.isfile(path):
             raise SeriesError(f"'{path}' does not exist")
         with open(uncompressed(path), encoding="utf-8", errors="replace") as file:
@@ -82,13 +83,20 @@ class VelocityFile:
             If a line is no atom, or the frames are not equally many steps apart.
         """
         frames = self._frames()
+        labels: np.ndarray | None = None
         while lines := [line for frame in islice(frames, FRAMES_AT_ONCE) for line in frame]:
             rows = [line.split() for line in lines]
             try:
                 values = np.array([row[self._place] for row in rows], dtype=np.float64)
                 if self._masses >= 0:
                     values /= np.array([[row[self._masses]] for row in rows], dtype=np.float64)
-                yield np.array([row[0] for row in rows[: self._atoms]]), values.reshape(-1, self._atoms, 3)
+                own = np.array([row[self._label] for row in rows]).reshape(-1, self._atoms)
+                labels = own[0] if labels is None else labels
+                if not (own == labels).all():
+                    raise SeriesError(f"the atoms of '{self.path}' are not the same in all frames")
+                yield labels, values.reshape(-1, self._atoms, 3)
+            except SeriesError:
+                raise
             except (IndexError, ValueError) as error:
                 raise SeriesError(f"'{self.path}' holds a line that is no atom: {error}") from error
 
@@ -156,6 +164,7 @@ class VelocityFile:
                 "or momenta are needed among its Properties"
             )
         self._place = fields[found]
+        self._label = next((fields[name].start for name in LABELS if name in fields), 0)
         if self._place.stop - self._place.start != 3:
             raise SeriesError(f"{found} in '{self.path}' has {self._place.stop - self._place.start} columns, not three")
         # each species has its own normalisation: a mass matters only where atoms of one species differ in it

@@ -1,6 +1,8 @@
 """A smooth dipole and polarizability, written as other programs do."""
 
 import numpy as np
+from beadwise.driver.commands.group import main
+from click.testing import CliRunner
 
 SAMPLES = 1200
 GIVEN = ["--timestep", "0.5", "--temperature", "300", "--volume", "1000", "--window", "60"]
@@ -33,3 +35,20 @@ def frames(path, dipole, comment="", cell=None, atoms="O 0 0 0\n"):
             own = comment(number) if callable(comment) else comment.format(number)
             file.write(f'{atoms.count(chr(10))}\n{lattice}Properties=species:S:1:pos:R:3 {own} dipole="')
             file.write(" ".join(f"{value:.12e}" for value in moment) + f'"\n{atoms}')
+
+
+def invoke(kind, *arguments):
+    result = CliRunner().invoke(main, ["spectrum", kind, *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+def values(kind, folder, *arguments):
+    """First column of a spectrum without its value at zero, or the dielectric constant."""
+    if kind == "dielectric":
+        status, output = invoke(kind, *arguments)
+        assert status == 0, output
+        return np.array([float(output.split()[3])])
+    status, output = invoke(kind, *arguments, "--output", folder / "out")
+    assert status == 0, output
+    lines = [line for line in (folder / "out.csv").read_text().splitlines() if not line.startswith("#")]
+    return np.array([[float(word) for word in line.split(",")] for line in lines[2:]])[:, 1]

@@ -9,30 +9,11 @@ import shutil
 import numpy as np
 import pytest
 from ase import units
-from beadwise.driver.commands.group import main
-from click.testing import CliRunner
-from series_of_others import GIVEN, SAMPLES, frames, smooth, table, tensors
+from series_of_others import GIVEN, SAMPLES, frames, invoke, smooth, table, tensors, values
 
 DIPOLE, TENSORS = smooth(), tensors()
 STEPS = np.arange(SAMPLES)
 SIX = TENSORS[:, [0, 1, 2, 0, 1, 2], [0, 1, 2, 1, 2, 0]]
-
-
-def invoke(kind, *arguments):
-    result = CliRunner().invoke(main, ["spectrum", kind, *map(str, arguments)])
-    return result.exit_code, result.output
-
-
-def values(kind, folder, *arguments):
-    """First column of a spectrum without its value at zero, or the dielectric constant."""
-    if kind == "dielectric":
-        status, output = invoke(kind, *arguments)
-        assert status == 0, output
-        return np.array([float(output.split()[3])])
-    status, output = invoke(kind, *arguments, "--output", folder / "out")
-    assert status == 0, output
-    lines = [line for line in (folder / "out.csv").read_text().splitlines() if not line.startswith("#")]
-    return np.array([[float(word) for word in line.split(",")] for line in lines[2:]])[:, 1]
 
 
 @pytest.fixture(autouse=True)
@@ -305,6 +286,9 @@ def test_window_beyond_all_memory(tmp_path, kind, window):
     np.savez(tmp_path / "a.npz", dipole=DIPOLE, polarizability=TENSORS)
     status, output = invoke(kind, tmp_path / "a.npz", *GIVEN[:-1], window)
     assert status == 2 and ("the series end after" in output or "at most" in output), output
+    options = ["--timestep", "1e-9", "--temperature", 300, "--volume", 1000, "--window", "1e-8", "--highest", "1e15"]
+    status, output = invoke(kind, tmp_path / "a.npz", *options)
+    assert status == 2 and "is too long; at most" in output, output
 
 
 def test_columns_are_for_tables(tmp_path):
@@ -324,56 +308,11 @@ def test_units_in_a_header(tmp_path, reference):
     assert status == 2 and "tells the units D and e*A for a dipole; one is needed" in output
 
 
-def velocities(path, properties, rows, comment=""):
-    with open(path, "w") as file:
-        for number, frame in enumerate(rows):
-            file.write(f"{len(frame)}\n{properties} {comment.format(number)}\n")
-            file.writelines("O " + " ".join(f"{value:.8f}" for value in atom) + "\n" for atom in frame)
+def test_not_enough_memory(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise MemoryError("Unable to allocate 7 EiB")
 
-
-@pytest.mark.parametrize("atoms", [2, 40])
-def test_density_of_states_of_velocities_and_nothing_else(tmp_path, atoms):
-    turns = np.random.default_rng(0).uniform(0, 6, (atoms, 3))
-    speeds = np.cos(0.3 * 0.5 * np.arange(900)[:, None, None] + turns)
-    drift = 3 * np.sin(0.01 * np.arange(900)[:, None, None] + turns) if atoms > 2 else 0  # of atoms that wander
-    places = 5 + 0.01 * speeds + drift
-    both = np.concatenate([places, speeds], axis=2)
-    own = "Properties=species:S:1:pos:R:3:{}:R:3"
-    masses = np.concatenate([places, 16 * speeds, np.full((900, atoms, 1), 16.0)], axis=2)
-    heads = [own.format("velo"), own.format("vel"), own.format("momenta"), own.format("velocities")]
-    written = {head: both for head in heads}
-    written["Properties=species:S:1:pos:R:3:momenta:R:3:masses:R:1"] = masses
-    written["i = 0, time = 0.0, E = -17"] = speeds  # of CP2K, which does not tell what it is
-    options = ("--timestep", 0.5, "--window", 200, "--highest", 3000)
-    for head, rows in written.items():
-        velocities(tmp_path / "a.xyz", head, rows)
-        found = values("dos", tmp_path, tmp_path / "a.xyz", *options)
-        assert 1 + np.argmax(found) == pytest.approx(0.3 / (2 * np.pi * 2.99792458e-5), abs=2)
-    for head, rows, message in (
-        ("Properties=species:S:1:pos:R:3", places, "holds species, pos of the atoms; velocities"),
-        ("Properties=species:S:1:pos:R:3:forces:R:3", both, "holds species, pos, forces of the atoms"),
-        ("i = 0, time = 0.0, E = -17", places, "as positions do, and nothing says that they are velocities"),
-        ("Atoms. Timestep: 0", places, "is LAMMPS's xyz, which holds positions"),
-    ):
-        velocities(tmp_path / "a.xyz", head, rows)
-        status, output = invoke("dos", tmp_path / "a.xyz", *options)
-        assert status == 2 and message in output, output
-
-
-def test_times_of_velocities_of_others(tmp_path):
-    """Frames that were written again count once, and their times are those of the comments."""
-    order = np.concatenate([np.arange(600), np.arange(500, 900)])
-    speeds = np.cos(0.15 * order[:, None, None] + np.random.default_rng(0).uniform(0, 6, (2, 3)))
-    velocities(tmp_path / "a.xyz", "", speeds[np.r_[0:500, 600:1000]], "i = 0, time = {}.0, E = -17")
-    expected = values("dos", tmp_path, tmp_path / "a.xyz", "--window", 100)
-    with open(tmp_path / "b.xyz", "w") as file:
-        for number, frame in zip(order, speeds, strict=True):
-            file.write(f"{len(frame)}\n i = {number}, time = {number}.000, E = -17\n")
-            file.writelines("O " + " ".join(f"{value:.8f}" for value in atom) + "\n" for atom in frame)
-    np.testing.assert_allclose(values("dos", tmp_path, tmp_path / "b.xyz", "--window", 100), expected, rtol=1e-6)
-    status, output = invoke("dos", tmp_path / "b.xyz", "--window", 100, "--timestep", 2)
-    assert status == 2 and "are 1 apart in time, and --timestep is 2 fs" in output
-    status, output = invoke("dos", tmp_path / "b.xyz", "--window", 1e9)
-    assert status == 2 and "the series end after" in output
-    status, output = invoke("dos", tmp_path / "a.xyz", tmp_path / "b.xyz", "--window", 100)
-    assert status == 2 and "hold the same samples" in output
+    np.savez(tmp_path / "a.npz", dipole=DIPOLE)
+    monkeypatch.setattr("beadwise.analysis.spectrum.make.spectrum_of", fail)
+    status, output = invoke("ir", tmp_path / "a.npz", *GIVEN)
+    assert status == 1 and "there is not enough memory: Unable to allocate 7 EiB" in output
