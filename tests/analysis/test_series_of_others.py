@@ -129,6 +129,26 @@ def test_columns_that_are_named_or_numbered(tmp_path, reference):
         assert status == 2 and message in output
 
 
+def test_names_of_others_in_frames(tmp_path, reference):
+    frames(tmp_path / "a.xyz", DIPOLE)
+    text = (tmp_path / "a.xyz").read_text()
+    for name in ("REF_dipole", "mu", "MACE_dipole"):
+        (tmp_path / "a.xyz").write_text(text.replace(" dipole=", f" other=1.0 {name}="))
+        status, output = invoke("ir", tmp_path / "a.xyz", *GIVEN, "--output", tmp_path / "out")
+        assert status == 0 and f"dipole from {name}" in output, output
+    (tmp_path / "a.xyz").write_text(text.replace(" dipole=", ' mu="0 0 0" REF_dipole='))
+    status, output = invoke("ir", tmp_path / "a.xyz", *GIVEN)
+    assert status == 2 and "holds mu and REF_dipole; one of them must be called dipole" in output
+
+
+def test_header_that_a_restart_wrote_again(tmp_path, reference):
+    head = "\ufeffstep mux muy muz\n"
+    rows = [f"{step} {x:.10e} {y:.10e} {z:.10e}\n" for step, (x, y, z) in enumerate(DIPOLE)]
+    (tmp_path / "a.dat").write_text("".join([head, *rows[:700], head[1:], *rows[650:]]), encoding="utf-8")
+    found = values("ir", tmp_path, tmp_path / "a.dat", *GIVEN)
+    np.testing.assert_allclose(found, reference("ir"), rtol=1e-4, atol=1e-5 * reference("ir").max())
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

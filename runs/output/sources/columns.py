@@ -165,17 +165,22 @@ def read_table(path: Path) -> Table:
         If it cannot be read, or a line is no row of as many numbers as the others.
     """
     try:
-        text = uncompressed(path).read_text(encoding="utf-8", errors="replace")
+        text = uncompressed(path).read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise SeriesError(f"cannot read '{path}': {error.strerror}") from error
     whole = text[: text.rfind("\n") + 1].splitlines()
     comments: list[str] = []
+    heads: set[str] = set()
     rows: list[list[str]] = []
     lines: list[int] = []
     for number, line in enumerate(whole, 1):
         if not line.strip():
             continue
-        if line.lstrip().startswith(COMMENTS) or (not rows and not _are_numbers(_words(line))):
+        if line.strip() in heads or not (rows or line.lstrip().startswith(COMMENTS) or _are_numbers(_words(line))):
+            heads.add(line.strip())  # a restart writes it once more
+            comments.append(line.strip())
+            continue
+        if line.lstrip().startswith(COMMENTS):
             comments.append(line.strip())
             continue
         rows.append(_words(line))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -43,7 +45,7 @@ class Frames(Source):
         species: list[int] | None = None
         while found := list(islice(frames, FRAMES_AT_ONCE)):
             species = _same_species(found, species, self.path)
-            yield _stacked([_labels_of(frame, self.path) for frame in found], self.path)
+            yield _stacked([_labels_of(frame, self.path, self.remarks) for frame in found], self.path)
 
     @cached_property
     def _that_count(self) -> np.ndarray:
@@ -75,14 +77,33 @@ def _same_species(frames: Sequence[Atoms], known: list[int] | None, path: Path) 
     return known or []
 
 
-def _labels_of(frame: Atoms, path: Path) -> dict[str, np.ndarray]:
+def _labels_of(frame: Atoms, path: Path, remarks: list[str]) -> dict[str, np.ndarray]:
     results = {} if frame.calc is None else frame.calc.results
     known = labels()
     given = {own.name: results.get(label, frame.info.get(label)) for label, own in known.items()}
     found = {name: label for name, label in given.items() if label is not None}
+    for own in known.values():
+        if own.name not in found and (name := _name_of_others(own, frame.info, path)):
+            found[own.name] = frame.info[name]
+            remarks.append(f"{own.name} from {name}")
     if not found:
         raise SeriesError(f"a frame of '{path}' holds neither {' nor '.join(known)}")
     return {name: _label(name, label, path) for name, label in found.items()}
+
+
+def _name_of_others(own: Quantity, info: Mapping[str, Any], path: Path) -> str:
+    """The other name under which a quantity stands in a frame, as ``REF_dipole`` and ``mu``; empty if there is none.
+
+    Raises
+    ------
+    SeriesError
+        If there are several.
+    """
+    pattern = re.compile(rf"(?:\w+(?:_|::))?(?:{'|'.join((own.label, *own.aliases))})", re.IGNORECASE)
+    names = [key for key, value in info.items() if pattern.fullmatch(key) and np.size(value) == own.form.size]
+    if len(names) > 1:
+        raise SeriesError(f"a frame of '{path}' holds {' and '.join(names)}; one of them must be called {own.label}")
+    return names[0] if names else ""
 
 
 def _label(name: str, label: object, path: Path) -> np.ndarray:
