@@ -32,6 +32,8 @@ MOST_DIGITS = 18  # of a number of atoms
 KINDS: dict[str, Any] = {"R": np.float64, "I": np.int64}
 TRUTHS = {"T": True, "True": True, "true": True, "1": True, "F": False, "False": False, "false": False, "0": False}
 LATTICE = re.compile(r"(^|\s)lattice\s*=", re.IGNORECASE)
+ENCLOSED = re.compile(r"""\"[^\"]*\"|'[^']*'|\[[^\]]*\]|\{[^}]*\}""")
+KEY = re.compile(r"([^\s=]+)\s*=")
 OF_IPI = re.compile(r"CELL[\[({]")
 
 
@@ -131,6 +133,11 @@ def comment_entries(line: str, where: str) -> dict[str, Any]:
             f"{where}: the comment '{line.strip()[:60]}' is that of a file of i-PI; extended xyz is needed, whose cell "
             'is Lattice="…"'
         )
+    if line.replace('\\"', "").count('"') % 2:
+        raise FormatError(f"{where}: a quotation mark has no other in the comment line")
+    keys = KEY.findall(ENCLOSED.sub("", line))
+    if double := [key for place, key in enumerate(keys) if key in keys[:place]]:
+        raise FormatError(f"{where}: '{double[0]}' stands twice in the comment line")
     line = NESTED.sub(lambda found: '="' + re.sub(r"[\[\],\s]+", " ", found[1]).strip() + '" ', line.strip())
     line = OWN_KEYS.sub(lambda found: OWN + found[1], line)
     try:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import bz2
 import glob
+import gzip
+import lzma
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from lzma import LZMAError
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 from ase.io import iread
-from ase.io.formats import open_with_compression
 
 from ...extended_xyz import FormatError, frames_of_text
 from .frame import Frame, frame_from_ase
 from .label import DataError
 from .reading import Reading
 
-COMPRESSED = (".gz", ".bz2", ".xz")
+OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 EXTENDED_XYZ = (".xyz", ".extxyz")
 PART = re.compile(r"(.+)@(-?\d*):(-?\d*)(?::(\d*))?")
-UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, LZMAError)
+UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError)
 
 
 def read_frames(paths: str | Path | Iterable[str | Path], reading: Reading | None = None) -> list[Frame]:
@@ -123,11 +125,10 @@ def _numbers_in(name: str) -> list[tuple[int, str]]:
 
 def _iterate_atoms(path: Path) -> Iterator[Atoms]:
     """Structures of a file with what stands beside them."""
-    suffixes = [own.lower() for own in path.suffixes]
-    kind = suffixes[-2:-1] if suffixes[-1:] and suffixes[-1] in COMPRESSED else suffixes[-1:]
-    if kind and kind[0] in EXTENDED_XYZ:
+    last = path.suffix.lower()
+    if (Path(path.stem).suffix.lower() if last in OPENERS else last) in EXTENDED_XYZ:
         try:
-            with open_with_compression(str(path), "rt") as file:
+            with OPENERS.get(last, open)(path, "rt", encoding="utf-8-sig") as file:
                 yield from frames_of_text(file, str(path))
         except FormatError as error:
             raise DataError(f"data cannot be read: {error}") from error

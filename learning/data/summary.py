@@ -22,6 +22,7 @@ DIGITS = 4  # of positions and cells in Å, by which frames are the same
 DEVIATIONS = 12.0  # robust standard deviations from the others that make an outlier
 LEAST_DEVIATION = 0.05  # eV per atom, below which no energy is an outlier
 FEWEST = 8  # frames that outliers can be told among
+MOST_OF_A_FILE = 0.5  # of its energies, whose zero is then another one
 UNBALANCED = 0.3  # of what forces would add up to if they had nothing to do with each other
 NAMED = 3  # of many frames
 MOST_PAIRS = 15  # of elements, whose distances are printed
@@ -126,7 +127,7 @@ class FileSummary:
             for key, count in own.keys.items():
                 if key != name or name in self.reading.units:
                     turned = ", −virial/volume" if name == "stress" and "virial" in key.lower() else ""
-                    yield f"{self.reading.described(name, key)}{turned}: {count} frames"
+                    yield f"{self.reading.described(name, key)}{turned}: {frames_of(count)}"
         if "forces" in self.labels:
             own = self.labels["forces"]
             yield f"largest force component {own.largest:.4g} eV/Å, {own.largest_frame}"
@@ -154,10 +155,10 @@ class FileSummary:
                 names = "–".join(chemical_symbols[number] for number in pair)
                 yield f"{names} are {distance:.3f} Å apart in {frame}; a model needs at least {OVERLAP} Å"
         for name, count in self.left_out.items():
-            yield f"{name} of {count} frames is left out: nothing is periodic there"
+            yield f"{name} of {frames_of(count)} is left out: nothing is periodic there"
         if self.repeated:
             pairs = "; ".join(f"{name} is {first}" for name, first in self.repeated[:NAMED])
-            yield f"{len(self.repeated)} frames repeat others: {pairs}"
+            yield f"{frames_of(len(self.repeated))} repeat others: {pairs}"
         if self.unbalanced and float(np.median(self.unbalanced)) > UNBALANCED:
             yield (
                 f"forces do not add up to zero: typically to {float(np.median(self.unbalanced)):.2g} of their norm; "
@@ -227,15 +228,31 @@ class DataSummary:
         rest = energies / atoms - counts / atoms[:, None] @ offsets
         middle = float(np.median(rest))
         limit = max(DEVIATIONS * 1.4826 * float(np.median(np.abs(rest - middle))), LEAST_DEVIATION)
-        far = np.flatnonzero(np.abs(rest - middle) > limit)
+        is_far = np.abs(rest - middle) > limit
+        names = np.array([entry[0] for entry in entries])
+        for name in dict.fromkeys(names[is_far].tolist()):
+            own = names == name
+            if own.sum() >= FEWEST and is_far[own].mean() > MOST_OF_A_FILE:
+                is_far &= ~own
+                shift = float(np.median(rest[own])) - middle
+                yield (
+                    f"energies of {name} have another zero, or are of another method: {shift:+.3g} eV per atom from "
+                    "those of the others"
+                )
+        far = np.flatnonzero(is_far)
         if len(far):
             worst = far[np.argsort(-np.abs(rest[far] - middle))][:NAMED]
             named = ", ".join(f"{entries[k][3]} by {rest[k] - middle:+.3g}" for k in worst)
-            yield f"energies of {len(far)} frames are far from those of the others, in eV per atom: {named}"
+            yield f"energies of {frames_of(len(far))} are far from those of the others, in eV per atom: {named}"
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers for JSON."""
         return {name: _numbers(own) for name, own in self.files.items()}
+
+
+def frames_of(count: int) -> str:
+    """A number of frames."""
+    return f"{count} frame{'s' * (count != 1)}"
 
 
 def _robust_fit(rows: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -113,7 +113,7 @@ def complete_frames(path: Path, counts: np.ndarray | None = None) -> Iterator[At
 
 
 def _whole_frames(path: Path) -> Iterator[Block]:
-    with _refusing(path), open(uncompressed(path), encoding="utf-8") as file:
+    with _refusing(path), open(uncompressed(path), encoding="utf-8-sig") as file:
         yield from frame_blocks(file, str(path), is_growing=True)
 
 

@@ -104,7 +104,9 @@ def test_a_file_that_grows():
         ('pbc="T T T"', "O 0 0 0\n", "a periodic direction needs a lattice vector"),
         ('pbc="yes"', "O 0 0 0\n", "three of T and F are needed"),
         ("# CELL(abcABC): 9 9 9 90 90 90 positions{angstrom}", "O 0 0 0\n", "that of a file of i-PI"),
-        ('energy=1 energy="2" lattice="9 0 0 0 9 0 0 0 9" Lattice="8 0 0 0 8 0 0 0 8"', "O 0 0 0\n", "stands twice"),
+        ("energy=1 energy=2", "O 0 0 0\n", "'energy' stands twice"),
+        ('note="a = b, a = c" energy="1', "O 0 0 0\n", "a quotation mark has no other"),
+        ('energy=1 lattice="9 0 0 0 9 0 0 0 9" Lattice="8 0 0 0 8 0 0 0 8"', "O 0 0 0\n", "stands twice"),
     ],
 )
 def test_what_is_not_understood_names_the_frame(comment, atoms, said):

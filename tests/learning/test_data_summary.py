@@ -162,10 +162,15 @@ def test_repetitions_outliers_and_distances():
     summary = DataSummary.of({"train": train, "valid": valid})
     text = "\n".join(summary.lines())
     assert "3 frames repeat others: frame 0 is frame 5 of 'a.xyz'" in text
-    assert "energies of 1 frames are far from those of the others, in eV per atom: frame 4 of 'a.xyz' by +0.5" in text
+    assert "energies of 1 frame are far from those of the others, in eV per atom: frame 4 of 'a.xyz' by +0.5" in text
     assert "H, O; periodic in all directions 12" in text and "shortest distances in Å: H–O" in text
     assert summary.files["train"].labels["forces"].frames == 12 and summary.species == (1, 8)
     assert not list(DataSummary.of({"train": frames(12)}).energy_problems())
+    other = frames(10, first=40)
+    for own in other:
+        own.labels["energy"] = own.labels["energy"] + 5.0 * len(own.atoms)
+    (line,) = DataSummary.of({"train": frames(12), "other": other}).energy_problems()
+    assert "energies of other have another zero, or are of another method: +5" in line
 
 
 def test_forces_that_are_none():

@@ -237,6 +237,8 @@ def test_compressed_files(tmp_path):
     ase.io.write(tmp_path / "a.xyz", structure(energy=1.0), format="extxyz")
     (tmp_path / "b.xyz.gz").write_bytes(gzip.compress((tmp_path / "a.xyz").read_bytes()))
     assert read_frames(tmp_path / "b.xyz.gz")[0].labels["energy"] == 1.0
+    (tmp_path / "b.XYZ").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.xyz").read_bytes().replace(b"\n", b"\r\n"))
+    assert read_frames(tmp_path / "b.XYZ")[0].labels["energy"] == 1.0
     (tmp_path / "c.xyz.gz").write_bytes(gzip.compress((tmp_path / "a.xyz").read_bytes())[:-20])
     (tmp_path / "d.xyz").write_bytes(b"\xff\xfe\x00")
     for name in ("c.xyz.gz", "d.xyz"):
