@@ -21,7 +21,7 @@ def fit(configuration: Path, json_file: Path | None) -> None:
     are relative to it.
     """
     from ...learning.data.summary import DataSummary
-    from ...learning.fitting.calibration import calibration_text
+    from ...learning.fitting.calibration import calibration_text, calibration_warnings
     from ...learning.fitting.configuration import read_configuration
     from ...learning.fitting.fit import error_reports, model_path, with_errors, write_report
     from ...learning.fitting.fit import fit as fit_model
@@ -45,7 +45,7 @@ def fit(configuration: Path, json_file: Path | None) -> None:
         findings.show(report.table(f"{name}, {report.frames} frames"))
         findings.say(report.guards.lines())
     if model.members is not None:
-        findings.say([calibration_text(model)])
+        findings.say([calibration_text(model), *calibration_warnings(model)])
     folder = write_report(settings, reports)
     findings.say([f"model in {path}, errors and parity plots in {folder}"])
     findings.numbers({"model": path, "report": folder, "errors": {n: own.as_dict() for n, own in reports.items()}})

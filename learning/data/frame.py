@@ -165,15 +165,25 @@ def _keys(frame: Frame, known: Mapping[str, Any], reading: Reading) -> dict[str,
     for label, found in others.items():
         same_words = [key for is_alias, key in sorted(found) if not is_alias]
         candidates = [*([keys[label]] if label in keys else []), *same_words]
-        candidates = candidates or [key for _, key in sorted(found)]
+        if not candidates:  # other words may mean other things: an angle alpha is no polarizability
+            candidates = [key for _, key in sorted(found) if _may_be(label, known[key], len(frame.atoms))]
         for key in candidates[1:]:
             if not _agree(known[candidates[0]], known[key]):
                 raise DataError(
                     f"{frame.name} has '{candidates[0]}' and '{key}', which differ; say which is the {label} by "
                     f'keys = {{{label} = "…"}}'
                 )
-        keys[label] = candidates[0]
+        if candidates:
+            keys[label] = candidates[0]
     return keys
+
+
+def _may_be(name: str, value: object, atoms: int) -> bool:
+    """Whether an entry has the shape of a label, or of a tensor whose order has to be said."""
+    own = labels()["stress" if name == VIRIAL else name]
+    array = np.asarray(value)
+    is_tensor = own.shape == (3, 3) and own.per == "cell" and array.shape == (6,)
+    return array.dtype.kind in "fi" and (is_tensor or own.shaped(array.astype(float), atoms) is not None)
 
 
 def _agree(first: object, second: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from ...model.members import Members, calibrated_names
 from ...properties.quantities import properties, quantities
 from ..data import DataError, Frame
 from .configuration import FEWEST_MEMBERS
+from .guards import TOO_SURE
 from .reliability import fractions_within
 
 # of the root mean squares: where symmetry fixes a value, members differ by rounding alone, and errors are small
@@ -235,6 +236,17 @@ def calibration_text(model: Model) -> str:
     text = f"{model.members.count} members, calibration α (validation values): {', '.join(factors) or 'none'}"
     missing = model.members.uncalibrated
     return f"{text}; not calibrated, for want of validation labels: {', '.join(missing)}" if missing else text
+
+
+def calibration_warnings(model: Model) -> Iterator[str]:
+    """Sentences about members that differ far less than they err."""
+    assert model.members is not None
+    for name, factor in model.members.factors.items():
+        if factor > TOO_SURE:
+            yield (
+                f"warning: members differ {factor:.3g} times less in the {name} than they err on the validation "
+                "frames; look whether these are inside the guard or outside the envelope of the training"
+            )
 
 
 def calibration_record(model: Model, found: Mapping[str, Reliability]) -> dict[str, dict[str, float | int | str]]:

@@ -1,6 +1,7 @@
 """Frames that a model was not made for are counted and named."""
 
 import json
+from dataclasses import replace
 
 import ase.io
 import numpy as np
@@ -9,8 +10,10 @@ from beadwise.driver.commands.group import main
 from beadwise.learning.data import frame_from_ase
 from beadwise.learning.fitting.accuracy import evaluate_errors
 from beadwise.learning.fitting.bare_model import envelope
+from beadwise.learning.fitting.calibration import calibration_warnings
 from beadwise.learning.fitting.guards import GuardReport, far_too_sure
 from beadwise.model import Committee, save
+from beadwise.model.members import Members
 from click.testing import CliRunner
 from models import labelled, random_model, random_structure
 
@@ -107,3 +110,12 @@ def test_the_commands_say_it(tmp_path):
     expected = evaluate_errors(model_that_knows(known), [frame(random_structure(0, 2)), frame(squeezed())])
     ours = expected.properties["energy"].root_mean_square_error
     assert abs(numbers["properties"]["energy"]["root_mean_square_error"] / ours - 1) < 1e-3
+
+
+def test_members_that_hardly_differ():
+    model = random_model(heads=("energy",))
+    deviations = {"energy": (model.heads["energy"],) * 5}
+    for factors, count in (({"energy": 3.0, "forces": 9.0}, 0), ({"energy": 3.0, "forces": 156.0}, 1)):
+        lines = list(calibration_warnings(replace(model, members=Members(deviations, factors))))
+        assert len(lines) == count
+        assert all("members differ 156 times less in the forces than they err" in line for line in lines)

@@ -84,6 +84,15 @@ def test_two_entries_for_one_label():
     assert frame(Reading(keys={"energy": "energy"}), energy=1.0, REF_energy=2.0).labels["energy"] == 1.0
 
 
+def test_other_words_of_another_shape_mean_something_else():
+    found = frame(alpha=90.0, mu=0.5, pol="up", force=1.5, energy=1.0)
+    assert set(found.labels) == {"energy"} and set(found.found.unused) == {"alpha", "mu", "force"}
+    with pytest.raises(DataError, match="has shape"):
+        frame(polarizability=90.0)
+    with pytest.raises(DataError, match=r"polarizability, 'pol', of frame 3 .* six where orders says which"):
+        frame(pol=[1.0, 2.0, 3.0, 6.0, 4.0, 5.0])
+
+
 def test_names_that_are_said():
     reading = Reading(keys={"dipole": "my_vector", "energy": "E0"})
     found = frame(reading, my_vector=[1.0, 2.0, 3.0], E0=-2.0, mu=[9.0, 9.0, 9.0])
