@@ -133,6 +133,7 @@ class Responder:
         check_cells(cells)
         if not self._order_is_checked:
             self._check_order(cells[0], positions[0])
+        assert self._numbers is not None  # the order of the first structure tells them
         batch = Batch(numbers=self._numbers, positions=positions, cells=cells, periodic=PERIODIC)
         response = self._evaluator.evaluate(batch, self._wanted)
         check_finite(response)
