@@ -66,6 +66,24 @@ TEMPLATE = """<simulation>
 """
 
 
+METADATA = {
+    "repeating_unit": "OHH",
+    "title": "water",
+    "sources": ["one", "another"],
+    "frames": {"training": 10, "validation": 2},
+    "errors": {
+        "training": {"a.xyz": {"frames": 2}},
+        "validation": {
+            "a.xyz": {"properties": {"energy": {"root_mean_square_error": 0.1, "percent_error": 2.0, "unit": "eV"}}}
+        },
+    },
+    "training_structures": {"directions_with_images": {"fewest": 3, "most": 3}},
+    "net_charge": 0.0,
+    "envelope": {"two_body_low": [[0.0] * 6] * 2, "two_body_high": [[1.0] * 6] * 2},
+    "baseline": {"name": "qtip4pf", "provider": "beadwise 0.1.0", "species_energies": [0.0, 1.0]},
+}
+
+
 class FileFormat(NamedTuple):
     """One format.
 
@@ -128,7 +146,7 @@ def _models() -> list[bytes]:
     found = []
     for options in (
         {"heads": ["energy"], "hidden": (4,)},
-        {"heads": ["energy", "dipole"], "metadata": {"repeating_unit": "OHH", "title": "water"}},
+        {"heads": ["energy", "dipole"], "metadata": METADATA},
         {"groups": (0, 0)},
     ):
         with tempfile.TemporaryDirectory() as folder:
@@ -161,6 +179,7 @@ def read_model(path: Path) -> None:
 
     listing(describe_model(path))
     evaluator = load_evaluator(str(path))
+    repr(evaluator)
     numbers = np.resize(evaluator.species or (8, 1, 1), 3)
     positions = np.array([[[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]])
     batch = Batch(numbers, positions, 9.0 * np.eye(3)[None], np.ones(3, bool))

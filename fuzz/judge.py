@@ -88,8 +88,11 @@ def _watch(
     if process == 0:
         os.close(reading)
         with os.fdopen(writing, "wb") as words:
-            _run(make, first, end, deadline, words)
-        os._exit(0)
+            try:
+                _run(make, first, end, deadline, words)
+            except BaseException:
+                _say(words, "crash", traceback.format_exc(limit=-8))
+        os._exit(0)  # without the way back: what was opened there is the parent's to close
     os.close(writing)
     number, hangs = first, False
     with os.fdopen(reading, "rb", buffering=0) as words:
@@ -134,11 +137,15 @@ def _run(make: Callable[[int], Case], first: int, end: int, deadline: float, wor
         verdict, said = verdict_of(make(number))
         if _memory() - before > MEMORY:
             verdict, said = "memory", f"{_memory() - before} MB; {said}"
-        text = said.replace("\n", "\x1e")
-        words.write(f"{verdict}\t{text}\n".encode(errors="replace"))
-        words.flush()
+        _say(words, verdict, said)
         if verdict == "memory":
             return
+
+
+def _say(words: BinaryIO, verdict: str, said: str) -> None:
+    text = said.replace("\n", "\x1e")
+    words.write(f"{verdict}\t{text}\n".encode(errors="replace"))
+    words.flush()
 
 
 def verdict_of(case: Case) -> tuple[str, str]:

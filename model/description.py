@@ -244,7 +244,7 @@ def _rows(content: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
     """Rows (indented name, value) of a nested mapping."""
     for key, value in content.items():
         name = INDENT * depth + (key if "." in key else key.replace("_", " "))  # a file keeps its name
-        if isinstance(value, dict) and ERROR in value:
+        if _has_error(value):
             yield name, _error_text(value)
         elif isinstance(value, dict) and value:
             yield name, ""
@@ -259,7 +259,7 @@ def _rows(content: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
 def _error_text(errors: dict[str, Any]) -> str:
     """One line for the record of `beadwise.learning.fitting.accuracy` about one property."""
     text = f"{errors[ERROR]:.4g} {errors.get('unit', '')} root mean square"
-    if errors.get("percent_error") is not None:
+    if isinstance(errors.get("percent_error"), (int, float)):
         text += f", {errors['percent_error']:.3g} % of the standard deviation"
     return text
 

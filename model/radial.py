@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..reading import shown
 from ..short_repr import short_repr
 
 INTERVALS = 512  # of the spline grid; 0.012 Å at a cutoff of 6 Å
@@ -39,6 +40,11 @@ class RadialForm:
     decay_power: float
 
     def __post_init__(self) -> None:
+        numbers = vars(self)
+        if not all(isinstance(own, (int, float)) and abs(own) < np.inf for own in numbers.values()):
+            raise ValueError(f"a radial form with {shown(numbers)}; finite numbers are needed")
+        if self.decay_power < 0:
+            raise ValueError(f"the decay power {self.decay_power} of a radial form; it must not be negative")
         lengths = (self.cutoff, self.warp_length, self.decay_length)
         if not all(0 < length < np.inf for length in lengths) or not 0 <= self.innermost < self.cutoff:
             raise ValueError(
