@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def beside(first: Path, *parts: str) -> Path:
         Of the name: what was made, then kind, variable or method, so that one result never takes the place of another.
     """
     name = ".".join(re.sub(r"[^\w+-]+", "_", part) for part in parts)
-    return first / name if first.is_dir() else first.with_name(f"{first.name.removesuffix('.xml')}.{name}")
+    return first / name if os.path.isdir(first) else first.with_name(f"{first.name.removesuffix('.xml')}.{name}")
 
 
 def write_files(stem: Path, writers: Mapping[str, Writer]) -> list[Path]:

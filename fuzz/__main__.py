@@ -43,7 +43,7 @@ def run(name: str, given: argparse.Namespace) -> bool:
         file = given.keep / f"{name}.{verdict}.{given.seed}.{number}"
         file.write_bytes(made(name, given.seed, number).content)
         file.with_name(f"{file.name}.txt").write_text(said + "\n")
-        print(f"{file}: {said.strip().splitlines()[-1] if said.strip() else verdict}", flush=True)
+        print(f"{file}: {said.strip().splitlines()[-1][:200] if said.strip() else verdict}", flush=True)
 
     with tempfile.TemporaryDirectory() as folder, in_folder(Path(folder)) as here:
         neighbours(here)

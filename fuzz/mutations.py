@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -49,7 +50,7 @@ def damaged_json(value: Any, random: Random) -> Any:
         if random.random() < 0.3:
             break
     if key is None:
-        return random.choice(VALUES)
+        return deepcopy(random.choice(VALUES))
     kind = random.randrange(4)
     if kind == 0:
         del holder[key]
@@ -58,7 +59,7 @@ def damaged_json(value: Any, random: Random) -> Any:
     elif kind == 2 and isinstance(place, (int, float)) and not isinstance(place, bool):
         holder[key] = place * random.choice((-1, 0, 2, 1e9, 1e-9)) if random.random() < 0.8 else 10**30
     else:
-        holder[key] = random.choice(VALUES)
+        holder[key] = deepcopy(random.choice(VALUES))  # or the next case would hold this one's damages
     return value
 
 

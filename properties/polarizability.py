@@ -60,6 +60,8 @@ def without_local_field(polarizability: np.ndarray, volume: np.ndarray) -> np.nd
 
 def diverging(additive: np.ndarray, volume: np.ndarray) -> str:
     """What is wrong with the first bead that is too dense for `with_local_field`; empty if nothing."""
+    if not np.isfinite(additive).all():
+        return f"local polarizabilities of bead {int(np.argwhere(~np.isfinite(additive))[0][0])} are not finite"
     ratio = 4 * np.pi / (3 * volume) * np.linalg.eigvalsh(additive)[:, -1]
     if (ratio < 1).all():
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,13 +28,13 @@ def find_run(path: Path, also: str = "") -> RunInput:
         If there is none, or there are several.
     """
     allowed = f"allowed are folders of runs, i-PI inputs and RESTARTs{also and f', and {also}'}"
-    if not path.is_dir():
-        if not path.exists():
+    if not os.path.isdir(path):
+        if not os.path.exists(path):
             raise InputError(f"'{path}' does not exist; {allowed}")
         if not is_xml(path):
             raise InputError(f"'{path}' is no run; {allowed}")
         return RunInput.read(path)
-    if (path / RESTART).is_file():
+    if os.path.isfile(path / RESTART):
         return RunInput.read(path / RESTART)
     inputs = [run for file in sorted(path.glob("*.xml")) if (run := _read_or_none(file)) is not None]
     if len(inputs) != 1:
@@ -44,7 +45,7 @@ def find_run(path: Path, also: str = "") -> RunInput:
 
 def is_run(path: Path) -> bool:
     """Whether a path stands for a run: a folder, or an i-PI input or RESTART."""
-    return path.is_dir() or (path.is_file() and is_xml(path))
+    return os.path.isdir(path) or (os.path.isfile(path) and is_xml(path))
 
 
 class RunsOfFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ def _write(run: RunInput, ratio: float, masses: np.ndarray, labels: Sequence[str
     """Write the input of one y; masses in u, and labels if they are not those of the structure."""
     suffix = f"_y{ratio:.4f}"
     path = run.path.with_name(f"{run.path.name.removesuffix(SUFFIX)}{suffix}{SUFFIX}")
-    if path.exists():
+    if os.path.exists(path):
         raise InputError(f"'{path}' exists already; remove it, or use it")
     root = copy.deepcopy(run.document)
     initialize = root.findall("system/initialize")[0]

@@ -102,7 +102,7 @@ class EnergyTable:
         energy = float(answer["energy"])
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            begins = not self.file.exists() or not self.file.stat().st_size
+            begins = not os.path.exists(self.file) or not self.file.stat().st_size
             with open(self.file, "a", encoding="utf-8") as file:
                 file.write(f"# energies of {self._name}\nstructure,energy/eV\n" if begins else "")
                 file.write(f"{key},{energy!r}\n")
@@ -113,7 +113,7 @@ class EnergyTable:
     def _read(self) -> dict[str, float]:
         """Rows of the table; half a row that a killed program left is taken away, or the next would be joined to it."""
         try:
-            text = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
+            text = self.file.read_text(encoding="utf-8") if os.path.exists(self.file) else ""
             whole = text[: text.rfind("\n") + 1]
             if whole != text:
                 with open(self.file, "r+", encoding="utf-8") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,7 +102,7 @@ class CommitteeRun:
         """
         if output not in self._means:
             for path in self._files_of(output):
-                if not path.exists():
+                if not os.path.exists(path):
                     raise InputError(f"'{path}' does not exist, and '{self.source}' says that it is written")
             found = read_bead_means(self._files_of(output))
             if len(found.steps) and found.beads != self.beads:

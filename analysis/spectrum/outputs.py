@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def files_of_runs(kind: str, paths: Sequence[Path]) -> tuple[list[Path], dict[Pa
         run.only_system()
         conditions = read_run_conditions(run)
         name, written = (_velocities if kind == "dos" else _extras)(kind, run, conditions)
-        if missing := [one for one in written if not one.is_file()]:
+        if missing := [one for one in written if not os.path.isfile(one)]:
             raise InputError(f"'{run.path}' writes '{missing[0]}', which is not there; a run that has begun is needed")
         files += written
         runs[name] = run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import time
 import xml.etree.ElementTree as ElementTree
@@ -107,7 +108,8 @@ def prepare(source: Path, folder: Path, seed: int, start: Atoms | None = None) -
     if start is not None:
         _start_from(root, source, folder, start)
     for address in root.iter("address"):
-        address.text = f"beadwise-learn-{os.getpid()}-{folder.name}"[-60:]
+        # others on this machine must not be there before i-PI is
+        address.text = f"{f'beadwise-learn-{os.getpid()}-{folder.name}'[-60:]}-{secrets.token_hex(4)}"
     random_numbers = root.find("prng")
     if random_numbers is None:
         random_numbers = ElementTree.SubElement(root, "prng")

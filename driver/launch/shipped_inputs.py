@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
-from itertools import count
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -146,8 +145,8 @@ def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
         with as_file(files(INPUTS) / file_name) as source:
             shutil.copy(source, folder / file_name)
     copy = folder / f"{name}.xml"
-    numbers = count(1)
-    text = re.sub(r"(?<=<address>)[^<]*", lambda _: f"{folder.name}-{os.getpid()}-{next(numbers)}", copy.read_text())
+    # an address that others on this machine cannot be at before i-PI is
+    text = re.sub(r"(?<=<address>)[^<]*", lambda _: f"{folder.name}-{secrets.token_hex(8)}", copy.read_text())
     text = re.sub(r"(?<=<pes_path>)[^<]*(?=</pes_path>)", lambda found: escape(str(SHIM)), text)
     copy.write_text(re.sub(r"(?<=\bthreads: )\d+", str(threads), text))
     return copy

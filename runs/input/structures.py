@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -50,7 +51,7 @@ def last_frame(path: Path, mode: str, cell_units: str = "automatic") -> dict[str
     """
     if mode not in MODES:
         raise InputError(f"mode='{mode}' for '{path}'; allowed are {', '.join((*MODES, 'chk'))}")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise StructureError(f"structure file '{path}' does not exist (looked for it in {Path.cwd()})")
     if mode == "xyz":
         _check_count(path)

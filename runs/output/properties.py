@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def read_property_table(path: Path, timestep: float | None = None) -> PropertyTa
         If it cannot be read, or holds a word that is no number.
     """
     try:
-        text = path.read_text(errors="replace") if path.exists() else ""
+        text = path.read_text(errors="replace") if os.path.exists(path) else ""
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read '{path}': {reason(error)}") from error
     lines = text[: text.rfind("\n") + 1].splitlines()
@@ -224,7 +225,7 @@ def energies_of_run(system: System, name: str) -> tuple[np.ndarray, np.ndarray]:
             f"[ step, {name}{{electronvolt}} ] </properties>"
         )
     path = files[0]
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"cannot read '{path}': no such file")
     table = read_property_table(path)
     if table is None:

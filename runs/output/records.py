@@ -10,6 +10,7 @@ step, the later ones count, and half a record never does.
 from __future__ import annotations
 
 import mmap
+import os
 import re
 from pathlib import Path
 
@@ -171,7 +172,7 @@ def records_that_count(path: Path, last_step: int | None = None) -> np.ndarray:
     """
     try:
         path = uncompressed(path)
-        if not path.exists() or not path.stat().st_size:
+        if not os.path.exists(path) or not path.stat().st_size:
             return np.zeros(0, dtype=bool)
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
             words = [header["step"] for header in HEADER.finditer(text)]
