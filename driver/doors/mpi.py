@@ -7,12 +7,13 @@ sends it batches of any length, and EXIT in the end.  The messages are those of 
 
 from __future__ import annotations
 
+import signal
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,7 @@ COLOR = 30_000  # of our ranks when all ranks of the job are split; i-PI takes 0
 TURN = 0.5  # s, between ranks that report an error
 LOOK = 0.05  # s, between looks whether i-PI ends
 SOFT_END = 10.0  # s that i-PI gets to end by itself
+EXIT_FILE = Path("EXIT")  # i-PI looks for it
 CELL_NUMBERS = 18  # a cell and its inverse
 
 
@@ -81,6 +83,7 @@ class MpiDoor(Door):
         settings.refuse_shared_memory()
         super().__init__(settings)
         self._group: Comm | None = None
+        self._asked_to_end = False
 
     @property
     def where(self) -> str:
@@ -104,6 +107,8 @@ class MpiDoor(Door):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the job after an error: at once before i-PI was greeted, else so that i-PI writes its RESTART."""
+        if self._asked_to_end:
+            EXIT_FILE.unlink(missing_ok=True)
         if isinstance(error, BeadwiseError):
             if self._group is None:
                 # where all ranks fail alike, the first one says it and ends the others
@@ -127,8 +132,16 @@ class MpiDoor(Door):
             If this rank is where i-PI belongs.
         """
         self._group = join(self._ranks, self.settings.group_size or 1, self.settings.force_field)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask_for_end)
         with one_server_of(evaluator, self._group) as together:
             yield together
+
+    def _ask_for_end(self, number: int, frame: FrameType | None) -> None:
+        """Let i-PI end in order after the first signal, which would end all ranks before RESTART is written."""
+        EXIT_FILE.touch()
+        self._asked_to_end = True
+        signal.signal(number, signal.SIG_DFL)
 
     def run(self, responder: Responder) -> None:
         """Answer i-PI until it says EXIT.
@@ -146,12 +159,11 @@ def _end_job(ranks: Comm) -> None:
 
     i-PI waits for forces and reads no message, but looks every second for a file EXIT where it runs.
     """
-    request = Path("EXIT")
-    request.touch()
+    EXIT_FILE.touch()
     deadline = time.monotonic() + SOFT_END
     while not (is_ending := ranks.Iprobe(source=IPI, tag=EXIT)) and time.monotonic() < deadline:
         time.sleep(LOOK)
-    request.unlink(missing_ok=True)
+    EXIT_FILE.unlink(missing_ok=True)
     if not is_ending:
         ranks.Abort(2)
 

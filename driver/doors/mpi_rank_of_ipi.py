@@ -17,6 +17,7 @@ from ipi.utils.softexit import softexit
 
 from ...model import BeadwiseError
 from ...runs.input.elements import parse
+from .ipi_process import keep_checkpoints_whole, outlive_second_signals
 from .mpi_group import AFTER_WORDS, say, world
 
 # MPICH's launcher takes the end of a process for a crash, and ends the others, if it has not yet read the end of MPI
@@ -39,6 +40,8 @@ def run(source: Path) -> NoReturn:
         With status 0 when i-PI ends in order, also when it was stopped.
     """
     ranks = world()
+    outlive_second_signals()  # a launcher passes on what a batch system has sent to all processes already
+    keep_checkpoints_whole()
     try:
         _run(source)
     except BaseException as error:

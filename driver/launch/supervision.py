@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 import signal
@@ -282,7 +283,9 @@ class Supervision:
 
     def _plot(self) -> str:
         """Draw energies and results and say where; a picture that fails is no reason to end a run."""
-        return self._plot_energies() + "".join(map(self._plot_result, self._results))
+        said = self._plot_energies() + "".join(map(self._plot_result, self._results))
+        gc.collect()  # the parts of a figure hold one another: the memory of a run would grow by some figures
+        return said
 
     def _plot_energies(self) -> str:
         from .energy_plot import plot_energies  # takes a second to import, while i-PI is running already

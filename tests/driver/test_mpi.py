@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +155,39 @@ def test_ipi_that_fails(tmp_path):
     done = run_ipi(tmp_path, MPI.format(name="one", batch=6), "<force forcefield='one'/>", ["2", "springs:springs"])
     assert done.returncode != 0
     assert "Extra type 'dipole' is not among" in done.stderr
+
+
+@pytest.mark.parametrize("to_launcher", [True, False])
+def test_signal_to_the_job(to_launcher, tmp_path):
+    """By the launcher, or to every process as batch systems do: i-PI writes its RESTART before the ranks end."""
+    write(tmp_path / "start.xyz", water())
+    text = INPUT.format(forcefields=MPI.format(name="one", batch=6), forces="<force forcefield='one'/>", steps=1000000)
+    (tmp_path / "input.xml").write_text(text)
+    serve = [*SERVE, "springs:springs", "--want", "dipole,polarizability", "--mpi", "--structure", "start.xyz"]
+    command = [MPIEXEC, "-n", "1", *IPI, ":", "-n", "2", *serve, "--group-size", "2"]
+    marked = {**environment(), "BEADWISE_MARK": str(tmp_path)}
+    with subprocess.Popen(command, cwd=tmp_path, env=marked, stdout=subprocess.DEVNULL) as job:
+        energies = tmp_path / "out.energy"
+        deadline = time.monotonic() + PATIENCE
+        while not (energies.exists() and energies.read_text().count("\n") > 8) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for number in [job.pid] if to_launcher else marked_processes(str(tmp_path)):
+            os.kill(number, signal.SIGTERM)
+        job.wait(PATIENCE)
+    assert re.search(r"<step>\s*[1-9]", (tmp_path / "RESTART").read_text())
+    assert not (tmp_path / "EXIT").exists()
+    assert not marked_processes(str(tmp_path))
+
+
+def marked_processes(mark: str) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"BEADWISE_MARK={mark}".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
 
 
 @pytest.mark.parametrize(
