@@ -82,7 +82,7 @@ class RunsOfFiles:
             if candidate not in self._read:
                 self._read[candidate] = _read_or_none(candidate)
             run = self._read[candidate]
-            if run is not None and path.name.startswith(f"{run.prefix}."):
+            if run is not None and path.name.startswith(tuple(filter(None, run.prefixes))):
                 return run
         return None
 

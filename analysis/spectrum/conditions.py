@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runs.input.elements import InputError
-from ...runs.input.run_input import RunInput
+from ...runs.input.run_input import RunInput, System
 from ...spectra import Conditions
 
 TRAJECTORIES = "spectra are made of trajectories in time"
@@ -58,12 +58,14 @@ class RunConditions:
         return Conditions(self.timestep * stride, self.temperature, self.volume, dynamics, self.beads)
 
 
-def read_run_conditions(run: RunInput) -> RunConditions:
+def read_run_conditions(run: RunInput, system: System | None = None) -> RunConditions:
     """Read them from an i-PI input or RESTART.
 
     Parameters
     ----------
     run : RunInput
+    system : System, optional
+        One of its systems; by default the first.
 
     Raises
     ------
@@ -72,13 +74,13 @@ def read_run_conditions(run: RunInput) -> RunConditions:
     """
     if not run.systems:
         raise InputError(f"'{run.path}' holds no <system>; {TRAJECTORIES}")
-    system = run.systems[0]
+    system = system or run.systems[0]
     return RunConditions(
         timestep=system.timestep_for(TRAJECTORIES),
         temperature=system.temperature,
         cell=system.cell,
         beads=system.beads,
         dynamics=system.name_of_dynamics,
-        symbols=frozenset(run.labels),
+        symbols=frozenset(system.labels),
         has_constant_volume=system.has_constant_volume,
     )

@@ -134,7 +134,7 @@ class Request:
     def run_of(self, path: Path) -> RunConditions | None:
         """Conditions of the run that wrote a file; None if its input is not found."""
         run = self._runs.run_of(path)
-        return None if run is None else read_run_conditions(run)
+        return None if run is None else read_run_conditions(run, run.system_of_file(path.name))
 
     @property
     def trajectories(self) -> list[Path]:

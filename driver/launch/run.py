@@ -14,6 +14,7 @@ from ...runs.plumed.force_fields import plumed_force_fields
 from ...spectra import SeriesError
 from . import processes
 from .addresses import make_free, remove_leftover
+from .cavities import check_cavities
 from .claims import claimed
 from .combined_extras import check_combined_extras
 from .live_profiles import LiveProfile
@@ -100,6 +101,7 @@ def _check(plan: Plan) -> None:
     if unknown:
         names = ", ".join(address.name for address in simulation.sockets)
         raise InputError(f"'{unknown.pop()}' is no <ffsocket> of '{plan.source}'; it has {names}")
+    check_cavities(simulation)
     check_combined_extras(simulation, _sent_extras(plan))
 
 

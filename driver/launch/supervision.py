@@ -30,7 +30,7 @@ from .plan import OutOfTime, Plan, RunError
 from .progress import ProgressDisplay, StepReader
 from .servers import Server, find_failed, raise_failure, user_environment
 from .stages import duration, say
-from .words_of_ipi import TRACEBACK, reason_of_failure
+from .words_of_ipi import TRACEBACK, is_unintended, reason_of_failure
 
 POLL_INTERVAL = 0.1
 PLOT_INTERVAL = 30.0
@@ -212,7 +212,7 @@ class Supervision:
         text = self._log_text()
         if self._continuation.is_complete and status <= 0:
             return
-        if status == 0 and IPI_REPORTS_PROBLEM not in text:
+        if status == 0 and IPI_REPORTS_PROBLEM not in text and not is_unintended(text):
             self._check_ending(ending_of(text), step)
             return
         if self._stop_requests:

@@ -10,6 +10,7 @@ PROBLEM = re.compile(
 )
 MARK = "!W!"
 EXPECTED = ("Soft exit has been requested", "@SOFTEXIT:", "Install PyFFTW", 'When using matching="lock"')
+INTENDED = ("Exiting cleanly", "EXIT file detected", "Kill signal", "Restartable as is: YES")  # of an end in order
 MOST_WARNINGS = 10
 NUMBER = re.compile(r"[-+\d.]+(?:[eE][-+]?\d+)?")
 
@@ -30,6 +31,17 @@ def reason_of_failure(text: str) -> str:
         return " ".join(str(found[0]).split())
     lines = text.strip().splitlines()
     return lines[-1].strip() if lines else "without a word"
+
+
+def is_unintended(text: str) -> bool:
+    """Whether an i-PI that ended with status 0 did so by an exception: what cleans up at its end hides the status.
+
+    Parameters
+    ----------
+    text : str
+        What this i-PI has printed.
+    """
+    return TRACEBACK.search(text) is not None and not any(message in text for message in INTENDED)
 
 
 class Warnings:

@@ -241,6 +241,35 @@ class RunInput:
         """What i-PI puts before the names of all output files."""
         return outputs.prefix_of(self.root)
 
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """How the names of output files of each system begin, ``hot_run.``."""
+        return tuple(outputs.output_name(self.root, "", system.element) for system in self.systems)
+
+    def system_of_file(self, name: str) -> System | None:
+        """The system that wrote a file; None if there is no system at all.
+
+        Parameters
+        ----------
+        name : str
+            Of the file, without its folder.  It counts only if there are several systems.
+
+        Raises
+        ------
+        InputError
+            If there are several systems, and the name has the prefix of none, or of more than one.
+        """
+        if len(self.systems) < 2:
+            return self.systems[0] if self.systems else None
+        found = [one for one, prefix in zip(self.systems, self.prefixes, strict=True) if name.startswith(prefix)]
+        if len(found) != 1:
+            prefixes = ", ".join(dict.fromkeys(self.prefixes))
+            raise InputError(
+                f"'{name}' is of {'several' if found else 'none'} of the {len(self.systems)} systems of '{self.path}', "
+                f"whose files begin with {prefixes}"
+            )
+        return found[0]
+
     @cached_property
     def sockets(self) -> tuple[ForceSocket, ...]:
         """Where i-PI listens."""

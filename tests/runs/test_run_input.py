@@ -252,3 +252,24 @@ def test_files_are_found_where_ipi_runs(tmp_path, monkeypatch):
     np.testing.assert_allclose(run.only_system().cell, 10 * np.eye(3) / BOHR_PER_ANGSTROM, rtol=1e-12, atol=1e-12)
     assert str(Plan(run, {}).source) == "inputs/input.xml"
     assert find_run(tmp_path / "inputs").folder == tmp_path / "inputs"
+
+
+def test_the_system_that_wrote_a_file(tmp_path):
+    """Systems have prefixes, by which their files are told apart; conditions of another one are never taken."""
+    start = "3\n# CELL(abcABC): 20 20 20 90 90 90\nO 0 0 0\nH 1 0 0\nH 0 1 0\n"
+    (tmp_path / "start.xyz").write_text(start)
+    system = (
+        "<system prefix='{}'><initialize nbeads='1'><file mode='xyz'> start.xyz </file></initialize><ensemble>"
+        "<temperature units='kelvin'> {} </temperature></ensemble><motion mode='dynamics'><dynamics mode='nve'>"
+        "<timestep units='femtosecond'> 0.5 </timestep></dynamics></motion></system>"
+    )
+    text = "<simulation><output prefix='run'/>{}</simulation>".format
+    both = [system.format("cold", 200), system.format("hot", 400)]
+    (tmp_path / "input.xml").write_text(text("".join(both)))
+    run = RunsOfFiles().run_of(tmp_path / "hot_run.dipole_0")
+    assert run.system_of_file("hot_run.dipole_0").temperature == 400
+    assert run.system_of_file("cold_run.dipole_0").temperature == 200
+    with pytest.raises(InputError, match=r"is of none of the 2 systems of .* begin with cold_run\., hot_run\."):
+        run.system_of_file("run.dipole_0")
+    (tmp_path / "input.xml").write_text(text(both[0]))
+    assert RunInput.read(tmp_path / "input.xml").system_of_file("renamed").temperature == 200

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from ....model import BeadwiseError
 from ....runs.input.elements import InputError, beads_of, integer_attribute, text_in
 from ....runs.input.force_components import force_field_of, interpolated, weight_of
-from ....runs.input.labels import read_labels
 from ....runs.input.outputs import reading_of
-from ....runs.input.run_input import RunInput
+from ....runs.input.run_input import RunInput, System
+from ....runs.input.structures import MODES, last_frame
 from ....runs.plumed.force_fields import PlumedForceField, plumed_force_fields
 from ....runs.plumed.input import DEPOSITING, Action, PlumedInput
 from .ask import Trial, check_with_plumed
@@ -175,22 +175,32 @@ def _trial_of(force_field: PlumedForceField, run: RunInput) -> Trial:
     """
     elements = run.root.iter("ffplumed")
     element = next(element for element in elements if element.get("name", "").strip() == force_field.name)
-    structure = run.folder / text_in(element, "file")
+    file = element.find("file")
+    mode = "xyz" if file is None else file.get("mode", "chk").strip()
+    if mode not in MODES:
+        raise InputError(f"<file> of <ffplumed> '{force_field.name}' has mode='{mode}'; allowed are {', '.join(MODES)}")
+    structure = last_frame(run.folder / text_in(element, "file"), mode)
     path = str(force_field.path.absolute())
-    return Trial(force_field.name, path, len(read_labels(structure)), force_field.extras)
+    return Trial(force_field.name, path, len(structure["atoms"].names), force_field.extras)
 
 
 def _check_atoms(trials: Sequence[Trial], run: RunInput) -> None:
     """Refuse a structure that is not that of the run; i-PI would do so at the first step, with a traceback."""
-    try:
-        atoms = len(run.labels)
-    except BeadwiseError:  # several systems, or labels that are no elements, which are no matter of PLUMED
-        return
     for trial in trials:
-        if trial.atoms != atoms:
-            raise InputError(
-                f"<file> of <ffplumed> '{trial.force_field}' has {trial.atoms} atoms; the system has {atoms}"
-            )
+        for system in run.systems:
+            atoms = _atoms_of(system)
+            if atoms is not None and trial.force_field in system.force_fields and trial.atoms != atoms:
+                raise InputError(
+                    f"<file> of <ffplumed> '{trial.force_field}' has {trial.atoms} atoms; the system has {atoms}"
+                )
+
+
+def _atoms_of(system: System) -> int | None:
+    """Number of atoms of a system; None if it cannot be told, which is no matter of PLUMED."""
+    try:
+        return len(system.labels)
+    except BeadwiseError:
+        return None
 
 
 def _may_be_tried(plumed_input: PlumedInput) -> bool:

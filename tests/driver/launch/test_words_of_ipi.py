@@ -1,7 +1,7 @@
 """Why i-PI failed, and what it warns of, as its log tells."""
 
 import pytest
-from beadwise.driver.launch.words_of_ipi import MOST_WARNINGS, Warnings, reason_of_failure
+from beadwise.driver.launch.words_of_ipi import MOST_WARNINGS, Warnings, is_unintended, reason_of_failure
 
 FAILURE = """ @init_file: Initializing from file init.xyz.
 Traceback (most recent call last):
@@ -35,6 +35,12 @@ STOPPED = (
 )
 def test_reason(text, reason):
     assert reason_of_failure(text).startswith(reason)
+
+
+def test_an_exception_behind_the_status_of_a_success():
+    assert is_unintended(FAILURE + " @softexit.trigger:  SOFTEXIT CALLED FROM THREAD <_MainThread(stopped 1)> \n")
+    assert not is_unintended(FAILURE + " @softexit.trigger:  SOFTEXIT CALLED  @ SIMULATION: Exiting cleanly.\n")
+    assert not is_unintended(" @ SIMULATION: Exiting cleanly.\n")
 
 
 def test_each_warning_is_told_once():
