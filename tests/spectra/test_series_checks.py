@@ -46,6 +46,9 @@ def test_continuous_series_stay_as_they_are():
         np.random.default_rng(0).normal(size=(2000, 3)) * 8,  # dipoles of a large cell, 100 fs apart
         np.exp(-time / 100) * np.cos(0.3 * time + np.arange(3)),
         np.zeros((50, 3)),
+        np.random.default_rng(0).standard_t(3, size=(2000, 3)),  # rare events
+        np.sin(0.02 * time + np.arange(3)) ** 9,  # at rest most of the time
+        np.tanh((time - 1000) / 20) + np.random.default_rng(1).normal(size=(2000, 3)) * 0.01,  # a reaction
         steps,
         np.exp(time / 150 - 14) * np.sin(time + np.arange(3)),
     ):
