@@ -60,8 +60,13 @@ def reason(error: BaseException) -> str:
 
 def shown(value: object) -> str:
     """A value for a message: in one line, and cut where it is long."""
-    text = " ".join(str(value).split())
+    text = printable(" ".join(str(value).split()))
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}… ({len(text)} characters)"
+
+
+def printable(text: str) -> str:
+    """A text whose control characters are written out: a terminal obeys them, and anyone may have put them there."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
 
 
 def whole_number(text: str) -> int:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ..json_text import plain
 from ..pyx.tensor_head import TensorHead
+from ..reading import printable
 from . import Model
 from .evaluators import provider_of_fit
 from .files import find, load_model, read
@@ -236,7 +237,7 @@ def _section(title: str, content: Any) -> RenderableType:
     table.add_column(overflow="fold")
     # Text, not strings: square brackets in what a file says are no markup
     for name, value in _rows(content if isinstance(content, dict) else {"metadata": content}):
-        table.add_row(Text(name), Text(value))
+        table.add_row(Text(printable(name)), Text(printable(value)))
     return Group(Text(title, style="bold"), table)
 
 

@@ -15,7 +15,9 @@ from ...errors import StructureWarning
 
 def fail(message: str, status: int) -> None:
     """Print an error in one line and exit."""
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    from ...reading import printable  # only where something fails
+
+    click.echo(f"Error: {printable(' '.join(message.split()))}", err=True)
     sys.exit(status)
 
 

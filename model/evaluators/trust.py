@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from shlex import quote
 
 from ...reading import shown
 from ..errors import EvaluatorError
@@ -71,7 +72,7 @@ def named_by_a_file(name: str) -> Iterator[None]:
     if not is_built_in(name) and full_name(name) not in {*_trusted.get(), *_of_environment()}:
         raise EvaluatorError(
             f"'{shown(name)}' may run code, and only the file names it; if you know it, name it yourself: "
-            f"--trust '{shown(name)}' on the command line, trust=['{shown(name)}'] in Python"
+            f"--trust {quote(shown(name))} on the command line, trust=[{shown(name)!r}] in Python"
         )
     if name in _named.get():
         raise EvaluatorError(f"the file leads back to '{shown(name)}'")

@@ -20,7 +20,9 @@ from ..input.run_input import System
 from ..units import HARTREE_PER_ELECTRONVOLT
 from .alignment import that_count
 
-HEADING = re.compile(r"#\s*(?:column|cols\.)\s+(\d+)(?:\s*-\s*(\d+))?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?")
+HEADING = re.compile(
+    r"#\s*(?:column|cols\.)\s+([1-9]\d{0,5})(?:\s*-\s*([1-9]\d{0,5}))?\s+-->\s+([^\s:{(]+)(\([^)]*\))?(?:\{([^}]*)\})?"
+)
 UNIT_LABELS = {
     "": "atomic units",  # i-PI's default
     "atomic_unit": "atomic units",

@@ -1,6 +1,7 @@
 """A model file names its baseline; what may run code is imported only if the user has named it, too."""
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -81,7 +82,7 @@ def test_the_command_line(witness, tmp_path, capsys):
     for more in ([], ["--trust", EMT]):
         with pytest.raises(SystemExit) as ended:
             main(["serve", model, "--unix", "nobody", "--wait", "0", *more])
-        assert ended.value.code == 2 and "--trust 'own_code:make'" in capsys.readouterr().err
+        assert ended.value.code == 2 and "--trust own_code:make" in capsys.readouterr().err
     assert not witness.exists()
     with pytest.raises(SystemExit) as ended:
         main(["serve", model, "--unix", "nobody", "--wait", "0", "--trust", "own_code:make"])
@@ -125,3 +126,11 @@ def test_modules_of_the_current_folder_do_not_stay_in_front(witness, tmp_path):
     before = list(sys.path)
     load_evaluator("own_code:make")
     assert sys.path[: len(before)] == before or sys.path[0] != str(tmp_path)
+
+
+def test_what_is_suggested_can_be_copied(tmp_path):
+    """A shell that is given the command of the message gets one word, whatever the file names."""
+    with pytest.raises(BaselineError) as refused:
+        load(corrects(tmp_path, "a:b'; touch was_run; '\x1b[2J"))
+    command = str(refused.value).partition("--trust ")[2].partition(" on the command line")[0]
+    assert shlex.split(command) == ["a:b'; touch was_run; '\\x1b[2J"]

@@ -51,6 +51,14 @@ def test_one_line(case, tmp_path):
     assert (len(str(found.value)) < 600 and "given.xyz" in str(found.value)) or "TEMP" in str(found.value)
 
 
+@pytest.mark.parametrize("column", ["0", ENDLESS, "-1", "1000000"])
+def test_columns_that_no_table_has(column, tmp_path):
+    path = tmp_path / "run.out"
+    path.write_text(f"# column {column} --> potential\n# column 1 --> step\n1\n2\n")
+    table = read_property_table(path)
+    assert [one.name for one in table.properties] == ["step"] and table.steps.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("read", [read_configuration, parse, read_labels, read_plumed_input])
 @pytest.mark.parametrize("name", ["a" * 300, "a\0b"])
 def test_names_that_no_file_has(read, name, tmp_path):
