@@ -62,8 +62,7 @@ def check_data(files: tuple[str, ...], every: int, json_file: Path | None, **sai
     if configuration is not None:
         density, sections, matrices = configuration.density, sections_of(configuration), matrices_of(configuration)
     else:
-        there = {label for own in summary.files.values() for label in own.labels}
-        fitted = {name: own for name, own in quantities().items() if own.label in there}
+        fitted = {name: own for name, own in quantities().items() if own.label in summary.labels}
         sections = {name: None if name == "energy" else own.settings() for name, own in fitted.items()}
         density, matrices = DensitySettings(), 2
     findings.say(memory_lines(density, sections, len(summary.species), summary.most_atoms, matrices))

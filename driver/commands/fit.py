@@ -26,6 +26,7 @@ def fit(configuration: Path, json_file: Path | None) -> None:
     from ...learning.fitting.fit import error_reports, model_path, with_errors, write_report
     from ...learning.fitting.fit import fit as fit_model
     from ...learning.fitting.fit_data import read_fit_data
+    from ...learning.fitting.head_fit import labels_not_fitted
     from ...model import save
     from ..launch.stages import Stages
     from .check_data import show_summary
@@ -35,7 +36,10 @@ def fit(configuration: Path, json_file: Path | None) -> None:
     output_path(click.get_current_context(), click.Argument(["model"]), path)
     findings = Findings(json_file)
     data = read_fit_data(settings)
-    show_summary(findings, DataSummary.of(data.sets, settings.data.reading))
+    summary = DataSummary.of(data.sets, settings.data.reading)
+    show_summary(findings, summary)
+    if idle := labels_not_fitted(settings, summary.labels):
+        findings.say([f"not fitted, for want of a section: {', '.join(idle)}"])
     with Stages() as stages:
         model = fit_model(settings, stages, data)
         save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows

@@ -195,6 +195,11 @@ class DataSummary:
         return tuple(sorted(set().union(*(own.species for own in self.files.values()))))
 
     @property
+    def labels(self) -> set[str]:
+        """Labels that occur anywhere."""
+        return {label for own in self.files.values() for label in own.labels}
+
+    @property
     def most_atoms(self) -> int:
         """Of the largest frame."""
         return max((max(own.atoms, default=0) for own in self.files.values()), default=0)

@@ -154,6 +154,19 @@ def require_labels(configuration: Configuration, frames: Sequence[Frame]) -> Non
             raise ConfigurationError(f"no training frame has labels for the {name} head ({', '.join(known)}){there}")
 
 
+def labels_not_fitted(configuration: Configuration, there: Iterable[str]) -> list[str]:
+    """Labels that are there and that a configuration has no section for; only those of the energy have derivatives."""
+    fitted = {"energy"} if configuration.energy is not None else set()
+    fitted |= set(configuration.quantities)
+    of_energy = {"forces", "stress"}
+    return [
+        name
+        for name in labels()
+        if name in there
+        and ("energy" if name in of_energy else getattr(labels()[name].quantity, "name", "")) not in fitted
+    ]
+
+
 def parts() -> dict[str, tuple[Quantity, Irrep]]:
     """All irreps of all quantities by the names of their heads."""
     return {own.part(irrep): (own, irrep) for own in quantities().values() for irrep in own.form.irreps}

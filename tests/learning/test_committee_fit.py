@@ -35,6 +35,8 @@ l_max = 2
 l_max = 2
 [polarizability]
 l_max = 2
+[repulsion]
+onset_fraction = 0.97
 [committee]
 members = 6
 [output]

@@ -255,3 +255,13 @@ def test_a_section_without_labels_names_what_is_there(tmp_path):
     done = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
     assert done.exit_code == 2
     assert "labels for the dipole head (dipole, molecular_dipole); they have 'my_moment': say which" in done.output
+
+
+def test_labels_without_a_section_are_named(tmp_path):
+    structures = [labelled(MODEL, random_structure(seed, 2)) for seed in range(8)]
+    ase.io.write(tmp_path / "train.xyz", structures, format="extxyz")
+    text = '[data]\ntrain = ["train.xyz"]\n[density]\ncutoff = 3.0\nradial = 2\nl_max = 2\n[dipole]\nl_max = 2\n'
+    (tmp_path / "fit.toml").write_text(text + '[output]\nmodel = "m.safetensors"\n')
+    done = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
+    assert done.exit_code == 0, done.output
+    assert "not fitted, for want of a section: energy, forces, stress, polarizability" in done.output
