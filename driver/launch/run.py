@@ -10,6 +10,7 @@ from ...analysis.spectrum.conditions import read_run_conditions
 from ...properties.quantities import properties
 from ...runs.input.elements import InputError
 from ...runs.input.force_fields import IN_PROCESS
+from ...runs.output.torn_records import cut_torn_records
 from ...runs.plumed.force_fields import plumed_force_fields
 from ...spectra import SeriesError
 from . import processes
@@ -59,9 +60,22 @@ def run(plan: Plan, console: Console) -> None:
         servers = start_servers(plan, stack, stop_requests)
         # last of all: files are changed only when i-PI is about to go on from there
         remarks += prepare_restart(plumed_force_fields(plan.input), plan.folder)
+        remarks += _cut_torn_records(plan)
         for line in remarks:
             say(console, line)
         Supervision(plan, console, servers, stop_requests, claim, results).run(stack)
+
+
+def _cut_torn_records(plan: Plan) -> list[str]:
+    """Cut half records off files that i-PI is going to append to; what to tell of it."""
+    if plan.input.step == 0:
+        return []
+    try:
+        cut = cut_torn_records(plan.input)
+    except OSError as error:
+        raise InputError(f"cannot write '{error.filename}': {error.strerror}; i-PI needs to write there") from error
+    names = ", ".join(path.name for path in cut)
+    return [f"cut half a record off the end of {names}; i-PI writes it again"] if cut else []
 
 
 def _live_spectra(plan: Plan) -> list[LiveSpectra]:
