@@ -186,7 +186,10 @@ def disturb(case: Case, run: subprocess.Popen[str], random_numbers: random.Rando
     while target >= 0 and run.poll() is None and case.last_step() < target:
         time.sleep(0.005)
     time.sleep(pause)
-    found = [(pid, kind) for pid, kind in case.processes() if victim in (kind, "all")]
+    there = list(case.processes())
+    if victim not in ("all", *(kind for _, kind in there)):  # not started yet
+        victim = "run"
+    found = [(pid, kind) for pid, kind in there if victim in (kind, "all")]
     if run.poll() is not None or not found:
         return False
     chosen = found if victim == "all" else [random_numbers.choice(found)]
