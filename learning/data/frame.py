@@ -209,6 +209,8 @@ def _value(frame: Frame, name: str, key: str, value: object, reading: Reading) -
     if label is None:
         is_tensor = own.shape == (3, 3)
         hint = f"; six where orders says which, as {name} = 'xx yy zz yz xz xy'" if is_tensor else ""
+        if name in reading.places:
+            allowed, hint = f"{reading.places[name].max() + 1} numbers, as orders says", ""
         raise DataError(f"{called} of {frame.name} has shape {received.shape}; allowed is {allowed}{hint}")
     is_there = np.isfinite(label)
     if reading.nan_is_missing:

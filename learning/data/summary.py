@@ -120,6 +120,9 @@ class FileSummary:
 
     def findings(self) -> Iterator[str]:
         """Sentences about what is there."""
+        if not self.frames:
+            yield "no frame could be read"
+            return
         directions = {0: "no direction", 1: "one direction", 2: "two directions", 3: "all directions"}
         cells = ", ".join(f"periodic in {directions[count]} {n}" for count, n in sorted(self.periodic.items()))
         yield f"{', '.join(chemical_symbols[number] for number in sorted(self.species))}; {cells}"

@@ -138,6 +138,8 @@ def test_orders_of_tensors():
     found = frame(reading, polarizability=six, virial=six)
     np.testing.assert_array_equal(found.labels["polarizability"], TENSOR)
     np.testing.assert_allclose(found.labels["stress"], -TENSOR / structure().get_volume())
+    with pytest.raises(DataError, match=r"has shape \(9,\); allowed is 6 numbers, as orders says"):
+        frame(reading, polarizability=TENSOR.ravel())
     nine = np.arange(81.0).reshape(9, 9)
     turned = frame(Reading(orders={"born_effective_charges": "xx yx zx xy yy zy xz yz zz"}), bec=nine)
     np.testing.assert_array_equal(turned.labels["born_effective_charges"], nine.reshape(9, 3, 3).swapaxes(1, 2))
