@@ -51,7 +51,7 @@ class BuildKernels(build_ext):
         """Add the flags of OpenMP, or say that there are none."""
         flags = self.find_openmp() if WANTS_OPENMP else None
         if flags is None:
-            self.announce(ONE_THREAD, level=3)
+            self.warn(ONE_THREAD)
         for kernel in self.extensions:
             kernel.extra_compile_args += flags[0] if flags else []
             kernel.extra_link_args += flags[1] if flags else []
