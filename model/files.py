@@ -319,7 +319,7 @@ def members_from(
     known = {f"members.{part}.{name}" for part in parts for name in HEAD_ARRAYS} if described is not None else set()
     unknown = sorted(name for name in arrays if name.startswith("members.") and name not in known)
     if unknown:
-        raise ValueError(f"arrays {unknown} of members that the description does not have")
+        raise ValueError(f"arrays {unknown[:2]} of members that the description does not have")
     if described is None:
         return None
     count = int(described["count"])

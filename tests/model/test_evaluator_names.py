@@ -144,7 +144,9 @@ def test_the_nearest_names_are_told(name, hint):
 def test_nothing_is_guessed_where_nothing_is_near():
     with pytest.raises(ModelFileError) as caught:
         load_evaluator("0000")
-    assert str(caught.value).endswith(f"one of the shipped models {shipped_models()}")
+    assert "did you mean" not in str(caught.value)
+    assert f"one of the shipped models {shipped_models()}" in str(caught.value)
+    assert all(prefix in str(caught.value) for prefix in BUILT_IN)
 
 
 def test_what_names_are_made_of(tmp_path, monkeypatch):
