@@ -12,21 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers
+from beadwise.driver.commands.group import main as command
 from beadwise.model import BeadwiseError
 from beadwise.model.evaluators import load_evaluator
 from beadwise.runs.input.force_fields import ForceSocket
@@ -51,6 +52,17 @@ RUNS, REFUSED, BY_IPI, STOPPED, FAILED, TRACEBACK = (
     "fails",
     "TRACEBACK",
 )
+# imports take longer than two steps
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    [
+        "beadwise.driver.commands.run",
+        "beadwise.driver.launch.run",
+        "beadwise.driver.launch.energy_plot",
+        "matplotlib.pyplot",
+    ]
+)
+
 HEADER = """# The inputs that i-PI ships
 
 Each input of i-PI's repository ({version}), shortened to {steps} steps, with `beadwise run` and a potential of ours in
@@ -117,7 +129,13 @@ def models_for(run: RunInput, socket: ForceSocket) -> list[str]:
     found = [MOLECULES] if is_water else []
     found += [NOBLE if set(numbers) <= NOBLE_GASES else ANYTHING]
     found += [LEARNED] if set(numbers) <= {1, 8} else []
-    return sorted(found, key=lambda name: not set(socket.want) <= set(load_evaluator(name).properties))
+    return sorted(found, key=lambda name: not set(socket.want) <= set(properties_of(name)))
+
+
+@cache
+def properties_of(name: str) -> tuple[str, ...]:
+    """Properties of a potential."""
+    return tuple(load_evaluator(name).properties)
 
 
 def try_input(folder: Path, path: Path, number: int, seconds: float) -> Row:
@@ -144,22 +162,28 @@ def run_once(source: Path, models: dict[str, str], seconds: float) -> tuple[str,
         for name, model in models.items()
         for word in ("--model", f"{name}={model}" if name and len(models) > 1 else model)
     ]
-    command = [sys.executable, "-m", "beadwise", "run", source.name, "--threads", "1", *options]
-    process = subprocess.Popen(
-        command, cwd=source.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
-    )
-    is_over = True
-    try:
-        output, errors = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        is_over = False
-        process.send_signal(signal.SIGTERM)
-        try:
-            output, errors = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
+    arguments = ["run", source.name, "--threads", "1", *options]
+    with tempfile.TemporaryDirectory() as scratch:
+        output, errors = Path(scratch, "output"), Path(scratch, "errors")
+        process = SERVER.Process(target=run_command, args=(source.parent, arguments, output, errors))
+        process.start()
+        process.join(seconds)
+        is_over = not process.is_alive()
+        if not is_over:
+            process.terminate()
+            process.join(PATIENCE)
             process.kill()
-            output, errors = process.communicate()
-    return judge(process.returncode, is_over, output, errors)
+            process.join()
+        said = [path.read_text(errors="replace") if path.exists() else "" for path in (output, errors)]
+    return judge(process.exitcode or 0, is_over, *said)
+
+
+def run_command(folder: Path, arguments: list[str], output: Path, errors: Path) -> None:
+    """``beadwise`` in this process, a new one that has imported everything already."""
+    for descriptor, path in ((1, output), (2, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
+    os.chdir(folder)
+    command(arguments, prog_name="beadwise")
 
 
 def judge(status: int, is_over: bool, output: str, errors: str) -> tuple[str, str]:

@@ -118,6 +118,14 @@ def test_one_file_of_two(check):
 
 
 @pytest.mark.usefixtures("without_plumed")
+def test_the_structure_is_read_by_its_mode(check, tmp_path):
+    (tmp_path / "start.dat").write_text(STRUCTURE)
+    assert check(PLUMED, PLUMED.replace("start.xyz", "start.dat")) == []
+    with pytest.raises(BeadwiseError, match="<file> of <ffplumed> 'plumed' has mode='chk'; allowed are xyz, pdb, ase"):
+        check(PLUMED, PLUMED.replace("mode='xyz'", "mode='chk'"))
+
+
+@pytest.mark.usefixtures("without_plumed")
 def test_atoms_of_another_structure(check, tmp_path):
     (tmp_path / "other.xyz").write_text(STRUCTURE.replace("2\n", "3\n", 1) + "H 2 0 0\n")
     with pytest.raises(BeadwiseError, match="<file> of <ffplumed> 'plumed' has 3 atoms; the system has 2"):
