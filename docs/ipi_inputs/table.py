@@ -4,7 +4,8 @@ python docs/ipi_inputs/table.py FOLDER_OF_IPI [--table FILE.md] [--seconds S] [-
 
 FOLDER_OF_IPI is a checkout of i-PI's repository.  It is copied first, and nothing is written there.  In the copy each
 input gets two steps, and sockets of its own; then ``beadwise run`` runs it, at most S seconds long.  Atoms of water
-get `qtip4pf`, noble gases `lennard-jones`, everything else `harmonic`, and H and O `water` where others do not do.
+get `qtip4pf`, noble gases `lennard-jones`, everything else `harmonic`, H and O `water` where others do not do, and what
+is asked for several members a committee of two traps.
 With --work the copy and the results stay there, and what ran is not run again.
 """
 
@@ -42,6 +43,7 @@ SHORTENED = "two_steps_{}"
 MOLECULES, LEARNED = "qtip4pf", "water"
 NOBLE = "lennard-jones:epsilon=0.001,sigma=2.5,cutoff=6"
 ANYTHING = "harmonic:k=0.5"
+COMMITTEE = "committee:harmonic:k=0.5,harmonic:k=0.6"
 NOBLE_GASES = {atomic_numbers[symbol] for symbol in ("He", "Ne", "Ar", "Kr", "Xe")}
 LONGEST_REASON = 220
 RUNS, REFUSED, BY_IPI, STOPPED, FAILED, TRACEBACK = (
@@ -129,6 +131,7 @@ def models_for(run: RunInput, socket: ForceSocket) -> list[str]:
     found = [MOLECULES] if is_water else []
     found += [NOBLE if set(numbers) <= NOBLE_GASES else ANYTHING]
     found += [LEARNED] if set(numbers) <= {1, 8} else []
+    found += [COMMITTEE] if any(name.startswith("committee_") for name in socket.want) else []
     return sorted(found, key=lambda name: not set(socket.want) <= set(properties_of(name)))
 
 

@@ -72,6 +72,10 @@ def _trajectory(document: ElementTree.Element, name: str) -> str:
     return f"'{name}' in <trajectory> is nothing that i-PI writes there"
 
 
+def _key(document: ElementTree.Element, name: str) -> str:
+    return f"it found no '{name}'; if that is one of the extras, servers have to send it"
+
+
 Words = Callable[..., str]
 KNOWN: tuple[tuple[str, Words], ...] = (
     (r"Tag name '(.*)' is not a recognized property of '(.*)' objects", _tag),
@@ -83,6 +87,7 @@ KNOWN: tuple[tuple[str, Words], ...] = (
     (r"^FileNotFoundError: .*: '(.*)'", _file),
     (r"KeyError: ['\"](.*) is not a recognized property['\"]", _property),
     (r"KeyError: ['\"](.*) is not a recognized output trajectory['\"]", _trajectory),
+    (r"^KeyError: '(\w+)'$", _key),
 )
 
 

@@ -57,6 +57,7 @@ def test_errors_of_ipi(old, new, words, capsys):
             "FileNotFoundError: [Errno 2] No such file or directory: 'water.xyz'",
             "the file 'water.xyz', which <file> names, does not exist",
         ),
+        ("KeyError: 'friction'", "it found no 'friction'; if that is one of the extras, servers have to send it"),
         ("KeyError: 'potentiall is not a recognized property'", "'potentiall' in <properties> is nothing that"),
         ("KeyError: 'extrs is not a recognized output trajectory'", "'extrs' in <trajectory> is nothing that"),
         ("KeyError: 'something else'", "something else"),
