@@ -260,7 +260,10 @@ def test_repulsion_alone_is_pairwise():
     ("change", "complaint"),
     [
         ({"numbers": (8, 1)}, "ascending order"),
-        ({"numbers": (1, 6, 8), "groups": (0, 1, 2)}, r"radial of a model is for \(2, 2\) species; it must be for \(3, 3\)"),
+        (
+            {"numbers": (1, 6, 8), "groups": (0, 1, 2)},
+            r"radial of a model is for \(2, 2\) species; it must be for \(3, 3\)",
+        ),
         ({"l_max": 9}, "l_max of a model is 9; allowed are 2 to 6"),
         ({"repulsion": Repulsion(np.zeros((1, 1)), 1.0)}, "repulsion of a model"),
         ({"threads": 0}, "0 threads"),
