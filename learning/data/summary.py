@@ -240,9 +240,9 @@ class DataSummary:
         names = np.array([entry[0] for entry in entries])
         for name in dict.fromkeys(names[is_far].tolist()):
             own = names == name
-            if own.sum() >= FEWEST and is_far[own].mean() > MOST_OF_A_FILE:
+            shift = float(np.median(rest[own])) - middle
+            if own.sum() >= FEWEST and is_far[own].mean() > MOST_OF_A_FILE and abs(shift) > limit:
                 is_far &= ~own
-                shift = float(np.median(rest[own])) - middle
                 yield (
                     f"energies of {name} have another zero, or are of another method: {shift:+.3g} eV per atom from "
                     "those of the others"
