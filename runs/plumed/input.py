@@ -185,6 +185,8 @@ def _statements(path: Path) -> Iterator[list[str]]:
         if words[:1] == ["ENDPLUMED"]:
             return
         if together is not None and words[:1] == ["..."]:
+            if not together:
+                raise InputError(f"'{path}' has nothing between two lines of dots; an action is needed")
             yield together
             together = None
         elif together is not None:

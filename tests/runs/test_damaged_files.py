@@ -34,6 +34,7 @@ CASES = {
     "a table of long steps": (lambda path: read_property_table(path).steps, f"# column 1 --> step\n{LONG}\n"),
     "a table of no steps": (lambda path: read_property_table(path).steps, "# column 1 --> step\nnan\n"),
     "a table of PLUMED": (read_plumed_table, f"#! FIELDS time x\n1 {LONG}\n"),
+    "dots around nothing": (read_plumed_input, "...\n...\n"),
     "an input of PLUMED": (
         lambda path: read_plumed_input(path).actions[0].numbers("TEMP"),
         f"METAD TEMP={LONG}\n",
