@@ -237,7 +237,7 @@ def finish(case: Case, kills: int, random_numbers: random.Random) -> str | None:
             return f"hung; processes {dict(case.processes())}"
         if fault := wait_for_processes(case):
             return fault
-        if "Traceback" in said and case.door != "mpi":
+        if "Traceback" in said and case.door != "mpi" and not said.rstrip().endswith("KeyboardInterrupt"):
             return f"traceback: {said.strip().splitlines()[-1]}"
         step = case.last_step()
         if run.returncode == 0 and case.door != "mpi":
@@ -257,7 +257,8 @@ def advised(case: Case, status: int, said: str, words: list[str]) -> list[str]:
         return [*shlex.split(command), *shlex.split(options)]
     if status < 0 or case.door == "mpi":
         return [words[0], saved(case.folder), *words[2:]]
-    not_begun = said.strip().endswith(("Error: interrupted", "before i-PI was started"))
+    # the last is what Python itself says while it starts
+    not_begun = said.strip().endswith(("Error: interrupted", "before i-PI was started", "KeyboardInterrupt"))
     return words if not_begun else []
 
 

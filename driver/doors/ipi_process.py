@@ -18,6 +18,8 @@ import os
 import runpy
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +28,7 @@ from typing import IO, Any, NoReturn
 
 from ...whole_files import whole_file
 
+WAKE, WAKE_AFTER, TIMES = signal.SIGURG, 0.1, 5  # a signal that does nothing by itself, and s
 KILLED = 128  # exit status of a process that a signal ends, less the signal's number
 
 
@@ -33,6 +36,27 @@ def outlive_second_signals() -> None:
     """Make sure that a SIGINT or SIGTERM beside the one that asks i-PI for its soft exit changes nothing."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_unless_begun)
+    _wake_main_thread()
+
+
+def _wake_main_thread() -> None:
+    """Let the main thread look at each signal, which Python leaves to it, also where it waits for a lock.
+
+    A signal that arrives just before it begins to wait, or in another thread, is not looked at until something wakes
+    it.  i-PI waits for forces, and if the server has got the signal as well, nothing ever does.
+    """
+    received, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    signal.signal(WAKE, lambda number, frame: None)
+
+    def wake() -> None:
+        while number := os.read(received, 1):
+            for _ in range(0 if number[0] == WAKE else TIMES):
+                time.sleep(WAKE_AFTER)
+                signal.pthread_kill(threading.main_thread().ident, WAKE)  # type: ignore[arg-type]
+
+    threading.Thread(target=wake, daemon=True).start()
 
 
 def _end_unless_begun(number: int, frame: FrameType | None) -> None:

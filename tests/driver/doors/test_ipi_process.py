@@ -37,6 +37,18 @@ def test_second_signals(number):
     assert before.returncode == 128 + number and before.stderr == ""
 
 
+def test_signal_while_the_main_thread_waits_for_a_lock():
+    """Python looks at it only when that wait ends, unless it is woken; the signal is given to another thread here."""
+    program = (
+        "import signal, threading; from beadwise.driver.doors import ipi_process; ipi_process.outlive_second_signals();"
+        "lock = threading.Lock(); lock.acquire();"
+        "send = lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM);"
+        "threading.Timer(0.2, send).start(); lock.acquire()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
+
+
 def test_checkpoint_is_whole_or_the_old_one(tmp_path):
     path = tmp_path / "test.chk"
     path.write_text("old")
