@@ -15,6 +15,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ElementTree
@@ -45,7 +46,8 @@ NOBLE = "lennard-jones:epsilon=0.001,sigma=2.5,cutoff=6"
 ANYTHING = "harmonic:k=0.5"
 COMMITTEE = "committee:harmonic:k=0.5,harmonic:k=0.6"
 NOBLE_GASES = {atomic_numbers[symbol] for symbol in ("He", "Ne", "Ar", "Kr", "Xe")}
-LONGEST_REASON = 220
+LONGEST_REASON = 400
+ENDS_OF_REASON = re.compile(r"^i-PI refused '[^']*': |; its log is \S+$")
 RUNS, REFUSED, BY_IPI, STOPPED, FAILED, TRACEBACK = (
     "runs",
     "refused",
@@ -74,8 +76,9 @@ place of its own: whether it runs, and the one line that is said if not. Made by
 python docs/ipi_inputs/table.py FOLDER_OF_IPI --table docs/ipi_inputs.md
 ```
 
-"Refused by i-PI" is what i-PI itself says of the input, in the last line of its traceback; the potential makes no
-difference there. "Not over in time" are runs that were stopped after {seconds:g} s; what they last told stands there.
+"Refused by i-PI" is what i-PI itself says of the input, in the last line of its traceback: it is made for another
+version, lacks a file or a package, or needs extras that no potential here sends. "Not over in time" are runs that were
+stopped after {seconds:g} s; what they last told stands there.
 """
 
 
@@ -205,15 +208,19 @@ def judge(status: int, is_over: bool, output: str, errors: str) -> tuple[str, st
 
 
 def table_of(rows: list[Row], version: str, seconds: float) -> str:
-    """Counts, and a line for each input."""
+    """Counts, and a line for each input, those first that do not run."""
     counts = Counter(row.result for row in rows)
     text = HEADER.format(version=version, steps=STEPS, seconds=seconds)
     text += f"\n{len(rows)} inputs: {', '.join(f'{count} {result}' for result, count in counts.most_common())}.\n"
-    text += "\n| input | potential | result | what is said |\n|---|---|---|---|\n"
+    text += "\n## Those that do not run\n\n| input | result | what is said |\n|---|---|---|\n"
     for row in rows:
-        models = ", ".join(f"`{model}`" for model in row.models)
-        said = row.reason.replace("|", "\\|").replace("<", "&lt;")
-        text += f"| {row.path} | {models} | {row.result} | {said} |\n"
+        if row.result != RUNS:
+            said = ENDS_OF_REASON.sub("", row.reason).replace("|", "\\|").replace("<", "&lt;")
+            text += f"| {row.path} | {row.result} | {said} |\n"
+    text += "\n## Those that run\n\n| input | potential |\n|---|---|\n"
+    for row in rows:
+        if row.result == RUNS:
+            text += f"| {row.path} | {', '.join(f'`{model}`' for model in row.models)} |\n"
     return text
 
 
