@@ -1,5 +1,7 @@
 """What several tests need."""
 
+import os
+
 import pytest
 from ase import Atoms
 from beadwise.learning.fitting import baseline_labels
@@ -8,6 +10,8 @@ from beadwise.runs.units import BOHR_PER_ANGSTROM
 from ipi.utils.io import read_file
 from places import INPUTS
 
+# how often a slow machine tells of its progress is no matter of tests
+os.environ.setdefault("BEADWISE_PROGRESS", "none")
 WATER_BOX = INPUTS / "water_64.xyz"
 
 

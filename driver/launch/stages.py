@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock, Timer
@@ -63,7 +64,8 @@ class Stages:
     """Shows the stages of long work on standard error; it is a `beadwise.progress.Progress`.
 
     On a terminal there is a bar for each stage, and all vanish at the end.  Elsewhere there is a plain line at the
-    start of each stage and then one now and then, as `Pace` says; work of two seconds says nothing.
+    start of each stage and then one now and then, as `Pace` says; work of two seconds says nothing.  With
+    ``BEADWISE_PROGRESS=none`` in the environment nothing is shown.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ class Stages:
     """
 
     def __init__(self, console: Console | None = None):
-        self._console = console or Console(stderr=True)
+        self._console = console or Console(stderr=True, quiet=os.environ.get("BEADWISE_PROGRESS") == "none")
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._lines = None if self._console.is_terminal else _PlainLines(self._console)
