@@ -31,6 +31,8 @@ def find_run(path: Path, also: str = "") -> RunInput:
     if not os.path.isdir(path):
         if not os.path.exists(path):
             raise InputError(f"'{path}' does not exist; {allowed}")
+        if os.path.getsize(path) == 0:
+            raise InputError(f"'{path}' is empty; {allowed}")
         if not is_xml(path):
             raise InputError(f"'{path}' is no run; {allowed}")
         return RunInput.read(path)

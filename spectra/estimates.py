@@ -196,4 +196,7 @@ def refuse_longer_window(samples: int, lags: int, timestep: float, window: Windo
     NotComputedError
     """
     if samples <= lags:
-        raise NotComputedError(f"the series end after {samples * timestep:g} fs; the window needs {window.length:g} fs")
+        raise NotComputedError(
+            f"the series end after {samples * timestep:g} fs; the window needs {window.length:g} fs: a longer run is "
+            "needed, a shorter window, or fewer of the first samples left out"
+        )

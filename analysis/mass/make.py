@@ -24,6 +24,8 @@ from ...with_errors import with_error
 from ..results import beside, stem_of, warned, write_files
 from .masses import KINETIC_ENERGY, labels_and_ratio
 
+LARGEST_GAP = 0.25  # of the trapezoidal rule, whose error is of its second order
+FEWEST_MASSES = 3
 FEWEST_ROWS = 8
 MILLI = 1000
 
@@ -100,7 +102,22 @@ class MassReport:
         for count, name in ((self.atoms, "atom"), (units, unit)):
             value, error = (MILLI * energy / count for energy in (result.difference, result.standard_error))
             yield f"           = {with_error(f'{value:.4f}', error, f'meV per {name}')}"
-        yield from warned(filter(None, (run.ensemble.warning(run.source) for run in self.runs)))
+        of_runs = (run.ensemble.warning(run.source) for run in self.runs)
+        yield from warned(filter(None, (self._warning_of_rule(), *of_runs)))
+
+    def _warning_of_rule(self) -> str:
+        """What is to be said of masses that are too few for the integral; empty if they are enough."""
+        result = self.integration
+        if result.rule == "trapezoidal":
+            gap = np.diff(result.root_mass_ratios, prepend=0.0).max()
+            if gap <= LARGEST_GAP:
+                return ""
+            what = f"the trapezoidal rule has neighbouring y {gap:.2g} apart, more than {LARGEST_GAP:g}"
+        elif len(self.runs) < FEWEST_MASSES:
+            what = f"the masses are {len(self.runs)}, less than {FEWEST_MASSES}"
+        else:
+            return ""
+        return f"{what}: the error of the rule, which ± does not hold, may be far larger; --prepare makes more runs"
 
     def as_dict(self) -> dict[str, Any]:
         """The same for programs, in eV of all atoms."""

@@ -18,9 +18,11 @@ from .extras import encode_extras
 from .guards import check_atoms, check_cells, check_finite, check_species, wanted_properties
 from .molecular_order import refuse_wrong_order, species_from_distances, unit_of
 from .sum_rule import SumRule
+from .training_range import TrainingRange
 
 logger = logging.getLogger(__name__)
 
+NO_VIRIAL = "warning: this model has no virial: zeros are sent, so pressures are wrong; keep the volume constant"
 OnEvaluation = Callable[[Batch, Response], None]
 
 
@@ -86,10 +88,11 @@ class Responder:
         self._evaluator = evaluator
         self._wanted = wanted_properties(evaluator, want, properties_only)
         if "virial" not in self._wanted and not properties_only:
-            logger.warning("this model has no virial: zeros are sent, so pressures are wrong; keep the volume constant")
+            logger.warning(NO_VIRIAL)
         self._numbers = None if species is None else check_species(evaluator, species)
         self._order_is_checked = False
         self._sum_rule = SumRule()
+        self._training_range = TrainingRange(evaluator)
 
     def take_parameters(self, parameters: Mapping[str, str]) -> None:
         """Learn the species from i-PI's ``<parameters>``, unless they are known.
@@ -135,8 +138,9 @@ class Responder:
             self._check_order(cells[0], positions[0])
         assert self._numbers is not None  # the order of the first structure tells them
         batch = Batch(numbers=self._numbers, positions=positions, cells=cells, periodic=PERIODIC)
-        response = self._evaluator.evaluate(batch, self._wanted)
+        response = self._evaluator.evaluate(batch, self._training_range.also(self._wanted))
         check_finite(response)
+        self._training_range.look_at(response)
         if "born_charges" in response:
             charges = self._sum_rule.enforce(response.born_charges)
             response = Response(**{**{name: response[name] for name in response.names}, "born_charges": charges})

@@ -63,7 +63,7 @@ class SumRule:
         breaks = removed > REPORTED
         if breaks and not self._has_warned:
             logger.warning(
-                "the Born effective charges of this model break the acoustic sum rule by %.3g e per atom; "
+                "warning: the Born effective charges of this model break the acoustic sum rule by %.3g e per atom; "
                 "it was removed",
                 removed,
             )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from ...suggestions import did_you_mean
 
+NEVER_PREFIXED = ("automatic", "atomic_unit", "ase")
 KINDS_OF_ERROR = re.compile(r"^(?:[\w.]+(?:Error|Exception)): *")
 
 
@@ -57,7 +58,26 @@ def _unit(document: ElementTree.Element, unit: str, family: str) -> str:
     from ipi.utils.units import UnitMap
 
     allowed = [name for name in UnitMap.get(family, {}) if name]
-    return f"'{unit}' is no unit of {family}{_allowed(allowed)}{did_you_mean(unit, allowed)}"
+    # i-PI takes a prefix off before it complains: of 'femtoseconds' it names 'seconds'
+    prefix = next((found[1] for word in _words_of(document) if (found := _prefixed(word, unit))), "")
+    nearest = did_you_mean(
+        prefix + unit, [prefix + name for name in allowed if not prefix or name not in NEVER_PREFIXED]
+    )
+    return f"'{prefix}{unit}' is no unit of {family}{_allowed(allowed)}{nearest}"
+
+
+def _words_of(document: ElementTree.Element) -> Iterator[str]:
+    """Whatever stands in an input where a unit may be."""
+    for element in document.iter():
+        yield from element.attrib.values()
+        yield from re.findall(r"\{([^}]*)\}", element.text or "")
+
+
+def _prefixed(word: str, unit: str) -> re.Match[str] | None:
+    """A unit with the prefix of its size, such as femto, which is the first group."""
+    from ipi.utils.units import UnitPrefix
+
+    return re.fullmatch(rf"\s*({'|'.join(filter(None, UnitPrefix))}){re.escape(unit)}\s*", word)
 
 
 def _file(document: ElementTree.Element, file: str) -> str:
@@ -65,11 +85,25 @@ def _file(document: ElementTree.Element, file: str) -> str:
 
 
 def _property(document: ElementTree.Element, name: str) -> str:
-    return f"'{name}' in <properties> is nothing that i-PI writes there"
+    from ipi.engine.properties import Properties
+
+    return f"'{name}' in <properties> is nothing that i-PI writes there{did_you_mean(name, Properties().property_dict)}"
 
 
 def _trajectory(document: ElementTree.Element, name: str) -> str:
-    return f"'{name}' in <trajectory> is nothing that i-PI writes there"
+    from ipi.engine.properties import Trajectories
+
+    known = Trajectories().traj_dict
+    return f"'{name}' in <trajectory> is nothing that i-PI writes there{did_you_mean(name, known)}"
+
+
+def _cell(document: ElementTree.Element) -> str:
+    files = [element for element in document.iterfind(".//initialize/file") if element.get("mode") == "xyz"]
+    named = f" in '{(files[0].text or '').strip()}'" if files else ""
+    return (
+        f"i-PI found no cell{named}: with mode='xyz' the second line of the file must hold one, as '# CELL(abcABC): "
+        "10 10 10 90 90 90 cell{angstrom} positions{angstrom}'; extended xyz, with Lattice=\"…\", needs mode='ase'"
+    )
 
 
 def _key(document: ElementTree.Element, name: str) -> str:
@@ -87,6 +121,7 @@ KNOWN: tuple[tuple[str, Words], ...] = (
     (r"^FileNotFoundError: .*: '(.*)'", _file),
     (r"KeyError: ['\"](.*) is not a recognized property['\"]", _property),
     (r"KeyError: ['\"](.*) is not a recognized output trajectory['\"]", _trajectory),
+    (r"Initializer could not initialize the cell", _cell),
     (r"^KeyError: '(\w+)'$", _key),
 )
 

@@ -23,6 +23,8 @@ from .plan import OutOfTime, Plan, RunError
 
 POLL_INTERVAL = 0.1
 SERVER_WAIT = 60.0
+WARNING = "warning: "
+MOST_BYTES_OF_WARNINGS = 65536
 SERVE_COMMAND = (sys.executable, "-m", "beadwise.driver", "serve")
 
 
@@ -32,6 +34,13 @@ class Server:
 
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What it has warned of so far."""
+        # the server writes at the place where this file stands, which must not be moved
+        text = os.pread(self.errors.fileno(), MOST_BYTES_OF_WARNINGS, 0).decode(errors="replace")
+        return [line for line in text.splitlines(keepends=True) if line.startswith(WARNING) and line.endswith("\n")]
 
     @property
     def is_ready(self) -> bool:

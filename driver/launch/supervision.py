@@ -90,6 +90,7 @@ class Supervision:
         self._plot_due = self._started + PLOT_INTERVAL
         self._drawing_seconds = 0.0
         self._abandoned_since: float | None = None
+        self._told: set[str] = set()
 
     def run(self, stack: ExitStack) -> None:
         """Start i-PI and wait for its end; `stack` ends it if anything goes wrong here.
@@ -141,6 +142,10 @@ class Supervision:
         display.update(self._reader.read())
         for line in self._reader.take_warnings():
             say(self._console, line)
+        for line in (line.rstrip() for server in self._servers for line in server.warnings):
+            if line not in self._told:  # servers of one model warn of the same
+                say(self._console, line)
+                self._told.add(line)
 
     def _reason_to_stop(self, ipi: subprocess.Popen[bytes]) -> Callable[[int], None] | None:
         """Find what to raise once i-PI has stopped, given the step it reached; None to go on."""

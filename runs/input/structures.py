@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,8 +19,9 @@ from ipi.utils.io import iter_file
 from ipi.utils.io.backends import io_ase
 
 from ...model import StructureError
-from ...reading import CONTENT, reason
+from ...reading import CONTENT, reason, shown
 from .elements import InputError
+from .labels import element_of_label
 
 MODES = ("xyz", "pdb", "ase")
 SHORTEST_LINE = 6  # bytes of an atom in an xyz file, without its end
@@ -47,7 +49,7 @@ def last_frame(path: Path, mode: str, cell_units: str = "automatic") -> dict[str
     InputError
         If the mode is unknown, or the file cannot be read.
     StructureError
-        If the file is missing, or holds fewer atoms than it says.
+        If the file is missing, or holds fewer or more atoms than it says.
     """
     if mode not in MODES:
         raise InputError(f"mode='{mode}' for '{path}'; allowed are {', '.join((*MODES, 'chk'))}")
@@ -71,7 +73,32 @@ def last_frame(path: Path, mode: str, cell_units: str = "automatic") -> dict[str
         raise StructureError(f"structure file '{path}' holds no atom that can be read with mode='{mode}'")
     if not all(frame["atoms"].names):
         raise _holds_fewer(path, len(frame["atoms"].names))
+    if mode == "xyz":
+        _check_end(path)
     return frame
+
+
+def _check_end(path: Path) -> None:
+    """Refuse an xyz file that goes on with an atom where a frame is at its end: i-PI stops there without a word."""
+    with open(path) as file:
+        count, line = "", file.readline().strip()
+        while line.isdigit():
+            count = line
+            next(islice(file, int(count), int(count) + 1), None)  # past the comment and the atoms
+            line = file.readline().strip()
+    if _is_atom(line):
+        raise StructureError(
+            f"structure file '{path}' announces {count} atoms but holds more: after them stands '{shown(line)}'"
+        )
+
+
+def _is_atom(line: str) -> bool:
+    """Whether a line is a label and three numbers."""
+    label, *numbers = line.split()[:4] or [""]
+    try:
+        return element_of_label(label) is not None and len([float(number) for number in numbers]) == 3
+    except ValueError:
+        return False
 
 
 def _check_count(path: Path) -> None:

@@ -62,6 +62,13 @@ class Property:
         return f"{self.name}({self.argument})" if self.argument else self.name
 
     @property
+    def spellings(self) -> tuple[str, ...]:
+        """How it may be named: alone, with its unit as in the header, and as in i-PI's input."""
+        unit = f"{{{self.unit}}}"
+        argument = f"({self.argument})" if self.argument else ""
+        return (self.full_name, self.full_name + unit, self.name + unit + argument)
+
+    @property
     def unit_label(self) -> str:
         """The unit as it is written beside a number."""
         return UNIT_LABELS.get(self.unit, self.unit)
@@ -174,7 +181,8 @@ def find_property(tables: Sequence[PropertyTable], name: str) -> tuple[PropertyT
     ----------
     tables : sequence of PropertyTable
     name : str
-        With its argument, or without one if only one property has that name.
+        With its argument, or without one if only one property has that name; its unit may follow, if it is that of
+        the file.
 
     Returns
     -------
@@ -187,7 +195,7 @@ def find_property(tables: Sequence[PropertyTable], name: str) -> tuple[PropertyT
         If it is one of several with different arguments.
     """
     pairs = [(table, one) for table in tables for one in table.properties]
-    exact = [pair for pair in pairs if pair[1].full_name == name.replace(" ", "")]
+    exact = [pair for pair in pairs if name.replace(" ", "") in pair[1].spellings]
     alike = [pair for pair in pairs if pair[1].name == name]
     if not exact and len({one.full_name for _, one in alike}) > 1:
         raise InputError(f"'{name}' is one of {', '.join(dict.fromkeys(one.full_name for _, one in alike))}; name one")

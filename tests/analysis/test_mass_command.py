@@ -131,7 +131,9 @@ def test_the_trapezoidal_rule(tmp_path):
     assert result.exit_code == 0, result.stderr
     integrand = [0.0, *(2 / y * (kinetic_energy(y) - 1.5 * ATOMS * THERMAL_ENERGY) for y in ratios)]
     assert result_in(result.output)[0] == pytest.approx(np.trapezoid(integrand, [0, *ratios]), abs=1e-6)
-    assert "rule trapezoidal" in result.output
+    assert "rule trapezoidal" in result.output and "warning" not in result.output
+    alone = run(sources[-1], "--output", tmp_path / "alone")
+    assert "warning: the trapezoidal rule has neighbouring y 1 apart, more than 0.25: the error" in alone.output
     refused = run(*sources[:-1], "--output", tmp_path / "result")
     assert refused.exit_code == 2 and "the trapezoidal rule needs y = 1" in refused.stderr
 

@@ -45,7 +45,8 @@ def test_it_is_said_once(caplog):
         np.testing.assert_allclose(rule.enforce(charges(excess=excess)), charges(), atol=1e-14)
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
     assert caplog.records[1].message == (
-        "the Born effective charges of this model break the acoustic sum rule by 0.02 e per atom; it was removed"
+        "warning: the Born effective charges of this model break the acoustic sum rule by 0.02 e per atom; "
+        "it was removed"
     )
     SumRule().enforce(charges(excess=0.5))
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "WARNING"]  # another server

@@ -233,7 +233,7 @@ def test_without_stress_zeros_are_served_and_said(caplog):
     with caplog.at_level(logging.WARNING):
         responder = Responder(evaluator, atoms.numbers)
     assert caplog.messages == [
-        "this model has no virial: zeros are sent, so pressures are wrong; keep the volume constant"
+        "warning: this model has no virial: zeros are sent, so pressures are wrong; keep the volume constant"
     ]
     answered = responder.answer(
         atoms.cell.array[None] * BOHR_PER_ANGSTROM, np.array([atoms.positions]) * BOHR_PER_ANGSTROM

@@ -104,6 +104,7 @@ def test_labels_of_no_element_are_for_what_takes_any_species(folder):
     [
         ("<file mode='xyz'> short.xyz </file>", "announces 3 atoms but holds fewer"),
         ("<file mode='xyz'> huge.xyz </file>", "announces 99999999999 atoms but holds fewer"),
+        ("<file mode='xyz'> more.xyz </file>", "announces 3 atoms but holds more: after them stands 'H 0 0 9'"),
         ("<file mode='pdb'> start.dat </file>", "cannot be read with mode='pdb'"),
         ("<file mode='cif'> start.dat </file>", "mode='cif' for .*; allowed are xyz, pdb, ase, chk"),
         ("<file mode='ase'> start.dat </file>", "cannot be read with mode='ase'"),
@@ -114,6 +115,7 @@ def test_labels_of_no_element_are_for_what_takes_any_species(folder):
 def test_starts_that_cannot_be_read(folder, start, message, capsys):
     (folder / "short.xyz").write_text(f"3\n{CELL}\nO 0 0 0\nH 0 0 1\n")
     (folder / "huge.xyz").write_text("99999999999\n\nO 0 0 0\n")
+    (folder / "more.xyz").write_text(f"3\n{CELL}\nO 0 0 0\nH 0 0 1\nH 0 1 0\nH 0 0 9\n")
     with pytest.raises(BeadwiseError, match=message) as caught:
         _ = RunInput.read(write_start(folder / "in.xml", start)).only_system().atoms
     assert "\n" not in str(caught.value) and capsys.readouterr().out == ""

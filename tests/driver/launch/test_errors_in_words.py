@@ -38,6 +38,11 @@ INPUT = """<simulation>
         ("> 20 <", "> fast <", "'fast' in <timestep> is no number"),
         ("> 10 <", "> ten <", "'ten' in <total_steps> is no whole number"),
         ("kelvin", "kelvn", "'kelvn' is no unit of temperature; allowed are .*kelvin.*; did you mean 'kelvin'?"),
+        (
+            "<timestep>",
+            "<timestep units='femtoseconds'>",
+            "'femtoseconds' is no unit of time; allowed are .*; did you mean 'femtosecond'?",
+        ),
     ],
 )
 def test_errors_of_ipi(old, new, words, capsys):
@@ -58,8 +63,15 @@ def test_errors_of_ipi(old, new, words, capsys):
             "the file 'water.xyz', which <file> names, does not exist",
         ),
         ("KeyError: 'friction'", "it found no 'friction'; if that is one of the extras, servers have to send it"),
-        ("KeyError: 'potentiall is not a recognized property'", "'potentiall' in <properties> is nothing that"),
-        ("KeyError: 'extrs is not a recognized output trajectory'", "'extrs' in <trajectory> is nothing that"),
+        (
+            "KeyError: 'potentiall is not a recognized property'",
+            "'potentiall' in <properties> is nothing that i-PI writes there; did you mean 'potential'",
+        ),
+        (
+            "KeyError: 'extrs is not a recognized output trajectory'",
+            "'extrs' in <trajectory> is nothing that i-PI writes there; did you mean 'extras'",
+        ),
+        ("ValueError: Initializer could not initialize the cell", "i-PI found no cell in 'water.xyz': with mode='xyz'"),
         ("KeyError: 'something else'", "something else"),
         ("ipi.some.OtherError: it is so", "it is so"),
     ],
