@@ -1,6 +1,6 @@
 """The integrated model: structures, the shared descriptor, the file format and the evaluation of a batch of beads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
@@ -70,6 +70,8 @@ def evaluate(
     """
     if not hasattr(model, "evaluate"):
         raise EvaluatorError(f"{model!r} is no model; what beadwise.load gives is needed, as beadwise.load('water')")
+    if not isinstance(want, Iterable):
+        raise PropertyError(f"want is {want!r}; names of properties are needed, as ['energy', 'forces']")
     wanted = (want,) if isinstance(want, str) else tuple(want)
     return model.evaluate(batch if isinstance(batch, Batch) else Batch.from_ase(batch), wanted)
 

@@ -121,6 +121,8 @@ class Calculator(AseCalculator):
         if electric_field is not None:
             evaluator = in_field(evaluator, electric_field, settings["model"])
             settings["electric_field"] = [float(component) for component in electric_field]
+        if atoms is not None and not isinstance(atoms, Atoms):
+            raise KeywordError(f"atoms = {atoms!r:.60}; ase.Atoms are needed, as ase.io.read gives")
         self.evaluator: Evaluator = evaluator
         self.implemented_properties = [
             name for own, names in ase_names().items() if own in evaluator.properties for name in names

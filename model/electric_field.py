@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..reading import shown
 from .errors import PropertyError
 
 Field = tuple[float, float, float]
@@ -34,7 +35,10 @@ def checked_field(electric_field: Sequence[float], properties: Sequence[str]) ->
     PropertyError
         If it is not three finite numbers, or there is no dipole for it to act on.
     """
-    components = np.asarray(electric_field, dtype=np.float64)
+    try:
+        components = np.asarray(electric_field, dtype=np.float64)
+    except (TypeError, ValueError) as error:  # text, or lists of different lengths
+        raise PropertyError(f"electric field is {shown(electric_field)}; it must be three finite numbers") from error
     if components.shape != (3,) or not np.isfinite(components).all():
         raise PropertyError(f"electric field is {components.tolist()} V/Å; it must be three finite numbers")
     if components.any() and "dipole" not in properties:

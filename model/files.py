@@ -149,11 +149,17 @@ def find(name: str | Path) -> Path:
 
 def no_such_model(name: str, known: Iterable[str]) -> ModelFileError:
     """What is said of a name that is none, with the nearest of those that are known."""
+    if os.path.isdir(name):
+        return ModelFileError(f"no model '{name}', which is a folder: give the file in it, NAME.safetensors")
     known = list(known)
     others = [one for one in known if one not in shipped_models()]
     also = f", or one that is not read from a file: {', '.join(others)}" if others else ""
     allowed = f"give a file, or one of the shipped models {shipped_models()}{also}"
-    return ModelFileError(f"no model '{name}': {allowed}{did_you_mean(name, known)}")
+    if name in known:  # one that is no name alone
+        return ModelFileError(f"no model '{name}' alone, a colon and more have to follow: {allowed}")
+    in_folder = f"{name}.safetensors"
+    nearest = f"; did you mean '{in_folder}'?" if os.path.isfile(in_folder) else did_you_mean(name, known)
+    return ModelFileError(f"no model '{name}': {allowed}{nearest}")
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

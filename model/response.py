@@ -173,7 +173,8 @@ def refuse_unavailable(want: Sequence[str], available: Sequence[str], name: str)
     """Raise PropertyError if a wanted property is not among those of the evaluator of this name."""
     for wanted in want:
         if wanted not in available:
-            raise PropertyError(f"property '{wanted}' is not available; {name} has {list(available)}")
+            hint = did_you_mean(str(wanted), available)
+            raise PropertyError(f"property '{wanted}' is not available; {name} has {list(available)}{hint}")
 
 
 class Evaluator(Protocol):

@@ -11,13 +11,38 @@ from ase.cell import Cell
 from ase.data import chemical_symbols
 from ase.symbols import Symbols
 
-from ..short_repr import with_lines
+from ..short_repr import shortened, with_lines
 from .errors import StructureError
 
 FARTHEST = 1e7  # Å: a number of that size has 8 digits behind the point
+KINDS = {"numbers": np.int32, "positions": np.float64, "cells": np.float64, "periodic": np.bool_}  # of a batch's arrays
 
 
-@dataclass(frozen=True, repr=False)
+def _as_array(name: str, given: object, kind: type[np.generic]) -> np.ndarray:
+    """Make an array of a batch of what was given for it, where that changes no value.
+
+    Raises
+    ------
+    StructureError
+        If it is ragged, text, or complex, or has a fraction where there is room for none.
+    """
+    if isinstance(given, np.ndarray) and given.dtype == kind:
+        return np.ascontiguousarray(given)
+    try:
+        received = np.asarray(given)
+    except ValueError as error:
+        raise StructureError(f"{name} of a batch are {shortened(given)}, which is no array ({error})") from error
+    if received.dtype.kind not in "biuf":
+        raise StructureError(f"{name} of a batch are {shortened(given)}, of {received.dtype}; real numbers are needed")
+    with np.errstate(invalid="ignore"):  # refused below
+        array = received.astype(kind)
+    if kind is not np.float64 and not np.array_equal(array, received):
+        needed = "whole numbers" if kind is np.int32 else "True or False"
+        raise StructureError(f"{name} of a batch are {shortened(given)}; {needed} are needed")
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class Batch:
     """Beads of a ring polymer, or frames of a trajectory: same atoms, each with its own positions and cell.
 
@@ -35,7 +60,8 @@ class Batch:
     Raises
     ------
     StructureError
-        If a shape does not fit, or a position or cell is not finite, or beyond `FARTHEST`.
+        If a shape does not fit, an array does not hold real numbers, an atomic number is none, or a position or cell
+        is not finite, or beyond `FARTHEST`.
     """
 
     numbers: np.ndarray
@@ -44,10 +70,8 @@ class Batch:
     periodic: np.ndarray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "numbers", np.ascontiguousarray(self.numbers, dtype=np.int32))
-        object.__setattr__(self, "positions", np.ascontiguousarray(self.positions, dtype=np.float64))
-        object.__setattr__(self, "cells", np.ascontiguousarray(self.cells, dtype=np.float64))
-        object.__setattr__(self, "periodic", np.ascontiguousarray(self.periodic, dtype=np.bool_))
+        for name, kind in KINDS.items():
+            object.__setattr__(self, name, _as_array(name, getattr(self, name), kind))
         self._check_shapes()
         self._check_values()
 
@@ -64,6 +88,12 @@ class Batch:
                 )
 
     def _check_values(self) -> None:
+        if self.atoms and (self.numbers.min() < 0 or self.numbers.max() >= len(chemical_symbols)):
+            outside = (self.numbers < 0) | (self.numbers >= len(chemical_symbols))
+            atom = int(np.argmax(outside))
+            raise StructureError(
+                f"atomic number of atom {atom} is {self.numbers[atom]}; allowed are 0 to {len(chemical_symbols) - 1}"
+            )
         places, cells = self.positions.ravel(), self.cells.ravel()
         with np.errstate(all="ignore"):  # numbers that are refused below
             if places @ places < FARTHEST**2 and cells @ cells < FARTHEST**2:
@@ -83,6 +113,12 @@ class Batch:
                 f"cell of bead {bead} is {self.cells[bead].tolist()} Å; all entries must be finite and below "
                 f"{FARTHEST:g} Å"
             )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all numbers are the same."""
+        if not isinstance(other, Batch):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in KINDS)
 
     def __repr__(self) -> str:
         directions = [name for name, is_periodic in zip("abc", self.periodic, strict=True) if is_periodic]

@@ -88,8 +88,9 @@ def conditions_of(
         missing = [name for name, value in values.items() if value is None]
         apart = f" (its samples are {source.spacing or 0:.6g} apart, in a unit that it does not tell)"
         unclear = apart if timestep is None and source.spacing else ""
+        verb = "is" if len(missing) == 1 else "are"
         raise SeriesError(
-            f"{' and '.join(missing)} of '{source.path}' are not known{unclear}; give --{' and --'.join(missing)}, "
+            f"{' and '.join(missing)} of '{source.path}' {verb} not known{unclear}; give --{' and --'.join(missing)}, "
             "or --input with an i-PI input or RESTART"
         )
     dynamics = given.dynamics or told.dynamics or NOT_NAMED

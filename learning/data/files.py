@@ -85,9 +85,12 @@ def _chosen(numbered: Iterator[tuple[int, Atoms]], part: slice) -> Iterator[tupl
 
 
 def require_files(paths: Iterable[str | Path]) -> None:
-    """Raise DataError if one of the files does not exist."""
+    """Raise DataError if one of the files does not exist, or is a folder."""
     for path in paths:
-        if not os.path.isfile(part_of_file(path)[0]):
+        file = part_of_file(path)[0]
+        if os.path.isdir(file):
+            raise DataError(f"data file '{path}' is a folder; a file is needed, or a pattern as '{path}/*.xyz'")
+        if not os.path.isfile(file):
             raise DataError(f"data file '{path}' does not exist")
 
 

@@ -134,6 +134,8 @@ def reliabilities(
     StructureError
         If the model cannot answer for a frame.
     """
+    if not any(f"committee_{name}" in evaluator.properties for name in calibrated_names()):
+        return {}  # and no frame is evaluated
     found: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     members = 0
     for place, frame in enumerate(frames):

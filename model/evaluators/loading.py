@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import BeadwiseError
 from ...pyx.kernel import has_threads
+from ...reading import shown
 from ..correction import BaselineError, Corrected
 from ..errors import EvaluatorError
 from ..files import load_model, no_such_model, shipped_models
@@ -171,8 +172,9 @@ def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str) -
     """
     method = getattr(evaluator, "in_field", None)
     if method is None:
+        field = list(electric_field) if isinstance(electric_field, (tuple, np.ndarray)) else electric_field
         raise EvaluatorError(
-            f"'{name}' cannot be put into the electric field {list(electric_field)} V/Å: it has no method in_field; "
+            f"'{name}' cannot be put into the electric field {shown(field)} V/Å: it has no method in_field; "
             "allowed are model files with a dipole, shipped models, qtip4pf, and evaluators with that method"
         )
     return method(electric_field)

@@ -14,6 +14,7 @@ from beadwise.driver.commands.group import main
 from beadwise.errors import PictureError
 from beadwise.learning.data import DataError, Frame, frame_from_ase
 from beadwise.learning.fitting.accuracy import ErrorReport, PropertyErrors, evaluate_errors
+from beadwise.learning.fitting.calibration import reliabilities
 from beadwise.learning.pictures.parity import plot_parity
 from beadwise.model import ModelFileError, StructureError, save
 from beadwise.model.description import describe_model
@@ -203,6 +204,11 @@ def test_evaluate_command(files, tmp_path):
     assert all(own["root_mean_square_error"] < 1e-4 for own in numbers["properties"].values())
     assert numbers["properties"]["dipole"]["root_mean_square_error"] < 1e-6
     assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_model_without_members_is_not_asked_how_sure_it_is(model):
+    frames = iter([None])
+    assert reliabilities(model, frames) == {} and next(frames) is None  # no frame was looked at
 
 
 def test_evaluate_as_a_process(files):

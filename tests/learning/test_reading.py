@@ -242,6 +242,8 @@ def test_patterns_and_parts_of_files(tmp_path):
         read_frames(f"{tmp_path}/run_1.xyz@9:")
     with pytest.raises(DataError, match="does not exist"):
         read_frames(f"{tmp_path}/none.xyz@9:")
+    with pytest.raises(DataError, match="is a folder; a file is needed, or a pattern as"):
+        read_frames(str(tmp_path))
 
 
 def test_compressed_files(tmp_path):
