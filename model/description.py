@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,8 @@ from ..pyx.tensor_head import TensorHead
 from ..reading import printable
 from . import Model
 from .evaluators import provider_of_fit
-from .files import find, load_model, read
+from .evaluators.registry import provider_of
+from .files import ModelFileError, find, load_model, read, shipped_models
 from .structures import species_names
 from .summary import weights_of_head, weights_of_network
 
@@ -45,6 +47,11 @@ def describe_model(name: str | Path) -> dict[str, Any]:
     ModelFileError
         If there is no such file or model, or it is damaged or of an unknown version.
     """
+    if not os.path.isfile(name) and provider_of(str(name)) is not None:
+        raise ModelFileError(
+            f"'{name}' is not read from a model file, which alone can say something of itself; allowed are a file and "
+            f"the shipped models {shipped_models()}"
+        )
     path = find(name)
     header, _ = read(path)
     model = load_model(path)

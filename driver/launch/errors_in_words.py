@@ -106,6 +106,16 @@ def _cell(document: ElementTree.Element) -> str:
     )
 
 
+def _extra(document: ElementTree.Element, name: str) -> str:
+    from ...properties.quantities import properties
+
+    keys = {one.key: own for own, one in properties().items() if one.key}
+    own = properties().get(name)
+    if own is not None and own.key and own.key != name:
+        return f"nothing is sent as '{name}': {name} goes out as '{own.key}', which extra_type must name"
+    return f"'{name}' is not among the extras that were sent; servers know {', '.join(keys)}{did_you_mean(name, keys)}"
+
+
 def _key(document: ElementTree.Element, name: str) -> str:
     return f"it found no '{name}'; if that is one of the extras, servers have to send it"
 
@@ -122,6 +132,8 @@ KNOWN: tuple[tuple[str, Words], ...] = (
     (r"KeyError: ['\"](.*) is not a recognized property['\"]", _property),
     (r"KeyError: ['\"](.*) is not a recognized output trajectory['\"]", _trajectory),
     (r"Initializer could not initialize the cell", _cell),
+    (r"Extra type '(.*)' is not among the quantities returned by the forcefield", _extra),
+    (r"interpolate_extras required (.*) to promote, but was not found among extras", _extra),
     (r"^KeyError: '(\w+)'$", _key),
 )
 

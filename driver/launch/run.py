@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from contextlib import ExitStack
 
 from rich.console import Console
@@ -18,6 +20,7 @@ from .addresses import make_free, remove_leftover
 from .cavities import check_cavities
 from .claims import claimed
 from .combined_extras import check_combined_extras
+from .forgotten_units import remarks_about_units
 from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
 from .plan import Plan
@@ -50,7 +53,7 @@ def run(plan: Plan, console: Console) -> None:
         If the time was over before the last step.
     """
     _check(plan)
-    remarks = check_plumed(plan.input)
+    remarks = [*_remarks_about_folder(plan), *remarks_about_units(plan.input), *check_plumed(plan.input)]
     results: list[LiveSpectra | LiveProfile] = [*_live_spectra(plan), *_live_profile(plan)]
     with processes.stop_requests(plan.walltime) as stop_requests, ExitStack() as stack:
         claim = stack.enter_context(claimed(plan.input))
@@ -64,6 +67,30 @@ def run(plan: Plan, console: Console) -> None:
         for line in remarks:
             say(console, line)
         Supervision(plan, console, servers, stop_requests, claim, results).run(stack)
+
+
+def _remarks_about_folder(plan: Plan) -> list[str]:
+    """That i-PI does not write beside its input, where a run that goes on has its files."""
+    if plan.input.step == 0 or plan.source.parent.absolute() == plan.folder.absolute():
+        return []
+    return [
+        f"i-PI writes into this folder, not beside '{plan.source}', whose files are not continued; for that: "
+        f"{_command_beside(plan)}"
+    ]
+
+
+def _check_place(plan: Plan) -> None:
+    """Refuse an input whose structures are beside it, and not where i-PI runs."""
+    for element in plan.input.root.iterfind("system/initialize/file"):
+        name = (element.text or "").strip()
+        if not os.path.isfile(plan.folder / name) and os.path.isfile(plan.folder / plan.source.parent / name):
+            raise InputError(
+                f"'{name}' is beside '{plan.source}', and i-PI runs in the current folder: {_command_beside(plan)}"
+            )
+
+
+def _command_beside(plan: Plan) -> str:
+    return f"{shlex.join(['cd', str(plan.source.parent)])} && {shlex.join(['beadwise', 'run', plan.source.name])}"
 
 
 def _cut_torn_records(plan: Plan) -> list[str]:
@@ -96,6 +123,7 @@ def _live_profile(plan: Plan) -> list[LiveProfile]:
 
 def _check(plan: Plan) -> None:
     """Refuse what cannot run before anything is started."""
+    _check_place(plan)
     simulation = plan.input.checked()
     _check_other_force_fields(plan)
     for address in simulation.sockets:

@@ -229,6 +229,7 @@ def test_metadynamics_without_the_constant_is_told(tmp_path):
         ("#! FIELDS time s\n", "holds no sample yet"),
         ("#! FIELDS time s\n 1 0.5\n 2 0.6\n", "holds 2 samples; --skip 9 leaves out all"),
         ("#! FIELDS time s sigma_s height biasf\n 1 0 1 1 6\n", "holds hills along s, and not along 't'"),
+        ("", "' is empty; allowed are folders of runs, i-PI inputs and RESTARTs, and tables of PLUMED"),
         ("some text\n", "i-PI inputs and RESTARTs, and tables of PLUMED, COLVAR and HILLS"),
     ],
 )

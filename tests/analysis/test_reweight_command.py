@@ -82,6 +82,10 @@ def test_table_and_csv(tmp_path):
     assert max(map(len, result.output.partition("members as")[0].splitlines())) <= 100
     assert "warning: volume: 1 of 1 model errors are hardly larger" in result.output
     assert f"written to {tmp_path / 'named.csv'}" in result.output
+    with_unit, without = (
+        numbers_of(folder.path, "--observable", name)["observables"] for name in ("volume{angstrom3}", "volume")
+    )
+    assert with_unit == without
     text = (tmp_path / "named.csv").read_text()
     assert "# warning: volume" in text and text.count("\nvolume,Å³,") == 1
     assert run_command(folder.path, *options[:2]).output.count("written to") == 0

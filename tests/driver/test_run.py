@@ -281,7 +281,7 @@ def test_input_that_ipi_refuses(folder):
 def test_extras_that_nobody_provides(folder):
     folder.write_input(outputs="<trajectory filename='a' extra_type='temper'> extras </trajectory>")
     status, _, errors = folder.run("input.xml")
-    assert status == 2 and "Extra type 'temper' is not among" in one_line(errors)
+    assert status == 2 and "'temper' is not among the extras that were sent" in one_line(errors)
     folder.assert_clean()
 
 

@@ -118,6 +118,7 @@ def test_those_that_fail_say_so_in_one_line(package, name, message):
         (["run", "torsion_ops"], "; did you mean 'torsion_opes'"),
         (["serve", "watr", "--unix", "a"], "; did you mean 'water'"),
         (["inspect", "ethanl"], "; did you mean 'ethanol'?"),
+        (["inspect", "qtip4pf"], "'qtip4pf' is not read from a model file"),
     ],
 )
 def test_the_nearest_names_are_told(tmp_path, monkeypatch, arguments, hint):

@@ -71,6 +71,14 @@ def test_errors_of_ipi(old, new, words, capsys):
             "KeyError: 'extrs is not a recognized output trajectory'",
             "'extrs' in <trajectory> is nothing that i-PI writes there; did you mean 'extras'",
         ),
+        (
+            "KeyError: \"Extra type 'dipoles' is not among the quantities returned by the forcefield.\"",
+            "'dipoles' is not among the extras that were sent; servers know dipole, polarizability, BEC",
+        ),
+        (
+            "KeyError: 'interpolate_extras required committee_dipole to promote, but was not found among extras []'",
+            "nothing is sent as 'committee_dipole': committee_dipole goes out as 'member_dipoles', which extra_type",
+        ),
         ("ValueError: Initializer could not initialize the cell", "i-PI found no cell in 'water.xyz': with mode='xyz'"),
         ("KeyError: 'something else'", "something else"),
         ("ipi.some.OtherError: it is so", "it is so"),
