@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,8 +73,17 @@ def save(model: Model, path: str | Path) -> None:
     if model.members:
         description["members"] = {"count": model.members.count, "calibration": dict(model.members.factors)}
     contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
+    description["sha256"] = digest_of(json.loads(json.dumps(description)), contiguous)
     content = serialise(contiguous, metadata={"beadwise": json.dumps(description, ensure_ascii=False)})
     write_bytes(path, content, durable=True)  # save_file would make a file that nobody else may read
+
+
+def digest_of(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of a description as it is read, without its own ``sha256``, and of all arrays."""
+    digest = hashlib.sha256(json.dumps(description).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].shape}".encode() + arrays[name].astype("<f8", copy=False).tobytes())
+    return digest.hexdigest()
 
 
 def version_of(model: Model) -> int:
@@ -177,6 +187,12 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if version not in READABLE_VERSIONS:
         raise ModelFileError(
             f"{path} has format version {shown(version)}; this release reads {list(READABLE_VERSIONS)}"
+        )
+    written = description.pop("sha256", None)  # files of earlier releases have none
+    if written is not None and written != digest_of(description, arrays):
+        raise ModelFileError(
+            f"{path} is damaged: its sha256 is not that of what was written; copy it again, or take 'sha256' out of "
+            "its description if it was changed on purpose"
         )
     return description, arrays
 

@@ -64,7 +64,7 @@ def write_as_version(version, source, path):
     with safe_open(str(source), framework="numpy") as file:
         description = json.loads(file.metadata()["beadwise"])
     description["format_version"] = version
-    for name in {1: ("groups", "network", "baseline"), 2: ("baseline",)}[version]:
+    for name in ("sha256", *{1: ("groups", "network", "baseline"), 2: ("baseline",)}[version]):
         del description[name]
     save_file(load_file(source), path, metadata={"beadwise": json.dumps(description)})
 
