@@ -71,6 +71,7 @@ H 4.36 0.52 1.10
 SOCKET = "<ffsocket mode='{mode}' name='one'> <address> {address} </address> <port> {port} </port> </ffsocket>"
 DIRECT = """<ffdirect name='one'> <pes> custom </pes> <pes_path> {shim} </pes_path>
     <parameters> {{model: qtip4pf, structure: water.extxyz, want: dipole}} </parameters> </ffdirect>"""
+COMPLETE = ["complete"]  # in place of a command
 DOORS = ("unix", "tcp", "shm", "direct", "mpi")
 VICTIMS = {"direct": ("run", "ipi", "all")}  # all others have servers, too
 
@@ -210,7 +211,7 @@ def disturb(case: Case, run: subprocess.Popen[str], random_numbers: random.Rando
     return True
 
 
-def saved(folder: Path) -> str:
+def saved(folder: Path) -> tuple[int, str]:
     """What to go on with where nobody is left to say it, as the documentation tells: the newest that is whole."""
     from beadwise.runs.input.elements import InputError
     from beadwise.runs.input.run_input import RunInput
@@ -221,7 +222,7 @@ def saved(folder: Path) -> str:
             found.append((RunInput.read(folder / name).step, name))
         except InputError:
             continue
-    return max(found)[1] if found else "input.xml"
+    return max(found, default=(0, "input.xml"))
 
 
 def finish(case: Case, kills: int, random_numbers: random.Random) -> str | None:
@@ -245,18 +246,23 @@ def finish(case: Case, kills: int, random_numbers: random.Random) -> str | None:
         if case.door == "mpi" and step == case.steps and run.returncode == 0:
             return None
         words = advised(case, run.returncode, said, words)
+        if words == COMPLETE:  # all were killed after the last step: the next run would take these away
+            for path in (case.folder / ".beadwise.lock", Path(f"/tmp/ipi_{case.address}")):
+                path.unlink(missing_ok=True)
+            return None
         if not words:
             return f"status {run.returncode} without advice: {said.strip()[-300:]}"
     return "did not come to an end"
 
 
 def advised(case: Case, status: int, said: str, words: list[str]) -> list[str]:
-    """Words of the next command: what the last line says; where nobody could say anything, the newest file."""
+    """Words of the next command: what the last line says; where nobody could say anything, of the newest file."""
     if found := ADVICE.findall(said):
         command, options = found[-1]
         return [*shlex.split(command), *shlex.split(options)]
     if status < 0 or case.door == "mpi":
-        return [words[0], saved(case.folder), *words[2:]]
+        step, source = saved(case.folder)
+        return COMPLETE if step == case.steps else [words[0], source, *words[2:]]
     # the last is what Python itself says while it starts
     not_begun = said.strip().endswith(("Error: interrupted", "before i-PI was started", "KeyboardInterrupt"))
     return words if not_begun else []

@@ -48,9 +48,9 @@ class Continuation:
 
     @property
     def is_complete(self) -> bool:
-        """Whether RESTART says that the last step was done."""
-        step = self.step_of_restart
-        return step is not None and step >= self._plan.input.total_steps
+        """Whether the last step was done, as RESTART says or a checkpoint, which comes after the outputs of a step."""
+        saved = self.newest()
+        return saved is not None and saved.step >= self._plan.input.total_steps
 
     def newest(self) -> Saved | None:
         """RESTART if i-PI has written it, which is the last it does, else what is whole and has the highest step."""
