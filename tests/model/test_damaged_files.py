@@ -6,9 +6,10 @@ import json
 
 import numpy as np
 import pytest
-from beadwise.model import ModelFileError, load, save
-from beadwise.model.files import read
+from beadwise.model import ModelFileError, load, save, shipped_models
+from beadwise.model.files import find, read
 from models import random_model
+from safetensors import safe_open
 from safetensors.numpy import save as serialise
 
 METADATA = {"title": "Eis über 0 °C", "number": 1e-7, 3: (1, 2.5), "nested": {"none": None, "nan": float("nan")}}
@@ -45,3 +46,10 @@ def test_what_is_said_and_what_is_changed_on_purpose(path):
 def test_a_model_that_was_read_is_written_alike(path, tmp_path):
     save(load(path), tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_shipped_models_have_theirs(name):
+    with safe_open(str(find(name)), framework="numpy") as file:
+        assert len(json.loads(file.metadata()["beadwise"])["sha256"]) == 64
+    read(find(name))
