@@ -124,9 +124,6 @@ class FileSummary:
             yield "no frame could be read"
             return
         directions = {0: "no direction", 1: "one direction", 2: "two directions", 3: "all directions"}
-        if not self.frames:
-            yield "holds no frame that could be read"
-            return
         cells = ", ".join(f"periodic in {directions[count]} {n}" for count, n in sorted(self.periodic.items()))
         yield f"{', '.join(chemical_symbols[number] for number in sorted(self.species))}; {cells}"
         for name, own in self.labels.items():

@@ -270,4 +270,4 @@ def test_labels_without_a_section_are_named(tmp_path):
 def test_a_folder_holds_no_frame(tmp_path):
     result = CliRunner().invoke(main, ["check-data", str(tmp_path)])
     assert result.exit_code == 2 and "is a folder; a file is needed" in result.stderr
-    assert "  holds no frame that could be read\n" in result.stdout
+    assert "  no frame could be read\n" in result.stdout
