@@ -88,6 +88,10 @@ def files_of_runs(kind: str, paths: Sequence[Path]) -> tuple[list[Path], dict[Pa
             files.append(path)
             continue
         run = find_run(path, OTHERS)
+        if len(run.systems) > 1:
+            raise InputError(
+                f"'{run.path}' has {len(run.systems)} systems, each with spectra of its own; name the files of one"
+            )
         run.only_system()
         conditions = read_run_conditions(run)
         name, written = (_velocities if kind == "dos" else _extras)(kind, run, conditions)

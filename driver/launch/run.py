@@ -55,6 +55,7 @@ def run(plan: Plan, console: Console) -> None:
     _check(plan)
     remarks = [*_remarks_about_folder(plan), *remarks_about_units(plan.input), *check_plumed(plan.input)]
     results: list[LiveSpectra | LiveProfile] = [*_live_spectra(plan), *_live_profile(plan)]
+    remarks += _remarks_about_systems(plan)
     with processes.stop_requests(plan.walltime) as stop_requests, ExitStack() as stack:
         claim = stack.enter_context(claimed(plan.input))
         for address in plan.input.sockets:
@@ -114,6 +115,17 @@ def _live_spectra(plan: Plan) -> list[LiveSpectra]:
         return [LiveSpectra(plan.spectra, plan.input, conditions, plan.window)]
     except SeriesError as error:
         raise InputError(f"no spectra of this run: {error}") from error
+
+
+def _remarks_about_systems(plan: Plan) -> list[str]:
+    """Of which systems there are spectra, where there are several."""
+    count = len(plan.input.systems)
+    if not plan.spectra or count < 2:
+        return []
+    return [
+        f"spectra are those of the first of {count} systems; `beadwise spectrum {plan.spectra[0]}` with the files of "
+        "another makes those of that"
+    ]
 
 
 def _live_profile(plan: Plan) -> list[LiveProfile]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..input.elements import integer_attribute, integer_in, text_in, words
+from ...suggestions import did_you_mean
+from ..input.elements import InputError, integer_attribute, integer_in, text_in, words
 from ..input.force_components import force_field_of
 from ..input.run_input import RunInput
 from .input import PlumedInput, read_plumed_input
@@ -83,6 +85,7 @@ def plumed_force_fields(run: RunInput) -> list[PlumedForceField]:
     found = []
     for element in run.root.iter("ffplumed"):
         name = element.get("name", "").strip()
+        _check_tags(element, name)
         found.append(
             PlumedForceField(
                 name=name,
@@ -95,6 +98,17 @@ def plumed_force_fields(run: RunInput) -> list[PlumedForceField]:
             )
         )
     return found
+
+
+def _check_tags(element: ElementTree.Element, name: str) -> None:
+    """Refuse tags that i-PI does not read there, as <plumeddat> of older versions: what they name would be missed."""
+    from ipi.inputs.forcefields import InputFFPlumed  # takes long to import
+
+    for tag in (child.tag for child in element):
+        if tag not in InputFFPlumed.fields:
+            allowed = ", ".join(InputFFPlumed.fields)
+            hint = did_you_mean(str(tag), InputFFPlumed.fields)
+            raise InputError(f"<{tag}> is no tag of <ffplumed> '{name}'; allowed are {allowed}{hint}")
 
 
 def _uses(run: RunInput, name: str) -> list[PlumedUse]:

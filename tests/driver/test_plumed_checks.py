@@ -98,6 +98,11 @@ def test_remarks(check):
         ("<plumed_dat>beads.dat", "<plumed_dat>plumed.dat", "'beads' would never deposit"),
         ("<plumed_dat>beads.dat", "<plumed_dat>nowhere.dat", "cannot read the PLUMED input"),
         (
+            "<plumed_dat>beads.dat</plumed_dat>",
+            "<plumeddat>beads.dat</plumeddat>",
+            "<plumeddat> is no tag of <ffplumed> 'beads'; allowed are file, plumed_dat, plumed_step",
+        ),
+        (
             "ffplumed name='beads'><file mode='xyz'>start",
             "ffplumed name='beads'><file mode='xyz'>nowhere",
             "nowhere.xyz",

@@ -3,7 +3,7 @@
 from beadwise.driver.commands.group import OneLineErrors
 from beadwise.driver.commands.run import run
 from beadwise.driver.launch.plan import Plan
-from beadwise.driver.launch.run import _remarks_about_folder
+from beadwise.driver.launch.run import _remarks_about_folder, _remarks_about_systems
 from beadwise.runs.input.run_input import RunInput
 from click.testing import CliRunner
 
@@ -41,3 +41,12 @@ def test_a_run_that_goes_on_in_another_folder(tmp_path, monkeypatch):
         "i-PI writes into this folder, not beside 'one/RESTART', whose files are not continued; for that: "
         "cd one && beadwise run RESTART"
     ]
+
+
+def test_spectra_of_several_systems(tmp_path):
+    system = INPUT[INPUT.index("  <system>") : INPUT.index("</simulation>")]
+    (tmp_path / "one.xml").write_text(INPUT)
+    (tmp_path / "two.xml").write_text(INPUT.replace(system, system * 2))
+    one, two = (RunInput.read(tmp_path / name, tmp_path) for name in ("one.xml", "two.xml"))
+    assert _remarks_about_systems(Plan(one, {}, spectra=("ir",))) == _remarks_about_systems(Plan(two, {})) == []
+    assert _remarks_about_systems(Plan(two, {}, spectra=("ir",)))[0].startswith("spectra are those of the first of 2")
