@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+
 from ..committee import Committee
 from ..correction import Corrected
 from ..errors import EvaluatorError
@@ -10,12 +13,18 @@ from ..response import Evaluator
 from .loading import load_evaluator
 from .provider import Provider, Rename, models_from, with_a_comma
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "committee"
 
 
 def _make(rest: str, threads: int) -> Evaluator:
     """Make a committee; a baseline that all members correct is evaluated once, and not once for each."""
-    members = [load_evaluator(name, threads) for name in PROVIDER.parts(rest)]
+    names = PROVIDER.parts(rest)
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        logger.warning("the committee has the member '%s' %d times: its uncertainty is too small", name, count)
+    members = [load_evaluator(name, threads) for name in names]
     corrected = [member for member in members if isinstance(member, Corrected)]
     models = [member.correction for member in corrected if isinstance(member.correction, Model)]
     if len(models) == len(members) and len({model.baseline for model in models}) == 1:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 from beadwise.errors import BeadwiseError
-from beadwise.model import Batch, ModelFileError, PropertyError, StructureError
+from beadwise.model import Batch, ModelFileError, PropertyError, StructureError, save
+from models import random_model
 
 GIVEN = {"numbers": [8], "positions": [[[0, 0, 0]]], "cells": [np.eye(3)], "periodic": [True] * 3}
 
@@ -87,3 +88,15 @@ def test_names_of_models(tmp_path, monkeypatch):
         with pytest.raises(ModelFileError, match=message) as caught:
             beadwise.load(name)
         assert f"did you mean '{name}'" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("members", "said"), [(("a", "b", "a"), "'a' 2 times"), (("a", "b"), "")])
+def test_a_member_that_is_there_twice(members, said, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate("ab"):
+        save(random_model(seed=seed), name)
+    committee = beadwise.load(f"committee:{','.join(members)}")
+    assert len(committee.members) == len(members)
+    assert [record.getMessage() for record in caplog.records] == (
+        [f"the committee has the member {said}: its uncertainty is too small"] if said else []
+    )
