@@ -6,8 +6,8 @@ record itself is written again, as what a run is continued from is never ahead o
 
 from __future__ import annotations
 
-import glob
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ..input.run_input import RunInput
 FIRST_LOOK = 1 << 20  # bytes at the end of a file
 ENOUGH = 3  # records to be seen, of which the last may be half and the first may have lost its begin
 SUFFIXES = {"ase": "extxyz"}
+OF_BEAD = r"(?:_\d+)?"  # what i-PI adds to the name for each bead
 
 
 def cut_torn_records(run: RunInput) -> list[Path]:
@@ -42,13 +43,24 @@ def cut_torn_records(run: RunInput) -> list[Path]:
 def _outputs(run: RunInput) -> Iterator[tuple[Path, str]]:
     """All files that are there, and what a record is in each: a ``line``, or what ``extras`` or ``xyz`` make of it."""
     for system in run.systems:
-        patterns = [(glob.escape(one.name), "line") for one in system.properties_outputs]
-        patterns += [(f"{glob.escape(one.name)}*", "extras") for one in (*system.extras_outputs, *system.bias_outputs)]
+        wanted = [(re.escape(one.name), "line") for one in system.properties_outputs]
+        extras = (*system.extras_outputs, *system.bias_outputs)
+        wanted += [(f"{re.escape(one.name)}{OF_BEAD}", "extras") for one in extras]
         for one in system.trajectory_outputs:
             form = "xyz" if one.form in ("xyz", "ase") else "line"
-            patterns.append((f"{glob.escape(one.written.name)}*.{glob.escape(SUFFIXES.get(one.form, one.form))}", form))
-        for pattern, form in patterns:
-            yield from ((run.folder / name, form) for name in sorted(glob.glob(pattern, root_dir=run.folder)))
+            suffix = re.escape(SUFFIXES.get(one.form, one.form))
+            wanted.append((rf"{re.escape(one.written.name)}{OF_BEAD}\.{suffix}", form))
+        for pattern, form in wanted:
+            yield from ((path, form) for path in _matching(run.folder, pattern))
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """Files whose whole name is that of an output: what others made of it, as a picture beside it, is not i-PI's."""
+    parent, name = os.path.split(pattern)  # a name may lead into another folder
+    place = folder / re.sub(r"\\(.)", r"\1", parent)
+    if not os.path.isdir(place):
+        return []
+    return [place / one for one in sorted(os.listdir(place)) if re.fullmatch(name, one)]
 
 
 def _cut(path: Path, form: str) -> bool:

@@ -46,5 +46,15 @@ def test_what_is_whole_or_not_there(run):
     assert cut_torn_records(run) == []
     for name in FILES:
         (run.folder / name).write_text("")
-    (run.folder / "out.other").write_text("half")
+    others = ["out.other", "out.bec.ir.png", "out.bec.csv", "out.bec_1.npz", "out.pos_mine.xyz", "out.pos_0.xyz.old"]
+    for name in others:  # also what `beadwise spectrum` makes of an output, beside it
+        (run.folder / name).write_text(" #EXTRAS\n 1\n #EXTRAS\n 1\n half")
     assert cut_torn_records(run) == []
+
+
+def test_outputs_in_another_folder(tmp_path):
+    (tmp_path / "input.xml").write_text(INPUT.replace("prefix='out'", "prefix='a.b/out'"))
+    (tmp_path / "a.b").mkdir()
+    path = tmp_path / "a.b" / "out.md"
+    path.write_text("".join(TABLE)[:-3])
+    assert cut_torn_records(RunInput.read(tmp_path / "input.xml")) == [path]
