@@ -6,6 +6,7 @@ import glob
 import os
 import shlex
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ...runs.input.elements import InputError
@@ -113,6 +114,13 @@ def _state(path: Path) -> State | None:
 
 def _step(path: Path) -> int | None:
     """Step that a file holds; None if it is not whole."""
+    state = _state(path)
+    return None if state is None else _step_of(path, state)
+
+
+@lru_cache(maxsize=64)  # the same file is asked for more than once, and may be large
+def _step_of(path: Path, state: State) -> int | None:
+    """Step that one version of a file holds."""
     try:
         return RunInput.read(path).step
     except InputError:
