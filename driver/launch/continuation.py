@@ -40,12 +40,18 @@ class Continuation:
         self._before = {path: _state(path) for path in self._candidates()}
         source = plan.folder / plan.source
         self._source = _state(source) if plan.input.step > 0 else None
+        self._steps: dict[State | None, int | None] = {}
 
     @property
     def step_of_restart(self) -> int | None:
         """Step that RESTART holds; None if i-PI has not written it, or not to its end."""
         restart = self._plan.folder / RESTART
-        return _step(restart) if self._is_of_this_run(restart) else None
+        if not self._is_of_this_run(restart):
+            return None
+        state = _state(restart)
+        if state not in self._steps:  # it is asked for again and again, and may be large
+            self._steps[state] = _step(restart)
+        return self._steps[state]
 
     @property
     def is_complete(self) -> bool:
