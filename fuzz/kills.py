@@ -264,7 +264,8 @@ def advised(case: Case, status: int, said: str, words: list[str]) -> list[str]:
         step, source = saved(case.folder)
         return COMPLETE if step == case.steps else [words[0], source, *words[2:]]
     # the last is what Python itself says while it starts
-    not_begun = said.strip().endswith(("Error: interrupted", "before i-PI was started", "KeyboardInterrupt"))
+    signs = ("Error: interrupted", "before i-PI was started", "i-PI was not started", "KeyboardInterrupt")
+    not_begun = said.strip().endswith(signs)
     return words if not_begun else []
 
 
@@ -289,8 +290,9 @@ def leftovers(case: Case, memory: set[str]) -> str | None:
 
 
 def shared_memory() -> list[str]:
-    """Segments of i-PIs."""
-    return [path.name for path in Path("/dev/shm").glob("*ipi_shm_*")]
+    """Segments of i-PIs that are gone; others are those of runs beside this one."""
+    segments = [path.name for path in Path("/dev/shm").glob("ipi_shm_*")]
+    return [name for name in segments if not Path(f"/proc/{name.split('_')[2]}").exists()]
 
 
 def table(path: Path) -> np.ndarray:

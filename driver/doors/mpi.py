@@ -120,6 +120,7 @@ class MpiDoor(Door):
             raise SystemExit(2) from error
         if isinstance(error, Exception):
             traceback.print_exception(error)
+        if isinstance(error, (Exception, KeyboardInterrupt)):  # i-PI would wait for this rank forever
             self._ranks.Abort(1)
 
     @contextmanager

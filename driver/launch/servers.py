@@ -176,4 +176,4 @@ def raise_failure(server: Server | None, consequence: str = "") -> None:
         return
     if server.process.returncode == 2:
         raise BeadwiseError(f"{server.message}{consequence}")
-    raise RunError(f"a server failed: {server.message}{consequence}")
+    raise RunError(f"a server failed: {server.message}{consequence or '; i-PI was not started'}")
