@@ -89,7 +89,7 @@ class Calculator(AseCalculator):
 
     def __init__(
         self,
-        model: Evaluator | str | Path,
+        model: Evaluator | str | Path = "",  # so that a misspelt keyword is told, and not that this one is missing
         threads: int | None = None,
         *,
         electric_field: Sequence[float] | None = None,

@@ -148,6 +148,8 @@ def test_wrong_keywords(arguments, match):
 def test_what_else_is_refused(atoms):
     with pytest.raises(BeadwiseError, match=r"no model 'watr'.*did you mean 'water'"):
         Calculator("watr")
+    with pytest.raises(KeywordError, match=r"'modle' is no keyword .* did you mean 'model'"):
+        Calculator(modle="water")
     with pytest.raises(KeywordError, match="threads = 2 beside a Toy"):
         Calculator(Toy(), threads=2)
     for other in (LennardJones(), Toy, 3):
