@@ -139,10 +139,13 @@ class MpiDoor(Door):
             yield together
 
     def _ask_for_end(self, number: int, frame: FrameType | None) -> None:
-        """Let i-PI end in order after the first signal, which would end all ranks before RESTART is written."""
-        EXIT_FILE.touch()
-        self._asked_to_end = True
-        signal.signal(number, signal.SIG_DFL)
+        """Let i-PI end in order after a signal, which would end all ranks before RESTART is written.
+
+        A batch system and the launcher may both send one.
+        """
+        if not self._asked_to_end:
+            self._asked_to_end = True
+            EXIT_FILE.touch()
 
     def run(self, responder: Responder) -> None:
         """Answer i-PI until it says EXIT.

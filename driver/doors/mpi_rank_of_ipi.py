@@ -42,6 +42,7 @@ def run(source: Path) -> NoReturn:
     ranks = world()
     outlive_second_signals()  # a launcher passes on what a batch system has sent to all processes already
     keep_checkpoints_whole()
+    Path("EXIT").unlink(missing_ok=True)  # left by ranks that were killed, it would stop i-PI at once
     try:
         _run(source)
     except BaseException as error:

@@ -65,6 +65,9 @@ def run(plan: Plan, console: Console) -> None:
         # last of all: files are changed only when i-PI is about to go on from there
         remarks += prepare_restart(plumed_force_fields(plan.input), plan.folder)
         remarks += _cut_torn_records(plan)
+        if (request := plan.folder / "EXIT").exists():
+            request.unlink()
+            remarks.append("removed the file EXIT, which would have stopped i-PI at once")
         for line in remarks:
             say(console, line)
         Supervision(plan, console, servers, stop_requests, claim, results).run(stack)

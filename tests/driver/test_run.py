@@ -238,6 +238,7 @@ def test_interrupted_while_a_server_computes(folder, monkeypatch):
 
 def test_ipi_told_to_stop(folder):
     folder.write_input(steps=100000)
+    (folder.path / "EXIT").touch()  # of an older run
     process = folder.start("input.xml")
     folder.wait_for_steps(2)
     (folder.path / "EXIT").touch()
