@@ -74,7 +74,7 @@ def test_shipped_models_warn_on_every_path(name, atoms):
     for way in ways:
         with pytest.warns(StructureWarning, match="this one of 81 atoms has none within the cutoff of 6 Å") as caught:
             way(beadwise.load(name))
-        assert len(caught) == 1
+        assert [one.category for one in caught].count(StructureWarning) == 1  # what libraries deprecate is no matter
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -89,7 +89,7 @@ SLAB, HEXAMER, WIDE = box(True, (0, 0, 30)), box(False)[:18], box(True, (20, 20,
 @pytest.mark.parametrize("atoms", [box(), box((True, True, False)), SLAB, HEXAMER, HEXAMER[:3], WIDE[:3]])
 def test_no_false_alarm(atoms):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", StructureWarning)
         beadwise.evaluate(beadwise.load("water"), atoms, ["energy"])
         beadwise.evaluate(random_model(), box(False), ["energy"])  # whose training nobody knows
         beadwise.evaluate(with_record(0), box(False), ["energy"])  # or was one of droplets, too
@@ -101,7 +101,7 @@ def test_once():
     with pytest.warns(StructureWarning, match="^model was fitted"):
         beadwise.evaluate(model, box(False), ["energy"])
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", StructureWarning)
         for own in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
             beadwise.evaluate(own, box(False), ["energy"])
 
