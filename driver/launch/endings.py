@@ -9,6 +9,8 @@ import tempfile
 from enum import Enum
 from pathlib import Path
 
+from ..doors.ipi_process import KILLED
+
 PROBE = 1 << 20  # bytes; what the log of a run on a full disk would have needed
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -32,6 +34,11 @@ SIGNS = (  # in i-PI's words: those of the thread that looks each second, and th
 def ending_of(log: str) -> Ending:
     """What made an i-PI end that has ended in order; it prints that in all of its verbosities but 'quiet'."""
     return next((ending for ending, sign in SIGNS if sign.search(log)), Ending.BY_ITSELF)
+
+
+def was_asked_to_end(status: int) -> bool:
+    """Whether it is the status of a process that ended at SIGINT or SIGTERM, as i-PI does before it has begun."""
+    return any(status in (-number, KILLED + number) for number in (signal.SIGINT, signal.SIGTERM))
 
 
 def named(status: int) -> str:

@@ -22,7 +22,7 @@ from ..doors import ipi_process
 from . import processes
 from .claims import Claim, remove_shared_memory
 from .continuation import Continuation
-from .endings import Ending, ending_of, lack_of_space, named
+from .endings import Ending, ending_of, lack_of_space, named, was_asked_to_end
 from .errors_in_words import in_words
 from .live_profiles import LiveProfile
 from .live_spectra import LiveSpectra
@@ -222,6 +222,8 @@ class Supervision:
             return
         if self._stop_requests:
             self._raise_interrupted(step)
+        if was_asked_to_end(status):
+            raise RunError(f"interrupted by a signal to i-PI; {self._whats_left(step)}")
         if status == FAILED_IN_PROCESS:
             self._raise_failure_in_process(text, step)
         if obstacle := lack_of_space(self._plan.folder):

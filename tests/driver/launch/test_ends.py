@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,15 @@ def folder(tmp_path):
     folder.kill_all()
 
 
+def command_of(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def find(folder: Folder, word: bytes) -> int:
-    return next(pid for pid in folder.processes() if word in Path(f"/proc/{pid}/cmdline").read_bytes())
+    return next(pid for pid in folder.processes() if word in command_of(pid))
 
 
 def ipi(folder: Folder) -> int:
@@ -88,6 +96,18 @@ def test_signal_to_ipi_alone(folder, number):
         errors
     )
     assert advised(errors) == ["run", "RESTART", "--model", "springs:springs"]
+    folder.assert_clean()
+
+
+def test_signal_to_an_ipi_that_has_not_begun(folder):
+    process = folder.start("input.xml")
+    deadline = time.monotonic() + 60
+    while not any(b"i-pi\0" in command_of(pid) for pid in folder.processes()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(ipi(folder), signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and "interrupted by a signal to i-PI; " in one_line(errors)
+    assert advised(errors)[:2] == ["run", "input.xml"]
     folder.assert_clean()
 
 
