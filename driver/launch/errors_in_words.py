@@ -113,6 +113,8 @@ def _extra(document: ElementTree.Element, name: str) -> str:
     own = properties().get(name)
     if own is not None and own.key and own.key != name:
         return f"nothing is sent as '{name}': {name} goes out as '{own.key}', which extra_type must name"
+    if name in keys:
+        return f"'{name}' is not among the extras that were sent; the force field has none, or --want lacks it"
     return f"'{name}' is not among the extras that were sent; servers know {', '.join(keys)}{did_you_mean(name, keys)}"
 
 
