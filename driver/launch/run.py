@@ -54,17 +54,18 @@ def run(plan: Plan, console: Console) -> None:
     """
     _check(plan)
     remarks = [*_remarks_about_folder(plan), *remarks_about_units(plan.input), *check_plumed(plan.input)]
-    results: list[LiveSpectra | LiveProfile] = [*_live_spectra(plan), *_live_profile(plan)]
     remarks += _remarks_about_systems(plan)
     with processes.stop_requests(plan.walltime) as stop_requests, ExitStack() as stack:
         claim = stack.enter_context(claimed(plan.input))
         for address in plan.input.sockets:
             make_free(address, lambda line: say(console, line))
             stack.callback(remove_leftover, address)
+        # half a record says nothing that i-PI does not write again, and what follows the files goes on from their ends
+        remarks += _cut_torn_records(plan)
+        results: list[LiveSpectra | LiveProfile] = [*_live_spectra(plan), *_live_profile(plan)]
         servers = start_servers(plan, stack, stop_requests)
         # last of all: files are changed only when i-PI is about to go on from there
         remarks += prepare_restart(plumed_force_fields(plan.input), plan.folder)
-        remarks += _cut_torn_records(plan)
         if (request := plan.folder / "EXIT").exists():
             request.unlink()
             remarks.append("removed the file EXIT, which would have stopped i-PI at once")
