@@ -1,4 +1,4 @@
-"""All options of all commands as one table, written by what the commands themselves say: docs/options.md.
+"""All options of all commands as one table, written by what the commands themselves say: docs/reference/options.md.
 
 python docs/make_options.py
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from beadwise.driver.commands.group import COMMANDS, main
 
-TABLE = Path(__file__).parent / "options.md"
+TABLE = Path(__file__).parent / "reference" / "options.md"
 HEAD = """# All commands and their options
 
 Written by `python docs/make_options.py`; a test compares it with the commands. An option means the same in every

@@ -15,14 +15,16 @@ from click.testing import CliRunner
 from packages import install
 from places import INPUTS, REPOSITORY
 
-PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "how_to" / "extending.md").read_text(encoding="utf-8")
 ADDITIONS = ("quantities", "evaluators", "doors", "commands")  # their pages, in the order of the package
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """The package of the pages."""
-    pages = [(REPOSITORY / "docs" / "extending" / f"{name}.md").read_text(encoding="utf-8") for name in ADDITIONS]
+    pages = [
+        (REPOSITORY / "docs" / "how_to" / "extending" / f"{name}.md").read_text(encoding="utf-8") for name in ADDITIONS
+    ]
     source = "\n\n".join(re.findall(r"```python\n(.*?)```", "\n".join(pages), flags=re.DOTALL))
     points = re.findall(r'entry-points."([a-z.]+)"\]\n((?:\w+ = ".*"\n)+)', PAGE)
     groups = {group.replace(".", "_"): dict(re.findall(r'(\w+) = "(.*)"', lines)) for group, lines in points}

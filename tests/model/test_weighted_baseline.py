@@ -249,7 +249,7 @@ def test_as_in_ipi(tmp_path):
 
 def test_a_run_from_a_distorted_structure_stays_bounded(tmp_path):
     """Through i-PI: bonds of 1.5 Å, corrections that were fitted to a liquid at 300 K, bare and weighted."""
-    script = REPOSITORY / "docs" / "weighted_baseline" / "run.py"
+    script = REPOSITORY / "docs" / "pictures" / "weighted_baseline" / "run.py"
     command = [sys.executable, str(script), "--folder", str(tmp_path), "--seeds", "1", "--steps", "1200"]
     command.append("--without-baseline")
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)

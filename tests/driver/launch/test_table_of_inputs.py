@@ -14,7 +14,7 @@ INPUT = """<simulation><step> 4 </step><ffsocket name='a' mode='unix'><address> 
 
 @pytest.fixture(scope="module")
 def table():
-    place = REPOSITORY / "docs" / "ipi_inputs" / "table.py"
+    place = REPOSITORY / "docs" / "make_ipi_inputs.py"
     spec = importlib.util.spec_from_file_location("table_of_inputs", place)
     module = importlib.util.module_from_spec(spec)
     sys.modules["table_of_inputs"] = module  # where dataclasses look for it
