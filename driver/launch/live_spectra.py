@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from ...model import BeadwiseError
 from ...runs.input.outputs import ExtrasOutput
 from ...runs.input.run_input import RunInput
 from ...runs.output.bead_series import BeadSeries
-from ...spectra import NotComputedError, Window, usual_length
+from ...spectra import NotComputedError, Spectrum, Window, usual_length
 from ...spectra.checks.continuity import Continuity
 from ...spectra.experiment import marks
 from ...spectra.recording import FluxRecorder, make_recorder, spectrum_of
@@ -50,6 +53,8 @@ class LiveSpectra:
     conditions : RunConditions
     window : float or None
         Length of the window in fs; None for `beadwise.spectra.usual_length`.
+    continues : bool
+        Whether i-PI is about to go on from the step of a RESTART; not where what it writes is only looked at.
 
     Raises
     ------
@@ -67,6 +72,7 @@ class LiveSpectra:
         run: RunInput,
         conditions: RunConditions,
         window: float | None = None,
+        continues: bool = True,
     ):
         self._run = run
         self._conditions = conditions
@@ -75,7 +81,7 @@ class LiveSpectra:
         self._may_shorten = window is None
         self._slab = Slab(conditions.cell) if "sfg" in kinds else None
         self._recordings: list[Recording] | None = None
-        if run.step > 0:  # before i-PI adds to the files
+        if continues and run.step > 0:  # before i-PI adds to the files
             self._open(run.step)
 
     @property
@@ -87,8 +93,18 @@ class LiveSpectra:
         """Where the spectrum of one kind is kept."""
         return self._run.folder / f"{self._run.prefix or 'i-pi'}.{kind}{suffix}"
 
-    def read(self) -> None:
+    def read(self, seconds: float = math.inf) -> bool:
         """Take in what i-PI has written since the last time; call it only after i-PI has opened its files.
+
+        Parameters
+        ----------
+        seconds : float
+            After which it is enough for once.
+
+        Returns
+        -------
+        bool
+            Whether all was read.
 
         Raises
         ------
@@ -97,27 +113,41 @@ class LiveSpectra:
         """
         if self._recordings is None:
             self._open(None)
+        enough = time.monotonic() + seconds
         for recording in self._recordings or ():
             while samples := recording.read():
                 for recorder in recording.recorders.values():
                     recorder.add(samples)
+                if time.monotonic() > enough:
+                    return False
+        return True
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """How many fluxes there are of each kind so far."""
+        recorders = [one.recorders for one in self._recordings or ()]
+        return {kind: recorder.samples for own in recorders for kind, recorder in own.items()}
+
+    def spectra(self) -> dict[str, Spectrum]:
+        """Spectra of what has been read, by kind; those of which there are too few samples are left out."""
+        made = {}
+        for recording in self._recordings or ():
+            conditions = self._conditions.of_samples(recording.output.stride)
+            for kind, recorder in recording.recorders.items():
+                with suppress(NotComputedError):
+                    made[kind] = spectrum_of([recorder], conditions, self._window_for(recorder))
+        return made
 
     def draw(self) -> list[Path]:
         """Write the spectra of what has been read as CSV and PNG; the pictures that were drawn."""
         from ...spectra.plot import plot_spectra  # takes a second to import, while i-PI is running already
 
         drawn = []
-        for recording in self._recordings or ():
-            for kind, recorder in recording.recorders.items():
-                conditions = self._conditions.of_samples(recording.output.stride)
-                try:
-                    spectrum = spectrum_of([recorder], conditions, self._window_for(recorder))
-                except NotComputedError:
-                    continue
-                spectrum.write(self.file(kind, ".csv"))
-                image = self.file(kind, ".png")
-                plot_spectra({"": spectrum}, image, marks(kind, set(self._conditions.symbols)))
-                drawn.append(image)
+        for kind, spectrum in self.spectra().items():
+            spectrum.write(self.file(kind, ".csv"))
+            image = self.file(kind, ".png")
+            plot_spectra({"": spectrum}, image, marks(kind, set(self._conditions.symbols)))
+            drawn.append(image)
         return drawn
 
     def _window_for(self, recorder: FluxRecorder) -> Window:
