@@ -19,10 +19,10 @@ The dictionary, whose numbers are finite or None, and whose text is plain and no
     The checks, each ``name``, ``label``, ``colour`` (``good``, ``fair``, ``bad`` or ``unknown``), ``sentence``.
 ``series`` : list of dict
     Properties against time, at most some hundred points: ``name``, ``label``, ``unit``, ``x_label``, ``x``, ``y``
-    (means over equal pieces), ``low`` and ``high`` (extremes of each piece; None where each is one row), ``mean`` (None, or
-    ``value``, ``error``, ``independent`` samples and ``begins``, the x from where it is taken), ``target`` (None, or
-    what the run aims at), and of the conserved quantity ``drift`` (None, or ``value`` and ``error`` in meV per atom and
-    ps).
+    (means over equal pieces), ``low`` and ``high`` (extremes of each piece; None where each is one row), ``mean``
+    (None, or ``value``, ``error``, ``independent`` samples and ``begins``, the x from where it is taken), ``target``
+    (None, or what the run aims at), and of the conserved quantity ``drift`` (None, or ``value`` and ``error`` in meV per
+    atom and ps).
 ``spectra`` : list of dict
     ``kind``, ``title``, ``preliminary`` (no error is known yet), ``remark`` (one line on data and errors), ``x_label``,
     ``x``, ``marks`` (positions of experiment), ``notes`` (text by topic), ``samples``, and ``panels``: each a ``label``
@@ -35,8 +35,8 @@ The dictionary, whose numbers are finite or None, and whose text is plain and no
     As ``series``: what the members of a committee and the alarms of a model said along the run.
 ``structure`` : dict or None
     ``symbols``, ``frames`` (each ``step``, ``time`` in ps or None, ``positions`` in Å, ``cell`` rows in Å), ``what``
-    (of the positions: ``centroid`` or ``bead 0``), and ``colours``: what atoms can be coloured by, each ``name``, ``unit``
-    and ``values`` (frames, atoms).
+    (of the positions: ``centroid`` or ``bead 0``), and ``colours``: what atoms can be coloured by, each ``name``,
+    ``unit`` and ``values`` (frames, atoms).
 ``messages`` : list of dict
     ``level`` (``failure``, ``warning`` or ``note``), ``source`` (``i-PI``, ``beadwise`` or ``report``) and ``text``.
 ``input`` : dict

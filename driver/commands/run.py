@@ -87,13 +87,13 @@ def run(
     began = time.monotonic()
     from rich.console import Console
 
+    from ...analysis.profile.live import has_profile
     from ...analysis.profile.samples import ProfileOptions
+    from ...analysis.spectrum.live import possible_kinds
     from ...model.evaluators.loading import NO_OPENMP
     from ...model.worker_processes import usable_cores
     from ...pyx.kernel import has_threads
     from ...runs.input.run_input import RunInput
-    from ..launch.live_profiles import has_profile
-    from ..launch.live_spectra import possible_kinds
     from ..launch.plan import OutOfTime, Plan, RunError
     from ..launch.run import run as launch
     from ..launch.shipped_inputs import example_for, is_shipped_input, refuse_unknown, shipped_copy

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ...runs.output.properties import property_of_heading
+from ...runs.output.words_of_ipi import Warnings
 from .stages import Pace, duration, say
-from .words_of_ipi import Warnings
 
 STEP_IN_LOG = re.compile(r"Average timings at MD step\s+(\d+)")
 FAILED_THREAD = "Exception in thread"

@@ -8,7 +8,9 @@ from contextlib import ExitStack
 
 from rich.console import Console
 
+from ...analysis.profile.live import LiveProfile
 from ...analysis.spectrum.conditions import read_run_conditions
+from ...analysis.spectrum.live import LiveSpectra
 from ...properties.quantities import properties
 from ...runs.input.elements import InputError
 from ...runs.input.force_fields import IN_PROCESS
@@ -21,8 +23,6 @@ from .cavities import check_cavities
 from .claims import claimed
 from .combined_extras import check_combined_extras
 from .forgotten_units import remarks_about_units
-from .live_profiles import LiveProfile
-from .live_spectra import LiveSpectra
 from .plan import Plan
 from .plumed.checks import check_plumed
 from .plumed.restart import prepare_restart

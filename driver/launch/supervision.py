@@ -16,21 +16,21 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ...analysis.profile.live import LiveProfile
+from ...analysis.spectrum.live import LiveSpectra
 from ...model import BeadwiseError
 from ...runs.input.elements import InputError
+from ...runs.output.words_of_ipi import TRACEBACK, is_unintended, reason_of_failure
 from ..doors import ipi_process
 from . import processes
 from .claims import Claim, remove_shared_memory
 from .continuation import Continuation
 from .endings import Ending, ending_of, lack_of_space, named, was_asked_to_end
 from .errors_in_words import in_words
-from .live_profiles import LiveProfile
-from .live_spectra import LiveSpectra
 from .plan import OutOfTime, Plan, RunError
 from .progress import ProgressDisplay, StepReader
 from .servers import Server, find_failed, raise_failure, user_environment
 from .stages import duration, say
-from .words_of_ipi import TRACEBACK, is_unintended, reason_of_failure
 
 POLL_INTERVAL = 0.1
 PLOT_INTERVAL = 30.0

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 from beadwise.analysis.spectrum.conditions import read_run_conditions
+from beadwise.analysis.spectrum.live import LiveSpectra
 from beadwise.driver.commands.group import main
-from beadwise.driver.launch.live_spectra import LiveSpectra
 from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.units import to_atomic
 from beadwise.spectra.recording import make_recorder, spectrum_of

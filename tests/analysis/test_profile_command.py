@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 from ase import units
+from beadwise.analysis.profile.live import has_profile
 from beadwise.driver.commands.group import main
-from beadwise.driver.launch.live_profiles import has_profile
 from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.source import find_run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from beadwise.analysis.spectrum.conditions import read_run_conditions
-from beadwise.driver.launch.live_spectra import possible_kinds
+from beadwise.analysis.spectrum.live import possible_kinds
 from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.units import BOHR_PER_ANGSTROM

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from beadwise.analysis.spectrum.conditions import read_run_conditions
-from beadwise.driver.launch.live_spectra import LiveSpectra
+from beadwise.analysis.spectrum.live import LiveSpectra
 from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.run_input import RunInput
 from test_run import Folder

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from beadwise.analysis.profile.live import LiveProfile
 from beadwise.analysis.profile.samples import ProfileOptions
-from beadwise.driver.launch.live_profiles import LiveProfile
 from beadwise.driver.launch.plumed.restart import prepare_restart
 from beadwise.driver.launch.supervision import ipi_command
 from beadwise.runs.input.elements import InputError

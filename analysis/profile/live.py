@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...analysis.profile.make import write_and_draw
-from ...analysis.profile.samples import ProfileOptions, profiles_of, samples_of_runs
 from ...model import BeadwiseError
 from ...runs.input.run_input import RunInput
 from ...runs.plumed.bias_series import BiasSeries
 from ...runs.plumed.biased_runs import BiasedRun, read_biased_runs
+from ...sampling import FreeEnergyProfile
+from .make import write_and_draw
+from .samples import ProfileOptions, profiles_of, samples_of_runs
 
 FEWEST = 2  # samples of a block
 
@@ -24,6 +25,8 @@ class LiveProfile:
     run : RunInput
         The profile is called as its outputs, ``PREFIX.profile``.
     options : ProfileOptions
+    continues : bool
+        Whether i-PI is about to go on from the step of the input, so that what its files hold beyond does not count.
 
     Raises
     ------
@@ -33,13 +36,13 @@ class LiveProfile:
 
     name = "free-energy profile"
 
-    def __init__(self, run: RunInput, options: ProfileOptions):
+    def __init__(self, run: RunInput, options: ProfileOptions, continues: bool = True):
         self._options = options
         self._stem = run.folder / f"{run.prefix or 'i-pi'}.profile"
         self._runs: list[BiasedRun] = read_biased_runs(run)
         self._variable = self._runs[0].variable(options.variable)
         self._series: list[BiasSeries] | None = None
-        if self._runs[0].step > 0:  # before i-PI adds to the files
+        if continues and self._runs[0].step > 0:  # before i-PI adds to the files
             self._open(self._runs[0].step)
 
     def read(self) -> None:
@@ -55,8 +58,8 @@ class LiveProfile:
         for series in self._series or self._open(None):
             series.read()
 
-    def draw(self) -> list[Path]:
-        """Write the profile of what has been read as CSV and PNG; the picture, if one was drawn.
+    def profiles(self) -> dict[str, FreeEnergyProfile]:
+        """Profiles of what has been read, by the name of their curve; none if there are too few samples.
 
         Raises
         ------
@@ -67,9 +70,32 @@ class LiveProfile:
         """
         series = self._series or []
         if not series or min(len(one.steps) for one in series) < FEWEST * self._options.blocks:
-            return []
+            return {}
         samples = samples_of_runs(list(zip(self._runs, series, strict=True)), self._options)
-        _, image = write_and_draw(profiles_of(samples, self._options), self._stem, self._variable)
+        return profiles_of(samples, self._options)
+
+    @property
+    def variable(self) -> str:
+        """Name of the collective variable."""
+        return self._variable
+
+    @property
+    def samples(self) -> int:
+        """How many have been read of each run at least."""
+        return min((len(one.steps) for one in self._series or ()), default=0)
+
+    def draw(self) -> list[Path]:
+        """Write the profile of what has been read as CSV and PNG; the picture, if one was drawn.
+
+        Raises
+        ------
+        InputError, SamplingError
+            As `profiles`.
+        """
+        profiles = self.profiles()
+        if not profiles:
+            return []
+        _, image = write_and_draw(profiles, self._stem, self._variable)
         return [image]
 
     def _open(self, last_step: int | None) -> list[BiasSeries]:

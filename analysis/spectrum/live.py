@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...analysis.spectrum.conditions import RunConditions, read_run_conditions
-from ...analysis.spectrum.outputs import output_for, usable_outputs
+from .conditions import RunConditions, read_run_conditions
+from .outputs import output_for, usable_outputs
 from ...model import BeadwiseError
 from ...runs.input.outputs import ExtrasOutput
 from ...runs.input.run_input import RunInput
@@ -138,6 +138,10 @@ class LiveSpectra:
                     made[kind] = spectrum_of([recorder], conditions, self._window_for(recorder))
         return made
 
+    def marks(self, kind: str) -> tuple[float, ...]:
+        """Positions of experiment in cm⁻¹."""
+        return marks(kind, set(self._conditions.symbols))
+
     def draw(self) -> list[Path]:
         """Write the spectra of what has been read as CSV and PNG; the pictures that were drawn."""
         from ...spectra.plot import plot_spectra  # takes a second to import, while i-PI is running already
@@ -146,7 +150,7 @@ class LiveSpectra:
         for kind, spectrum in self.spectra().items():
             spectrum.write(self.file(kind, ".csv"))
             image = self.file(kind, ".png")
-            plot_spectra({"": spectrum}, image, marks(kind, set(self._conditions.symbols)))
+            plot_spectra({"": spectrum}, image, self.marks(kind))
             drawn.append(image)
         return drawn
 

@@ -1,7 +1,7 @@
 """Why i-PI failed, and what it warns of, as its log tells."""
 
 import pytest
-from beadwise.driver.launch.words_of_ipi import MOST_WARNINGS, Warnings, is_unintended, reason_of_failure
+from beadwise.runs.output.words_of_ipi import MOST_WARNINGS, Warnings, is_unintended, reason_of_failure
 
 FAILURE = """ @init_file: Initializing from file init.xyz.
 Traceback (most recent call last):
