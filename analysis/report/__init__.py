@@ -21,8 +21,8 @@ The dictionary, whose numbers are finite or None, and whose text is plain and no
     Properties against time, at most some hundred points: ``name``, ``label``, ``unit``, ``x_label``, ``x``, ``y``
     (means over equal pieces), ``low`` and ``high`` (extremes of each piece; None where each is one row), ``mean``
     (None, or ``value``, ``error``, ``independent`` samples and ``begins``, the x from where it is taken), ``target``
-    (None, or what the run aims at), and of the conserved quantity ``drift`` (None, or ``value`` and ``error`` in meV per
-    atom and ps).
+    what the run aims at), and of the conserved quantity ``drift`` (None, or ``value`` and ``error`` in meV per atom
+    and ps).
 ``spectra`` : list of dict
     ``kind``, ``title``, ``preliminary`` (no error is known yet), ``remark`` (one line on data and errors), ``x_label``,
     ``x``, ``marks`` (positions of experiment), ``notes`` (text by topic), ``samples``, and ``panels``: each a ``label``

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from .conditions import RunConditions, read_run_conditions
-from .outputs import output_for, usable_outputs
 from ...model import BeadwiseError
 from ...runs.input.outputs import ExtrasOutput
 from ...runs.input.run_input import RunInput
@@ -22,6 +20,8 @@ from ...spectra.checks.continuity import Continuity
 from ...spectra.experiment import marks
 from ...spectra.recording import FluxRecorder, make_recorder, spectrum_of
 from ...spectra.sum_frequency import Slab
+from .conditions import RunConditions, read_run_conditions
+from .outputs import output_for, usable_outputs
 
 
 @dataclass
