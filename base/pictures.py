@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import Formatter, LogLocator, NullFormatter
 
+from .colours import COLOURS as COLOURS
+from .colours import PALE as PALE
 from .errors import PictureError
 from .whole_files import whole_file
 
@@ -25,8 +27,6 @@ WIDTH = 8.0  # inches, of pictures that stand alone
 PANEL_SIZE = (5.0, 3.7)  # inches: legible at the width of a phone
 RESOLUTION = 140  # dots per inch
 MARGIN = 0.06  # inches, so that no letter touches the edge
-COLOURS = ("#1f5a92", "#c8641e", "#4a8c3f", "#8a4f9e", "#b03a48", "#3b8f8f", "#7a6a1f", "#555555")
-PALE = "#b9d3ea"
 LETTERS_PER_INCH = 16  # of what stands below a picture
 BAND_ALPHA = 0.3  # of the band of an error around a curve
 MOST_OF_BANDS = 0.5  # of the height of the curves, that bands may add to an axis on either side

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from .estimates import FEWEST_UNITS, Estimate
 from .model_error import ModelError
 from .units import SPEED_OF_LIGHT
 from .window import Window
+
+PRELIMINARY = "preliminary"  # the note that says why a spectrum is to be looked at as one that may still change
+NO_BAND = "no error band yet"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Column:
     standard_error: np.ndarray
     unit: str
     model: ModelError | None = None
+
+    @property
+    def has_band(self) -> bool:
+        """Whether any of its errors is known."""
+        return bool(np.isfinite(self.standard_error).any())
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,34 @@ class Spectrum:
     def has_members(self) -> bool:
         """Whether it holds model errors."""
         return any(column.model is not None for column in self.columns.values())
+
+    @property
+    def preliminary(self) -> str:
+        """Why it is preliminary, in a few words for a title; nothing if it is not.
+
+        It is while it has no error band, or one from fewer than 8 independent parts of the data, and until as much is
+        recorded as was planned, see `so_far`. The reason is the note ``preliminary``, also in the table that `write`
+        makes, so that whoever reads the file knows it as well.
+        """
+        return self.notes.get(PRELIMINARY, "")
+
+    def so_far(self, recorded: float, planned: float) -> Spectrum:
+        """The same, as the spectrum of a run of which this much is recorded.
+
+        Parameters
+        ----------
+        recorded, planned : float
+            In ps.
+
+        Returns
+        -------
+        Spectrum
+            Preliminary if less is recorded than was planned.
+        """
+        if recorded >= planned:
+            return self
+        reasons = [self.preliminary, f"{recorded:.3g} of {planned:.3g} ps"]
+        return replace(self, notes={**self.notes, PRELIMINARY: ", ".join(filter(None, reasons))})
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers for programs, in the units that are named beside them."""
@@ -125,13 +161,22 @@ def notes_of(conditions: Conditions, window: Window, estimate: Estimate) -> dict
     time = estimate.pairs[:, 0].sum() * conditions.timestep / 1000
     length = estimate.block_length * conditions.timestep / 1000
     resolved = 1 / (2 * SPEED_OF_LIGHT * conditions.timestep)
-    return {
+    notes = {
         "dynamics": conditions.label,
         "estimator": "mean over beads, then correlated" if conditions.beads > 1 else "classical",
         "data": f"{time:.6g} ps, a sample every {conditions.timestep:g} fs, which resolves up to {resolved:.0f} cm⁻¹",
         "window": str(window),
         "standard errors": _note_of_errors(estimate, length, window),
     }
+    reason = _too_few(estimate)
+    return notes | ({PRELIMINARY: reason} if reason else {})
+
+
+def _too_few(estimate: Estimate) -> str:
+    """Why there are too few independent parts for an error band to be trusted; nothing if there are enough."""
+    if not estimate.has_errors:
+        return NO_BAND
+    return f"error band of {estimate.units} {estimate.unit} only" if estimate.units < FEWEST_UNITS else ""
 
 
 def _note_of_errors(estimate: Estimate, length: float, window: Window) -> str:

@@ -129,13 +129,17 @@ class LiveSpectra:
         return {kind: recorder.samples for own in recorders for kind, recorder in own.items()}
 
     def spectra(self) -> dict[str, Spectrum]:
-        """Spectra of what has been read, by kind; those of which there are too few samples are left out."""
+        """Spectra of what has been read, by kind; those of which there are too few samples are left out.
+
+        They are preliminary until the run has ended, see `beadwise.spectra.Spectrum.preliminary`.
+        """
         made = {}
         for recording in self._recordings or ():
             conditions = self._conditions.of_samples(recording.output.stride)
             for kind, recorder in recording.recorders.items():
                 with suppress(NotComputedError):
-                    made[kind] = spectrum_of([recorder], conditions, self._window_for(recorder))
+                    spectrum = spectrum_of([recorder], conditions, self._window_for(recorder))
+                    made[kind] = spectrum.so_far(*self._progress(recorder, recording.output.stride))
         return made
 
     def marks(self, kind: str) -> tuple[float, ...]:
@@ -153,6 +157,12 @@ class LiveSpectra:
             plot_spectra({"": spectrum}, image, self.marks(kind))
             drawn.append(image)
         return drawn
+
+    def _progress(self, recorder: FluxRecorder, stride: int) -> tuple[float, float]:
+        """How much is recorded and how much is planned, in ps; of the last samples some make no flux."""
+        timestep, planned = self._conditions.timestep / 1000, self._run.total_steps
+        steps = (recorder.samples + 1) * stride
+        return timestep * (planned if steps + 2 * stride > planned else steps), timestep * planned
 
     def _window_for(self, recorder: FluxRecorder) -> Window:
         """A window that suits what there is so far: the spectrum sharpens as the run goes on."""

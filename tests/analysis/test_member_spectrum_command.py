@@ -106,12 +106,15 @@ def test_kept_current_while_the_files_grow(tmp_path):
     live.read()
     live.draw()
     assert columns(tmp_path / "test.ir.csv")["n_alpha model error"].any()
+    early = re.search("# preliminary: .*", (tmp_path / "test.ir.csv").read_text())[0]
+    assert re.search(r"\d\.\d+ of 0.9 ps", early), early
     for path, text in zip(paths, texts, strict=True):
         with open(path, "a") as file:
             file.write(text[len(text) // 2 - 33 :])
     live.read()
     live.draw()
     received = (tmp_path / "test.ir.csv").read_text()
+    assert " of 0.9 ps" not in received
     fresh = LiveSpectra(["ir"], simulation, conditions, window=60.0)
     fresh.read()
     fresh.draw()
