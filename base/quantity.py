@@ -88,7 +88,7 @@ class Form:
     shape : tuple of int
         Of one sample.
     cartesian : callable
-        From components (…, components) to (…, *shape).
+        From components (…, components) to (…, axes of one sample).
     components : callable
         Its inverse.
     axes : tuple of str
@@ -117,7 +117,7 @@ class Form:
         return prod(self.shape)
 
     def independent_values(self, values: np.ndarray) -> np.ndarray:
-        """What is independent in samples (…, *shape), on one last axis."""
+        """What is independent in samples (…, axes of one sample), on one last axis."""
         if not self.independent:
             return values.reshape(*values.shape[: values.ndim - len(self.shape)], self.size)
         return values[(..., *np.array(self.independent).T)]
