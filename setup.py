@@ -95,6 +95,7 @@ setup(
     include_package_data=False,  # of what the source distribution holds, a wheel needs only this
     package_data={
         "beadwise": ["py.typed"],
+        "beadwise.learning.data": ["*.toml"],
         "beadwise.inputs": ["*.xml", "*.xyz", "*.safetensors", "*.dat", "*.toml", "*.sh", "*.inp"],
     },
     cmdclass={"build_ext": BuildKernels},

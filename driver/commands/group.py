@@ -28,6 +28,7 @@ class Place(NamedTuple):
 COMMANDS = {
     "check-data": Place("check_data", "check_data", "Say what files of labelled structures hold."),
     "evaluate": Place("evaluate", "evaluate", "Compare a model with labelled structures."),
+    "fetch": Place("fetch", "fetch", "Bring a public set of data onto this machine."),
     "fit": Place("fit", "fit", "Fit a model to labelled structures."),
     "inspect": Place("inspect", "inspect", "Say what a model file says of itself."),
     "ipi": Place("ipi", "ipi", "Run i-PI as rank 0 of an MPI job."),
