@@ -7,6 +7,7 @@ from scipy import constants
 from scipy.integrate import trapezoid
 
 from ..with_errors import with_error
+from .bands import find_bands, note_of_bands
 from .conditions import Conditions
 from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
@@ -138,7 +139,13 @@ def infrared_spectrum(
         notes |= notes_of_model(of_columns, column, grid, committee, conditions.temperature)
         models = [*of_columns]
     data = {name: Column(values[k], errors[k], unit, models[k]) for k, (name, unit) in enumerate(names.items())}
-    return Spectrum("ir", "Infrared absorption", grid, data, notes)
+
+    def n_alpha_alone(values: np.ndarray) -> np.ndarray:
+        return absorption(values, conditions, window, grid, is_difference)
+
+    bands = find_bands(grid, values[0], errors[0], n_alpha_alone, flux)
+    notes |= note_of_bands(bands, "n alpha")
+    return Spectrum("ir", "Infrared absorption", grid, data, notes, bands)
 
 
 def sum_rule(charges: np.ndarray, masses: np.ndarray, volume: float) -> float:

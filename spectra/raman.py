@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .bands import find_bands, note_of_bands
 from .conditions import Conditions
 from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
@@ -16,6 +17,7 @@ from .units import angular_frequency, reduced_energy
 from .window import Window
 
 LASER = 1e7 / 532.0  # cm⁻¹, the green line of a frequency-doubled Nd:YAG laser
+STANDS_FOR_ALL = "parallel"  # of the polarisations, where one curve is shown
 POLARISATIONS = ("isotropic", "anisotropic", "parallel", "perpendicular", "unpolarised")
 
 
@@ -118,9 +120,14 @@ def raman_spectrum(
     if committee is not None:
         run = {"isotropic": isotropic, "anisotropic": anisotropic}
         of_columns = model_errors(columns, run, committee, conditions.temperature)
-        place = names.index("parallel")
-        column = (place, "parallel", values[place], errors[place])
+        place = names.index(STANDS_FOR_ALL)
+        column = (place, STANDS_FOR_ALL, values[place], errors[place])
         notes |= notes_of_model(of_columns, column, grid, committee, conditions.temperature)
         models = [*of_columns]
     data = {name: Column(values[k], errors[k], units[k], models[k]) for k, name in enumerate(names)}
-    return Spectrum("raman", "Raman scattering", grid, data, notes)
+    place = names.index(STANDS_FOR_ALL)
+    bands = find_bands(
+        grid, values[place], errors[place], lambda *fluxes: columns(*fluxes)[..., place, :], isotropic, anisotropic
+    )
+    notes |= note_of_bands(bands, STANDS_FOR_ALL)
+    return Spectrum("raman", "Raman scattering", grid, data, notes, bands)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..whole_files import write_table
+from .bands import Band
 from .conditions import Conditions
 from .estimates import FEWEST_UNITS, Estimate
 from .model_error import ModelError
@@ -59,6 +60,8 @@ class Spectrum:
     columns : mapping of str to Column
     notes : mapping of str to str
         Dynamics, window, number of blocks, checks: they stand before the columns in a file.
+    bands : tuple of Band
+        Of the column that stands for it, as far as they are told from noise.
     """
 
     kind: str
@@ -66,6 +69,7 @@ class Spectrum:
     wavenumber: np.ndarray
     columns: Mapping[str, Column]
     notes: Mapping[str, str] = field(default_factory=dict)
+    bands: tuple[Band, ...] = ()
 
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
@@ -111,6 +115,7 @@ class Spectrum:
             "notes": dict(self.notes),
             "wavenumber": self.wavenumber,
             "columns": dict(self.columns),
+            "bands": self.bands,
         }
 
     def write(self, path: Path) -> None:
