@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from ...learning.data.summary import DataSummary
 
 from .findings import Findings
+from .option_groups.reading_options import reading_of, reading_options
 from .options import json_option
-from .reading_options import reading_of, reading_options
 
 
 @click.command("check-data")

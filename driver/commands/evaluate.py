@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from .findings import Findings
+from .option_groups.reading_options import reading_of, reading_options
 from .options import PATH, image_path, json_option, trust_option
-from .reading_options import reading_of, reading_options
 
 
 @click.command()

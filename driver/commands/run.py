@@ -6,12 +6,15 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from ...analysis.spectrum.kinds import FROM_SERIES
-from .given_options import GIVEN, RememberingCommand
 from .messages import fail
+from .option_groups.copy_options import copy_options
+from .option_groups.given_options import GIVEN, OptionOfCopy, RememberingCommand
+from .option_groups.walltime import time_to_stop, walltime_option
 from .options import (
     PATH,
     field_option,
@@ -23,7 +26,6 @@ from .options import (
     window_option,
     workers_option,
 )
-from .walltime import time_to_stop, walltime_option
 
 SHIPPED_INPUT = "water"
 OUT_OF_TIME = 3  # exit status
@@ -60,6 +62,14 @@ OUT_OF_TIME = 3  # exit status
     "PLUMED biases, if the input writes it].",
 )
 @walltime_option
+@copy_options
+@click.option(
+    "--check",
+    "only_check",
+    cls=OptionOfCopy,
+    is_flag=True,
+    help="Do all that a run does before i-PI starts, let each server answer once, and say what would run.",
+)
 @trust_option
 @click.pass_context
 def run(
@@ -74,12 +84,17 @@ def run(
     window: float | None,
     variable: str | None,
     walltime: float | None,
+    steps: int | None,
+    beads: int | None,
+    temperature: float | None,
+    only_check: bool,
 ) -> None:
     """Run i-PI and its servers together.
 
     INPUT is an i-PI input, a RESTART, or the name of a shipped input, which is copied into a new folder first:
     by default `water`, path-integral liquid water.  i-PI runs in the folder of a copy, otherwise in the current
     one.  Servers are started for each <ffsocket>; <ffdirect> and the like are evaluated in i-PI's own process.
+    --steps, --beads and --temperature change the copy of a shipped input; a file of yours is run as it stands.
 
     The exit status is 0 at the last step, or where a file EXIT or the motion ended the run; 3 where --walltime or
     <total_time> did; 2 for what cannot be run; and 1 for any other end.  The last line says how to go on.
@@ -94,6 +109,8 @@ def run(
     from ...model.worker_processes import usable_cores
     from ...pyx.kernel import has_threads
     from ...runs.input.run_input import RunInput
+    from ..launch.checking.check import check
+    from ..launch.examples.changes import Changes
     from ..launch.plan import OutOfTime, Plan, RunError
     from ..launch.run import run as launch
     from ..launch.shipped_inputs import example_for, is_shipped_input, refuse_unknown, shipped_copy
@@ -102,15 +119,20 @@ def run(
     console = Console()
     source = source or Path(SHIPPED_INPUT)
     workers = workers or 1
+    changes = Changes(steps, beads, temperature)
     refuse_unknown(source)
+    if not is_shipped_input(source):
+        changes.refuse_for(source)
     if not has_threads():
         say(console, NO_OPENMP)
         threads = 1
     with ExitStack() as stack:
         folder = Path()
         if is_shipped_input(source):
-            copied = stack.enter_context(shipped_copy(source.name, folder, threads or usable_cores()))
-            say(console, f"copied the shipped input to {copied}")
+            place = Path(stack.enter_context(TemporaryDirectory())) if only_check else folder
+            copied = stack.enter_context(shipped_copy(source.name, place, threads or usable_cores(), changes))
+            if not only_check:
+                say(console, f"copied the shipped input to {copied}")
             folder, source = copied.parent, Path(copied.name)
         given = RunInput.read(folder / source, folder)
         example = example_for(given)
@@ -134,7 +156,7 @@ def run(
         if plan.electric_field is not None:
             say(console, f"in the electric field {list(plan.electric_field)} V/Å")
         try:
-            launch(plan, console)
+            (check if only_check else launch)(plan, console)
         except RunError as failure:
             fail(str(failure), 1)
         except OutOfTime as pause:

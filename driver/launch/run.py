@@ -52,9 +52,7 @@ def run(plan: Plan, console: Console) -> None:
     OutOfTime
         If the time was over before the last step.
     """
-    _check(plan)
-    remarks = [*_remarks_about_folder(plan), *remarks_about_units(plan.input), *check_plumed(plan.input)]
-    remarks += _remarks_about_systems(plan)
+    remarks = look_over(plan)
     with processes.stop_requests(plan.walltime) as stop_requests, ExitStack() as stack:
         claim = stack.enter_context(claimed(plan.input))
         for address in plan.input.sockets:
@@ -62,7 +60,7 @@ def run(plan: Plan, console: Console) -> None:
             stack.callback(remove_leftover, address)
         # half a record says nothing that i-PI does not write again, and what follows the files goes on from their ends
         remarks += _cut_torn_records(plan)
-        results: list[LiveSpectra | LiveProfile] = [*_live_spectra(plan), *_live_profile(plan)]
+        results = live_results(plan)
         servers = start_servers(plan, stack, stop_requests)
         # last of all: files are changed only when i-PI is about to go on from there
         remarks += prepare_restart(plumed_force_fields(plan.input), plan.folder)
@@ -72,6 +70,39 @@ def run(plan: Plan, console: Console) -> None:
         for line in remarks:
             say(console, line)
         Supervision(plan, console, servers, stop_requests, claim, results).run(stack)
+
+
+def look_over(plan: Plan) -> list[str]:
+    """Refuse what cannot run before anything is started, and say what is allowed but hardly meant.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Returns
+    -------
+    list of str
+        Lines to show.
+
+    Raises
+    ------
+    BeadwiseError
+        Naming what cannot run.
+    """
+    _check(plan)
+    remarks = [*_remarks_about_folder(plan), *remarks_about_units(plan.input), *check_plumed(plan.input)]
+    return remarks + _remarks_about_systems(plan)
+
+
+def live_results(plan: Plan) -> list[LiveSpectra | LiveProfile]:
+    """What is kept current while it runs.
+
+    Raises
+    ------
+    BeadwiseError
+        If the input does not write what it is made of.
+    """
+    return [*_live_spectra(plan), *_live_profile(plan)]
 
 
 def _remarks_about_folder(plan: Plan) -> list[str]:

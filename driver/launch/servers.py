@@ -110,18 +110,7 @@ def start_servers(plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) ->
     stack.callback(lambda: processes.end([server.process for server in servers]))
     for address in plan.input.sockets:
         for _ in range(_servers_needed(plan, address)):
-            errors = stack.enter_context(tempfile.TemporaryFile())
-            process = processes.start(
-                _serve_command(plan, address),
-                plan.folder,
-                {**user_environment(plan.folder), "OMP_NUM_THREADS": str(plan.threads)},
-                output=subprocess.PIPE,
-                errors=errors,
-            )
-            assert process.stdout is not None
-            os.set_blocking(process.stdout.fileno(), False)
-            stack.callback(process.stdout.close)
-            servers.append(Server(process, errors))
+            servers.append(start_server(plan, address, stack))
     waiting = list(servers)
     stopped = processes.StoppedWatch()
     while waiting and not stop_requests:
@@ -135,6 +124,31 @@ def start_servers(plan: Plan, stack: ExitStack, stop_requests: Sequence[int]) ->
     if stop_requests:
         raise RunError("interrupted before i-PI was started")
     return servers
+
+
+def start_server(plan: Plan, address: ForceSocket, stack: ExitStack) -> Server:
+    """Start one server; whoever holds `stack` ends it.
+
+    Parameters
+    ----------
+    plan : Plan
+    address : ForceSocket
+        Where it connects to, and what it answers with.
+    stack : contextlib.ExitStack
+        Closes what is read of it.
+    """
+    errors = stack.enter_context(tempfile.TemporaryFile())
+    process = processes.start(
+        _serve_command(plan, address),
+        plan.folder,
+        {**user_environment(plan.folder), "OMP_NUM_THREADS": str(plan.threads)},
+        output=subprocess.PIPE,
+        errors=errors,
+    )
+    assert process.stdout is not None
+    os.set_blocking(process.stdout.fileno(), False)
+    stack.callback(process.stdout.close)
+    return Server(process, errors)
 
 
 def _servers_needed(plan: Plan, address: ForceSocket) -> int:

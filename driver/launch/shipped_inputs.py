@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput
 from ...suggestions import did_you_mean
+from .examples.changes import Changes
 
 INPUTS = "beadwise.inputs"
 SHIM = Path(__file__).parents[1] / "doors" / "shim.py"
@@ -114,7 +115,7 @@ def refuse_unknown(source: Path) -> None:
         )
 
 
-def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
+def copy_shipped_input(name: str, parent: Path, threads: int = 1, changes: Changes | None = None) -> Path:
     """Copy a shipped input and the files that it names into a new folder ``beadwise-<name>``.
 
     The copy gets i-PI addresses of its own, so that two of them can run on one machine.  Where i-PI is to evaluate in
@@ -128,6 +129,8 @@ def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
         Where to make the folder; a number is added to its name until it is new.
     threads : int, optional
         Of an evaluation in i-PI's process.
+    changes : Changes, optional
+        What shall be another in the copy.
 
     Returns
     -------
@@ -137,7 +140,7 @@ def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
     Raises
     ------
     InputError
-        If the folder cannot be made.
+        If the folder cannot be made, or the input cannot be changed so; then no folder is left.
     """
     folder = _make_new_folder(parent / f"beadwise-{name.replace('_', '-')}")
     example = example_of(name)
@@ -149,16 +152,21 @@ def copy_shipped_input(name: str, parent: Path, threads: int = 1) -> Path:
     text = re.sub(r"(?<=<address>)[^<]*", lambda _: f"{folder.name}-{secrets.token_hex(8)}", copy.read_text())
     text = re.sub(r"(?<=<pes_path>)[^<]*(?=</pes_path>)", lambda found: escape(str(SHIM)), text)
     copy.write_text(re.sub(r"(?<=\bthreads: )\d+", str(threads), text))
+    try:
+        (changes or Changes()).apply(copy)
+    except InputError:
+        shutil.rmtree(folder)
+        raise
     return copy
 
 
 @contextmanager
-def shipped_copy(name: str, parent: Path, threads: int = 1) -> Iterator[Path]:
+def shipped_copy(name: str, parent: Path, threads: int = 1, changes: Changes | None = None) -> Iterator[Path]:
     """Copy a shipped input for a run, and take the copy away again if the run fails before i-PI has begun.
 
     Parameters
     ----------
-    name, parent, threads
+    name, parent, threads, changes
         As for `copy_shipped_input`.
 
     Yields
@@ -169,9 +177,9 @@ def shipped_copy(name: str, parent: Path, threads: int = 1) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the folder cannot be made.
+        If the folder cannot be made, or the input cannot be changed so.
     """
-    copied = copy_shipped_input(name, parent, threads)
+    copied = copy_shipped_input(name, parent, threads, changes)
     folder = copied.parent
     ours = set(folder.iterdir())
     try:

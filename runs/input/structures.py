@@ -27,7 +27,7 @@ MODES = ("xyz", "pdb", "ase")
 SHORTEST_LINE = 6  # bytes of an atom in an xyz file, without its end
 
 
-def last_frame(path: Path, mode: str, cell_units: str = "automatic") -> dict[str, Any]:
+def last_frame(path: Path, mode: str, cell_units: str = "automatic", units: str = "automatic") -> dict[str, Any]:
     """Last frame of a structure file as i-PI makes it.
 
     Parameters
@@ -35,8 +35,8 @@ def last_frame(path: Path, mode: str, cell_units: str = "automatic") -> dict[str
     path : Path
     mode : str
         ``xyz``, ``pdb`` or ``ase``, the attribute of the element that names the file.
-    cell_units : str
-        i-PI's name of a unit of length; ``automatic`` for what the file says.
+    cell_units, units : str
+        i-PI's names of units of length, of the cell and of positions; ``automatic`` for what the file says.
 
     Returns
     -------
@@ -63,11 +63,11 @@ def last_frame(path: Path, mode: str, cell_units: str = "automatic") -> dict[str
         with open(path) as file, contextlib.redirect_stdout(io.StringIO()):
             if mode == "ase":
                 _read_alone(file)
-            for one in iter_file(mode, file, dimension="length", cell_units=cell_units):
+            for one in iter_file(mode, file, dimension="length", units=units, cell_units=cell_units):
                 frame = one
     except (*CONTENT, RuntimeError) as error:
-        units = "" if cell_units == "automatic" else f", units '{cell_units}'"
-        what = f"structure file '{path}' cannot be read with mode='{mode}'{units}"
+        named = ", ".join(f"'{one}'" for one in (units, cell_units) if one != "automatic")
+        what = f"structure file '{path}' cannot be read with mode='{mode}'{named and f', units {named}'}"
         raise InputError(f"{what}: {reason(error)}") from error
     if frame is None or not len(frame["atoms"].names):
         raise StructureError(f"structure file '{path}' holds no atom that can be read with mode='{mode}'")

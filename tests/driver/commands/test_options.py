@@ -32,6 +32,7 @@ WITH_NUMBERS = {
 DIFFERENT = {
     "--unit": "spectrum reads one quantity, whose unit it is; labelled structures have a unit for each label",
     "--model": "run may serve several force fields, each with a model of its own; promote names the one of its runs",
+    "--temperature": "run sets that of a shipped input; spectra and masses are told it where no input tells it",
     "--profile": "run has nothing else to say which variable; reweight may make it of any variable, by --variable",
 }
 

@@ -2,7 +2,7 @@
 
 import click
 import pytest
-from beadwise.driver.commands.walltime import parse_walltime, time_to_stop
+from beadwise.driver.commands.option_groups.walltime import parse_walltime, time_to_stop
 
 
 @pytest.mark.parametrize(

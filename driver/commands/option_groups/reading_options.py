@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from ...learning.data import Reading
+    from ....learning.data import Reading
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -75,6 +75,6 @@ def reading_of(keys: dict[str, str], units: dict[str, str], orders: dict[str, st
     DataError
         If a label, a unit or an order is not known.
     """
-    from ...learning.data import Reading
+    from ....learning.data import Reading
 
     return Reading(keys, units, orders, **others)

@@ -1,0 +1,1 @@
+"""Options that belong together, and are of a few commands only."""
