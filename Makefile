@@ -1,5 +1,5 @@
 # The documentation; everything else is done by pip, pytest and .ci/run.  First: python -m pip install ".[docs]"
-SPHINX = python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+SPHINX = python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 
 .PHONY: docs site clean
 

@@ -2,7 +2,7 @@
 
 python docs/pictures/delta_learning/learning_curves.py FOLDER_OF_DATA [--networks]
 
-FOLDER_OF_DATA holds bulk_train.xyz and bulk_valid.xyz (see "The shipped water model" in the README).  All fits and what
+FOLDER_OF_DATA holds bulk_train.xyz and bulk_valid.xyz (see docs/reference/models.md).  All fits and what
 they are compared with are kept under build/delta_learning, so that the command may be interrupted; the figures go into
 learning_curves.json, and learning_curves.png beside this file.  With --networks the shipped models' kind of network is
 fitted to all frames as well, which takes half an hour.
