@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+
+from .schema import about
 
 SAMPLES = ("cell", "atom", "molecule")
 HIGHEST_ORDER = 6  # λ that the kernel is compiled for
@@ -152,9 +154,26 @@ class HeadSettings:
     The weights' expected variance falls as exp(−angular_decay (l1 + l2)), and as `radial_decay_of` says.
     """
 
-    l_max: int = 3
-    ridge: float = 1e-4
-    angular_decay: float = 0.5
+    l_max: Annotated[
+        int,
+        about("Highest angular momentum that is used, at most that of the density.", ge=0, le=HIGHEST_ORDER),
+    ] = 3
+    ridge: Annotated[
+        float,
+        about(
+            "Strength of the regularisation: variance of the noise over the variance that the features are expected to "
+            "explain.",
+            ge=0,
+        ),
+    ] = 1e-4
+    angular_decay: Annotated[
+        float,
+        about(
+            "How fast the expected variance of the weights falls with the angular momenta l and l′ of a feature: as "
+            "exp(−angular_decay (l + l′)).",
+            ge=0,
+        ),
+    ] = 0.5
 
     def radial_decay_of(self, irrep: Irrep) -> float:
         """The power of ((1 + n)(1 + n'))⁻¹ with which the variance of the weights of one irrep falls."""
@@ -165,7 +184,14 @@ class HeadSettings:
 class UniformSettings(HeadSettings):
     """`HeadSettings` with the same ``radial_decay`` for all irreps."""
 
-    radial_decay: float = 0.0
+    radial_decay: Annotated[
+        float,
+        about(
+            "How fast the expected variance of the weights falls with the numbers n and n′, from 0, of the radial "
+            "functions of a feature: as ((1 + n)(1 + n′))^−radial_decay.",
+            ge=0,
+        ),
+    ] = 0.0
 
     def radial_decay_of(self, irrep: Irrep) -> float:
         """The radial decay, whatever the irrep."""

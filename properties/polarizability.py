@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from ..quantity import CellMap, HeadSettings, Irrep, Quantity, Unit
+from ..schema import about
 from .forms import symmetric_tensor
 
 
@@ -79,10 +81,30 @@ class PolarizabilitySettings(HeadSettings):
     ``local_field`` fits additive Clausius–Mossotti polarizabilities where the cell is periodic.
     """
 
-    angular_decay: float = 1.0
-    isotropic_radial_decay: float = 2.0
-    anisotropic_radial_decay: float = 1.0
-    local_field: bool = True
+    angular_decay: Annotated[
+        float,
+        about(
+            "How fast the expected variance of the weights falls with the angular momenta l and l′ of a feature: as "
+            "exp(−angular_decay (l + l′)).",
+            ge=0,
+        ),
+    ] = 1.0
+    isotropic_radial_decay: Annotated[
+        float,
+        about(
+            "How fast the expected variance of the weights of the isotropic part falls with the numbers n and n′, from "
+            "0, of the radial functions of a feature: as ((1 + n)(1 + n′))^−isotropic_radial_decay.",
+            ge=0,
+        ),
+    ] = 2.0
+    anisotropic_radial_decay: Annotated[float, about("The same for the anisotropic part.", ge=0)] = 1.0
+    local_field: Annotated[
+        bool,
+        about(
+            "If true, the polarizability of a cell that is periodic in all directions is the Clausius–Mossotti map of "
+            "the sum over its atoms; if false, it is the sum itself.",
+        ),
+    ] = True
 
     def radial_decay_of(self, irrep: Irrep) -> float:
         """The radial decay of one irrep."""

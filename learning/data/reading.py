@@ -61,9 +61,7 @@ class Reading:
     dipole_origin: str = ""
 
     def __post_init__(self) -> None:
-        known = [*labels(), VIRIAL]
-        tensors = [name for name in known if name == VIRIAL or labels()[name].shape == (3, 3)]
-        allowed = {"keys": [*known, *USUAL], "units": [*known, POSITIONS], "orders": tensors}
+        allowed = {"keys": names_of_keys(), "units": names_of_units(), "orders": names_of_orders()}
         for what, names in allowed.items():
             for name, value in getattr(self, what).items():
                 if name not in names:
@@ -96,6 +94,21 @@ class Reading:
         said = f"{label} from '{key}'" if key != label else label
         source = VIRIAL if label == "stress" and key in (self.keys.get(VIRIAL), None) else label
         return said + (f" in {self.units[source]}" if source in self.units else "")
+
+
+def names_of_keys() -> list[str]:
+    """What may stand under another name in files: labels, a virial, and what is said of a frame."""
+    return [*labels(), VIRIAL, *USUAL]
+
+
+def names_of_units() -> list[str]:
+    """What may have a unit of its own in files: labels, a virial, and positions with the cell."""
+    return [*labels(), VIRIAL, POSITIONS]
+
+
+def names_of_orders() -> list[str]:
+    """Tensors, whose numbers may have an order of their own in files."""
+    return [*(name for name, label in labels().items() if label.shape == (3, 3)), VIRIAL]
 
 
 def is_number(value: Any) -> bool:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from ase.data import atomic_numbers
 
 from ...model import BeadwiseError
-from ...suggestions import did_you_mean
+from ...schema import NO_KEY, FileName, about, check_table, table_schema
 from ..data import whole_labels
 
-RESTARTS = ("species", "cell", "always")
-CLUSTERS = ("local", "slurm", "pbs", "lsf", "sge", "moab", "oar", "htcondor")
+REQUIRED = {"energy", "forces"}
+BATCH_SYSTEMS = ["slurm", "pbs", "lsf", "sge", "moab", "oar", "htcondor"]
 
 
 class LabelError(BeadwiseError, ValueError):
@@ -35,52 +34,92 @@ class LabelError(BeadwiseError, ValueError):
 
 
 @dataclass(frozen=True)
-class LabelSettings:
-    """Where labels come from, and where they are computed.
+class ClusterOptions:
+    """Where labels are computed, if not on this machine; all other keys go to the class of dask_jobqueue.
 
-    Parameters
-    ----------
-    reference : str
-        A potential, as `beadwise.model.evaluators.load_evaluator` takes it.  Either this or ``client``.
-    client : str
-        Command of a program that speaks i-PI's protocol as a client; see `beadwise.learning.labels.socket_reference`.
-    files : list of str
-        Files that the client needs, copied to where it runs, relative to the configuration.
-    restart : str
-        When the client is started anew: ``species``, for other atoms only; ``cell``, for another cell, too, as most
-        programs keep the grids of the cell they began with; ``always``, for every frame.
-    timeout : float
-        Seconds in which a client must have answered, its start included.
-    name : str
-        What the reference is called in the names of kept labels; by default all that tells it from others.
-    properties : list of str
-        Labels to keep, out of `beadwise.learning.data.whole_labels`.
-    shift_per_atom : float
-        eV, added to the energy for each atom.
-    species_shifts : dict of str to float
-        eV, added to the energy for each atom of these elements.
-    workers : int
-        Processes that label at the same time; 0 labels in this process, without Dask.  By default as many as cores
-        may be used for a reference, and one for a client.
-    cluster : dict
-        ``kind``, one of `CLUSTERS`; ``jobs``, how many; ``security = true`` to encrypt what Dask sends; anything else
-        goes to the matching class of dask_jobqueue.
-    folder : Path
-        That of the configuration.
+    These are the keys that are ours; `LabelSettings.cluster` holds all of them.
     """
 
-    reference: str = ""
-    client: str = ""
-    files: list[str] = field(default_factory=list)
-    restart: str = "cell"
-    timeout: float = 3600.0
-    name: str = ""
-    properties: list[str] = field(default_factory=lambda: list(whole_labels()))
-    shift_per_atom: float = 0.0
-    species_shifts: dict[str, float] = field(default_factory=dict)
-    workers: int | None = None
-    cluster: dict[str, Any] = field(default_factory=dict)
-    folder: Path = field(default_factory=Path.cwd)
+    kind: Annotated[
+        Literal["local", "slurm", "pbs", "lsf", "sge", "moab", "oar", "htcondor"],
+        about("Batch system whose jobs compute the labels; `local` is this machine."),
+    ] = "local"
+    jobs: Annotated[int, about("Number of jobs.", ge=1)] = 1
+    security: Annotated[
+        bool, about("If true, the connections of Dask are encrypted; if false, whoever reaches them can run code.")
+    ] = True
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """The reference that gives the labels, and where they are computed.
+
+    ``folder`` is that of the configuration, and no key of it.
+    """
+
+    reference: Annotated[
+        str,
+        about(
+            "Potential that gives the labels, by any name that commands take: `GFN2-xTB`, "
+            "`ase:package.module.Class:key=value`, a model. Either this or `client` is needed.",
+        ),
+    ] = ""
+    client: Annotated[
+        str,
+        about(
+            "Command of a program that speaks the protocol of i-PI. In it, and in its files, `{address}`, `{host}`, "
+            "`{port}`, `{structure}`, `{cell}` and `{cell_a}`, `{cell_b}`, `{cell_c}` are filled in.",
+        ),
+    ] = ""
+    files: Annotated[list[FileName], about("Files that the client needs; they are copied to where it runs.")] = field(
+        default_factory=list
+    )
+    restart: Annotated[
+        Literal["species", "cell", "always"],
+        about(
+            "When the client is started anew: `species` for other atoms, `cell` also for another cell, `always` for "
+            "each structure.",
+        ),
+    ] = "cell"
+    timeout: Annotated[
+        float, about("Time in which the client must have given a label, its start included.", unit="s", gt=0)
+    ] = 3600.0
+    name: Annotated[
+        str,
+        about(
+            "Name of the reference, by which labels that are kept are found again. Without it, the command, the files "
+            "and the version of the reference tell it from others.",
+        ),
+    ] = ""
+    properties: Annotated[
+        list[str],
+        about("Labels that are kept, where the reference has them; energy and forces always.", names=whole_labels),
+    ] = field(default_factory=lambda: list(whole_labels()))
+    shift_per_atom: Annotated[float, about("Energy that is added to each label for each atom.", unit="eV")] = 0.0
+    species_shifts: Annotated[
+        dict[str, Annotated[float, about("", unit="eV")]],
+        about(
+            "Energies by chemical symbol, added to each label for each atom of that element.",
+            unit="eV",
+            more={"propertyNames": {"pattern": "^[A-Z][a-z]?$"}},
+        ),
+    ] = field(default_factory=dict)
+    workers: Annotated[
+        Annotated[int, about("", ge=0)] | None,
+        about(
+            "Number of processes that compute labels at the same time on this machine; 0 uses this process alone, "
+            "without Dask. If it is not given: all cores for a reference, one for a client.",
+        ),
+    ] = None
+    cluster: Annotated[
+        dict[str, Any],
+        about(
+            "Batch system whose jobs compute the labels. Keys that are not listed go to the class of dask_jobqueue, as "
+            "`queue`, `memory` or `walltime`.",
+            inner=ClusterOptions,
+        ),
+    ] = field(default_factory=dict)
+    folder: Path = field(default_factory=Path.cwd, metadata=NO_KEY)
 
     @property
     def paths(self) -> list[Path]:
@@ -89,7 +128,7 @@ class LabelSettings:
 
     @property
     def cluster_kind(self) -> str:
-        """One of `CLUSTERS`."""
+        """``local``, or a batch system."""
         return str(self.cluster.get("kind", "local"))
 
 
@@ -108,11 +147,8 @@ def label_settings(values: Mapping[str, Any], folder: str | Path = ".") -> Label
     LabelError
         Naming the key, the value received and what is allowed.
     """
-    allowed = [entry.name for entry in fields(LabelSettings) if entry.name != "folder"]
-    for key, value in values.items():
-        if key not in allowed:
-            raise LabelError(f"unknown key '{key}' in [label]; allowed are {allowed}{did_you_mean(key, allowed)}")
-        _check_value(key, value)
+    check_table(LabelSettings, values, "label", LabelError)
+    _check_names(values)
     if bool(values.get("reference")) == bool(values.get("client")):
         given = "both are" if values.get("reference") else "neither is"
         raise LabelError(f"[label] needs reference = MODEL or client = COMMAND; {given} given")
@@ -124,53 +160,34 @@ def label_settings(values: Mapping[str, Any], folder: str | Path = ".") -> Label
     return settings
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def label_schema() -> dict[str, Any]:
+    """JSON Schema of a section ``[label]``."""
+    either = {"oneOf": [{"required": ["reference"]}, {"required": ["client"]}]}
+    return table_schema(LabelSettings) | either
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _check_value(key: str, value: Any) -> None:
-    """Check one value by itself."""
-    texts = isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value)
-    fits, needed = {
-        "restart": (value in RESTARTS, f"one of {list(RESTARTS)}"),
-        "files": (texts, "a list of file names"),
-        "timeout": (_is_number(value) and value > 0, "a number of seconds above 0"),
-        "properties": (
-            texts and {"energy", "forces"} <= set(value) <= set(whole_labels()),
-            f"energy, forces and others out of {list(whole_labels())}",
-        ),
-        "shift_per_atom": (_is_number(value), "a finite number in eV"),
-        "species_shifts": (
-            isinstance(value, Mapping)
-            and all(name in atomic_numbers and _is_number(shift) for name, shift in value.items()),
-            "a table of finite numbers in eV with chemical symbols, { O = -2041.8, H = -13.6 }",
-        ),
-        "workers": (value is None or _is_count(value), "a whole number of at least 0"),
-        "cluster": (isinstance(value, Mapping), "a section [label.cluster]"),
-    }.get(key, (isinstance(value, str), "text"))
-    if not fits:
-        raise LabelError(f"{key} = {value!r} in [label]; allowed is {needed}")
+def _check_names(values: Mapping[str, Any]) -> None:
+    """Refuse elements and labels that there are not."""
+    for symbol, energy in values.get("species_shifts", {}).items():
+        if not atomic_numbers.get(symbol):
+            raise LabelError(f"species_shifts has {symbol} = {energy!r} in [label]; chemical symbols are needed")
+    wanted = values.get("properties", REQUIRED)
+    if not REQUIRED <= set(wanted) <= set(whole_labels()):
+        raise LabelError(
+            f"properties = {wanted!r} in [label]; allowed are energy, forces and others out of {list(whole_labels())}"
+        )
 
 
 def _check_cluster(settings: LabelSettings) -> None:
-    """Refuse clusters of unknown kind, and workers that would compute several labels in one process."""
+    """Refuse options without a batch system, and workers that would compute several labels in one process."""
     cluster, kind = settings.cluster, settings.cluster_kind
-    if kind not in CLUSTERS:
-        hint = did_you_mean(kind, CLUSTERS)
-        raise LabelError(f"kind = '{kind}' in [label.cluster]; allowed are {list(CLUSTERS)}{hint}")
     if kind == "local":
         others = sorted(set(cluster) - {"kind", "security"})
         if others:
-            raise LabelError(f"{others} in [label.cluster] need kind, a batch system out of {list(CLUSTERS[1:])}")
+            raise LabelError(f"{others} in [label.cluster] need kind, a batch system out of {BATCH_SYSTEMS}")
         return
     if settings.workers is not None:
         raise LabelError(f"workers = {settings.workers} in [label] is for this machine; of a {kind} cluster give jobs")
-    if not _is_count(cluster.get("jobs", 1)) or cluster.get("jobs", 1) < 1:
-        raise LabelError(f"jobs = {cluster['jobs']!r} in [label.cluster]; allowed is a whole number of at least 1")
     cores, processes = cluster.get("cores", 1), cluster.get("processes", 1)
     if cores != processes:
         raise LabelError(

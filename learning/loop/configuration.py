@@ -5,41 +5,58 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal
 
 from ...model.worker_processes import usable_cores
 from ...reading import refusing, toml_of
+from ...schema import FileName, about, sections_schema, settings_of, table_schema
 from ...suggestions import did_you_mean
 from ..data import DataError, Reading
-from ..fitting.configuration import Configuration, ConfigurationError, read_configuration, section
-
-Settings = TypeVar("Settings")
+from ..data.reading import names_of_keys, names_of_orders, names_of_units
+from ..fitting.configuration import Configuration, ConfigurationError, fit_schema, read_configuration, refusal
+from ..labels.settings import label_schema
 
 OWN_IN_FIT = ("data", "output")  # tables of a fit that the loop writes itself
-KINDS = ("diverse", "random")
-STARTS = ("input", "known")
+NEEDED_IN_FIT = ("energy", "committee")
 
 
 @dataclass(frozen=True)
 class StartSettings:
     """What is known before the first round.
 
-    ``count`` frames, 0 for all, are drawn from the files ``frames``.  Those of ``independent`` are only compared with;
-    where a file stands in both, the frames that were not drawn are independent.  The part ``validation`` of the start
-    and of each round's labels is never fitted: it calibrates the committee.  ``keys``, ``units`` and ``orders`` say how
-    labels are read, as in `[data]` of a fit.
+    Where a file stands among ``frames`` and ``independent``, the frames that were not drawn are independent.
     """
 
-    frames: list[str]
-    count: int = 0
-    seed: int = 0
-    independent: list[str] = field(default_factory=list)
-    validation: float = 0.2
-    keys: dict[str, str] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
-    orders: dict[str, str] = field(default_factory=dict)
+    frames: Annotated[list[FileName], about("Files with labelled frames to start from.", min_length=1)]
+    count: Annotated[int, about("Number of frames that are drawn from them at random; 0 takes all.", ge=0)] = 0
+    seed: Annotated[int, about("Seed of this and of every other random choice of the loop.", ge=0)] = 0
+    independent: Annotated[
+        list[FileName],
+        about(
+            "Files with frames that are never fitted: the errors on them tell when the goal is reached. Frames that "
+            "were drawn to start from are left out.",
+        ),
+    ] = field(default_factory=list)
+    validation: Annotated[
+        float,
+        about(
+            "Fraction of the start frames, and of the labels of each round, that is not fitted: the committee is "
+            "calibrated on it.",
+            gt=0,
+            lt=1,
+        ),
+    ] = 0.2
+    keys: Annotated[
+        dict[str, str], about("As `keys` in `[data]` of a fit, for the start frames.", names=names_of_keys)
+    ] = field(default_factory=dict)
+    units: Annotated[
+        dict[str, str], about("As `units` in `[data]` of a fit, for the start frames.", names=names_of_units)
+    ] = field(default_factory=dict)
+    orders: Annotated[
+        dict[str, str], about("As `orders` in `[data]` of a fit, for the start frames.", names=names_of_orders)
+    ] = field(default_factory=dict)
 
     @property
     def reading(self) -> Reading:
@@ -49,22 +66,50 @@ class StartSettings:
 
 @dataclass(frozen=True)
 class ExploreSettings:
-    """i-PI runs of each round, and which of their structures are flagged or end them.
+    """The i-PI runs of each round, and which of their structures may get a label."""
 
-    Every bead of each ``stride``-th step is looked at.  ``flag`` and ``stop`` are calibrated standard deviations of the
-    force on the worst atom in eV/Å per component, ``envelope_flag`` and ``envelope_stop`` distances from the training
-    data in units of their range.  Runs start from the ``input``'s own structure, or from a random one of the ``known``
-    start frames.  ``threads`` 0 stands for all cores.
-    """
-
-    inputs: list[str]
-    flag: float
-    stop: float
-    stride: int = 10
-    envelope_flag: float = 0.5
-    envelope_stop: float = 5.0
-    start: str = "input"
-    threads: int = 0
+    inputs: Annotated[
+        list[FileName],
+        about(
+            "Inputs of i-PI, each with one `<ffsocket>`, mode unix or shm; their names must differ. Files "
+            "that they name are copied.",
+            min_length=1,
+        ),
+    ]
+    flag: Annotated[
+        float,
+        about(
+            "A structure may get a label where the calibrated uncertainty of the force on its worst atom, per "
+            "component, is above this.",
+            unit="eV/Å",
+            gt=0,
+        ),
+    ]
+    stop: Annotated[
+        float,
+        about("The run ends where that uncertainty is above this; it must be larger than `flag`.", unit="eV/Å", gt=0),
+    ]
+    stride: Annotated[int, about("Number of steps from one look at all beads to the next.", ge=1)] = 10
+    envelope_flag: Annotated[
+        float,
+        about(
+            "A structure may get a label, too, where the density of its worst atom is farther than this outside the "
+            "range of the training data, in units of that range.",
+            gt=0,
+        ),
+    ] = 0.5
+    envelope_stop: Annotated[
+        float,
+        about("The run ends where that distance is above this; it must be larger than `envelope_flag`.", gt=0),
+    ] = 5.0
+    start: Annotated[
+        Literal["input", "known"],
+        about(
+            "Where each run starts: `input` is the structure of the input, `known` a random one of the start frames, "
+            "which then must have the atoms of the input.",
+        ),
+    ] = "input"
+    threads: Annotated[int, about("Number of threads of the model; 0 takes all cores.", ge=0)] = 0
 
     @property
     def threads_to_use(self) -> int:
@@ -74,27 +119,63 @@ class ExploreSettings:
 
 @dataclass(frozen=True)
 class SelectSettings:
-    """How many ``frames`` get a label in each round, and whether they are ``diverse`` uncertain or ``random`` ones."""
+    """Which structures get a label in each round."""
 
-    frames: int = 20
-    kind: str = "diverse"
+    frames: Annotated[int, about("Number of structures that get a label in each round, at most.", ge=1)] = 20
+    kind: Annotated[
+        Literal["diverse", "random"],
+        about(
+            "`diverse` takes uncertain structures that differ from what is known and from each other. `random` draws "
+            "from all structures that were looked at, for a comparison.",
+        ),
+    ] = "diverse"
 
 
 @dataclass(frozen=True)
 class StopSettings:
-    """When the loop ends: after so many ``rounds``, or below errors that are not 0, in eV/Å and eV per atom."""
+    """When the loop ends.
 
-    rounds: int = 10
-    force_error: float = 0.0
-    energy_error: float = 0.0
+    The errors are those on the independent frames if there are any, else on the validation frames.
+    """
+
+    rounds: Annotated[int, about("Number of rounds of labels, after which the loop ends in any case.", ge=1)] = 10
+    force_error: Annotated[
+        float,
+        about(
+            "Goal: root mean square error of the force components, on independent frames if there are any, else on "
+            "validation frames; 0 is no goal. Where both goals are given, both must be reached.",
+            unit="eV/Å",
+            ge=0,
+        ),
+    ] = 0.0
+    energy_error: Annotated[
+        float,
+        about(
+            "Goal: root mean square error of the energy per atom, on the same frames; 0 is no goal.", unit="eV", ge=0
+        ),
+    ] = 0.0
 
 
 @dataclass(frozen=True)
 class LearnOutputSettings:
-    """Where the final model and everything else goes, relative to the configuration file."""
+    """Where results are written, relative to the configuration file."""
 
-    model: str
-    folder: str = "learn"
+    model: Annotated[str, about("File of the final model, `.safetensors`.")]
+    folder: Annotated[
+        str, about("Folder of the loop: its state, report, labels and rounds. The same command goes on from there.")
+    ] = "learn"
+
+
+@dataclass(frozen=True)
+class OtherFit:
+    """The configuration of a fit in place of its tables."""
+
+    configuration: Annotated[
+        FileName,
+        about(
+            "Configuration file of `beadwise fit`, in place of the tables; its `[data]` and `[output]` are not used."
+        ),
+    ]
 
 
 @dataclass(frozen=True)
@@ -144,7 +225,7 @@ class LearnConfiguration:
         return {**own, "fit": self.fit, "label": self.label}
 
 
-SECTIONS: dict[str, type] = {
+SECTIONS: dict[str, type] = {  # beside [fit] and [label]
     "start": StartSettings,
     "explore": ExploreSettings,
     "select": SelectSettings,
@@ -172,10 +253,27 @@ def read_learn_configuration(path: str | Path) -> LearnConfiguration:
     for name in NEEDED:
         if not isinstance(content.get(name), dict):
             raise ConfigurationError(f"{path}: a section [{name}] is needed")
-    own: dict[str, Any] = {name: _settings(path, name, kind, content.get(name, {})) for name, kind in SECTIONS.items()}
+    refuse = refusal(path)
+    own: dict[str, Any] = {
+        name: settings_of(kind, content.get(name, {}), name, refuse) for name, kind in SECTIONS.items()
+    }
     settings = LearnConfiguration(path, fit=_fit_tables(path, content["fit"]), label=content["label"], **own)
     _check(settings)
     return settings
+
+
+def learn_schema() -> dict[str, Any]:
+    """JSON Schema of a configuration file of ``beadwise learn``."""
+    whole = fit_schema()
+    tables = {name: table for name, table in whole["properties"].items() if name not in OWN_IN_FIT}
+    inline = sections_schema("Tables as in a fit.", tables, NEEDED_IN_FIT)
+    other = table_schema(OtherFit)
+    fit = {"description": "How each round fits its model: the tables of a fit.", "anyOf": [inline, other]}
+    own = {name: table_schema(kind) for name, kind in SECTIONS.items()}
+    order = ("start", "fit", "explore", "select", "label", "stop", "output")
+    every = own | {"fit": fit, "label": label_schema()}
+    text = "Active learning: `beadwise learn CONFIG.toml`."
+    return sections_schema(text, {name: every[name] for name in order}, NEEDED)
 
 
 def fit_configuration(tables: Mapping[str, Any], file: Path, train: str, validation: str, model: str) -> Configuration:
@@ -231,20 +329,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return toml_of(path)
 
 
-def _settings(path: Path, name: str, kind: type[Settings], values: dict[str, Any]) -> Settings:
-    """One section, with what it lacks named."""
-    needed = [entry.name for entry in fields(kind) if _is_needed(entry)]  # type: ignore[arg-type]
-    missing = [key for key in needed if isinstance(values, dict) and key not in values]
-    known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
-    if missing and set(values) <= known:  # a key with a wrong name may be the one that is missing
-        raise ConfigurationError(f"{path}: [{name}] needs {missing}")
-    return section(path, name, kind, values)
-
-
-def _is_needed(entry: Any) -> bool:
-    return entry.default is MISSING and entry.default_factory is MISSING
-
-
 def _fit_tables(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Tables of the fit: inline, or those of a configuration file of ``beadwise fit``."""
     if "configuration" in values:
@@ -278,42 +362,17 @@ def _fit_tables(path: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 def _check(settings: LearnConfiguration) -> None:
     """Refuse values that make no loop."""
-    path, start, explore, select, stop = (
-        settings.path, settings.start, settings.explore, settings.select, settings.stop,
-    )  # fmt: skip
+    path, explore = settings.path, settings.explore
     try:
-        _ = start.reading
+        _ = settings.start.reading
     except DataError as error:
         raise ConfigurationError(f"{path}: {error}, in [start]") from error
-    if not start.frames:
-        raise ConfigurationError(f"{path}: frames = [] in [start]; at least one file is needed")
-    if not 0 < start.validation < 1:
-        raise ConfigurationError(
-            f"{path}: validation = {start.validation} in [start]; allowed is a part between 0 and 1: the committee is "
-            "calibrated on it"
-        )
-    if not explore.inputs:
-        raise ConfigurationError(f"{path}: inputs = [] in [explore]; at least one i-PI input is needed")
     names = [Path(name).stem for name in explore.inputs]
     if len(set(names)) < len(names):
         raise ConfigurationError(f"{path}: inputs = {explore.inputs} in [explore]; their names must differ")
-    if explore.stride < 1:
-        raise ConfigurationError(f"{path}: stride = {explore.stride} in [explore]; at least 1 is needed")
     for low, high in (("flag", "stop"), ("envelope_flag", "envelope_stop")):
         lower, upper = getattr(explore, low), getattr(explore, high)
-        if not 0 < lower < upper:
+        if lower >= upper:
             raise ConfigurationError(
-                f"{path}: {low} = {lower} and {high} = {upper} in [explore]; {low} must be above 0 and below {high}"
+                f"{path}: {low} = {lower} and {high} = {upper} in [explore]; {low} must be below {high}"
             )
-    for name, key, value, allowed in (
-        ("explore", "start", explore.start, STARTS),
-        ("select", "kind", select.kind, KINDS),
-    ):
-        if value not in allowed:
-            hint = did_you_mean(str(value), allowed)
-            raise ConfigurationError(f"{path}: {key} = '{value}' in [{name}]; allowed are {list(allowed)}{hint}")
-    if select.frames < 1 or stop.rounds < 1:
-        raise ConfigurationError(
-            f"{path}: frames = {select.frames} in [select] and rounds = {stop.rounds} in [stop]; each must be at least "
-            "1"
-        )

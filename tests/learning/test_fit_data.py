@@ -163,15 +163,15 @@ def test_atoms_without_a_label_do_not_count(tmp_path):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ("train = []", "train = [] in [data]; at least one file is needed"),
+        ("train = []", "train = [] in [data]; it must be a list of one or more file names"),
         ('train = ["train.xyz"]\nvalidation = 1.5', "validation = 1.5 in [data]"),
-        ('train = ["train.xyz"]\nvalidation = "valid.xyz"', "it must be a list of files or a number"),
+        ('train = ["train.xyz"]\nvalidation = "valid.xyz"', "it must be a list of file names or a number between 0 and 1"),
         ('train = ["none_*.xyz"]', "no data file is called like 'none_*.xyz'"),
         ('train = ["train.xyz"]\nkeys = {enery = "E"}', "did you mean 'energy'"),
         ('train = ["train.xyz"]\nkeys = "REF_energy"', "it must be a table of texts"),
         ('train = ["train.xyz"]\nunits = {dipole = "eV"}', "in [data]"),
-        ('train = ["train.xyz"]\nnan_is_missing = 1', "it must be bool"),
-        ('train = ["train.xyz"]\ncharge = "+"', "it must be a number"),
+        ('train = ["train.xyz"]\nnan_is_missing = 1', "it must be true or false"),
+        ('train = ["train.xyz"]\ncharge = "+"', "it must be a finite number in e"),
     ],
 )
 def test_what_the_configuration_cannot_say(tmp_path, data, said):

@@ -160,8 +160,8 @@ def test_a_configuration_with_a_network_is_fitted(tmp_path):
     [
         ("[network]", r"\[network\] needs \['hidden'\]"),
         ("[network]\nhidden = []", "hidden = "),
-        ("[network]\nhidden = [4.5]", r"it must be list\[int\]"),
-        ("[network]\nhidden = [4]\nepochs = 0", "each must be larger than 0"),
+        ("[network]\nhidden = [4.5]", r"it must be a list of one or more whole numbers of at least 1"),
+        ("[network]\nhidden = [4]\nepochs = 0", "it must be a whole number of at least 1"),
     ],
 )
 def test_wrong_network_settings_are_refused(tmp_path, network, message):

@@ -1,0 +1,289 @@
+"""The sections of a fit, key by key: types, defaults, limits, and a sentence about each; see `beadwise.schema`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Literal
+
+from ...pyx.kernel import limits
+from ...schema import FileName, about
+from ..data import Reading
+from ..data.reading import names_of_keys, names_of_orders, names_of_units
+
+LIMITS = limits()  # of the compiled kernel
+FEWEST_MEMBERS = 5  # of a committee that is calibrated; see beadwise.learning.fitting.calibration
+SYMBOLS = {"propertyNames": {"pattern": "^[A-Z][a-z]?$"}}  # a table of chemical symbols
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Files of labelled frames, and how they are read.
+
+    All paths are relative to the configuration file.  What is said of labels is a `beadwise.learning.data.Reading`.
+    """
+
+    train: Annotated[
+        list[FileName],
+        about(
+            "Files with frames to fit. A name may be a pattern, as `run_*/train.xyz`, and `FILE@START:STOP:STEP` is a "
+            "part of a file.",
+            min_length=1,
+        ),
+    ]
+    validation: Annotated[
+        list[FileName] | Annotated[float, about("", gt=0, lt=1)],
+        about(
+            "Files with frames that are not fitted: a committee is calibrated on them, and their errors are reported. "
+            "A number in place of files is the fraction of the training frames that is set aside for this.",
+        ),
+    ] = field(default_factory=list)
+    independent: Annotated[
+        list[FileName],
+        about("Files with frames that are neither fitted nor used to calibrate; their errors are reported."),
+    ] = field(default_factory=list)
+    keys: Annotated[
+        dict[str, str],
+        about(
+            "Name in the files of each label that stands under another name; also of `virial`, `weight`, `charge` and "
+            "`group`.",
+            names=names_of_keys,
+        ),
+    ] = field(default_factory=dict)
+    units: Annotated[
+        dict[str, str],
+        about(
+            "Unit in the files of each label that has another unit, as `hartree` or `kcal/mol`. A minus in front turns "
+            "the sign; `positions` is the unit of positions and cell.",
+            names=names_of_units,
+        ),
+    ] = field(default_factory=dict)
+    orders: Annotated[
+        dict[str, str],
+        about(
+            "Order in the files of the numbers of a tensor, as `xx yy zz xy yz zx`: six components, or all nine.",
+            names=names_of_orders,
+        ),
+    ] = field(default_factory=dict)
+    nan_is_missing: Annotated[
+        bool, about("If true, a label that is NaN is taken as missing; if false, it is refused.")
+    ] = False
+    weights: Annotated[
+        dict[str, Annotated[float, about("", ge=0)]],
+        about("Weight of the frames of each group (`config_type`); it multiplies the weight that a frame has itself."),
+    ] = field(default_factory=dict)
+    charge: Annotated[float | None, about("Total charge of the frames that do not give their own.", unit="e")] = None
+    dipole_origin: Annotated[
+        Literal["", "coordinates", "centre_of_mass"],
+        about(
+            "Origin of the dipoles of charged frames: that of the coordinates, or the centre of mass. It is needed "
+            "where dipoles of ions are fitted.",
+        ),
+    ] = ""
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What is said of the labels; DataError if that cannot be."""
+        how = self.keys, self.units, self.orders, self.nan_is_missing, self.weights, self.charge, self.dipole_origin
+        return Reading(*how)
+
+    @property
+    def validation_files(self) -> list[str]:
+        """Files of validation frames; none where a part of the training frames is set aside."""
+        return self.validation if isinstance(self.validation, list) else []
+
+    @property
+    def validation_part(self) -> float:
+        """Part of the training frames that is set aside; 0 where there are files."""
+        return 0.0 if isinstance(self.validation, list) else self.validation
+
+
+@dataclass(frozen=True)
+class DensitySettings:
+    """The density of the neighbours of each atom, of which all features are made.
+
+    See `beadwise.model.radial.RadialForm`.
+    """
+
+    cutoff: Annotated[float, about("Cutoff: atoms that are farther apart do not see each other.", unit="Å", gt=0)] = 6.0
+    radial: Annotated[
+        int,
+        about(
+            "Number of radial functions for each species of neighbours, or for each chemical channel.",
+            ge=1,
+            le=LIMITS["radial"],
+        ),
+    ] = 8
+    l_max: Annotated[int, about("Highest angular momentum of the density.", ge=2, le=LIMITS["l_max"])] = 4
+    warp_length: Annotated[
+        float,
+        about(
+            "Length a of the scale ln(1 + r/a) on which the radial functions oscillate: the smaller it is, the finer "
+            "they are at short distances.",
+            unit="Å",
+            gt=0,
+        ),
+    ] = 0.3
+    innermost: Annotated[
+        float,
+        about(
+            "About the shortest distance between two atoms, where that scale begins; it must be below the cutoff.",
+            unit="Å",
+            ge=0,
+        ),
+    ] = 0.7
+    decay_length: Annotated[
+        float, about("Distance r₀ from which neighbours count less: their weight is 1/(1 + (r/r₀)^p).", unit="Å", gt=0)
+    ] = 2.0
+    decay_power: Annotated[float, about("Power p of that weight; 0 gives all distances the same weight.", ge=0)] = 3.0
+    chemical_channels: Annotated[
+        int,
+        about(
+            "Number of chemical channels that all species share, so that the size of the density does not grow with "
+            "the number of species; 0 gives each species functions of its own. This number times `radial` must not be "
+            f"above {LIMITS['radial']}.",
+            ge=0,
+            le=LIMITS["radial"],
+        ),
+    ] = 0
+
+
+@dataclass(frozen=True)
+class EnergySettings:
+    """The energy, fitted to energies, forces and stresses together.
+
+    Labels are weighed by the inverse squares of their expected errors.
+    """
+
+    energy_error: Annotated[
+        float,
+        about(
+            "Expected error of an energy over the square root of the number of atoms. Labels with smaller expected "
+            "errors weigh more.",
+            unit="eV",
+            gt=0,
+        ),
+    ] = 0.01
+    force_error: Annotated[float, about("Expected error of a component of a force.", unit="eV/Å", gt=0)] = 0.05
+    stress_error: Annotated[float, about("Expected error of a component of the stress.", unit="eV/Å³", gt=0)] = 0.0005
+    ridge: Annotated[
+        float,
+        about(
+            "Strength of the regularisation: variance of the noise over the variance that the features are expected to "
+            "explain.",
+            ge=0,
+        ),
+    ] = 1e-8
+    baseline: Annotated[
+        str,
+        about(
+            "Potential that the model corrects, as `GFN1-xTB`, `qtip4pf` or `ase:package.module.Class`: the difference "
+            "from it is fitted. Without one, the model is the whole energy.",
+        ),
+    ] = ""
+    isolated_atoms: Annotated[
+        dict[str, Annotated[float, about("", unit="eV")]],
+        about(
+            "Energies of isolated atoms by chemical symbol, which the model reproduces exactly. Frames of one atom "
+            "without neighbours have the same effect.",
+            unit="eV",
+            more=SYMBOLS,
+        ),
+    ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """A neural network that is added to the linear energy; its fit needs PyTorch."""
+
+    hidden: Annotated[
+        list[Annotated[int, about("", ge=1)]],
+        about("Widths of the hidden layers, from the first to the last.", min_length=1),
+    ]
+    epochs: Annotated[int, about("Number of passes over the training frames.", ge=1)] = 100
+    batch: Annotated[int, about("Number of frames in each step of the optimiser.", ge=1)] = 4
+    learning_rate: Annotated[
+        float,
+        about("Highest learning rate; it rises during the first 2 % of the steps and then falls to zero.", gt=0),
+    ] = 0.002
+    seed: Annotated[int, about("Seed of the initial weights and of the order of the frames.", ge=0)] = 0
+
+
+@dataclass(frozen=True)
+class CommitteeSettings:
+    """The members of a committee, whose spread is the uncertainty.
+
+    See `beadwise.learning.fitting.committee_fit`.
+    """
+
+    members: Annotated[
+        int, about(f"Number of members; their calibration needs {FEWEST_MEMBERS} or more.", ge=FEWEST_MEMBERS)
+    ] = 8
+    kind: Annotated[
+        Literal["subsampling", "last-layer"],
+        about(
+            "`subsampling` fits each member to a random part of the frames. `last-layer` draws members from the "
+            "distribution of the weights of the last, linear layer; it is needed where there is a network.",
+        ),
+    ] = "subsampling"
+    fraction: Annotated[
+        float, about("Fraction of the frames that each member is fitted to, for `subsampling`.", gt=0, lt=1)
+    ] = 0.5
+    seed: Annotated[int, about("Seed of the random choice of frames or weights.", ge=0)] = 0
+    model: Annotated[
+        str,
+        about(
+            "Model file that gets the members. Nothing else is fitted then, and the other sections must describe that "
+            "model. Without it, a new model is fitted.",
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True)
+class RepulsionSettings:
+    """The short-range guard, which replaces the model where atoms are closer than in the training frames.
+
+    Quantum nuclei come nearer than the classical ones of a training by some percent; there the model still answers.
+    """
+
+    onset_fraction: Annotated[
+        float,
+        about(
+            "Distance at which the guard begins, for each pair of species, over the shortest distance of that pair in "
+            "the training frames.",
+            ge=0,
+        ),
+    ] = 0.9
+    strength: Annotated[
+        float, about("Factor of the screened nuclear repulsion that the guard is made of; 0 is no guard.", ge=0)
+    ] = 100.0
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """Where results are written, relative to the configuration file."""
+
+    model: Annotated[str, about("Model file that is written, `.safetensors`.")]
+    report: Annotated[str, about("Folder for the errors and the parity plots.")] = "report"
+    baselines: Annotated[
+        str, about("Folder that keeps the energies and forces of the baseline, so that they are computed once.")
+    ] = "baselines"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the model file says of itself; any other keys are kept in it, too."""
+
+    repeating_unit: Annotated[
+        str,
+        about(
+            "Formula of the molecule in the order of its atoms, as `OHH`. It is needed for labels of molecules, and "
+            "for dipoles and polarizabilities of molecules in a run.",
+        ),
+    ] = ""
+    title: Annotated[str, about("What the model is, in one line.")] = ""
+    licence: Annotated[str, about("Licence of the model and of its data.")] = ""
+    sources: Annotated[list[str] | str, about("Where the data come from.")] = field(default_factory=list)
+    limits: Annotated[
+        list[str] | str, about("What the model must not be used for; `beadwise inspect` shows it first.")
+    ] = field(default_factory=list)
