@@ -129,7 +129,6 @@ def _fits(kind: Any, value: Any) -> bool:
     return all(math.isfinite(own) for own in (value if isinstance(value, list) else [value]) if isinstance(own, float))
 
 
-@cache
 def keys_of(kind: type) -> dict[str, Field[Any]]:
     """Fields of a section that a file can set, by their names."""
     return {own.name: own for own in fields(kind) if own.metadata.get("is_key", True)}

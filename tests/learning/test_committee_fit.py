@@ -333,7 +333,11 @@ def test_members_are_added_to_a_fitted_model(folder: Path):
     ("before", "after", "message"),
     [
         ("members = 6", "members = 4", "members = 4 in .committee.; it must be a whole number of at least 5"),
-        ("members = 6", 'kind = "bagging"', "kind = 'bagging' in .committee.; allowed are .'subsampling', 'last-layer'."),
+        (
+            "members = 6",
+            'kind = "bagging"',
+            "kind = 'bagging' in .committee.; allowed are .'subsampling', 'last-layer'.",
+        ),
         ("members = 6", "fraction = 1.0", "fraction = 1.0 in .committee.; it must be a number between 0 and 1"),
         ("[committee]", "[network]\nhidden = [4]\n[committee]", "allowed is kind = 'last-layer'"),
     ],

@@ -69,7 +69,7 @@ def test_what_is_not_said_is_asked(tmp_path):
     ase.io.write(tmp_path / "train.xyz", structures, format="extxyz")
     with pytest.raises(ConfigurationError, match=r"have the total charges \+0, \+1 e"):
         fit(configured(tmp_path, "dipole_origin = 'coordinates'"))
-    with pytest.raises(ConfigurationError, match="allowed are .'coordinates', 'centre_of_mass'."):
+    with pytest.raises(ConfigurationError, match=r"allowed are \['coordinates', 'centre_of_mass'\]"):
         configured(tmp_path, "dipole_origin = 'centre'")
 
 

@@ -165,7 +165,10 @@ def test_atoms_without_a_label_do_not_count(tmp_path):
     [
         ("train = []", "train = [] in [data]; it must be a list of one or more file names"),
         ('train = ["train.xyz"]\nvalidation = 1.5', "validation = 1.5 in [data]"),
-        ('train = ["train.xyz"]\nvalidation = "valid.xyz"', "it must be a list of file names or a number between 0 and 1"),
+        (
+            'train = ["train.xyz"]\nvalidation = "valid.xyz"',
+            "it must be a list of file names or a number between 0 and 1",
+        ),
         ('train = ["none_*.xyz"]', "no data file is called like 'none_*.xyz'"),
         ('train = ["train.xyz"]\nkeys = {enery = "E"}', "did you mean 'energy'"),
         ('train = ["train.xyz"]\nkeys = "REF_energy"', "it must be a table of texts"),
