@@ -19,7 +19,8 @@ from setuptools.errors import CompileError, LinkError
 ROOMS = "pyx potentials properties spectra sampling model runs learning analysis driver inputs".split()
 PACKAGES = [file.parent for room in ROOMS for file in sorted(Path(room).rglob("__init__.py"))]
 # base/ is the package itself: a folder called beadwise would hide the installed package from tests at the root
-FOLDERS = {"beadwise": "base"} | {f"beadwise.{'.'.join(folder.parts)}": str(folder) for folder in PACKAGES}
+FOLDERS = {"beadwise": "base", "beadwise.page": "base/page"}
+FOLDERS |= {f"beadwise.{'.'.join(folder.parts)}": str(folder) for folder in PACKAGES}
 WATER_HEADERS = [
     f"{name}.hpp"
     for name in (
@@ -96,6 +97,8 @@ setup(
     package_data={
         "beadwise": ["py.typed"],
         "beadwise.learning.data": ["*.toml"],
+        "beadwise.page": ["*.html", "*.css", "*.js", "*.txt"],
+        "beadwise.analysis.report": ["*.html", "*.js"],
         "beadwise.inputs": ["*.xml", "*.xyz", "*.safetensors", "*.dat", "*.toml", "*.sh", "*.inp"],
     },
     cmdclass={"build_ext": BuildKernels},

@@ -30,3 +30,8 @@ def plain(content: Any) -> Any:
 def json_text(content: Any) -> str:
     """Content as JSON; see `plain`."""
     return json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def compact_json(content: Any) -> str:
+    """Content as JSON in one line, for programs; see `plain`."""
+    return json.dumps(plain(content), separators=(",", ":"), ensure_ascii=False, allow_nan=False)

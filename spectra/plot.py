@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ..pictures import BAND_ALPHA, COLOURS, LEGEND, WIDTH, band, foot, head, panels, reach, write_png
-from .spectrum import Column, Spectrum
+from .spectrum import Column, Panel, Spectrum, panels_of
 
 MARK_COLOUR = "0.72"
 BELOW_MARKS: dict[str, Any] = {"borderaxespad": 1.5, **LEGEND}
 HATCH_WIDTH = 0.45  # points; by default matplotlib hatches with lines as thick as a spectrum
 MODEL_BAND: dict[str, Any] = {"facecolor": "none", "edgecolor": "0.25", "hatch": "//////", "linewidth": 0.5}
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One picture of a spectrum.
-
-    Parameters
-    ----------
-    label : str
-        Of the vertical axis.
-    columns : dict of str to str
-        Columns that are drawn, and their names in the legend.
-    """
-
-    label: str
-    columns: dict[str, str]
-
-
-PANELS = {
-    "ir": [Panel("n(ω) α(ω) / cm⁻¹", {"n_alpha": ""})],
-    "raman": [
-        Panel("reduced Raman / Å⁶ fs", {"parallel": "parallel (VV)", "perpendicular": "perpendicular (VH)"}),
-        Panel("reduced Raman / Å⁶ fs", {"isotropic": "isotropic", "anisotropic": "anisotropic"}),
-    ],
-    "sfg": [
-        Panel("Im χ$_{ssp}$ / 10⁻²² m² V⁻¹", {"near_imaginary": "with near neighbours", "self_imaginary": "self"}),
-        Panel("|χ$_{ssp}$|² / 10⁻⁴⁴ m⁴ V⁻²", {"near_squared": "with near neighbours", "self_squared": "self"}),
-    ],
-    "dos": [Panel("density of states / cm", {"total": "total"})],
-}
 
 
 def plot_spectra(
@@ -89,7 +58,7 @@ def _figure_of(
     spectra: Mapping[str, Spectrum], marks: Sequence[float], limits: tuple[float, float], note: str
 ) -> Figure:
     first = next(iter(spectra.values()))
-    drawn = _panels_of(first)
+    drawn = panels_of(first)
     figure, all_axes = panels((WIDTH, 0.9 + 2.9 * len(drawn)), len(drawn), grid="y", sharex=True)
     for axes, panel in zip(all_axes, drawn, strict=True):
         _draw_panel(axes, panel, spectra, *limits)
@@ -105,12 +74,6 @@ def _figure_of(
     all_axes[-1].set_xlabel("wavenumber / cm⁻¹")
     foot(figure, note or _note_of(first))
     return figure
-
-
-def _panels_of(spectrum: Spectrum) -> list[Panel]:
-    if spectrum.kind != "dos":
-        return PANELS[spectrum.kind]
-    return [Panel("density of states / cm", {name: name for name in spectrum.columns})]
 
 
 def _note_of(spectrum: Spectrum) -> str:

@@ -1,4 +1,4 @@
-"""What a spectrum is: columns over wavenumber with standard errors, and what must be said beside them."""
+"""What a spectrum is: columns over wavenumber with standard errors, which are drawn, and what is said beside them."""
 
 from __future__ import annotations
 
@@ -155,6 +155,43 @@ class Spectrum:
         rows = [[f"{value:.7g}" for value in row] for row in np.stack([*table.values()], axis=1)]
         said = [self.title, *(f"{name}: {note}" for name, note in self.notes.items())]
         write_table(path, said, [list(table), *rows])
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a spectrum.
+
+    Parameters
+    ----------
+    label : str
+        Of the vertical axis.
+    columns : dict of str to str
+        Columns that are drawn, and their names in the legend.
+    """
+
+    label: str
+    columns: dict[str, str]
+
+
+PANELS = {
+    "ir": [Panel("n(ω) α(ω) / cm⁻¹", {"n_alpha": ""})],
+    "raman": [
+        Panel("reduced Raman / Å⁶ fs", {"parallel": "parallel (VV)", "perpendicular": "perpendicular (VH)"}),
+        Panel("reduced Raman / Å⁶ fs", {"isotropic": "isotropic", "anisotropic": "anisotropic"}),
+    ],
+    "sfg": [
+        Panel("Im χ$_{ssp}$ / 10⁻²² m² V⁻¹", {"near_imaginary": "with near neighbours", "self_imaginary": "self"}),
+        Panel("|χ$_{ssp}$|² / 10⁻⁴⁴ m⁴ V⁻²", {"near_squared": "with near neighbours", "self_squared": "self"}),
+    ],
+    "dos": [Panel("density of states / cm", {"total": "total"})],
+}
+
+
+def panels_of(spectrum: Spectrum) -> list[Panel]:
+    """The pictures of one spectrum."""
+    if spectrum.kind != "dos":
+        return PANELS[spectrum.kind]
+    return [Panel("density of states / cm", {name: name for name in spectrum.columns})]
 
 
 def _header(name: str, column: Column) -> str:

@@ -136,8 +136,87 @@ def property_of_heading(line: str) -> Property | None:
     return Property(name, (argument or "").strip("()"), unit or "", slice(int(first) - 1, int(last or first)))
 
 
+class GrowingProperties:
+    """A file of properties that is read as it grows: what has been read is kept, and only what is new is parsed.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist yet, and may be replaced by a new one.
+    timestep : float, optional
+        In fs; it makes steps of times where steps are not written.
+    """
+
+    def __init__(self, path: Path, timestep: float | None = None):
+        self.path = path
+        self.timestep = timestep
+        self._forget()
+
+    def read(self) -> PropertyTable | None:
+        """All rows that count, also while the file grows: a last line that is not whole is left out.
+
+        Returns
+        -------
+        PropertyTable or None
+            None if there is no such file, or no row yet.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, or holds a word that is no number.
+        """
+        try:
+            text = self._new_text() if os.path.exists(self.path) else self._forget()
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read '{self.path}': {reason(error)}") from error
+        if text:
+            self._table = None
+            self._add(text.splitlines())
+        if self._table is None and self._pieces:
+            width = self._pieces[-1].shape[1]
+            self._pieces = [np.concatenate([piece for piece in self._pieces if piece.shape[1] == width])]
+            table = PropertyTable(self.path, self._properties, self._pieces[0], self.timestep)
+            rows = table.rows[that_count(_order_of(table))]
+            self._table = PropertyTable(self.path, self._properties, rows, self.timestep)
+        return self._table
+
+    def _forget(self) -> str:
+        self._position, self._inode = 0, 0
+        self._properties: tuple[Property, ...] = ()
+        self._pieces: list[np.ndarray] = []
+        self._table: PropertyTable | None = None
+        return ""
+
+    def _new_text(self) -> str:
+        """Whole lines that have been added."""
+        with open(self.path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_ino != self._inode or status.st_size < self._position:
+                self._forget()
+                self._inode = status.st_ino
+            file.seek(self._position)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._position += len(whole)
+        return whole.decode(errors="replace")
+
+    def _add(self, lines: list[str]) -> None:
+        found = (property_of_heading(line) for line in lines if line.startswith("#"))
+        added = tuple(one for one in found if one is not None)
+        # a run that was started anew and appends has a header of its own
+        self._properties += tuple(one for one in added if one not in self._properties)
+        width = max((one.columns.stop for one in self._properties), default=0)
+        words = [words for line in lines if not line.startswith("#") and len(words := line.split()) == width > 0]
+        if not words:
+            return
+        try:
+            self._pieces.append(np.array(words, dtype=np.float64))
+        except ValueError as error:
+            raise InputError(f"'{self.path}' holds a word that is no number: {reason(error)}") from error
+
+
 def read_property_table(path: Path, timestep: float | None = None) -> PropertyTable | None:
-    """Read a file of properties, also while it grows: a last line that is not whole is left out.
+    """Read a file of properties once; see `GrowingProperties`.
 
     Parameters
     ----------
@@ -155,23 +234,7 @@ def read_property_table(path: Path, timestep: float | None = None) -> PropertyTa
     InputError
         If it cannot be read, or holds a word that is no number.
     """
-    try:
-        text = path.read_text(errors="replace") if os.path.exists(path) else ""
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read '{path}': {reason(error)}") from error
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    found = (property_of_heading(line) for line in lines if line.startswith("#"))
-    properties = tuple(one for one in found if one is not None)
-    width = max((one.columns.stop for one in properties), default=0)
-    words = [words for line in lines if not line.startswith("#") and len(words := line.split()) == width > 0]
-    if not words:
-        return None
-    try:
-        rows = np.array(words, dtype=np.float64)
-    except ValueError as error:
-        raise InputError(f"'{path}' holds a word that is no number: {reason(error)}") from error
-    table = PropertyTable(path, properties, rows, timestep)
-    return PropertyTable(path, properties, rows[that_count(_order_of(table))], timestep)
+    return GrowingProperties(path, timestep).read()
 
 
 def find_property(tables: Sequence[PropertyTable], name: str) -> tuple[PropertyTable, Property] | None:

@@ -1,0 +1,170 @@
+"""The checks of a run as traffic lights, each with one true sentence; what is not known is grey, never green."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+GOOD, FAIR, BAD, UNKNOWN = "good", "fair", "bad", "unknown"
+DRIFT_GOOD, DRIFT_FAIR = 0.1, 0.3  # meV per atom and ps
+FEWEST_INDEPENDENT = 8.0  # samples; fewer say little about an error
+FAR = 1.0  # distance from the training frames in units of their range, as the servers warn of it
+LINEAR_SPREAD = 1.0  # of β times a member's potential, beyond which reweighting leaves its linear range
+WORST = (BAD, FAIR, UNKNOWN, GOOD)  # which of several colours counts
+
+
+def verdicts_of(content: Mapping[str, Any], growing_bias: bool = False) -> list[dict[str, str]]:
+    """All checks of a run.
+
+    Parameters
+    ----------
+    content : mapping
+        What `beadwise.analysis.report` describes, all but the verdicts.
+    growing_bias : bool
+        Whether something does work on the system, as metadynamics or a field that changes.
+    """
+    series = {one["name"]: one for one in content["series"]}
+    found = [
+        _ended(content["run"]),
+        _conserved(series.get("conserved"), growing_bias),
+        _temperature(series.get("temperature")),
+    ]
+    found += [_spectrum(one) for one in content["spectra"]]
+    found += [_profile(one) for one in content["profiles"]]
+    found += [
+        _training(content["uncertainties"], content["messages"], content["has_events"]),
+        _uncertainty(content["uncertainties"], content["spectra"]),
+        _warnings(content["messages"], content["has_log"]),
+    ]
+    return found
+
+
+def _verdict(name: str, label: str, colour: str, sentence: str) -> dict[str, str]:
+    return {"name": name, "label": label, "colour": colour, "sentence": sentence}
+
+
+def _ended(run: Mapping[str, Any]) -> dict[str, str]:
+    colours = {"finished": GOOD, "running": UNKNOWN, "stopped": FAIR, "unknown": UNKNOWN}
+    return _verdict("end", "End of the run", colours[run["state"]], run["state_text"])
+
+
+def _conserved(one: Mapping[str, Any] | None, growing_bias: bool) -> dict[str, str]:
+    label = "Conserved quantity"
+    if one is None:
+        return _verdict("conserved", label, UNKNOWN, "The run does not write its conserved quantity.")
+    if one["drift"] is None:
+        return _verdict("conserved", label, UNKNOWN, "There are too few rows, or no times, for a drift.")
+    value, error = one["drift"]["value"], one["drift"]["error"]
+    drift = f"{value:+.2g} ± {error:.1g} meV per atom and ps"
+    if growing_bias:
+        sentence = f"It changes by {drift}, and what acts on the system from outside may do that: no verdict."
+        return _verdict("conserved", label, UNKNOWN, sentence)
+    low, high = abs(value) - 2 * error, abs(value) + 2 * error
+    tolerance = f"up to {DRIFT_GOOD:g} is good, up to {DRIFT_FAIR:g} needs a reason"
+    if high < DRIFT_GOOD:
+        return _verdict("conserved", label, GOOD, f"It drifts by {drift}: {tolerance}.")
+    if low > DRIFT_FAIR:
+        return _verdict(
+            "conserved", label, BAD, f"It drifts by {drift}: too much, {tolerance}. Try a shorter time step."
+        )
+    if high < DRIFT_FAIR:
+        return _verdict("conserved", label, FAIR, f"It drifts by {drift}: {tolerance}.")
+    sentence = f"It drifts by {drift}, which is not known well enough for a verdict: {tolerance}."
+    return _verdict("conserved", label, UNKNOWN, sentence)
+
+
+def _temperature(one: Mapping[str, Any] | None) -> dict[str, str]:
+    label = "Temperature"
+    if one is None or one["mean"] is None:
+        why = "The run does not write its temperature." if one is None else "There are too few rows for a mean."
+        return _verdict("temperature", label, UNKNOWN, why)
+    mean, target = one["mean"], one["target"]
+    said = f"{mean['value']:.5g} ± {mean['error']:.2g} K in the second half"
+    if target is None:
+        return _verdict("temperature", label, UNKNOWN, f"It is {said}; nothing holds it at a target.")
+    away = abs(mean["value"] - target)
+    if mean["independent"] < FEWEST_INDEPENDENT:
+        count = f"{mean['independent']:.2g}"
+        sentence = f"It is {said}, from some {count} independent samples: too few to compare it with {target:g} K."
+        return _verdict("temperature", label, UNKNOWN, sentence)
+    if away <= 2 * mean["error"]:
+        return _verdict("temperature", label, GOOD, f"It is {said}, within two errors of {target:g} K.")
+    colour = FAIR if away <= 3 * mean["error"] or away < 0.01 * target else BAD
+    times = f"{away / mean['error']:.2g}" if mean["error"] > 0 else "many"
+    return _verdict("temperature", label, colour, f"It is {said}, {times} errors away from {target:g} K.")
+
+
+def _spectrum(one: Mapping[str, Any]) -> dict[str, str]:
+    said = one["notes"].get("standard errors", "")
+    label, name = one["title"], f"spectrum {one['kind']}"
+    if said.startswith("none"):
+        return _verdict(name, label, UNKNOWN, f"Preliminary, no error is known: {said.removeprefix('none, as ')}.")
+    why = f" Preliminary: {one['preliminary']}." if one["preliminary"] else ""
+    return _verdict(name, label, FAIR if why else GOOD, f"Standard errors are a {said}.{why}")
+
+
+def _profile(one: Mapping[str, Any]) -> dict[str, str]:
+    label = f"Free energy along {one['variable']}"
+    errors = [error for curve in one["curves"] for error in curve["error"] or () if error is not None]
+    if not errors:
+        return _verdict("profile", label, UNKNOWN, "Preliminary, no error is known.")
+    largest = max(errors) / one["thermal_energy"]
+    colour = GOOD if largest < 1 else FAIR
+    return _verdict("profile", label, colour, f"Its largest standard error is {largest:.2g} kT. {one['remark']}.")
+
+
+def _training(
+    uncertainties: Sequence[Mapping[str, Any]], messages: Sequence[Mapping[str, str]], has_events: bool
+) -> dict[str, str]:
+    label = "Training range"
+    distance = next((one for one in uncertainties if one["name"] == "envelope_distance"), None)
+    if distance is not None:
+        worst = distance["worst"]
+        if worst > FAR:
+            sentence = (
+                f"Structures are up to {worst:.3g} ranges outside the training frames: results mean little there."
+            )
+            return _verdict("training", label, BAD, sentence)
+        inside = "inside" if worst == 0 else f"at most {worst:.2g} ranges outside"
+        return _verdict(
+            "training", label, GOOD if worst == 0 else FAIR, f"Structures are {inside} the training frames."
+        )
+    warned = [one for one in messages if one["source"] == "beadwise" and one["level"] == "warning"]
+    if warned:
+        return _verdict("training", label, BAD, f"The servers warned: {warned[0]['text']}")
+    if has_events:
+        sentence = (
+            "The servers warned of nothing at the first structure; envelope_distance among the extras tells of all."
+        )
+        return _verdict("training", label, UNKNOWN, sentence)
+    sentence = "The files do not tell whether structures were like the training frames; envelope_distance would."
+    return _verdict("training", label, UNKNOWN, sentence)
+
+
+def _uncertainty(uncertainties: Sequence[Mapping[str, Any]], spectra: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    label = "Error of the model"
+    spread = next((one for one in uncertainties if one["name"] == "committee_spread"), None)
+    if spread is not None:
+        worst = spread["worst"]
+        colour = GOOD if worst < LINEAR_SPREAD else FAIR
+        more = "" if worst < LINEAR_SPREAD else "; reweighting to members leaves its linear range"
+        sentence = f"Members' potentials move against their mean by {worst:.2g} kT (standard deviation){more}."
+        return _verdict("model", label, colour, sentence)
+    if any(curve["model_error"] is not None for one in spectra for panel in one["panels"] for curve in panel["curves"]):
+        return _verdict("model", label, GOOD, "Spectra have a model error beside their sampling error.")
+    sentence = "The files hold no members of a committee, which would tell the error of the model."
+    return _verdict("model", label, UNKNOWN, sentence)
+
+
+def _warnings(messages: Sequence[Mapping[str, str]], has_log: bool) -> dict[str, str]:
+    label = "Warnings of i-PI"
+    own = [one for one in messages if one["source"] == "i-PI"]
+    failures = [one for one in own if one["level"] == "failure"]
+    if failures:
+        return _verdict("warnings", label, BAD, f"i-PI failed: {failures[0]['text']}")
+    if own:
+        many = f"{len(own)} warnings" if len(own) > 1 else "one warning"
+        return _verdict("warnings", label, FAIR, f"Its log has {many}; the first: {own[0]['text']}")
+    if has_log:
+        return _verdict("warnings", label, GOOD, "Its log has none.")
+    return _verdict("warnings", label, UNKNOWN, "Its log is not in the folder.")
