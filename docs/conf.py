@@ -31,7 +31,7 @@ extensions = [
     "mathml",
 ]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints", "jupyter_execute"]
-nitpicky = False
+highlight_language = "text"  # of blocks without a language: commands, and what they print
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "substitution"]
 myst_heading_anchors = 4
