@@ -37,6 +37,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "substitution"
 myst_heading_anchors = 4
 suppress_warnings = ["ref.python"]  # short names in docstrings may mean more than one thing; the first is taken
 
+os.environ.pop("MPLBACKEND", None)  # pictures of cells are those of the notebook
 nb_execution_mode = "cache" if os.environ.get("BEADWISE_TUTORIALS") == "run" else "off"
 nb_execution_cache_path = str(HERE / "_build" / "cache")
 nb_execution_raise_on_error = True
@@ -49,6 +50,7 @@ napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_param = napoleon_use_rtype = False  # types are prose: "ndarray of float64, shape (beads, 3)"
 autodoc_typehints = "none"  # types stand in the docstrings, with shapes and units
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 default_role = "py:obj"
