@@ -19,6 +19,8 @@
     const [red, green, blue] = [1, 3, 5].map((place) => parseInt(colour.slice(place, place + 2), 16));
     return `rgba(${red},${green},${blue},${part})`;
   };
+  // plain numbers as long as they are short
+  const numbers = (limits) => ({ exponentformat: limits && Math.max(...limits.map(Math.abs)) < 1e6 && Math.max(...limits.map(Math.abs)) > 1e-3 ? "none" : "power" });
   const known = (values) => values.filter((value) => value !== null && Number.isFinite(value));
 
   function card(section, key, title, className = "card") {
@@ -56,7 +58,7 @@
       legend: { orientation: "h", y: 1.0, yanchor: "bottom", x: 0, font: { size: 12 } },
       ...extra,
       xaxis: { ...axis, title: { text: x, standoff: 8 }, ...(extra.xaxis || {}) },
-      yaxis: { ...axis, title: { text: y, standoff: 8 }, exponentformat: "power", ...(extra.yaxis || {}) },
+      yaxis: { ...axis, title: { text: y, standoff: 8, font: { size: 12.5 } }, exponentformat: "power", separatethousands: true, ...(extra.yaxis || {}) },
     };
   }
 
@@ -159,11 +161,13 @@
         const log = option(one, "log", "log scale");
         const members = count > 0 && option(one, "members", `${count} members`);
         const hover = { text: "%{x:.0f} cm⁻¹: %{y:.4g}", more: (value, error) => (error === null ? "" : ` ± ${error.toPrecision(2)}`) };
-        const found = drawCurves(one, spectrum.x, panel.curves, { hover, marks: spectrum.marks, preliminary: spectrum.preliminary, log, members });
+        const preliminary = panel.curves.every((curve) => curve.error === null);
+        const found = drawCurves(one, spectrum.x, panel.curves, { hover, marks: spectrum.marks, preliminary, log, members });
+        const limits = range(panel.curves, spectrum.x, SETTLED, log);
         const shape = layout(spectrum.x_label, panel.label, {
           showlegend: true, shapes: found.shapes, annotations: found.annotations,
           xaxis: { range: [0, Math.min(4200, spectrum.x[spectrum.x.length - 1])] },
-          yaxis: { type: log ? "log" : "linear", range: range(panel.curves, spectrum.x, SETTLED, log), exponentformat: "power" },
+          yaxis: { type: log ? "log" : "linear", range: limits, ...(log ? {} : numbers(limits)) },
         });
         shape.uirevision = `${log}`;
         drawn(one, found.traces, shape);
@@ -212,7 +216,7 @@
       const values = known([...(series.low || series.y).slice(settled), ...(series.high || series.y).slice(settled)]);
       const [low, high] = [Math.min(...values), Math.max(...values)], margin = 0.1 * (high - low) || Math.abs(high) * 1e-6 || 1;
       const yaxis = values.length ? { range: [low - margin, high + margin], exponentformat: "none", separatethousands: true } : {};
-      drawn(one, traces, layout(plain(series.x_label), plain(series.unit || series.name), { yaxis }));
+      drawn(one, traces, layout(plain(series.x_label), `${plain(series.label.split(/[,(]/)[0].trim())}${unit && " /"}${unit}`, { yaxis }));
     };
     one.draw();
     one.remark.textContent = said(series);

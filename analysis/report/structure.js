@@ -53,7 +53,7 @@ const beadwiseStructure = (() => {
     const spread = Math.max(...extent.map(([low, high]) => high - low), 3);
     const shows = big < 4 * spread;  // a molecule in a large cell is drawn without it
     const centre = shows ? corners[7].map((value) => value / 2) : extent.map(([low, high]) => (low + high) / 2);
-    const scaleBy = zoom * 0.62 * Math.min(canvas.width, canvas.height) / (shows ? Math.max(big, spread) : spread + 2);
+    const scaleBy = zoom * 0.66 * Math.min(canvas.width, canvas.height) / (shows ? Math.max(big, spread) : spread + 2);
     const [sy, cy, sx, cx] = [Math.sin(turn[0]), Math.cos(turn[0]), Math.sin(turn[1]), Math.cos(turn[1])];
     const seen = (place) => {
       const [x, y, z] = place.map((value, axis) => value - centre[axis]);
@@ -82,8 +82,12 @@ const beadwiseStructure = (() => {
         continue;
       }
       context.beginPath();
-      context.arc(places[n][0], places[n][1], Math.max(0.42 * scaleBy * (0.35 + (ELEMENTS[structure.symbols[n]] || OTHER)[1] * 0.65), 1.5 * ratio), 0, 7);
+      const [x, y] = places[n], radius = Math.max(0.42 * scaleBy * (0.35 + (ELEMENTS[structure.symbols[n]] || OTHER)[1] * 0.65), 1.5 * ratio);
+      context.arc(x, y, radius, 0, 7);
       context.fillStyle = fill(n); context.fill();
+      const light = context.createRadialGradient(x - 0.35 * radius, y - 0.35 * radius, 0.1 * radius, x, y, radius);
+      light.addColorStop(0, "rgba(255,255,255,0.55)"); light.addColorStop(0.5, "rgba(255,255,255,0)"); light.addColorStop(1, "rgba(0,0,0,0.22)");
+      context.fillStyle = light; context.fill();
       context.strokeStyle = "rgba(30,40,50,0.65)"; context.lineWidth = 0.8 * ratio; context.stroke();
     }
     state.heading.textContent = title(structure, one);
@@ -143,6 +147,7 @@ const beadwiseStructure = (() => {
     state = { structure };
     const viewer = section.querySelector(".viewer");
     viewer.replaceChildren(...["meta", "structure", "info"].map((part) => make("div", { id: `chemiscope-${part}`, className: `chemiscope-${part}` })));
+    viewer.classList.add("chemiscope");
     const warnings = new Chemiscope.Warnings();
     const config = { meta: "chemiscope-meta", structure: "chemiscope-structure", info: "chemiscope-info" };
     section.querySelector("h3").textContent = `${structure.what}, ${structure.frames.length} frames`;
@@ -152,6 +157,7 @@ const beadwiseStructure = (() => {
       await Chemiscope.StructureVisualizer.load(config, dataset(structure, document.title), warnings);
     } catch (error) {  // no WebGL, as on a machine without a display
       state = null;
+      viewer.classList.remove("chemiscope");
       own(section, structure, make);
     }
   }
