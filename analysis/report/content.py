@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...runs.output.properties import GrowingProperties
 from ...runs.source import find_run
 from ..profile.live import LiveProfile, has_profile
 from ..profile.samples import ProfileOptions
+from ..spectrum.conditions import read_run_conditions
 from ..spectrum.kinds import FROM_SERIES
 from ..spectrum.live import LiveSpectra, possible_kinds
 from .citations import citations_of
@@ -40,18 +42,18 @@ class RunContent:
     share : float or None
         Of the time that may go into looking, as a run should not be slowed by it: each part that is costly is made
         again only when that much time has passed.  None to make all of it each time.
-    spectra : tuple of str or None
-        Kinds; None for all that the run writes series for.
-    window : float or None
-        Of the spectra, in fs; None for one that suits the length of the run.
+    readers : sequence of LiveSpectra and LiveProfile, optional
+        What reads the series of the run already; by default all spectra and profiles that it writes series for.
+    most_bytes : float
+        Of a file that is read as a whole for what the model said of itself, and for frames.
     """
 
     def __init__(
         self,
         run: RunInput,
         share: float | None = None,
-        spectra: tuple[str, ...] | None = None,
-        window: float | None = None,
+        readers: Sequence[LiveSpectra | LiveProfile] | None = None,
+        most_bytes: float = math.inf,
     ):
         self._run = run
         self._share = share
@@ -66,10 +68,14 @@ class RunContent:
         self._facts = facts_of(run, self._system)
         self._input = input_of(run)
         self._outputs = outputs_of(run, self._system)
-        kinds = possible_kinds(FROM_SERIES, run) if spectra is None else spectra
-        self._spectra = self._begin("spectra", lambda: _live_spectra(run, kinds, window))
-        self._profile = self._begin("profile", lambda: _live_profile(run))
-        self._alarms = self._begin("uncertainties", lambda: self._system and ModelAlarms(self._system))
+        self._most_bytes = most_bytes
+        if readers is None:
+            self._spectra = self._begin("spectra", lambda: _live_spectra(run))
+            self._profile = self._begin("profile", lambda: _live_profile(run))
+        else:
+            self._spectra = next((one for one in readers if isinstance(one, LiveSpectra)), None)
+            self._profile = next((one for one in readers if isinstance(one, LiveProfile)), None)
+        self._alarms = self._begin("uncertainties", lambda: self._system and ModelAlarms(self._system, most_bytes))
 
     @classmethod
     def of(cls, path: Path) -> RunContent:
@@ -82,8 +88,19 @@ class RunContent:
         """
         return cls(find_run(path))
 
-    def read(self) -> dict[str, Any]:
-        """All that the files hold now, as `beadwise.analysis.report` says; nothing that is in them is an error."""
+    def read(self, state: tuple[str, str] | None = None) -> dict[str, Any]:
+        """All that the files hold now; nothing that is in them is an error.
+
+        Parameters
+        ----------
+        state : tuple of two str, optional
+            ``state`` and ``state_text`` of somebody who knows it better than the files.
+
+        Returns
+        -------
+        dict
+            As `beadwise.analysis.report` says.
+        """
         self._log.read()
         self._events.read()
         series, step = self._read_properties()
@@ -92,7 +109,7 @@ class RunContent:
         content: dict[str, Any] = {
             "title": self._run.prefix or "i-pi",
             "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-            "run": self._facts | self._progress(step, changed),
+            "run": self._facts | self._progress(step, changed, state),
             "verdicts": [],
             "series": series,
             "spectra": self._paced("spectra", self._spectra_samples, self._make_spectra) or [],
@@ -161,8 +178,9 @@ class RunContent:
         reached = [step for step in steps if step is not None]
         return list(found.values())[:MOST_SERIES], max(reached, default=None)
 
-    def _progress(self, step: int | None, changed: float | None) -> dict[str, Any]:
-        state, text = state_of(step, self._facts["total_steps"], changed, str(self._events.end.get("text", "")))
+    def _progress(self, step: int | None, changed: float | None, known_state: tuple[str, str] | None) -> dict[str, Any]:
+        said = str(self._events.end.get("text", ""))
+        state, text = known_state or state_of(step, self._facts["total_steps"], changed, said)
         timestep = self._facts["timestep"]
         return {
             "step": step,
@@ -203,7 +221,7 @@ class RunContent:
         return {name: len(steps) for name, steps in self._alarms.steps.items()}
 
     def _make_structure(self) -> dict[str, Any] | None:
-        return None if self._system is None else structure_content(self._system, self._alarms)
+        return None if self._system is None else structure_content(self._system, self._alarms, self._most_bytes)
 
     def _has_work_from_outside(self) -> bool:
         """Whether something does work on the system, so that nothing is conserved."""
@@ -226,10 +244,9 @@ def events_file(run: RunInput) -> Path:
     return run.folder / f"{run.prefix or 'i-pi'}.events.jsonl"
 
 
-def _live_spectra(run: RunInput, kinds: tuple[str, ...], window: float | None) -> LiveSpectra | None:
-    from ..spectrum.conditions import read_run_conditions
-
-    return LiveSpectra(kinds, run, read_run_conditions(run), window, continues=False) if kinds else None
+def _live_spectra(run: RunInput) -> LiveSpectra | None:
+    kinds = possible_kinds(FROM_SERIES, run)
+    return LiveSpectra(kinds, run, read_run_conditions(run), continues=False) if kinds else None
 
 
 def _live_profile(run: RunInput) -> LiveProfile | None:

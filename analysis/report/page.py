@@ -11,6 +11,7 @@ from ...colours import COLOURS
 from ...page import HERE, data, render, script
 
 FOLDER = Path(__file__).parent
+MARK = '<meta name="generator" content="beadwise">'  # by which our pages are known
 PARTS = ("head", "verdicts", "messages")  # what changes while a run goes on, as HTML
 SIGNS = {"good": "✓", "fair": "!", "bad": "✗", "unknown": "?"}
 WORDS = {"good": "good", "fair": "to be looked at", "bad": "not good", "unknown": "not known"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ MOST_FRAMES = 11
 MOST_ATOMS = 20_000  # of all frames together: more are no picture, and a large file
 
 
-def structure_content(system: System, alarms: ModelAlarms | None = None) -> dict[str, Any] | None:
-    """Frames of a system, as `beadwise.analysis.report` says; None if it writes none.
+def structure_content(
+    system: System, alarms: ModelAlarms | None = None, most_bytes: float = math.inf
+) -> dict[str, Any] | None:
+    """Frames of a system, as `beadwise.analysis.report` says; None if it writes none, or more than so many bytes.
 
     Raises
     ------
@@ -38,7 +41,7 @@ def structure_content(system: System, alarms: ModelAlarms | None = None) -> dict
     # the centroid is one file, whatever the number of beads
     for output in sorted(found, key=lambda one: (OF_POSITIONS.index(one.keyword), one.written.stride)):
         path = _path(system, output)
-        if path is not None:
+        if path is not None and path.stat().st_size <= most_bytes:
             return _frames(system, output, path, alarms)
     return None
 

@@ -42,6 +42,7 @@ COMMANDS = {
     "promote": Place(
         "promote", "promote", "Make the free energy of a reference of samples of a model, by free-energy perturbation."
     ),
+    "report": Place("report", "report", "Write one page about RUN: its checks, spectra, energies and structure."),
     "reweight": Place(
         "reweight",
         "reweight",

@@ -5,6 +5,8 @@ i-PI writes them among the extras of every bead.  They make no series of which s
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from math import prod
 
@@ -48,6 +50,8 @@ class ModelAlarms:
     Parameters
     ----------
     system : System
+    most_bytes : float
+        Outputs whose files are larger than this together are passed over.
 
     Attributes
     ----------
@@ -58,7 +62,7 @@ class ModelAlarms:
         (samples, atoms), and of all others (samples,), the largest of all beads.
     """
 
-    def __init__(self, system: System):
+    def __init__(self, system: System, most_bytes: float = math.inf):
         beads, atoms = system.beads, len(system.labels)
         self.steps: dict[str, np.ndarray] = {}
         self.values: dict[str, np.ndarray] = {}
@@ -66,7 +70,10 @@ class ModelAlarms:
         for output in system.extras_outputs:
             wanted = [name for name in output.extras if name in told_by_models()]
             if wanted and not output.rows and set(output.extras) <= set(_keys()):
-                files = [AlarmFile(system.run.folder / name) for name in output.files(beads)]
+                paths = [system.run.folder / name for name in output.files(beads)]
+                if sum(os.path.getsize(path) for path in paths if os.path.exists(path)) > most_bytes:
+                    continue
+                files = [AlarmFile(path) for path in paths]
                 self._readings.append(_Reading(files, output.extras, atoms))
 
     def read(self) -> bool:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(REPOSITORY / "docs"))
 
 import make_options
 
-HEAVY = {"torch", "matplotlib", "ase", "scipy", "ipi"}
+HEAVY = {"torch", "matplotlib", "ase", "scipy", "ipi", "jinja2"}
 WITH_NUMBERS = {
     "check-data",
     "evaluate",
@@ -28,8 +28,10 @@ WITH_NUMBERS = {
     "promote",
     "mass-integration",
     "reweight",
+    "report",
 }
 DIFFERENT = {
+    "--output": "results are a table and a picture of one name; a report is one file",
     "--unit": "spectrum reads one quantity, whose unit it is; labelled structures have a unit for each label",
     "--model": "run may serve several force fields, each with a model of its own; promote names the one of its runs",
     "--temperature": "run sets that of a shipped input; spectra and masses are told it where no input tells it",

@@ -1,0 +1,61 @@
+"""The report of a run as a file: what ``beadwise report`` does, and ``beadwise run`` at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import BeadwiseError
+from ...runs.input.run_input import RunInput
+from ...whole_files import write_text
+from ..results import Report, written_to
+from .content import RunContent
+from .page import MARK, WORDS, run_page
+
+LENGTH_OF_HEAD = 4000  # characters, in which the mark of our pages stands
+
+
+def report_file(run: RunInput) -> Path:
+    """Where the report of a run stands unless it is told otherwise."""
+    return run.folder / f"{run.prefix or 'i-pi'}.report.html"
+
+
+def make(run: RunInput, output: Path | None = None) -> Report:
+    """Write the report of a run.
+
+    Parameters
+    ----------
+    run : RunInput
+    output : Path, optional
+        By default `report_file`.
+
+    Raises
+    ------
+    BeadwiseError
+        If the file cannot be written, or is there and no report.
+    """
+    content = RunContent(run).read()
+    path = output or report_file(run)
+    write_report(content, path)
+    width = max(len(WORDS[one["colour"]]) for one in content["verdicts"])
+    lines = [f"{WORDS[one['colour']]:<{width}}  {one['label']}: {one['sentence']}" for one in content["verdicts"]]
+    return Report((*lines, written_to([path])), content)
+
+
+def write_report(content: Mapping[str, Any], path: Path) -> None:
+    """Write the page of a run; it is replaced at once, and never takes the place of what is no page of ours.
+
+    Raises
+    ------
+    BeadwiseError
+        If it cannot be written.
+    """
+    try:
+        if path.is_file():
+            with open(path, encoding="utf-8", errors="replace") as file:
+                if (head := file.read(LENGTH_OF_HEAD)) and MARK not in head:
+                    raise BeadwiseError(f"'{path}' is there and no report of beadwise; name another file as --output")
+        write_text(path, run_page(content))
+    except OSError as error:
+        raise BeadwiseError(f"cannot write '{path}': {error.strerror or error}") from error
