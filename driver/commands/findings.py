@@ -35,13 +35,13 @@ class Findings:
 
     def show(self, *tables: RenderableType) -> None:
         """Print tables of rich."""
-        from rich.console import Console
+        from ..launch.stages import new_console
 
         if self._json_file == STANDARD_OUTPUT:
             return
-        console = Console(highlight=False)
+        console = new_console(highlight=False)
         if not console.is_terminal:
-            console = Console(width=max(console.width, NARROWEST), highlight=False)
+            console = new_console(width=max(console.width, NARROWEST), highlight=False)
         for table in tables:
             console.print(table)
 

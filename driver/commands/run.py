@@ -100,8 +100,6 @@ def run(
     <total_time> did; 2 for what cannot be run; and 1 for any other end.  The last line says how to go on.
     """
     began = time.monotonic()
-    from rich.console import Console
-
     from ...analysis.profile.live import has_profile
     from ...analysis.profile.samples import ProfileOptions
     from ...analysis.spectrum.live import possible_kinds
@@ -114,9 +112,9 @@ def run(
     from ..launch.plan import OutOfTime, Plan, RunError
     from ..launch.run import run as launch
     from ..launch.shipped_inputs import example_for, is_shipped_input, refuse_unknown, shipped_copy
-    from ..launch.stages import say
+    from ..launch.stages import new_console, say
 
-    console = Console()
+    console = new_console()
     source = source or Path(SHIPPED_INPUT)
     workers = workers or 1
     changes = Changes(steps, beads, temperature)

@@ -23,7 +23,7 @@ from ...model.evaluators.trust import trust
 from ...runs.input.elements import InputError
 from .exploration import Interrupted, IpiExplorer, check_input
 from .plan import RunError
-from .stages import Stages, say
+from .stages import Stages, new_console, say
 
 REPORT = "report.html"
 
@@ -48,7 +48,7 @@ def learn(configuration: Path, others: Sequence[Path]) -> None:
     with locked(settings.folder), Stages() as stages:
         previous = signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
         try:
-            _learn(settings, Console(), stages, others)
+            _learn(settings, new_console(), stages, others)
         finally:
             signal.signal(signal.SIGTERM, previous)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock, Timer
@@ -17,6 +18,16 @@ SHARE_BETWEEN_LINES = 0.05  # of the time that has passed: an hour has some 75 l
 QUIET = 2.0  # seconds: work that is over by then says nothing where there is no terminal
 
 Thing = TypeVar("Thing")
+
+
+def new_console(stderr: bool = False, **options: Any) -> Console:
+    """Make a console that takes for a terminal only what is one.
+
+    FORCE_COLOR, which notebooks and batch systems set, says that colours are wanted; Rich concludes that lines can be
+    drawn anew as well, and a file or a cell would be full of them.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, force_terminal=None if stream.isatty() else False, **options)
 
 
 def say(console: Console, line: str) -> None:
@@ -74,7 +85,7 @@ class Stages:
     """
 
     def __init__(self, console: Console | None = None):
-        self._console = console or Console(stderr=True, quiet=os.environ.get("BEADWISE_PROGRESS") == "none")
+        self._console = console or new_console(stderr=True, quiet=os.environ.get("BEADWISE_PROGRESS") == "none")
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._lines = None if self._console.is_terminal else _PlainLines(self._console)

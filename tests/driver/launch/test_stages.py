@@ -4,7 +4,7 @@ import io
 
 import pytest
 from beadwise.driver.launch import stages
-from beadwise.driver.launch.stages import Pace, Stages
+from beadwise.driver.launch.stages import Pace, Stages, new_console
 from rich.console import Console
 
 
@@ -71,3 +71,13 @@ def test_bars_on_a_terminal():
         shown.clear()
         shown("evaluating", 2, 3)
     assert "evaluating" in output.getvalue() and "1/3, loss 2" in output.getvalue()
+
+
+def test_colours_that_are_asked_for_make_no_terminal(monkeypatch, capfd):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as notebooks set it
+    console = new_console(stderr=True)
+    with Stages(console) as told:
+        told("reading frames", 1, 3)
+    console.print("[bold]done[/bold]")
+    assert not console.is_terminal
+    assert capfd.readouterr().err == "done\n"
