@@ -266,6 +266,9 @@ def learn_schema() -> dict[str, Any]:
     """JSON Schema of a configuration file of ``beadwise learn``."""
     whole = fit_schema()
     tables = {name: table for name, table in whole["properties"].items() if name not in OWN_IN_FIT}
+    committee = tables["committee"]  # of a model of its own in each round
+    others = {key: own for key, own in committee["properties"].items() if key != "model"}
+    tables["committee"] = {**committee, "properties": others}
     inline = sections_schema("Tables as in a fit.", tables, NEEDED_IN_FIT)
     other = table_schema(OtherFit)
     fit = {"description": "How each round fits its model: the tables of a fit.", "anyOf": [inline, other]}
