@@ -11,6 +11,7 @@ from pathlib import Path
 from ..response import Evaluator
 
 Rename = Callable[[str], str]
+SETTING = re.compile(r"\w+\s*=")
 
 
 def after_a_colon(rest: str | None) -> bool:
@@ -34,11 +35,20 @@ def no_models(rest: str, rename: Rename) -> str:
 
 
 def models_from(first: int) -> Callable[[str, Rename], str]:
-    """Rename the models of a rest whose parts, between commas, are models from this one on."""
+    """Rename the models of a rest whose parts, between commas, are models from this one on.
+
+    A part ``key=value`` is a setting of the model before it, ``a.safetensors,mace:b.model,dtype=float32``.
+    """
 
     def within(rest: str, rename: Rename) -> str:
         parts = [part.strip() for part in rest.split(",")]
-        return ",".join([*parts[:first], *map(rename, parts[first:])])
+        models: list[str] = []
+        for part in parts[first:]:
+            if models and SETTING.match(part) and not os.path.isfile(part):
+                models[-1] += f",{part}"
+            else:
+                models.append(part)
+        return ",".join([*parts[:first], *map(rename, models)])
 
     return within
 

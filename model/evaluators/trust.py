@@ -95,7 +95,7 @@ def is_built_in(name: str) -> bool:
         return name in shipped_models()
     provider, rest = found
     parts = provider.parts(rest)
-    return all(map(is_built_in, parts)) if parts else not provider.runs_code
+    return not provider.runs_code and all(map(is_built_in, parts))
 
 
 def _of_environment() -> list[str]:

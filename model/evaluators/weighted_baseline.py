@@ -15,7 +15,7 @@ USAGE = f"{PREFIX}:uncertainty=UNCERTAINTY,MODEL,MODEL"
 
 
 def _make(rest: str, threads: int) -> WeightedBaseline:
-    setting, *names = (item.strip() for item in rest.split(","))
+    setting, names = rest.partition(",")[0], PROVIDER.parts(rest)
     parameter, _, number = (part.strip() for part in setting.partition("="))
     try:
         uncertainty = float(number)

@@ -160,6 +160,10 @@ def test_what_names_are_made_of(tmp_path, monkeypatch):
         "committee:alone": ["committee:alone"],  # an attribute of a module
         "weighted-baseline:uncertainty=0.1,a,b": ["a", "b"],
         "member:3,a.safetensors": ["a.safetensors"],
+        "mace:a.model,dtype=float32": ["a.model"],
+        # a setting belongs to the member before it
+        "committee:GFN1-xTB,charge=1,water,mace:a.model,chunk=2,head=b": ["GFN1-xTB,charge=1", "water", "a.model"],
+        "weighted-baseline:uncertainty=0.1,harmonic:k=1,a=b": ["harmonic:k=1,a=b"],
     }.items():
         assert models_of(name) == models
     assert files_of("member:3,a.safetensors")[-1] == Path("a.safetensors")
