@@ -7,30 +7,52 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import Formatter, LogLocator, NullFormatter
 
-from .colours import COLOURS as COLOURS
+from .colours import COLOURS, PRELIMINARY, REFERENCE
 from .colours import PALE as PALE
 from .errors import PictureError
 from .whole_files import whole_file
 
-WIDTH = 8.0  # inches, of pictures that stand alone
+WIDTH = 6.6  # inches, of pictures that stand alone: letters can be read where they are shown 600 pixels wide
 PANEL_SIZE = (5.0, 3.7)  # inches: legible at the width of a phone
-RESOLUTION = 140  # dots per inch
+RESOLUTION = 150  # dots per inch
 MARGIN = 0.06  # inches, so that no letter touches the edge
-LETTERS_PER_INCH = 16  # of what stands below a picture
+TEXT, SMALL, SMALLEST = 10.0, 9.0, 8.0  # points: labels, ticks and legends, what stands below
+LETTER = 0.57  # mean width of a letter, in its height
+LEFT = 0.8  # inches, about, of what stands left of a panel
+LEGEND_ROW = 1.45 * SMALL  # points
 BAND_ALPHA = 0.3  # of the band of an error around a curve
-MOST_OF_BANDS = 0.5  # of the height of the curves, that bands may add to an axis on either side
-LEGEND: dict[str, Any] = {"fontsize": 8.5, "frameon": False}
+BAND_LABEL = "± 1 standard error"
+HALO = [withStroke(linewidth=2.0, foreground="white")]  # of letters that stand on curves
+DASHES = (0, (4, 2))
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that pictures are the same on every machine
+    "font.size": TEXT,
+    "axes.titlesize": 11.0,
+    "axes.labelsize": TEXT,
+    "axes.linewidth": 0.8,
+    "axes.prop_cycle": f"cycler('color', {list(COLOURS)})",
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "hatch.linewidth": 0.45,  # points; by default matplotlib hatches with lines as thick as a curve
+}
+LEGEND: dict[str, Any] = {"fontsize": SMALL, "frameon": False}
 Grid = Literal["both", "x", "y"]
 FAR_APART = 6.0  # ratio of largest to smallest value from which an axis is logarithmic
 NARROWEST = 3.0  # ratio that a logarithmic axis spans at least
@@ -46,7 +68,7 @@ def panel(size: tuple[float, float] = PANEL_SIZE) -> tuple[Figure, Axes]:
 def panels(
     size: tuple[float, float], rows: int = 1, columns: int = 1, grid: Grid = "both", **arrangement: Any
 ) -> tuple[Figure, np.ndarray]:
-    """Make a figure of several panels.
+    """Make a figure of several panels; every picture begins here, so that all have one style.
 
     Parameters
     ----------
@@ -64,9 +86,10 @@ def panels(
     panels : ndarray of Axes, shape (rows * columns,)
         Row by row.
     """
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=MARGIN))
-    FigureCanvasAgg(figure)
-    all_axes = figure.subplots(rows, columns, squeeze=False, **arrangement).ravel()
+    with rc_context(STYLE):
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=MARGIN))
+        FigureCanvasAgg(figure)
+        all_axes = figure.subplots(rows, columns, squeeze=False, **arrangement).ravel()
     for axes in all_axes:
         dress(axes, grid)
     return figure, all_axes
@@ -77,19 +100,101 @@ def dress(axes: Axes, grid: Grid = "both") -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="0.93", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(labelsize=9)
+    axes.tick_params(labelsize=SMALL)
 
 
-def head(axes: Axes, text: str, size: float = 11.0) -> None:
-    """Write what a picture is of above its first panel."""
-    axes.set_title(text, loc="left", fontsize=size)
+def head(axes: Axes, text: str, handles: Sequence[Artist] = (), size: float = 11.0, width: float | None = None) -> None:
+    """Write what a picture is of above its first panel, and between the two what its lines mean.
+
+    There a legend covers nothing, whatever is drawn.
+
+    Parameters
+    ----------
+    axes : Axes
+    text : str
+        Broken into lines that are not wider than the panel.
+    handles : sequence of Artist
+        What a legend explains, each with its label.
+    size : float
+        Of the letters, in points.
+    width : float, optional
+        Of what they may cover in inches, where that is more than the panel.
+    """
+    width = (width or _width_of(axes)) - LEFT
+    rows = _legend_above(axes, handles, width)
+    lines = textwrap.wrap(text, int(72 * width / (LETTER * size))) or [""]
+    above = 6.0 + LEGEND_ROW * rows
+    # an empty title keeps the height free; what is wider than the panel must not make the panel narrower
+    axes.set_title("\n".join(" " for _ in lines), loc="left", fontsize=size, pad=above)
+    written = axes.annotate(
+        "\n".join(lines),
+        (0.0, 1.0),
+        xycoords="axes fraction",
+        xytext=(0.0, above),
+        textcoords="offset points",
+        va="baseline",
+        fontsize=size,
+        annotation_clip=False,
+    )
+    written.set_in_layout(False)
+
+
+def _width_of(axes: Axes) -> float:
+    """Of a panel, in inches, about: the layout is not known before all is drawn."""
+    grid = axes.get_subplotspec()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    if grid is None:
+        return figure.get_figwidth()
+    ratios = grid.get_gridspec().get_width_ratios()
+    return figure.get_figwidth() * sum(ratios[grid.colspan.start : grid.colspan.stop]) / sum(ratios)
+
+
+def _legend_above(axes: Axes, handles: Sequence[Artist], width: float) -> int:
+    """Put a legend above a panel in the most columns that fit into a width in inches; its rows."""
+    for columns in range(len(handles), 0, -1):
+        legend = axes.legend(
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            borderaxespad=0.1,
+            borderpad=0.2,
+            labelspacing=0.3,
+            columnspacing=1.4,
+            ncols=columns,
+            **LEGEND,
+        )
+        legend.set_in_layout(False)
+        if columns == 1 or legend.get_window_extent().width <= width * legend.figure.dpi:
+            return -(-len(handles) // columns)
+    return 0
+
+
+def titled(title: str, preliminary: str = "") -> str:
+    """A title that says if, and why, a picture is preliminary."""
+    return f"{title} – preliminary: {preliminary}" if preliminary else title
 
 
 def foot(figure: Figure, text: str) -> None:
     """Write what must be said in small letters below a picture, in lines that are not wider than it."""
-    width = int(LETTERS_PER_INCH * figure.get_figwidth())
+    width = int(72 * figure.get_figwidth() / (LETTER * SMALLEST))
     lines = [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
-    figure.supxlabel("\n".join(lines), fontsize=7.5, color="0.35")
+    figure.supxlabel("\n".join(lines), fontsize=SMALLEST, color="0.35")
+
+
+def curve_style(colour: str, is_preliminary: bool = False, has_band: bool = True) -> dict[str, Any]:
+    """How a curve is drawn, as arguments of `Axes.plot`: preliminary ones dashed, and grey without a band."""
+    return {
+        "color": PRELIMINARY if is_preliminary and not has_band else colour,
+        "linestyle": DASHES if is_preliminary else "-",
+        "linewidth": 1.4,
+        "zorder": 3,
+    }
+
+
+def reference_style(dashes: Any = "-") -> dict[str, Any]:
+    """How experiment, or what is exact, is drawn, as arguments of `Axes.plot`: black."""
+    return {"color": REFERENCE, "linestyle": dashes, "linewidth": 1.2, "zorder": 2}
 
 
 def band(axes: Axes, coordinate: np.ndarray, values: np.ndarray, error: np.ndarray, colour: str, **style: Any) -> None:
@@ -98,10 +203,13 @@ def band(axes: Axes, coordinate: np.ndarray, values: np.ndarray, error: np.ndarr
     axes.fill_between(coordinate, values - error, values + error, **style)
 
 
+def band_entry(label: str = BAND_LABEL, colour: str = "0.4") -> Patch:
+    """What a legend says of a band; grey stands for the bands of all curves."""
+    return Patch(facecolor=colour, alpha=BAND_ALPHA, linewidth=0, label=label)
+
+
 def reach(values: np.ndarray, *errors: np.ndarray) -> tuple[float, float]:
     """Find how high and how low a curve and its bands come, zero among them.
-
-    Bands that are far wider than the curve is high count in part only: it could not be seen beside them.
 
     Parameters
     ----------
@@ -115,15 +223,12 @@ def reach(values: np.ndarray, *errors: np.ndarray) -> tuple[float, float]:
     """
     known = np.isfinite(values)
     curve = values[known]
-    high, low = float(curve.max(initial=0.0)), float(curve.min(initial=0.0))
-    furthest = MOST_OF_BANDS * (high - low)
-    bands = [np.nan_to_num(error[known], nan=0.0, posinf=0.0) for error in errors]
-    above = [float((curve + own).max(initial=high)) for own in bands]
-    below = [float((curve - own).min(initial=low)) for own in bands]
-    return min(max([high, *above]), high + furthest), max(min([low, *below]), low - furthest)
+    bands = [np.zeros(len(curve)), *(np.nan_to_num(error[known], nan=0.0, posinf=0.0) for error in errors)]
+    widest = np.max(bands, axis=0)
+    return float((curve + widest).max(initial=0.0)), float((curve - widest).min(initial=0.0))
 
 
-def series_style(colour: str, dashes: str = "-", mark: str = "o") -> dict[str, Any]:
+def series_style(colour: str, dashes: Any = "-", mark: str = "o") -> dict[str, Any]:
     """How a series of few points is drawn, as arguments of `Axes.plot`."""
     return {
         "color": colour,
@@ -179,7 +284,7 @@ class PlainNumbers(Formatter):
 
 
 def write_png(figure: Figure, path: str | Path) -> None:
-    """Write a picture at once, so that a viewer never sees half of it.
+    """Write a picture at once, so that a viewer never sees half of it; the same picture makes the same bytes.
 
     Raises
     ------
@@ -187,7 +292,9 @@ def write_png(figure: Figure, path: str | Path) -> None:
         If the file cannot be written.
     """
     try:
-        with whole_file(path) as unfinished:
-            figure.savefig(unfinished, format="png", dpi=RESOLUTION)
+        with whole_file(path) as unfinished, rc_context(STYLE):
+            figure.savefig(
+                unfinished, format="png", dpi=RESOLUTION, metadata={"Software": None}, pil_kwargs={"optimize": True}
+            )
     except OSError as error:
         raise PictureError(f"cannot write the plot '{path}': {error.strerror or error}") from error

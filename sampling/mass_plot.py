@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import BarycentricInterpolator
 
-from ..pictures import COLOURS, head, panels, write_png
+from ..pictures import BAND_LABEL, COLOURS, WIDTH, head, panels, write_png
 from .mass_integration import MassIntegration
 
 POINTS = 200  # of the curve
 MILLI = 1000
+RULES = {"gauss-legendre": "Gauss–Legendre", "trapezoidal": "trapezoidal"}
 
 
 def plot_integrand(result: MassIntegration, errors: np.ndarray, atoms: int, image: Path) -> None:
@@ -41,15 +42,18 @@ def plot_integrand(result: MassIntegration, errors: np.ndarray, atoms: int, imag
     else:
         curve_y = np.linspace(0, 1, POINTS)
         curve = BarycentricInterpolator(y, values)(curve_y)
-    figure, (axes,) = panels((6.4, 4.0), grid="y")
+    figure, (axes,) = panels((WIDTH, 4.0), grid="y")
     colour = COLOURS[0]
-    axes.fill_between(curve_y, curve, color=colour, alpha=0.12, linewidth=0)
+    area_below = axes.fill_between(curve_y, curve, color=colour, alpha=0.12, linewidth=0)
+    area_below.set_label(f"area that the {RULES[result.rule]} rule gives")
     axes.plot(curve_y, curve, color=colour, linewidth=1.0)
-    axes.errorbar(y, values, scale * errors, fmt="o", color=colour, markersize=4.5, capsize=3, linewidth=1.2)
+    points = axes.errorbar(y, values, scale * errors, fmt="o", color=colour, markersize=4.5, capsize=3, linewidth=1.2)
+    points.set_label(f"runs, {BAND_LABEL}")
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlim(0, 1.02)
-    axes.set_xlabel("y, masses m/y²")
+    axes.set_xlabel("y, square root of the ratio of masses (masses m/y²)")
     axes.set_ylabel("(2/y) [T$_{CV}$ − 3N k$_B$T/2] / meV per atom")
     area, error = scale * result.difference, scale * result.standard_error
-    head(axes, f"area: $A_q − A_{{cl}}$ = {area:.4g} ± {error:.2g} meV per atom")
+    handles = [points, area_below]
+    head(axes, f"area: $A_q − A_{{cl}}$ = {area:.4g} ± {error:.2g} meV per atom", handles)
     write_png(figure, image)

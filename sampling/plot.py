@@ -7,9 +7,26 @@ from pathlib import Path
 
 import numpy as np
 from ase.units import kB
+from matplotlib.artist import Artist
+from matplotlib.lines import Line2D
 
-from ..pictures import COLOURS, LEGEND, WIDTH, band, foot, head, panels, reach, write_png
+from ..pictures import (
+    COLOURS,
+    PRELIMINARY,
+    SMALL,
+    WIDTH,
+    band,
+    band_entry,
+    curve_style,
+    foot,
+    head,
+    panels,
+    reach,
+    write_png,
+)
 from .profile import FreeEnergyProfile, common_edges
+
+WITHOUT_ERROR = curve_style(PRELIMINARY, is_preliminary=True, has_band=False) | {"linewidth": 1.0, "zorder": 2}
 
 
 def plot_profiles(
@@ -38,13 +55,18 @@ def plot_profiles(
     edges = common_edges(profiles)
     first = next(iter(profiles.values()))
     figure, (axes,) = panels((WIDTH, 4.2), grid="y")
+    handles: list[Artist] = []
     for number, (name, profile) in enumerate(profiles.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        known = np.where(np.isfinite(profile.standard_error), profile.free_energy, np.nan)
-        axes.plot(profile.coordinate, known, color=colour, linewidth=1.2, label=name, zorder=3)
-        # what was seen too rarely for an error
-        axes.plot(profile.coordinate, profile.free_energy, color=colour, linewidth=0.8, linestyle=":", zorder=2)
-        band(axes, profile.coordinate, profile.free_energy, profile.standard_error, colour)
+        style = curve_style(COLOURS[number % len(COLOURS)])
+        has_error = np.isfinite(profile.standard_error)
+        known = np.where(has_error, profile.free_energy, np.nan)
+        (line,) = axes.plot(profile.coordinate, known, label=name, **style)
+        handles += [line] if len(profiles) > 1 else []
+        axes.plot(profile.coordinate, _without_error(profile), **WITHOUT_ERROR)
+        band(axes, profile.coordinate, profile.free_energy, profile.standard_error, style["color"])
+    handles += [band_entry()] if any(np.isfinite(own.standard_error).any() for own in profiles.values()) else []
+    if any(np.isfinite(_without_error(own)).any() for own in profiles.values()):
+        handles += [Line2D([], [], **WITHOUT_ERROR, label="too few samples for an error")]
     thermal_energy = kB * first.temperature
     scale = axes.twinx()
     scale.set_ylabel(f"F / k$_B$T at {first.temperature:g} K")
@@ -58,13 +80,19 @@ def plot_profiles(
     axes.set_ylim(*limits)
     scale.set_ylim(*limits / thermal_energy)
     scale.spines["top"].set_visible(False)
-    scale.tick_params(labelsize=9)
-    if len(profiles) > 1:
-        axes.legend(loc="upper left", **LEGEND)
-    if title:
-        head(axes, title)
+    scale.tick_params(labelsize=SMALL)
+    head(axes, title, handles)
     foot(figure, note or _note_of(first))
     write_png(figure, image)
+
+
+def _without_error(profile: FreeEnergyProfile) -> np.ndarray:
+    """The parts of a profile that were seen too rarely for an error, joined to those beside them."""
+    has_error = np.isfinite(profile.standard_error)
+    beside = has_error.copy()
+    beside[1:] &= has_error[:-1]
+    beside[:-1] &= has_error[1:]
+    return np.where(beside, np.nan, profile.free_energy)
 
 
 def _note_of(profile: FreeEnergyProfile) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.artist import Artist
 
-from ..pictures import COLOURS, LEGEND, WIDTH, band, head, panels, write_png
+from ..pictures import COLOURS, DASHES, REFERENCE, WIDTH, band, band_entry, head, panels, reach, write_png
 
-CURVE = "#1f3b57"
 SAMPLING, MODEL = COLOURS[:2]
 
 
@@ -41,23 +41,28 @@ def plot_two_errors(
     PictureError
         If the file cannot be written.
     """
-    figure, (above, below) = panels((WIDTH, 6.0), 2, grid="y", sharex=True, height_ratios=(2.2, 1.0))
+    figure, (above, below) = panels((WIDTH, 5.4), 2, grid="y", sharex=True, height_ratios=(2.0, 1.0))
+    handles: list[Artist] = []
     for error, colour, label, order in (
-        (model_error, MODEL, "± model error", 2),
-        (sampling_error, SAMPLING, "± sampling error", 3),
+        (model_error, MODEL, "model error", 2),
+        (sampling_error, SAMPLING, "sampling error", 3),
     ):
-        band(above, coordinate, values, error, colour, label=label, zorder=order)
-        below.plot(coordinate, error, color=colour, linewidth=1.3, label=label.removeprefix("± "))
-    above.plot(coordinate, values, color=CURVE, linewidth=1.2, zorder=4)
-    below.plot(coordinate, noise_floor, color=MODEL, linewidth=1.0, linestyle=":", label="model error by chance alone")
+        band(above, coordinate, values, error, colour, zorder=order)
+        below.plot(coordinate, error, color=colour, linewidth=1.3)
+        handles.append(band_entry(f"± {label}", colour))
+    above.plot(coordinate, values, color=REFERENCE, linewidth=1.2, zorder=4)
+    (floor,) = below.plot(
+        coordinate, noise_floor, color=MODEL, linewidth=1.2, linestyle=DASHES, label="model error by chance alone"
+    )
+    highest, lowest = reach(values, sampling_error, model_error)
+    margin = 0.06 * (highest - lowest) or 1.0
+    above.set_ylim(lowest - (margin if lowest < 0 else 0.0), highest + margin)
     above.set_ylabel(name)
     unit = name.rpartition(" / ")[2] if " / " in name else ""
     below.set_ylabel(f"error / {unit}" if unit else "error")
     below.set_xlabel(axis)
     below.set_ylim(bottom=0)
     above.margins(x=0)
-    for axes in (above, below):
-        axes.legend(**LEGEND)
-    if title:
-        head(above, title, 9)
+    figure.align_ylabels()
+    head(above, title, [*handles, floor])
     write_png(figure, image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 # Wavenumbers in cm⁻¹ at room temperature.
 WATER = {
     # Maxima of nα of the liquid: Bertie and Lan, Applied Spectroscopy 50, 1047 (1996)
@@ -16,8 +18,13 @@ WATER = {
 WATER_ABSORPTION = (1.93e3, 4.61e3, 3.68e3, 0.59e3, 17.3e3)
 
 
-def marks(kind: str, symbols: set[str] | None) -> tuple[float, ...]:
-    """Experimental band positions of a kind of spectrum, none unless the atoms are those of water.
+SOURCES = {"ir": "Bertie and Lan, Applied Spectroscopy 50, 1047 (1996), liquid at 298 K"}
+
+
+def marks(kind: str, symbols: set[str] | None) -> dict[float, float]:
+    """Experimental bands of a kind of spectrum, none unless the atoms are those of water.
+
+    Curves of experiment are not shown: those of the sources above are not free to be copied.
 
     Parameters
     ----------
@@ -25,5 +32,14 @@ def marks(kind: str, symbols: set[str] | None) -> tuple[float, ...]:
         ``ir``, ``raman``, ``sfg`` or ``dos``.
     symbols : set of str or None
         Chemical symbols of the atoms; None if they are not known.
+
+    Returns
+    -------
+    dict of float to float
+        Positions in cm⁻¹, and heights in the unit of a spectrum's picture, not a number where none is known.
     """
-    return WATER.get(kind, ()) if symbols == {"H", "O"} else ()
+    if symbols != {"H", "O"}:
+        return {}
+    places = WATER.get(kind, ())
+    heights = WATER_ABSORPTION if kind == "ir" else (math.nan,) * len(places)
+    return dict(zip(places, heights, strict=True))

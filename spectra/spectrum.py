@@ -167,17 +167,20 @@ class Panel:
         Of the vertical axis.
     columns : dict of str to str
         Columns that are drawn, and their names in the legend.
+    follows : bool
+        Whether it follows from other panels, so that it is left out where several spectra are compared.
     """
 
     label: str
     columns: dict[str, str]
+    follows: bool = False
 
 
 PANELS = {
     "ir": [Panel("n(ω) α(ω) / cm⁻¹", {"n_alpha": ""})],
     "raman": [
         Panel("reduced Raman / Å⁶ fs", {"parallel": "parallel (VV)", "perpendicular": "perpendicular (VH)"}),
-        Panel("reduced Raman / Å⁶ fs", {"isotropic": "isotropic", "anisotropic": "anisotropic"}),
+        Panel("reduced Raman / Å⁶ fs", {"isotropic": "isotropic", "anisotropic": "anisotropic"}, follows=True),
     ],
     "sfg": [
         Panel("Im χ$_{ssp}$ / 10⁻²² m² V⁻¹", {"near_imaginary": "with near neighbours", "self_imaginary": "self"}),

@@ -144,7 +144,7 @@ class LiveSpectra:
 
     def marks(self, kind: str) -> tuple[float, ...]:
         """Positions of experiment in cm⁻¹."""
-        return marks(kind, set(self._conditions.symbols))
+        return tuple(marks(kind, set(self._conditions.symbols)))
 
     def draw(self) -> list[Path]:
         """Write the spectra of what has been read as CSV and PNG; the pictures that were drawn."""
@@ -154,7 +154,7 @@ class LiveSpectra:
         for kind, spectrum in self.spectra().items():
             spectrum.write(self.file(kind, ".csv"))
             image = self.file(kind, ".png")
-            plot_spectra({"": spectrum}, image, self.marks(kind))
+            plot_spectra({"": spectrum}, image, marks(kind, set(self._conditions.symbols)))
             drawn.append(image)
         return drawn
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from ...pictures import COLOURS, WIDTH, panels, write_png
+from ...pictures import COLOURS, DASHES, SMALL, SMALLEST, WIDTH, head, panels, write_png
 from ...runs.output.properties import Property, PropertyTable, read_property_table
 
 PANELS = {
@@ -22,6 +23,8 @@ PANELS = {
     "density": "density",
 }
 MOST_POINTS = 2000
+SMALLER_UNITS = {"eV": "meV"}  # for what is below a tenth of the unit
+SMALL_VALUE = 0.1
 COLOUR, MEAN_COLOUR = COLOURS[:2]
 
 
@@ -56,6 +59,7 @@ def plot_energies(source: Path, image: Path) -> bool:
     figure, all_axes = panels((WIDTH, 0.6 + 1.55 * len(drawn)), len(drawn), sharex=True)
     for axes, (name, members) in zip(all_axes, drawn.items(), strict=True):
         _draw_panel(axes, table, axis, name, members)
+    head(all_axes[0], source.name)
     all_axes[-1].set_xlabel("step" if axis.name == "step" else f"time / {axis.unit_label}")
     figure.align_ylabels(all_axes)
     write_png(figure, image)
@@ -67,21 +71,24 @@ def _horizontal_axis(table: PropertyTable) -> Property | None:
 
 
 def _draw_panel(axes: Axes, table: PropertyTable, axis: Property, name: str, members: list[Property]) -> None:
-    times = table.values(axis)
-    for index, one in enumerate(members):
-        values = table.values(one)
-        if name == "conserved":
-            values = values - values[0]
+    times, unit = table.values(axis), members[0].unit_label
+    columns = [table.values(one) for one in members]
+    if name == "conserved":
+        columns = [values - values[0] for values in columns]
+        if unit in SMALLER_UNITS and max(np.abs(values).max() for values in columns) < SMALL_VALUE:
+            columns, unit = [1000 * values for values in columns], SMALLER_UNITS[unit]
+    for index, (one, values) in enumerate(zip(members, columns, strict=True)):
         _draw_column(axes, times, values, COLOURS[index % len(COLOURS)], one.argument)
-    label, unit = PANELS[name], members[0].unit_label
-    axes.set_ylabel(f"{label} / {unit}" if "\n" in label else f"{label}\n/ {unit}", fontsize=9)
+    axes.set_ylabel(f"{PANELS[name]} / {unit}" if "\n" in PANELS[name] else f"{PANELS[name]}\n/ {unit}", fontsize=SMALL)
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 6))
     axes.margins(x=0.0)
-    _limit(axes, np.concatenate([line.get_ydata() for line in axes.get_lines()[: len(members)]]), len(members))
+    _limit(axes, np.concatenate(columns), len(members))
     if len(members) > 1:
-        axes.legend(loc="upper right", fontsize=8, framealpha=0.85, edgecolor="none", ncols=len(members))
+        # above the panel, where it covers no curve
+        place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.97), "borderaxespad": 0.0}
+        axes.legend(**place, fontsize=SMALLEST, frameon=False, ncols=len(members), borderpad=0.0)
     elif name != "conserved":
-        _draw_mean(axes, times, table.values(members[0]))
+        _draw_mean(axes, times, columns[0])
 
 
 def _limit(axes: Axes, drawn: np.ndarray, members: int) -> None:
@@ -104,5 +111,5 @@ def _draw_mean(axes: Axes, times: np.ndarray, values: np.ndarray) -> None:
     """Mean of the second half, as the first is often spent on reaching equilibrium."""
     half = len(values) // 2
     mean = values[half:].mean()
-    axes.hlines(mean, times[half], times[-1], color=MEAN_COLOUR, linewidth=1.2, linestyle="--", zorder=3)
-    axes.set_title(f"mean of the second half {mean:.6g}", loc="right", fontsize=8, color=MEAN_COLOUR, pad=2)
+    axes.hlines(mean, times[half], times[-1], color=MEAN_COLOUR, linewidth=1.4, linestyle=DASHES, zorder=3)
+    axes.set_title(f"mean of the second half {mean:.6g}", loc="right", fontsize=SMALLEST, color=MEAN_COLOUR, pad=2)

@@ -17,8 +17,11 @@ from ...pictures import (
     COLOURS,
     LEGEND,
     PALE,
+    SMALLEST,
+    WIDTH,
     drawn_values,
     foot,
+    head,
     label_decades,
     log_limits,
     panel,
@@ -90,7 +93,7 @@ def error_figure(records_by_name: Mapping[str, Records], label: str) -> Figure:
     axes.set_ylabel(f"RMSE of {label} / {report_units()[label]}")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     scale(axes, drawn_values(axes))
-    axes.legend(**LEGEND)
+    _legend_below(figure, axes.get_legend_handles_labels()[0])
     return figure
 
 
@@ -161,7 +164,7 @@ def exploration_figure(records: Records, thresholds: Mapping[str, float] | None 
 
 def envelope_figure(records: Records, thresholds: Mapping[str, float] | None = None) -> Figure:
     """Highest distance from the range of the training data that each run met; see `exploration_figure`."""
-    label = "highest distance from training range"
+    label = "highest distance from training range,\nin units of that range"
     return _runs_figure(records, "highest_envelope_distance", label, thresholds or {})
 
 
@@ -255,7 +258,11 @@ def time_figure(records: Records) -> Figure:
 
 
 def comparison_plot(
-    records_by_name: Mapping[str, Records], path: str | Path, frames: str = "independent frames", note: str = ""
+    records_by_name: Mapping[str, Records],
+    path: str | Path,
+    frames: str = "independent frames",
+    note: str = "",
+    title: str = "",
 ) -> None:
     """Draw the force error on independent frames against the number of labelled frames, a curve for each loop.
 
@@ -269,6 +276,8 @@ def comparison_plot(
         What the independent frames are, for the vertical axis.
     note : str
         A line below the picture.
+    title : str
+        Above it.
 
     Raises
     ------
@@ -277,7 +286,7 @@ def comparison_plot(
     PictureError
         If the file cannot be written.
     """
-    figure, axes = panel((6.4, 4.0))
+    figure, axes = panel((WIDTH, 4.0))
     for number, (name, records) in enumerate(records_by_name.items()):
         errors = finite(error_of(record, "independent", "forces") for record in records)
         colour, mark = COLOURS[number % len(COLOURS)], "os^D"[number % 4]
@@ -289,7 +298,7 @@ def comparison_plot(
     axes.set_ylabel(f"force RMSE, {frames} / {report_units()['forces']}")
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     scale(axes, drawn)
-    axes.legend(**LEGEND)
+    head(axes, title, axes.get_legend_handles_labels()[0])
     if note:
         foot(figure, note)
     write_png(figure, path)
@@ -297,7 +306,7 @@ def comparison_plot(
 
 def _round_colours(records: Records) -> list:
     """Colours of rounds, from light to dark."""
-    return list(colormaps["viridis_r"](np.linspace(0.08, 0.95, max(1, len(records)))))[: len(records)]
+    return list(colormaps["viridis_r"](np.linspace(0.2, 0.95, max(1, len(records)))))[: len(records)]
 
 
 def _round_axis(axes: Axes, records: Records) -> None:
@@ -323,7 +332,7 @@ def _draw_thresholds(axes: Axes, thresholds: Mapping[str, float]) -> None:
             xytext=(-2, 2),
             textcoords="offset points",
             ha="right",
-            fontsize=7.5,
+            fontsize=SMALLEST,
             color="0.4",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3, "alpha": 0.8},
             zorder=5,
@@ -333,7 +342,7 @@ def _draw_thresholds(axes: Axes, thresholds: Mapping[str, float]) -> None:
 def _legend_below(figure: Figure, handles: Sequence) -> None:
     """Put a legend below the panel, where it covers nothing."""
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, **LEGEND)
 
 
 def _time_unit(longest: float) -> tuple[str, float]:

@@ -8,13 +8,27 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from ...pictures import COLOURS, label_decades, log_limits, panels, write_png
+from ...pictures import (
+    COLOURS,
+    REFERENCE,
+    SMALL,
+    SMALLEST,
+    WIDTH,
+    foot,
+    label_decades,
+    log_limits,
+    panels,
+    write_png,
+)
 from ..data import DataError
 from ..fitting.reliability import MULTIPLES, fractions_within, gaussian_fraction, reliability_bins
 
-PANEL_SIZE = 3.5  # inches
+PANEL_SIZE = WIDTH / 2
 COLUMNS = 2
-ROOM_FOR_CAPTION = 0.12  # part of the height
+NOTE = (
+    "points: predictions of about the same σ; bars: 16th to 84th percentile, resampled; line: as predicted\n"
+    "above: errors within once and twice σ, in brackets those of a Gaussian"
+)
 Reliability = tuple[np.ndarray, np.ndarray, str]
 
 
@@ -44,6 +58,7 @@ def plot_reliability(reliabilities: Mapping[str, Reliability], path: str | Path)
         _draw_panel(axes, name, np.asarray(sigma), np.asarray(errors), unit)
     for axes in all_axes[len(reliabilities) :]:
         axes.set_visible(False)
+    foot(figure, NOTE)
     write_png(figure, path)
 
 
@@ -52,8 +67,7 @@ def _draw_panel(axes: Axes, name: str, sigma: np.ndarray, errors: np.ndarray, un
     predicted, found, interval = reliability_bins(sigma, errors)
     drawn = np.concatenate([predicted, found, interval.ravel()])
     lowest, highest = log_limits(drawn[drawn > 0])
-    highest *= (highest / lowest) ** ROOM_FOR_CAPTION
-    axes.plot([lowest, highest], [lowest, highest], color="0.55", linewidth=1.0, zorder=1)
+    axes.plot([lowest, highest], [lowest, highest], color=REFERENCE, linewidth=0.8, zorder=1)
     axes.errorbar(
         predicted,
         found,
@@ -68,21 +82,16 @@ def _draw_panel(axes: Axes, name: str, sigma: np.ndarray, errors: np.ndarray, un
     axes.set(xscale="log", yscale="log", xlim=(lowest, highest), ylim=(lowest, highest), aspect="equal")
     for axis in (axes.xaxis, axes.yaxis):
         label_decades(axis, highest / lowest)
-    axes.tick_params(labelsize=8)
-    axes.set_title(name, fontsize=10)
+    axes.tick_params(labelsize=SMALLEST)
+    axes.set_title(f"{name}, {errors.size} values\n{_caption(sigma, errors)}", fontsize=SMALL)
     axes.set_xlabel(f"predicted σ / {unit}", fontsize=9)
     axes.set_ylabel(f"root mean square error / {unit}", fontsize=9)
-    # in the corner that the points leave free
-    too_sure = np.log(np.maximum(found, lowest) / np.maximum(predicted, lowest)).sum() > 0
-    x, y, across, up = (0.97, 0.03, "right", "bottom") if too_sure else (0.04, 0.98, "left", "top")
-    caption = _caption(sigma, errors)
-    axes.text(x, y, caption, ha=across, va=up, transform=axes.transAxes, fontsize=8, linespacing=1.4)
 
 
 def _caption(sigma: np.ndarray, errors: np.ndarray) -> str:
     """Write the fractions within once and twice σ, beside those of normally distributed errors."""
     found = fractions_within(sigma, errors)
-    return "\n".join(
-        f"within {multiple}σ: {100 * fraction:.1f} % (Gaussian {100 * gaussian_fraction(multiple):.1f} %)"
+    return "; ".join(
+        f"{multiple}σ: {100 * fraction:.1f} % ({100 * gaussian_fraction(multiple):.1f})"
         for multiple, fraction in zip(MULTIPLES, found, strict=True)
     )

@@ -39,7 +39,7 @@ def test_a_picture_of_several_panels(tmp_path):
         dress(axes)
     write_png(figure, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-    assert imread(tmp_path / "a.png").shape[:2] == (420, 560)
+    assert imread(tmp_path / "a.png").shape[:2] == (450, 600)
     with pytest.raises(PictureError, match=r"cannot write the plot '.*none/a.png': No such file"):
         write_png(figure, tmp_path / "none" / "a.png")
 
@@ -50,7 +50,7 @@ def test_a_picture_of_several_panels(tmp_path):
         ([0, 4, 2], [], (4, 0)),
         ([0, 4, 2], [[1, 1, 1]], (5, -1)),
         ([0, 4, 2], [[0.5, 0.5, 0.5], [0, 1, 0]], (5, -0.5)),
-        ([0, 4, 2], [[100, 100, 100]], (6, -2)),
+        ([0, 4, 2], [[100, 100, 100]], (104, -100)),
         ([-3, -1], [[0.5, 0.5]], (0, -3.5)),
         ([NAN, 4, INF], [[1, NAN, 1]], (4, 0)),
         ([NAN], [[1]], (0, 0)),

@@ -1,21 +1,25 @@
 """Spectra, bands and checks from the trajectories that `trajectories.py` made.
 
-    python results.py FOLDER
+    python results.py [FOLDER]
 
 FOLDER holds `classical_*`, `trpmd_*`, `slab_*` and `fixed_charges_*`; kinds that are absent are left out.  Figures are
-written beside this script, and what is printed is Markdown.
+written beside this script, and what is printed is Markdown.  Without FOLDER the figures are drawn once more from the
+tables beside this script.
 """
 
 import argparse
+import csv
+import re
 from pathlib import Path
 
 import numpy as np
 from beadwise.analysis.spectrum.conditions import read_run_conditions
-from beadwise.analysis.spectrum.recording import common_conditions, record
+from beadwise.analysis.spectrum.recording import record
+from beadwise.analysis.spectrum.series_conditions import common_conditions
 from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.output.series_files import find_sources
-from beadwise.spectra import Window, estimate, jackknife
-from beadwise.spectra.experiment import WATER, WATER_ABSORPTION
+from beadwise.spectra import Column, Spectrum, Window, estimate, jackknife
+from beadwise.spectra.experiment import SOURCES, WATER, WATER_ABSORPTION, marks
 from beadwise.spectra.flux import transfer_of_difference
 from beadwise.spectra.infrared import absorption, sum_rule
 from beadwise.spectra.peaks import peak_positions
@@ -26,6 +30,7 @@ from beadwise.spectra.units import angular_frequency
 from scipy.integrate import trapezoid
 
 HERE = Path(__file__).resolve().parent
+TRAJECTORIES = re.compile(r"over (\d+) trajectories")
 GRID = np.arange(0.0, 4501.0, 5.0)
 WINDOW = Window("hann", 400.0)
 SLAB_WINDOW = Window("hann", 300.0)
@@ -79,24 +84,50 @@ def raman_stretch(recorders, conditions):
     return value[0], error[0]
 
 
+def kept(name, kind):
+    """A spectrum as its table tells it."""
+    lines = (HERE / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    title, *said = (line[2:] for line in lines if line.startswith("# "))
+    header, *rows = csv.reader(line for line in lines if not line.startswith("#"))
+    values = dict(zip(header, np.array(rows, dtype=np.float64).T, strict=True))
+    wavenumber = values.pop("wavenumber (cm^-1)")
+    columns = {
+        key.partition(" ")[0]: Column(own, values[f"{key.partition(' ')[0]} standard error"], "")
+        for key, own in values.items()
+        if not key.endswith("standard error")
+    }
+    return Spectrum(kind, title, wavenumber, columns, dict(line.split(": ", 1) for line in said))
+
+
+def draw():
+    """All figures, from the tables."""
+    water = {"H", "O"}
+    for kind in ("ir", "raman"):
+        found = {label: kept(f"{kind}_{name}", kind) for name, label in NAMES.items()}
+        counts = dict.fromkeys(TRAJECTORIES.search(own.notes["standard errors"])[1] for own in found.values())
+        note = f"{WINDOW}; 32 molecules, 300 K; {' and '.join(counts)} trajectories of 5 ps\n{FUNCTIONALS}"
+        note += f"\nexperiment: {SOURCES[kind]}" if kind in SOURCES else ""
+        plot_spectra(found, HERE / f"{kind}.png", marks(kind, water), note=note)
+    spectrum = kept("sfg", "sfg")
+    notes = spectrum.notes
+    length = notes["data"].partition(",")[0]
+    note = f"{SLAB_WINDOW}; 128 molecules, {length}, {notes['dynamics']}\n{notes['standard errors']}; "
+    limits = {"lowest": 2800.0, "highest": 4100.0}
+    plot_spectra({"": spectrum}, HERE / "sfg.png", marks("sfg", water), note=note + FUNCTIONALS, **limits)
+
+
 def infrared_and_raman(folder):
-    spectra = {"ir": {}, "raman": {}}
     rows, raman = {}, {}
     for name, label in NAMES.items():
-        for kind in spectra:
+        for kind in ("ir", "raman"):
             recorders, conditions = recorded(folder, name, kind, WINDOW)
             if not recorders:
                 continue
-            spectra[kind][label] = spectrum_of(recorders, conditions, WINDOW, GRID)
-            spectra[kind][label].write(HERE / f"{kind}_{name}.csv")
+            spectrum_of(recorders, conditions, WINDOW, GRID).write(HERE / f"{kind}_{name}.csv")
             if kind == "ir":
                 rows[label] = (*bands_of(recorders, conditions), len(recorders))
             else:
                 raman[label] = raman_stretch(recorders, conditions)
-    for kind, found in spectra.items():
-        if found:
-            note = f"{WINDOW}; 32 molecules, 300 K; standard errors over trajectories\n{FUNCTIONALS}"
-            plot_spectra(found, HERE / f"{kind}.png", WATER[kind], note=note)
     print("| band | " + " | ".join(rows) + " | experiment |\n|---|" + "---|" * (len(rows) + 1))
     for k, (band, experiment) in enumerate(zip(BANDS, PLACES, strict=True)):
         cells = [f"{values[0, k]:.0f} ± {errors[0, k]:.0f}" for values, errors, _ in rows.values()]
@@ -133,19 +164,19 @@ def slab(folder):
         return
     spectrum = spectrum_of(recorders, conditions, SLAB_WINDOW, GRID)
     spectrum.write(HERE / "sfg.csv")
-    note = f"{SLAB_WINDOW}; 128 molecules, {len(recorders)} trajectories, {conditions.label}\n{FUNCTIONALS}"
-    plot_spectra({"": spectrum}, HERE / "sfg.png", WATER["sfg"], lowest=2800.0, highest=4100.0, note=note)
     imaginary = spectrum["self_imaginary"]
     print(f"free O–H in Im χ (self): {peak_positions(GRID[1:], imaginary.values[1:], 3600, 4000):.0f} cm⁻¹")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     folder = parser.parse_args().folder
-    infrared_and_raman(folder)
-    fixed_charges(folder)
-    slab(folder)
+    if folder is not None:
+        infrared_and_raman(folder)
+        fixed_charges(folder)
+        slab(folder)
+    draw()
 
 
 if __name__ == "__main__":
