@@ -35,7 +35,10 @@ highlight_language = "text"  # of blocks without a language: commands, and what 
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "substitution"]
 myst_heading_anchors = 4
-suppress_warnings = ["ref.python"]  # short names in docstrings may mean more than one thing; the first is taken
+suppress_warnings = [
+    "ref.python",  # short names in docstrings may mean more than one thing; the first is taken
+    "myst-nb.lexer",  # cells of notebooks that were not run
+]
 
 os.environ.pop("MPLBACKEND", None)  # pictures of cells are those of the notebook
 nb_execution_mode = "cache" if os.environ.get("BEADWISE_TUTORIALS") == "run" else "off"
