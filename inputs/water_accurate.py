@@ -1,7 +1,9 @@
 """The shipped model `water_accurate`: the mean of `water` and of the fit of `water_accurate_fit.toml`, with its errors.
 
-beadwise fit inputs/water_accurate_fit.toml
-python inputs/water_accurate.py
+beadwise fit water_accurate_fit.toml
+python -m beadwise.inputs.water_accurate
+
+in the folder that holds the recipe and the models `water.safetensors` and `water_larger.safetensors`.
 """
 
 from dataclasses import replace
@@ -12,16 +14,14 @@ from ..learning.fitting.configuration import read_configuration
 from ..learning.fitting.fit import error_reports, model_path, with_errors
 from ..model.files import load_model, save
 
-HERE = Path(__file__).parent
-
 
 def main() -> None:
-    """Average, evaluate the errors, and write the model beside this file."""
-    configuration = read_configuration(HERE / "water_accurate_fit.toml")
+    """Average, evaluate the errors, and write the model into the current folder."""
+    configuration = read_configuration("water_accurate_fit.toml")
     larger = load_model(model_path(configuration))
-    mean = mean_model([load_model(HERE / "water.safetensors"), larger])
+    mean = mean_model([load_model("water.safetensors"), larger])
     mean = replace(mean, metadata={**configuration.metadata, "envelope": larger.metadata["envelope"]})
-    save(with_errors(mean, configuration, error_reports(mean, configuration)), HERE / "water_accurate.safetensors")
+    save(with_errors(mean, configuration, error_reports(mean, configuration)), Path("water_accurate.safetensors"))
 
 
 if __name__ == "__main__":

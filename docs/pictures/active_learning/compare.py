@@ -1,6 +1,6 @@
 """Active learning of water against labels drawn at random, from several starts, judged on path-integral frames.
 
-    python docs/pictures/active_learning/compare.py ../shared/data/water build/compare [--starts 3]
+    python docs/pictures/active_learning/compare.py water_data compare [--starts 3]
 
 1. Frames to judge by: path integrals at 300 and 400 K with the shipped model `water` (runs as inputs/water_learn.toml
    has them, 0.8 ps), four beads every 50 fs after the first 0.2 ps, labelled by the reference of that file.
@@ -81,9 +81,9 @@ def loop(kind: str, start: int, data: Path, folder: Path) -> Path:
     own.mkdir(parents=True, exist_ok=True)
     for name in ("water_learn_300.xml", "water_learn_400.xml", "water_32.xyz", "water_cnnp.inp"):
         shutil.copy(INPUTS / name, own)
-    text = (INPUTS / "water_learn.toml").read_text().replace("../../shared/data/water", str(data))
+    text = (INPUTS / "water_learn.toml").read_text().replace("water_data", str(data))
     text = text.replace("count = 30", f"count = 30\nseed = {start}").replace('kind = "diverse"', f'kind = "{kind}"')
-    text = text.replace("../build/water_learn", "learned")
+    text = text.replace('"water_learn"', '"learned"').replace("water_learn.safetensors", "learned.safetensors")
     (own / "learn.toml").write_text(text)
     subprocess.run(["beadwise", "learn", "learn.toml"], cwd=own, check=True)
     return own / "learned"

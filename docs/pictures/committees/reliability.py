@@ -1,6 +1,6 @@
 """Reliability of the shipped water model's members on frames that neither the fit nor the calibration has seen.
 
-    python docs/pictures/committees/reliability.py ../shared/data/water
+    python docs/pictures/committees/reliability.py water_data
 
 Every second frame of bulk_valid.xyz calibrates the members as inputs/water_members_fit.toml does with all of them; the
 others are predicted.  Writes reliability.png beside this script and prints the fractions within one and two σ.
@@ -21,8 +21,8 @@ def main() -> None:
     data = Path(sys.argv[1]).resolve()
     frames = read(data / "bulk_valid.xyz", ":")
     text = (INPUTS / "water_members_fit.toml").read_text()
-    text = text.replace("../../shared/data/water/bulk_valid.xyz", "calibration.xyz")
-    text = text.replace("../../shared/data/water", str(data)).replace("../build/", "")
+    text = text.replace("water_data/bulk_valid.xyz", "calibration.xyz")
+    text = text.replace("water_data", str(data))
     text = text.replace('"water.safetensors"', f'"{INPUTS / "water.safetensors"}"')
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
