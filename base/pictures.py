@@ -170,6 +170,12 @@ def _legend_above(axes: Axes, handles: Sequence[Artist], width: float) -> int:
     return 0
 
 
+def name_panel(axes: Axes, text: str, across: Literal["left", "right"] = "right") -> None:
+    """Write what one of several panels shows into a corner at its top that its curves leave free."""
+    place = 0.97 if across == "right" else 0.03
+    axes.text(place, 0.97, text, ha=across, va="top", transform=axes.transAxes, fontsize=SMALL, path_effects=HALO)
+
+
 def titled(title: str, preliminary: str = "") -> str:
     """A title that says if, and why, a picture is preliminary."""
     return f"{title} – preliminary: {preliminary}" if preliminary else title

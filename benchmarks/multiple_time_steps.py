@@ -36,7 +36,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from time_step_analysis import (
     FINISHED,
     Rung,
-    RungSeries,
     as_json,
     draw,
     largest_that_agrees,
@@ -263,8 +262,8 @@ def _has_log(task: Task) -> bool:
     return (task.folder / log_of("outer")).exists()
 
 
-def analyse(tasks: Sequence[Task], options: argparse.Namespace) -> Iterator[tuple[Rung, RungSeries]]:
-    """Averages of each rung over its finished runs, and one of its runs."""
+def analyse(tasks: Sequence[Task], options: argparse.Namespace) -> Iterator[Rung]:
+    """Averages of each rung over its finished runs."""
     structure = read_structure(options.folder / "start_0.xyz")
     cell = np.asarray(structure.cell)
     for multiple in options.multiples:
@@ -272,16 +271,15 @@ def analyse(tasks: Sequence[Task], options: argparse.Namespace) -> Iterator[tupl
         series = [read_run(task.folder, len(structure), cell) for task in finished]
         if series:
             failure = next((task.failure for task in finished if task.failure), "")
-            yield rung_of(multiple, series, options.discard * options.picoseconds, failure), series[0]
+            yield rung_of(multiple, series, options.discard * options.picoseconds, failure)
 
 
 def report(tasks: Sequence[Task], options: argparse.Namespace, console: Console) -> None:
     """Table, JSON and figure of what is finished."""
-    found = list(analyse(tasks, options))
-    if not found:
+    rungs = list(analyse(tasks, options))
+    if not rungs:
         console.print("nothing is finished")
         return
-    rungs = [rung for rung, _ in found]
     console.print(table_of(rungs, options.inner_step))
     best = largest_that_agrees(rungs, options.within)
     rung = next(rung for rung in rungs if rung.multiple == best)
@@ -295,7 +293,7 @@ def report(tasks: Sequence[Task], options: argparse.Namespace, console: Console)
             console.print(f"M = {rung.multiple} became unstable: {rung.failure}", markup=False)
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
     (options.folder / "ladder.json").write_text(as_json(rungs, options.within, settings, machine()))
-    draw(rungs, [series for _, series in found], options.folder / "ladder.png")
+    draw(rungs, options.inner_step, options.folder / "ladder.png")
     console.print(f"{options.folder / 'ladder.json'}, {options.folder / 'ladder.png'}")
 
 

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from ase.units import kB
+from beadwise.pictures import (
+    COLOURS,
+    LEGEND,
+    PALE,
+    REFERENCE,
+    SMALL,
+    WIDTH,
+    head,
+    name_panel,
+    panels,
+    series_style,
+    write_png,
+)
 from beadwise.runs.output.properties import read_property_table
 from counted_model import read_log
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from rich.table import Table
 
 FINISHED = "finished.json"
 LEAST_BLOCKS = 8  # fewer say little of the error
 BIN_EDGES = np.linspace(0.75, 1.35, 61)  # Å
+IN_BAR = {"fontsize": SMALL, "color": "white", "zorder": 3}
+AGREES = 2.0  # standard errors
+WORDS = {
+    "temperature": "temperature",
+    "hydrogen_temperature": "temperature of H",
+    "potential": "potential energy",
+    "bond_mean": "mean r(OH)",
+    "bond_width": "width of r(OH)",
+}
 COMPARED = ("drift", "temperature", "hydrogen_temperature", "potential", "bond_mean", "bond_width")
 
 
@@ -287,18 +307,67 @@ def as_json(rungs: Sequence[Rung], within: float, settings: dict[str, object], m
     return json.dumps(found, indent=1) + "\n"
 
 
-def draw(rungs: Sequence[Rung], series: Sequence[RungSeries], image: Path) -> None:
-    """Bond lengths on top of each other, the conserved quantity of one run of each rung, and time per picosecond."""
-    figure = Figure(figsize=(13, 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    bonds, conserved, time = figure.subplots(1, 3)
-    colours = [f"C{index}" for index in range(len(rungs))]
-    for rung, run, colour in zip(rungs, series, colours, strict=True):
-        bonds.stairs(rung.histogram, BIN_EDGES, color=colour, label=f"M = {rung.multiple}")
-        conserved.plot(run.time, 1e3 * run.conserved, color=colour, lw=0.8)
-    bonds.set(xlabel="r(OH) / Å", ylabel="density / Å⁻¹", xlim=(BIN_EDGES[0], BIN_EDGES[-1]))
-    bonds.legend(frameon=False)
-    conserved.set(xlabel="time / ps", ylabel="conserved quantity, change / meV per atom")
-    time.bar([str(rung.multiple) for rung in rungs], [rung.seconds_per_picosecond for rung in rungs], color=colours)
-    time.set(xlabel="M", ylabel="wall time / s per ps")
-    figure.savefig(image, dpi=150)
+def draw(rungs: Sequence[Rung], inner_step: float, image: Path) -> None:
+    """What `draw_ladder` shows, of rungs."""
+    estimates = {name: [getattr(rung, name) for rung in rungs] for name in COMPARED}
+    steps = [rung.multiple * inner_step for rung in rungs]
+    draw_ladder(steps, estimates, [rung.seconds_per_picosecond for rung in rungs], image)
+
+
+def draw_ladder(
+    steps: Sequence[float], estimates: Mapping[str, Sequence[Estimate]], seconds: Sequence[float], image: Path
+) -> None:
+    """Drift, how far averages are from those of the first rung, and how much faster each rung is.
+
+    Parameters
+    ----------
+    steps : sequence of float
+        Outer steps in fs; the first is the inner step.
+    estimates : mapping of str to sequence of Estimate
+        Some of `COMPARED`, for each step, ``drift`` among them.
+    seconds : sequence of float
+        Wall time for a picosecond.
+    image : Path
+    """
+    figure, (drift, averages, speed) = panels((WIDTH, 6.4), 3, sharex=True, height_ratios=(1.0, 1.1, 1.0))
+    place = np.arange(len(steps))
+    values = 1e3 * np.array([[one.value, one.error] for one in estimates["drift"]])
+    drift.axhline(0.0, color=REFERENCE, linewidth=0.8, zorder=1)
+    drift.errorbar(place, values[:, 0], values[:, 1], fmt="o", color=COLOURS[0], capsize=3, zorder=3)
+    for at, (value, error) in zip(place, values, strict=True):
+        drift.annotate(
+            f"{value:.2f} ± {error:.2f}",
+            (at, value + error),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=SMALL,
+        )
+    drift.set_ylabel("drift\n/ meV per atom and ps")
+    drift.set_ylim(min(0.0, 1.2 * (values[:, 0] - values[:, 1]).min()), 1.3 * (values[:, 0] + values[:, 1]).max())
+    averages.axhspan(-AGREES, AGREES, color=PALE, alpha=0.5, linewidth=0, zorder=0)
+    averages.axhline(0.0, color=REFERENCE, linewidth=0.8, zorder=1)
+    shown = [name for name in estimates if name != "drift"]
+    for number, name in enumerate(shown):
+        off = [one.deviation_from(estimates[name][0]) for one in estimates[name]]
+        style = series_style(COLOURS[number], "", "osD^v"[number])
+        across = place[1:] + 0.12 * (number - (len(shown) - 1) / 2)
+        averages.plot(across, off[1:], **style, label=WORDS[name])
+    averages.set_ylabel("difference from first\n/ standard errors")
+    lowest, highest = averages.get_ylim()
+    averages.legend(loc="center left", **LEGEND)  # beside the first rung, which has no points
+    averages.set_ylim(min(lowest, -1.2 * AGREES), max(highest, 1.2 * AGREES))
+    gained = seconds[0] / np.array(seconds)
+    speed.bar(place, gained, 0.5, color=COLOURS[0], zorder=2)
+    ideal = np.array(steps) / steps[0]
+    speed.plot(place, ideal, "_", color=REFERENCE, markersize=34, zorder=3)
+    for at, one in zip(place, gained, strict=True):
+        speed.annotate(f"{one:.1f}", (at, one), (0, -3), textcoords="offset points", ha="center", va="top", **IN_BAR)
+    speed.set_ylim(0, 1.1 * ideal.max())
+    speed.set_ylabel("speed-up\n/ first rung")
+    name_panel(speed, "black: if the inner model cost nothing", "left")
+    speed.set_xticks(place, [f"{step:g}" for step in steps])
+    speed.set_xlabel("outer step / fs")
+    head(drift, f"Outer steps of {steps[0]:g} to {steps[-1]:g} fs, inner step {steps[0]:g} fs")
+    figure.align_ylabels()
+    write_png(figure, image)

@@ -58,14 +58,13 @@ def plot_profiles(
     handles: list[Artist] = []
     for number, (name, profile) in enumerate(profiles.items()):
         style = curve_style(COLOURS[number % len(COLOURS)])
-        has_error = np.isfinite(profile.standard_error)
-        known = np.where(has_error, profile.free_energy, np.nan)
+        known = np.where(np.isfinite(profile.standard_error), profile.free_energy, np.nan)
         (line,) = axes.plot(profile.coordinate, known, label=name, **style)
         handles += [line] if len(profiles) > 1 else []
         axes.plot(profile.coordinate, _without_error(profile), **WITHOUT_ERROR)
         band(axes, profile.coordinate, profile.free_energy, profile.standard_error, style["color"])
     handles += [band_entry()] if any(np.isfinite(own.standard_error).any() for own in profiles.values()) else []
-    if any(np.isfinite(_without_error(own)).any() for own in profiles.values()):
+    if any((np.isfinite(own.free_energy) & ~np.isfinite(own.standard_error)).any() for own in profiles.values()):
         handles += [Line2D([], [], **WITHOUT_ERROR, label="too few samples for an error")]
     thermal_energy = kB * first.temperature
     scale = axes.twinx()

@@ -11,14 +11,11 @@ import json
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from beadwise.learning.data import read_frames
 from beadwise.learning.fitting.accuracy import evaluate_errors
 from beadwise.model import load
+from beadwise.pictures import COLOURS, HALO, PALE, SMALL, SMALLEST, WIDTH, PlainNumbers, foot, head, panels, write_png
 from rich.console import Console
 from rich.progress import track
 
@@ -30,6 +27,10 @@ from measuring import PEERS, interleaved, limit_threads, machine, moving_beads, 
 BEADS = 32
 # µs per atom of 192 atoms of water, energy and forces, one thread of a shared Zen 3 core; trained on other data
 OTHERS = {"PACE": 129, "SNAP": 138, "DeePMD, compressed": 260, "MACE 64x0e": 4361, "SevenNet-0": 27670}
+PLACES = {  # of names beside points, where the usual one would cover something: offset in points, and alignment
+    "water: 32, 32; l ≤ 3": (-8, -3, "right"),
+    "128, 64; l ≤ 4": (-9, -12, "right"),
+}
 LABEL_SPREAD = (12, 15)  # meV/Å, of the committee that made the labels
 
 
@@ -59,42 +60,44 @@ def measure(models: dict[str, str], data: Path, peers: Path, repetitions: int) -
 
 def plot(report: dict, path: Path) -> None:
     """Draw the frontier."""
-    figure, axes = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
+    figure, (axes,) = panels((WIDTH, 4.6))
     task = next(iter(WANTS))
-    points = [
-        (report["microseconds_per_atom"][label][task], own["forces"]["root_mean_square_error"], label)
-        for label, own in report["errors"].items()
-    ]
-    for place, (speed, error, label) in enumerate(sorted(points)):
-        left = place % 2 == 1  # so that neighbours do not write over each other
-        network = "linear" not in label
-        axes.plot(speed, error, "o" if network else "s", color="C0" if network else "C7", markersize=8)
+    for label, own in report["errors"].items():
+        speed, error = report["microseconds_per_atom"][label][task], own["forces"]["root_mean_square_error"]
+        axes.plot(speed, error, "s" if "linear" in label else "o", color=COLOURS[0], markersize=7, zorder=3)
+        across, up, side = PLACES.get(label, (9, -3, "left"))
         axes.annotate(
             label,
             (speed, error),
-            xytext=(-8 if left else 8, -3),
+            xytext=(across, up),
             textcoords="offset points",
-            fontsize=9,
-            ha="right" if left else "left",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+            fontsize=SMALL,
+            ha=side,
+            path_effects=HALO,
+            zorder=4,
         )
-    axes.axhspan(*LABEL_SPREAD, color="C2", alpha=0.2, lw=0)
-    axes.text(1.1, np.mean(LABEL_SPREAD), "spread of the committee that made the labels", va="center", fontsize=8)
+    axes.axhspan(*LABEL_SPREAD, color=PALE, alpha=0.6, linewidth=0, zorder=0)
+    text = {"fontsize": SMALLEST, "color": "0.3", "path_effects": HALO}
+    axes.text(
+        6e4, np.mean(LABEL_SPREAD), "spread of the committee that made the labels ", va="center", ha="right", **text
+    )
     for name, speed in {"NEP": report["microseconds_per_atom"].get("NEP", {}).get(task), **OTHERS}.items():
         if speed:
-            axes.axvline(speed, color="0.75", lw=0.8, zorder=0)
-            side = "left" if name == "SNAP" else "right"  # beside PACE
-            axes.text(speed, 1.0, f" {name} ", rotation=90, va="bottom", ha=side, fontsize=8, color="0.4")
-    axes.set(xscale="log", xlim=(1, 60000), ylim=(0, 62))
-    axes.set_xlabel("µs per atom, energy, forces and virial, one thread")
-    axes.set_ylabel("root-mean-square force error, meV/Å")
-    axes.set_title(
-        f"Liquid water, frames never fitted ({report['data']}); other codes: time only,\n"
-        "of NEP on the same machine in the same run, of the others on a Zen 3 core",
-        fontsize=9,
+            axes.axvline(speed, color="0.6", linewidth=0.9, linestyle=":", zorder=1)
+            side = "left" if name in ("SNAP", "NEP") else "right"  # SNAP is beside PACE
+            axes.text(speed, 59.0, f" {name} ", rotation=90, va="top", ha=side, **text)
+    axes.set(xscale="log", xlim=(1, 60000), ylim=(0, 60))
+    axes.xaxis.set_major_formatter(PlainNumbers())
+    axes.set_xlabel("time for energy, forces and virial, one thread / µs per atom")
+    axes.set_ylabel("force RMSE / meV/Å")
+    head(axes, "Liquid water: error and time of models of beadwise")
+    frames = next(iter(report["errors"].values()))["energy"]["count"]
+    foot(
+        figure,
+        f"errors on {frames} frames that were never fitted ({report['data']}); 192 atoms, {BEADS} beads\n"
+        "dotted, other codes: time only; NEP in the same run, the others on a core of Zen 3",
     )
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    write_png(figure, path)
 
 
 def main() -> None:

@@ -10,11 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
 import numpy as np
+from beadwise.pictures import COLOURS, REFERENCE, SMALL, WIDTH, band, band_entry, head, panels, write_png
+from matplotlib.lines import Line2D
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "tests" / "spectra"))
@@ -22,7 +20,8 @@ from test_against_getacf import circular, correlate, from_getacf, ornstein_uhlen
 
 LAGS, BLOCK, RELAXATION = 200, 400, 50
 SERIES, BLOCKS = 600, 20
-EXACT, OURS, TOOL = "#222222", "#1f6fb4", "#d1495b"
+OURS, TOOL = COLOURS[:2]
+MARKS = {"color": OURS, "marker": "o", "markersize": 3.5, "linestyle": "", "zorder": 3}
 
 
 def main() -> None:
@@ -36,43 +35,41 @@ def main() -> None:
 
 def plot(lags: np.ndarray, ours: np.ndarray, error: np.ndarray, tool: np.ndarray) -> None:
     exact, expected = np.exp(-lags / RELAXATION), circular(lags, BLOCK, RELAXATION)
-    plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (above, below) = plt.subplots(
-        2, 1, figsize=(7, 6.2), sharex=True, height_ratios=[3, 2], constrained_layout=True
-    )
-    above.plot(lags, exact, color=EXACT, lw=4, alpha=0.25, label=r"exact, $e^{-t/\tau}$")
-    above.plot(lags, ours, color=OURS, lw=1.6, label="beadwise")
-    above.plot(lags, tool, color=TOOL, lw=1.6, label="i-pi-getacf")
+    figure, (above, below) = panels((WIDTH, 5.6), 2, sharex=True, height_ratios=[3, 2])
+    exact_style = {"color": REFERENCE, "linewidth": 1.2, "zorder": 2}
+    above.plot(lags, exact, **exact_style)
+    above.plot(lags[::8], ours[::8], **MARKS)
+    above.plot(lags, tool, color=TOOL, linewidth=1.6)
     above.set_ylabel(r"correlation $\langle x(0)\,x(t)\rangle$")
     above.set_ylim(0, 1.02)
-    above.legend(frameon=False)
 
-    below.axhline(0, color=EXACT, lw=4, alpha=0.25)
-    below.fill_between(lags, ours - exact - 2 * error, ours - exact + 2 * error, color=OURS, alpha=0.2, lw=0)
-    below.plot(lags, ours - exact, color=OURS, lw=1.6)
-    below.plot(lags, tool - exact, color=TOOL, lw=1.6)
-    below.plot(lags, expected - exact, color=TOOL, lw=1.2, ls=(0, (4, 3)))
+    below.axhline(0, **exact_style)
+    band(below, lags, ours - exact, error, OURS)
+    below.plot(lags, ours - exact, color=OURS, linewidth=1.6, zorder=3)
+    below.plot(lags, tool - exact, color=TOOL, linewidth=1.6)
+    below.plot(lags, expected - exact, color=TOOL, linewidth=1.2, linestyle=":")
     below.annotate(
-        "beadwise, ± 2 standard errors",
-        (150, (ours - exact + 2 * error)[150]),
-        (0, 5),
-        textcoords="offset points",
-        color=OURS,
-        ha="center",
-    )
-    below.annotate(
-        "i-pi-getacf; dashed, what a transform\nwithout zero padding must give",
+        "dotted: what a transform without\nzero padding must give",
         (98, (expected - exact)[98]),
-        (0, -16),
+        (0, -14),
         textcoords="offset points",
         color=TOOL,
+        fontsize=SMALL,
         va="top",
     )
     below.set_ylabel("found − exact")
-    below.set_ylim(-0.065, 0.025)
-    below.set_xlabel(r"time $t$ in steps;  $\tau$ = 50 steps, blocks of 400")
+    below.set_ylim(-0.06, 0.02)
+    below.set_xlabel("time / steps")
     below.set_xlim(0, LAGS)
-    figure.savefig(HERE / "getacf.png", dpi=160)
+    handles = [
+        Line2D([], [], **exact_style, label=rf"exact, $e^{{-t/\tau}}$, $\tau$ = {RELAXATION} steps"),
+        Line2D([], [], **MARKS, label="beadwise"),
+        band_entry(colour=OURS),
+        Line2D([], [], color=TOOL, linewidth=1.6, label=f"i-pi-getacf, blocks of {BLOCK} steps"),
+    ]
+    head(above, f"Correlation of a process that is known, {SERIES} series of {BLOCK * BLOCKS} steps", handles)
+    figure.align_ylabels()
+    write_png(figure, HERE / "getacf.png")
 
 
 if __name__ == "__main__":

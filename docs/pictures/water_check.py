@@ -10,12 +10,10 @@ shortest distance of every pair of species, and how often an H was nearer to ano
 import glob
 import sys
 
-import matplotlib
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from ase.io import iread
+from beadwise.pictures import COLOURS, WIDTH, foot, head, panels, write_png
+from matplotlib.lines import Line2D
 
 THRESHOLDS = (1.4, 1.6, 1.8)
 FARTHEST = 6.0
@@ -84,22 +82,22 @@ def box_of(path):
 
 
 def plot(events, image):
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    figure, (above, below) = panels((WIDTH, 5.6), 2)
     edges = np.linspace(0.6, 1.8, 201)
-    left.stairs(events.bond_histogram / events.bond_histogram.sum() / (edges[1] - edges[0]), edges, color="#1f5a96")
-    left.set(xlabel="distance of O and its own H / Å", ylabel="probability density / Å⁻¹", xlim=(0.6, 1.6))
+    density = events.bond_histogram / events.bond_histogram.sum() / (edges[1] - edges[0])
+    above.stairs(density, edges, color=COLOURS[0], linewidth=1.2)
+    above.set(xlabel="distance of O and its own H / Å", ylabel="probability density / Å⁻¹", xlim=(0.6, 1.6))
     edges = np.linspace(0, FARTHEST, 241)
     shells = 4 / 3 * np.pi * np.diff(edges**3)
-    for (name, histogram), colour in zip(
-        events.pair_histograms.items(), ("#c8442f", "#1f5a96", "#6d7f8d"), strict=True
-    ):
-        right.stairs(histogram / events.frames / shells, edges, color=colour, label=name)
-    right.set(xlabel="distance / Å", ylabel="pair distribution function", xlim=(0.5, FARTHEST), ylim=(0, 3.5))
-    right.legend(frameon=False)
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
-    figure.savefig(image, dpi=120)
+    handles = []
+    for (name, histogram), colour in zip(events.pair_histograms.items(), COLOURS, strict=False):
+        below.stairs(histogram / events.frames / shells, edges, color=colour, linewidth=1.2)
+        handles.append(Line2D([], [], color=colour, label=name.replace("-", "–")))
+    below.set(xlabel="distance / Å", ylabel="pair distribution function", xlim=(0.5, FARTHEST), ylim=(0, 3.5))
+    head(above, "Distances in all beads")
+    below.legend(handles=handles, loc="upper right", frameon=False, fontsize=9)
+    foot(figure, f"{events.frames} frames of beads; the O–H bond, at 1 Å, is cut off in the lower panel")
+    write_png(figure, image)
 
 
 if __name__ == "__main__":

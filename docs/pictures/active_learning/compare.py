@@ -1,13 +1,13 @@
 """Active learning of water against labels drawn at random, from several starts, judged on path-integral frames.
 
-    python docs/pictures/active_learning/compare.py water_data compare [--starts 3]
+    python docs/pictures/active_learning/compare.py [water_data compare [--starts 3]]
 
 1. Frames to judge by: path integrals at 300 and 400 K with the shipped model `water` (runs as inputs/water_learn.toml
    has them, 0.8 ps), four beads every 50 fs after the first 0.2 ps, labelled by the reference of that file.
 2. Loops: inputs/water_learn.toml with other start frames, and the same with kind = "random".
 3. The model of every round on these frames and on bulk_valid.xyz; the table, and compare.png beside this script.
 
-What is there already is not done again.
+What is there already is not done again.  Without data the picture is drawn once more from compare.json.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import tomllib
 from ase import Atoms
@@ -27,14 +26,14 @@ from beadwise.learning.fitting.accuracy import evaluate_errors
 from beadwise.learning.labels.labeller import labelled_frames, labeller
 from beadwise.learning.loop.frames import write_frames
 from beadwise.model import load
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
+from beadwise.pictures import COLOURS, WIDTH, foot, head, label_decades, name_panel, panels, series_style, write_png
+from matplotlib.lines import Line2D
 
 HERE = Path(__file__).resolve().parent
 INPUTS = HERE.parents[2] / "inputs"
 TEMPERATURES = (300, 400)
 KINDS = {"diverse": "active", "random": "random"}
+STYLES = tuple(zip(COLOURS, "os", strict=False))
 BEADS, PICKED, STEPS, STRIDE, DISCARDED = 16, 4, 1600, 100, 400
 CENTROIDS = re.compile(r"<trajectory filename='centroid'.*?</trajectory>", re.DOTALL)
 POSITIONS = f"<trajectory filename='beads' stride='{STRIDE}' format='xyz'> positions{{angstrom}} </trajectory>"
@@ -91,10 +90,14 @@ def loop(kind: str, start: int, data: Path, folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--starts", type=int, default=3)
     options = parser.parse_args()
+    if options.folder is None:
+        kept = json.loads((HERE / "compare.json").read_text())
+        draw(kept["labels"], kept["forces, meV/A"])
+        return
     data, folder = options.data.resolve(), options.folder.resolve()
     frames = judges(data, folder)
     labels: list[int] = []
@@ -114,23 +117,30 @@ def main() -> None:
 
 def draw(labels: list[int], errors: dict[str, dict[str, list]]) -> None:
     """Print the table, and draw a panel for each set of frames."""
-    figure, panels = plt.subplots(1, len(errors), figsize=(11, 3.6), sharey=True, layout="constrained")
-    for axes, (name, by_kind) in zip(panels, errors.items(), strict=True):
+    figure, all_axes = panels((WIDTH, 3.6), 1, len(errors), sharey=True)
+    for axes, (name, by_kind) in zip(all_axes, errors.items(), strict=True):
         print(name, "| labels", *labels)
-        for (kind, runs), colour, mark in zip(by_kind.items(), ("#1f5a95", "#c4622d"), "os", strict=True):
+        for (kind, runs), (colour, mark) in zip(by_kind.items(), STYLES, strict=True):
             each = np.array(runs)
             mean = np.exp(np.log(each).mean(axis=0))
             print(f"  {KINDS[kind]}", *(f"{value:.0f} ({low:.0f} to {high:.0f})" for value, low, high in
                                         zip(mean, each.min(axis=0), each.max(axis=0), strict=True)))  # fmt: skip
             axes.plot(labels, each.T, color=colour, linewidth=0.8, alpha=0.5)
-            axes.plot(labels, mean, mark + "-", color=colour, label=f"{KINDS[kind]}, mean of {len(each)} starts")
+            axes.plot(labels, mean, **series_style(colour, "-", mark))
         axes.set_yscale("log")
-        axes.set_title(name, fontsize=10)
+        name_panel(axes, name.replace(", ", ",\n"))
         axes.set_xlabel("labelled frames")
-        axes.grid(alpha=0.3, which="both")
-    panels[0].set_ylabel("force error, root mean square, meV/Å")
-    panels[0].legend(frameon=False, fontsize=9)
-    figure.savefig(HERE / "compare.png", dpi=110)
+    starts = len(next(iter(next(iter(errors.values())).values())))
+    label_decades(all_axes[0].yaxis, 100.0)
+    all_axes[0].set_ylabel("force RMSE / meV/Å")
+    handles = [
+        Line2D([], [], **series_style(colour, "-", mark), label=f"{KINDS[kind]}, mean of {starts} starts")
+        for kind, (colour, mark) in zip(KINDS, STYLES, strict=True)
+    ]
+    handles.append(Line2D([], [], color="0.5", linewidth=0.8, label="each start"))
+    head(all_axes[0], "Water: labels that the loop chose, and labels drawn at random", handles, width=WIDTH)
+    foot(figure, "geometric means; labels are training and validation frames")
+    write_png(figure, HERE / "compare.png")
 
 
 if __name__ == "__main__":

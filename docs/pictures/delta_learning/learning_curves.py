@@ -1,11 +1,11 @@
 """Learning curves of liquid water: the reference learned directly, and as a correction to GFN1-xTB.
 
-python docs/pictures/delta_learning/learning_curves.py FOLDER_OF_DATA [--networks]
+python docs/pictures/delta_learning/learning_curves.py [FOLDER_OF_DATA [--networks]]
 
 FOLDER_OF_DATA holds bulk_train.xyz and bulk_valid.xyz (see docs/reference/models.md).  All fits and what
 they are compared with are kept under build/delta_learning, so that the command may be interrupted; the figures go into
 learning_curves.json, and learning_curves.png beside this file.  With --networks the shipped models' kind of network is
-fitted to all frames as well, which takes half an hour.
+fitted to all frames as well, which takes half an hour.  Without a folder the picture is drawn once more.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from beadwise.driver.launch.stages import Stages
 from beadwise.learning.fitting.configuration import read_configuration
 from beadwise.learning.fitting.fit import error_reports, fit
-from matplotlib.ticker import FormatStrFormatter, LogLocator
+from beadwise.pictures import COLOURS, WIDTH, foot, head, label_decades, log_limits, name_panel, panels, write_png
+from matplotlib.lines import Line2D
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
@@ -32,8 +29,9 @@ BASELINE = "GFN1-xTB"
 SIZES = (25, 50, 100, 200, 400, 800)
 REPETITIONS = 3  # different frames, where there are enough of them
 KINDS = {"direct": "", "correction": f'baseline = "{BASELINE}"'}
-QUANTITIES = {"energy": "energy, meV/atom", "forces": "forces, meV/Å", "stress": "stress, meV/Å³"}
-COLOURS = {"direct": "#b5651d", "correction": "#1f6f8b"}
+QUANTITIES = {"energy": "energy / meV/atom", "forces": "forces / meV/Å", "stress": "stress / meV/Å³"}
+NAMES = {"direct": "direct", "correction": f"correction to {BASELINE}"}
+COLOUR_OF = dict(zip(NAMES, (COLOURS[1], COLOURS[0]), strict=True))
 CONFIGURATION = """
 [data]
 train = ["{train}"]
@@ -96,9 +94,13 @@ def errors_of_fit(name: str, train: Path, validation: Path, kind: str, network: 
 def main() -> None:
     """Fit everything, write the errors, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--networks", action="store_true")
     arguments = parser.parse_args()
+    if arguments.data is None:
+        kept = json.loads((HERE / "learning_curves.json").read_text(encoding="utf-8"))
+        draw(kept["linear"], kept.get("network"), HERE / "learning_curves.png")
+        return
     WORK.mkdir(parents=True, exist_ok=True)
     data = arguments.data.resolve()
     validation = data / "bulk_valid.xyz"
@@ -128,25 +130,36 @@ def describe(errors: dict[str, float]) -> str:
 
 def draw(curves: dict, networks: dict | None, path: Path) -> None:
     """Errors against the number of frames, both axes logarithmic; every set is a point, the line goes through means."""
-    figure, axes = plt.subplots(1, len(QUANTITIES), figsize=(10, 3.7), constrained_layout=True)
-    for axis, (quantity, label) in zip(axes, QUANTITIES.items(), strict=True):
+    figure, all_axes = panels((WIDTH, 3.6), 1, len(QUANTITIES))
+    for axes, (quantity, label) in zip(all_axes, QUANTITIES.items(), strict=True):
+        drawn = []
         for kind, by_size in curves.items():
             sizes = [int(size) for size in by_size]
             values = [[errors[quantity] for errors in sets] for sets in by_size.values()]
-            name = "direct" if kind == "direct" else f"correction to {BASELINE}"
-            axis.plot(sizes, [np.mean(own) for own in values], "-", color=COLOURS[kind], label=name)
+            axes.plot(sizes, [np.mean(own) for own in values], "-", color=COLOUR_OF[kind])
             for size, own in zip(sizes, values, strict=True):
-                axis.plot([size] * len(own), own, ".", color=COLOURS[kind])
+                axes.plot([size] * len(own), own, ".", color=COLOUR_OF[kind])
+                drawn += own
             if networks:
-                axis.plot(SIZES[-1], networks[kind][quantity], "*", color=COLOURS[kind], label=f"{name}, network")
-        axis.set(xscale="log", yscale="log", xlabel="training frames (32 molecules each)", ylabel=f"error of {label}")
-        axis.set_xticks(SIZES, [str(size) for size in SIZES])
-        axis.minorticks_off()
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
-        axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-        axis.grid(alpha=0.3)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
-    figure.savefig(path, dpi=150)
+                axes.plot(SIZES[-1], networks[kind][quantity], "*", color=COLOUR_OF[kind], markersize=8)
+                drawn.append(networks[kind][quantity])
+        lowest, highest = log_limits(np.array(drawn))
+        axes.set(xscale="log", yscale="log", ylim=(lowest, 1.1 * highest))
+        axes.set_xticks(SIZES, [str(size) if place % 2 == 0 else "" for place, size in enumerate(SIZES)])
+        axes.minorticks_off()
+        label_decades(axes.yaxis, highest / lowest)
+        axes.set_xlabel("training frames")
+        name_panel(axes, f"RMSE of\n{label}")
+    handles = [Line2D([], [], color=COLOUR_OF[kind], marker=".", label=f"linear, {NAMES[kind]}") for kind in curves]
+    if networks:
+        style = {"linestyle": "", "marker": "*", "markersize": 8}
+        handles += [Line2D([], [], **style, color=COLOUR_OF[kind], label=f"network, {NAMES[kind]}") for kind in curves]
+    head(all_axes[0], "Liquid water: learned directly, and as a correction", handles, width=WIDTH)
+    foot(
+        figure,
+        "each point: one set of frames of 32 molecules; lines: means over sets; errors on 100 frames never fitted",
+    )
+    write_png(figure, path)
 
 
 if __name__ == "__main__":

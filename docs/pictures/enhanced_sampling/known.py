@@ -17,14 +17,12 @@ import sys
 from pathlib import Path
 from typing import IO
 
-import matplotlib
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from beadwise.analysis.profile.make import ProfileRequest, make
 from beadwise.analysis.profile.samples import ProfileOptions
 from beadwise.driver.launch.supervision import ipi_command
+from beadwise.pictures import COLOURS, WIDTH, head, name_panel, panels, reference_style, write_png
+from matplotlib.lines import Line2D
 
 TESTS = Path(__file__).resolve().parents[3] / "tests"
 sys.path[:0] = [str(TESTS / folder) for folder in ("helpers", "driver", "analysis")]
@@ -34,8 +32,9 @@ from test_known_free_energies import BEADS, CENTRES, HIGHEST, POTENTIALS, PROFIL
 from test_profile_command import table_of  # noqa: E402
 
 WINDOW_SHARE = 5  # steps of a deposited run for one of a window
+EXACT = {"quantum": reference_style(), "classical": reference_style((0, (4, 2)))}
 BINS, LIMITS = 18, (-0.9, 0.9)
-COLOURS = {"metadynamics": "#1f5a92", "OPES": "#c8641e", "umbrella": "#4a8c3f"}
+COLOUR_OF = dict(zip(("metadynamics", "OPES", "umbrella"), COLOURS, strict=False))
 
 
 def run(folder: Path, steps: int) -> None:
@@ -76,7 +75,7 @@ def tables(folder: Path) -> dict[tuple[str, str, str], np.ndarray]:
 
 def compare(found: dict[tuple[str, str, str], np.ndarray], figure_file: Path) -> None:
     """Print deviations from the exact curves, and draw them."""
-    figure, all_axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    figure, all_axes = panels((WIDTH, 4.2), 1, 2)
     axes_of = dict(zip(POTENTIALS, all_axes, strict=True))
     edges = np.linspace(*LIMITS, BINS + 1)
     half = (edges[1] - edges[0]) / 2
@@ -89,14 +88,11 @@ def compare(found: dict[tuple[str, str, str], np.ndarray], figure_file: Path) ->
             )
             shifts[well, statistics] = exact.min()
             shown = exact - exact.min() < HIGHEST
-            dashes = "-" if statistics == "quantum" else "--"
-            axes_of[well].plot(
-                centres[shown], (exact - exact.min())[shown], dashes, color="0.3", label=f"exact, {statistics}"
-            )
-        axes_of[well].set_title(f"{well}, H atom at 300 K", loc="left", fontsize=11)
+            axes_of[well].plot(centres[shown], (exact - exact.min())[shown], **EXACT[statistics])
+        name_panel(axes_of[well], well, "left")
         axes_of[well].set_xlabel("x / Å")
-        axes_of[well].set_ylabel("free energy / eV")
-        axes_of[well].spines[["top", "right"]].set_visible(False)
+        axes_of[well].margins(y=0.12)  # room for the name
+    all_axes[0].set_ylabel("free energy / eV")
     print(f"{'':38s} rms of (F - exact)/error   mean error / meV   mean |F - exact| / meV")
     for (statistics, method, well), table in found.items():
         exact = known_free_energy(POTENTIALS[well], edges, statistics == "quantum")
@@ -117,12 +113,16 @@ def compare(found: dict[tuple[str, str, str], np.ndarray], figure_file: Path) ->
             fmt="o" if is_quantum else "s",
             markersize=3.5,
             linewidth=1,
-            color=COLOURS[method],
-            markerfacecolor=COLOURS[method] if is_quantum else "white",
-            label=method if is_quantum else None,
+            color=COLOUR_OF[method],
+            markerfacecolor=COLOUR_OF[method] if is_quantum else "white",
         )
-    all_axes[1].legend(fontsize=8.5, frameon=False, loc="upper center")
-    figure.savefig(figure_file, dpi=140)
+    handles = [Line2D([], [], **style, label=f"exact, {statistics}") for statistics, style in EXACT.items()]
+    handles += [
+        Line2D([], [], color=colour, marker="o", linestyle="", label=f"{method}, ± 1 standard error")
+        for method, colour in COLOUR_OF.items()
+    ]
+    head(all_axes[0], "H atom at 300 K, classical (open) and quantum (filled)", handles, width=WIDTH)
+    write_png(figure, figure_file)
 
 
 def main() -> None:
