@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from ...reading import reason
+from ..checks import check_cells
 from ..errors import EvaluatorError, StructureError
 from ..response import Response, refuse_unavailable
 from ..structures import Batch, species_names
@@ -101,6 +102,7 @@ class MacePotential:
                 f"the MACE model '{self.path}' does not know {', '.join(species_names(unknown))}; "
                 f"it knows {', '.join(species_names(self.species))}"
             )
+        check_cells(batch)
         import torch
 
         if self._device.type == "cpu" and torch.get_num_threads() != self.threads:
