@@ -21,7 +21,7 @@ from ..spectrum.kinds import FROM_SERIES
 from ..spectrum.live import LiveSpectra, possible_kinds
 from .citations import citations_of
 from .curves import profile_content, spectrum_content
-from .events import LogMessages, RunEvents
+from .events import LogMessages, RunEvents, events_file
 from .facts import facts_of, input_of, known, last_change, log_of, outputs_of, state_of
 from .properties import property_series
 from .structure import structure_content
@@ -237,11 +237,6 @@ class RunContent:
             own.append({"level": "note", "source": "report", "text": text})
         found = [*self._log.failures, *own, *self._events.messages, *self._log.messages]
         return sorted(found, key=lambda one: ("failure", "warning", "note").index(one["level"]))
-
-
-def events_file(run: RunInput) -> Path:
-    """Where `beadwise run` writes down what it does."""
-    return run.folder / f"{run.prefix or 'i-pi'}.events.jsonl"
 
 
 def _live_spectra(run: RunInput) -> LiveSpectra | None:

@@ -6,12 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...runs.input.run_input import RunInput
 from ...runs.output.tail import Tail
 from ...runs.output.words_of_ipi import TRACEBACK, Warnings
 
 STEP = "Average timings at MD step"
 MOST_MESSAGES = 60
 TAIL_OF_LOG = 20_000  # characters, in which a traceback is looked for
+
+
+def events_file(run: RunInput) -> Path:
+    """Where `beadwise run` writes down what it does."""
+    return run.folder / f"{run.prefix or 'i-pi'}.events.jsonl"
 
 
 class LogMessages:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import BeadwiseError
 from ...runs.input.run_input import RunInput
 from ...whole_files import write_text
+from ..profile.live import LiveProfile
 from ..results import Report, written_to
+from ..spectrum.live import LiveSpectra
 from .content import RunContent
 from .page import MARK, WORDS, run_page
 
+MOST_BYTES = 5e7  # of files that are read as a whole at the end of a run
 LENGTH_OF_HEAD = 4000  # characters, in which the mark of our pages stands
 
 
@@ -41,6 +44,31 @@ def make(run: RunInput, output: Path | None = None) -> Report:
     width = max(len(WORDS[one["colour"]]) for one in content["verdicts"])
     lines = [f"{WORDS[one['colour']]:<{width}}  {one['label']}: {one['sentence']}" for one in content["verdicts"]]
     return Report((*lines, written_to([path])), content)
+
+
+def report_of_end(run: RunInput, readers: Sequence[LiveSpectra | LiveProfile]) -> Path:
+    """Write the report of a run that has just ended; quick, so that large files are left to ``beadwise report``.
+
+    Parameters
+    ----------
+    run : RunInput
+        As it was started.
+    readers : sequence of LiveSpectra and LiveProfile
+        What was kept current.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    BeadwiseError
+        If it cannot be written.
+    """
+    path = report_file(run)
+    write_report(RunContent(run, readers=readers, most_bytes=MOST_BYTES).read(), path)
+    return path
 
 
 def write_report(content: Mapping[str, Any], path: Path) -> None:

@@ -61,6 +61,7 @@ OUT_OF_TIME = 3  # exit status
     help="Collective variable whose free-energy profile is kept current as CSV and PNG, or none  [default: that which "
     "PLUMED biases, if the input writes it].",
 )
+@click.option("--no-report", is_flag=True, help="Write no report of the run, PREFIX.report.html, at its end.")
 @walltime_option
 @copy_options
 @click.option(
@@ -83,6 +84,7 @@ def run(
     spectra: tuple[str, ...] | None,
     window: float | None,
     variable: str | None,
+    no_report: bool,
     walltime: float | None,
     steps: int | None,
     beads: int | None,
@@ -149,6 +151,7 @@ def run(
                 name for name, value in (("--model", models), ("--want", want), ("--field", electric_field)) if value
             ),
             options=context.meta[GIVEN],
+            report=not no_report,
             walltime=None if walltime is None else time_to_stop(walltime) - (time.monotonic() - began),
         )
         if plan.electric_field is not None:

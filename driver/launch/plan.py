@@ -47,6 +47,8 @@ class Plan:
         What the user asked of servers, as options of the command line.
     options : tuple of str
         All options of the command line; who continues needs them again.
+    report : bool
+        Whether a report is written at the end.
     walltime : float or None
         Seconds after which the run must have ended; None for no limit.
     """
@@ -62,6 +64,7 @@ class Plan:
     electric_field: tuple[float, float, float] | None = None
     server_options: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    report: bool = True
     walltime: float | None = None
 
     @property

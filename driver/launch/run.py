@@ -22,6 +22,7 @@ from .addresses import make_free, remove_leftover
 from .cavities import check_cavities
 from .claims import claimed
 from .combined_extras import check_combined_extras
+from .events import Events
 from .forgotten_units import remarks_about_units
 from .plan import Plan
 from .plumed.checks import check_plumed
@@ -67,9 +68,12 @@ def run(plan: Plan, console: Console) -> None:
         if (request := plan.folder / "EXIT").exists():
             request.unlink()
             remarks.append("removed the file EXIT, which would have stopped i-PI at once")
+        events = Events(plan)
+        events.start()
         for line in remarks:
             say(console, line)
-        Supervision(plan, console, servers, stop_requests, claim, results).run(stack)
+            events.message(line)
+        Supervision(plan, console, servers, stop_requests, claim, results, events).run(stack)
 
 
 def look_over(plan: Plan) -> list[str]:

@@ -27,6 +27,7 @@ from .claims import Claim, remove_shared_memory
 from .continuation import Continuation
 from .endings import Ending, ending_of, lack_of_space, named, was_asked_to_end
 from .errors_in_words import in_words
+from .events import Events
 from .plan import OutOfTime, Plan, RunError
 from .progress import ProgressDisplay, StepReader
 from .servers import Server, find_failed, raise_failure, user_environment
@@ -60,6 +61,8 @@ class Supervision:
         To the folder and the addresses; i-PI holds it as well.
     results : sequence of LiveSpectra and LiveProfile
         What is kept current.
+    events : Events, optional
+        Where to write down what is said and how it ended, for a report, which is then made at the end.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Supervision:
         stop_requests: list[int],
         claim: Claim,
         results: Sequence[LiveSpectra | LiveProfile] = (),
+        events: Events | None = None,
     ):
         self._simulation = simulation = plan.input
         self._plan = plan
@@ -78,6 +82,7 @@ class Supervision:
         self._stop_requests = stop_requests
         self._claim = claim
         self._results = list(results)
+        self._events = events
         self._continues = simulation.step > 0
         self._log = plan.folder / f"{simulation.prefix or 'i-pi'}.log"
         self._properties = [plan.folder / name for name in simulation.property_files]
@@ -93,7 +98,9 @@ class Supervision:
         self._told: set[str] = set()
 
     def run(self, stack: ExitStack) -> None:
-        """Start i-PI and wait for its end; `stack` ends it if anything goes wrong here.
+        """Run i-PI to its end, and write the report of it, however it ended.
+
+        `stack` ends i-PI if anything goes wrong here.
 
         Raises
         ------
@@ -104,6 +111,14 @@ class Supervision:
         OutOfTime
             If the time was over before the last step.
         """
+        try:
+            self._run(stack)
+        except (BeadwiseError, RunError, OutOfTime) as reason:
+            if self._reader.step is not None and (said := self._report(str(reason))):
+                say(self._console, said.removeprefix("; ").removeprefix(", "))
+            raise
+
+    def _run(self, stack: ExitStack) -> None:
         try:
             log = stack.enter_context(open(self._log, "ab" if self._continues else "wb"))
         except OSError as error:
@@ -146,6 +161,8 @@ class Supervision:
             if line not in self._told:  # servers of one model warn of the same
                 say(self._console, line)
                 self._told.add(line)
+                if self._events is not None:
+                    self._events.message(line)
 
     def _reason_to_stop(self, ipi: subprocess.Popen[bytes]) -> Callable[[int], None] | None:
         """Find what to raise once i-PI has stopped, given the step it reached; None to go on."""
@@ -316,7 +333,22 @@ class Supervision:
         reached, last = self._continuation.step_of_restart or step, self._simulation.total_steps
         early = "" if reached >= last else f" of {last}, as i-PI was told by a file EXIT, <total_time> or its motion"
         end = f"finished at step {reached}{early} after {duration(seconds)}"
-        say(self._console, f"{end}; log in {self._log}{self._plot()}")
+        drawn = self._plot()
+        say(self._console, f"{end}; log in {self._log}{drawn}{self._report(early.removeprefix(f' of {last}, as '))}")
+
+    def _report(self, reason: str) -> str:
+        """Write down how the run ended, and the report; where it is. One that fails is no reason to end otherwise."""
+        if self._events is None:
+            return ""
+        self._events.end(reason)
+        if not self._plan.report:
+            return ""
+        from ...analysis.report.make import report_of_end  # takes a while to import
+
+        try:
+            return f", report in {report_of_end(self._simulation, self._results)}"
+        except Exception as error:  # whatever the files hold, the run has ended as it has
+            return f"; no report: {error}"
 
 
 def remove_unfinished(folder: Path, ipi: int) -> None:
