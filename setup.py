@@ -99,6 +99,7 @@ setup(
         "beadwise.learning.data": ["*.toml"],
         "beadwise.page": ["*.html", "*.css", "*.js", "*.txt"],
         "beadwise.analysis.report": ["*.html", "*.js"],
+        "beadwise.learning.pictures": ["*.html"],
         "beadwise.inputs": ["*.xml", "*.xyz", "*.safetensors", "*.dat", "*.toml", "*.sh", "*.inp"],
     },
     cmdclass={"build_ext": BuildKernels},

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from ...page import render
 from ...whole_files import write_text
 from ..data import DataError
 from ..fitting.accuracy import report_units
@@ -22,29 +23,27 @@ from ..loop.state import RoundRecord
 from . import loop_plots as learn_plots
 from .loop_plots import Records, error_of, fraction_below, labels_of, predicted_and_true
 
+FOLDER = Path(__file__).parent
 MISSING = "–"
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; margin: 0 auto; max-width: 72rem;
-       padding: 1rem; }
-h1 { font-size: 1.5rem; margin: 0.5rem 0 0; } h2 { font-size: 1.15rem; margin: 2rem 0 0.5rem; }
-.state { color: #555; margin: 0.2rem 0 1rem; }
-.numbers { display: flex; flex-wrap: wrap; gap: 0.6rem; }
-.numbers div { background: #f2f6fa; border-radius: 6px; padding: 0.5rem 0.9rem; flex: 1 1 8rem;
-               box-sizing: border-box; }
-.numbers b { display: block; font-size: 1.25rem; color: #1f5a92; } .numbers span { font-size: 0.85rem; color: #555; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.8rem; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { text-align: right; padding: 0.3rem 0.45rem; border-bottom: 1px solid #e4e8ec; white-space: nowrap; }
-th { color: #555; font-weight: 600; vertical-align: bottom; } .text { text-align: left; }
-td.text:last-child { white-space: normal; min-width: 16rem; }
-.plots { display: flex; flex-wrap: wrap; gap: 1.2rem; }
-figure { margin: 0; flex: 1 1 20rem; min-width: 0; max-width: 34rem; } img { width: 100%; height: auto; }
-figcaption { font-size: 0.85rem; color: #555; }
-"""
 CAPTION_OF_CALIBRATION = (
     "Each point is a frame that got a label: the force error that the model predicted, and the one that the label "
     "showed, both root mean squares over its atoms. Points of a calibrated model lie around the line."
 )
+
+
+class Picture(NamedTuple):
+    """A figure of the page.
+
+    Parameters
+    ----------
+    name, caption : str
+    svg : str
+        In base64.
+    """
+
+    name: str
+    caption: str
+    svg: str
 
 
 @dataclass(frozen=True)
@@ -108,20 +107,17 @@ def html_of(report: LearningReport) -> str:
     str
         HTML 5.
     """
-    parts = [
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(report.title)}</title><style>{STYLE}</style></head><body>",
-        f"<h1>{escape(report.title)}</h1>",
-        f'<p class="state">{escape(report.state)}</p>' if report.state else "",
-        _headline(report.records),
-    ]
-    if report.records:
-        parts += ["<h2>Rounds</h2>", _html_table(round_columns(report.records, every=True))]
-        parts += ["<h2>Pictures</h2>", '<div class="plots">', *_figures(report), "</div>"]
-        runs = run_columns(report.records)
-        parts += ["<h2>Explorations</h2>", _html_table(runs, text=("run", "end"))] if runs["round"] else []
-    return "\n".join([*filter(None, parts), "</body></html>\n"])
+    records = report.records
+    return render(
+        FOLDER,
+        "learning.html",
+        report=report,
+        numbers=_headline(records),
+        rounds=round_columns(records, every=True),
+        figures=_figures(report) if records else [],
+        runs=run_columns(records),
+        text=("run", "end"),
+    )
 
 
 def rounds_table(records: Records) -> Table:
@@ -227,10 +223,10 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _headline(records: Records) -> str:
-    """Numbers that a reader looks for first."""
+def _headline(records: Records) -> dict[str, str]:
+    """Numbers that a reader looks for first, by their names; none before the first round."""
     if not records:
-        return "<p>No round has been done yet.</p>"
+        return {}
     last = records[-1]
     facts = {
         "rounds": str(len(records)),
@@ -243,11 +239,10 @@ def _headline(records: Records) -> str:
             if value is not None:
                 facts[f"RMSE of {label}, {set_name} frames"] = f"{number(value)} {report_units()[label]}"
     facts["time"] = duration(_total(_total(record.seconds.values()) for record in records))
-    cells = (f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in facts.items())
-    return f'<div class="numbers">{"".join(cells)}</div>'
+    return facts
 
 
-def _figures(report: LearningReport) -> list[str]:
+def _figures(report: LearningReport) -> list[Picture]:
     """All pictures that there is something to show in."""
     records = report.records
     labels = sorted(learn_plots.error_labels(report.records_by_name), key=lambda label: label != "forces")
@@ -283,28 +278,12 @@ def _figures(report: LearningReport) -> list[str]:
     return figures
 
 
-def _embedded(figure: Figure, name: str, caption: str) -> str:
-    """A figure as HTML with its picture inside."""
+def _embedded(figure: Figure, name: str, caption: str) -> Picture:
+    """A figure whose picture stands in the page itself."""
     stream = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "beadwise"}):  # the same page for the same records
         figure.savefig(stream, format="svg", metadata={"Date": None})
-    picture = base64.b64encode(stream.getvalue()).decode("ascii")
-    return (
-        f'<figure><img alt="{escape(name)}" src="data:image/svg+xml;base64,{picture}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
-def _html_table(columns: Mapping[str, Sequence[str]], text: Sequence[str] = ()) -> str:
-    """A table that scrolls sideways where it is too wide; columns of ``text`` are aligned left."""
-    marks = {heading: ' class="text"' if heading in text else "" for heading in columns}
-    head = "".join(f"<th{marks[own]}>{escape(own).replace(chr(10), '<br>')}</th>" for own in columns)
-    rows = (
-        "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(marks.values(), row, strict=True))
-        for row in zip(*columns.values(), strict=True)
-    )
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+    return Picture(name, caption, base64.b64encode(stream.getvalue()).decode("ascii"))
 
 
 def _highest_uncertainty(record: RoundRecord) -> float | None:
