@@ -10,16 +10,21 @@ from sphinx.application import Sphinx
 from sphinx.util.math import get_node_equation_number
 
 
+def mathml_of(formula: str, display: str = "inline") -> str:
+    """MathML of a formula in LaTeX, in which dots and bars stand as accents above their letter."""
+    return convert(formula, display=display).replace("<mover>", '<mover accent="true">')
+
+
 def visit_inline(self: Any, node: nodes.math) -> None:
     """A formula in a line."""
-    self.body.append(convert(node.astext()))
+    self.body.append(mathml_of(node.astext()))
     raise nodes.SkipNode
 
 
 def visit_block(self: Any, node: nodes.math_block) -> None:
     """A formula on a line of its own, with its number where it has one."""
     self.body.append(self.starttag(node, "div", CLASS="math"))
-    self.body.append(convert(node.astext(), display="block"))
+    self.body.append(mathml_of(node.astext(), "block"))
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})</span>')
     self.body.append("</div>")
