@@ -57,6 +57,7 @@ class RunContent:
     ):
         self._run = run
         self._share = share
+        self._is_patient = share is None
         self._system: System | None = run.systems[0] if run.systems else None
         self._failures: dict[str, str] = {}
         self._made: dict[str, tuple[float, float, Any, Any]] = {}  # when, how long it took, of what, and what it was
@@ -88,19 +89,22 @@ class RunContent:
         """
         return cls(find_run(path))
 
-    def read(self, state: tuple[str, str] | None = None) -> dict[str, Any]:
+    def read(self, state: tuple[str, str] | None = None, everything: bool = False) -> dict[str, Any]:
         """All that the files hold now; nothing that is in them is an error.
 
         Parameters
         ----------
         state : tuple of two str, optional
             ``state`` and ``state_text`` of somebody who knows it better than the files.
+        everything : bool
+            Whether all parts are made, whatever time it takes.
 
         Returns
         -------
         dict
             As `beadwise.analysis.report` says.
         """
+        self._is_patient = everything or self._share is None
         self._log.read()
         self._events.read()
         series, step = self._read_properties()
@@ -144,7 +148,7 @@ class RunContent:
         """Make a part again, if its files have changed and there is time for it; what cannot be read is a message."""
         now = time.monotonic()
         when, took, of_what, part = self._made.get(name, (-1e9, 0.0, None, None))
-        if self._share is not None and now - when < took / self._share:
+        if not self._is_patient and now - when < took / (self._share or 1.0):
             return part
         try:
             current = state()

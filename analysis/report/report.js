@@ -251,17 +251,26 @@
     show(content);
   }
 
+  const tell = (text, isLost) => Object.assign(document.getElementById("live"),
+    { hidden: false, textContent: text, className: isLost ? "failure" : "small" });
+  let tag = "", newest = new Date();
   async function follow() {
     try {
-      const answer = await fetch(given.follow, { cache: "no-store" });
-      if (answer.ok) update(await answer.json());
+      const answer = await fetch(given.follow, { cache: "no-store", headers: tag ? { "If-None-Match": tag } : {} });
+      if (answer.ok) {
+        update(await answer.json());
+        [tag, newest] = [answer.headers.get("ETag") || "", new Date()];
+      } else if (answer.status !== 304) {
+        throw new Error(await answer.text());
+      }
+      tell(`This page follows the run. Newest data came at ${newest.toLocaleTimeString()}.`);
     } catch (error) {
-      document.getElementById("made").textContent = "the page is no longer kept current: nobody answers";
+      tell(`This page no longer follows the run: nobody answers. What is shown is as of ${newest.toLocaleTimeString()}.`, true);
     }
     setTimeout(follow, 1000 * given.seconds);
   }
 
   window.beadwise = { show, update };
   show(given.content);
-  if (given.follow) setTimeout(follow, 1000 * given.seconds);
+  if (given.follow) follow();
 })();

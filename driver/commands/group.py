@@ -53,6 +53,7 @@ COMMANDS = {
     "serve": Place("serve", "serve", "Answer an i-PI that was started by hand."),
     "shim": Place("shim", "shim", "Print the path of the file through which i-PI calls beadwise in its own process."),
     "spectrum": Place("spectrum", "spectrum", "Make a spectrum of RUNS, and write it as CSV and PNG."),
+    "watch": Place("watch", "watch", "Watch a run while it goes on, in a browser or in a terminal."),
 }
 
 

@@ -6,11 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...runs.input.run_input import RunInput
 from ..launch.progress import Rate, describe
-from .state import State, StateReader
+from .state import ENDED, GOING_ON, NOT_BEGUN, STALLED, State, StateReader
 
 
 @dataclass(frozen=True)
@@ -38,21 +37,19 @@ class Pulse:
         rate = self.rate if self.state.name == "going on" else 0.0
         return describe(self.step or 0, self.total_steps, rate)
 
-    def as_dict(self) -> dict[str, Any]:
-        """For the page."""
-        goes_on = self.state.name == "going on"
-        left = (self.total_steps - (self.step or 0)) / self.rate if goes_on and self.rate > 0 else None
-        return {
-            "step": self.step,
-            "total_steps": self.total_steps,
-            "rate": self.rate if goes_on else None,
-            "seconds_left": left,
-            "progress": self.progress,
-            "state": self.state.name,
-            "words": self.state.words,
-            "changed": self.state.changed,
-            "is_over": self.state.is_over,
-        }
+    @property
+    def report_state(self) -> tuple[str, str]:
+        """State and sentence in the words of `beadwise.analysis.report`; the same while nothing happens."""
+        name = self.state.name
+        if name == GOING_ON:
+            return "running", f"The run goes on: {' '.join(self.progress.split())}."
+        if name == STALLED and self.state.changed is not None:
+            since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.state.changed))
+            where = f"at step {self.step or 0} of {self.total_steps}"
+            return "stopped", f"The run stands still {where}: nothing was written since {since}."
+        if name == NOT_BEGUN:
+            return "unknown", "The run has not begun: i-PI has not written anything yet."
+        return ("finished" if name == ENDED else "stopped"), f"The run {self.state.words}."
 
 
 class PulseReader:

@@ -111,6 +111,11 @@ def test_rate_and_time_left(folder):
     folder.now += 2
     folder.write()
     found = pulse.look(20)
-    assert found.rate == 10 and found.as_dict()["seconds_left"] == 8 and "10 steps/s  8 s left" in found.progress
+    assert found.rate == 10 and "10 steps/s  8 s left" in found.progress
+    assert found.report_state == ("running", "The run goes on: step 20/100 10 steps/s 8 s left.")
     folder.restart(100)
-    assert "steps/s" not in pulse.look(100).progress
+    ended = pulse.look(100)
+    assert "steps/s" not in ended.progress and ended.report_state == (
+        "finished",
+        "The run ended at its last step, 100.",
+    )

@@ -1,0 +1,141 @@
+"""``beadwise watch`` during real runs: in a real browser, in a terminal, and what it listens at."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from browser import browser, console_of, drag_across, wait_until
+from test_run import Folder
+
+MOMENTS = "<trajectory filename='moments' extra_type='dipole,polarizability'> extras </trajectory>"
+CURVE = """
+const plot = document.querySelector("#spectra .plot");
+return plot && plot.data ? JSON.stringify(plot.data.find((trace) => trace.name === "mean over the run").y) : "";
+"""
+RANGE = "return document.querySelector('#spectra .plot').layout.xaxis.range;"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = Folder(tmp_path)
+    folder.write_input(steps=100000, outputs=MOMENTS)
+    yield folder
+    folder.kill_all()
+
+
+class Watch:
+    """``beadwise watch`` as a process."""
+
+    def __init__(self, folder, *options):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "beadwise.driver", "watch", str(folder), "--window", "20", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def url(self):
+        return re.search(r"http://127\.0\.0\.1:\d+/[\w-]+/", self.process.stdout.readline())[0]
+
+    def update(self, url):
+        with urllib.request.urlopen(f"{url}update.json", timeout=60) as answer:
+            return json.load(answer)
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        output, errors = self.process.communicate(timeout=30)
+        assert (self.process.returncode, errors) == (0, "")
+        return output
+
+
+@pytest.fixture
+def watch():
+    started = []
+
+    def start(*arguments):
+        started.append(Watch(*arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.communicate()
+
+
+def listening(process):
+    """Addresses that a process listens at, of all families, as /proc writes them."""
+    own = {os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir() if path.is_symlink()}
+    found = []
+    for family in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/{process}/net/{family}").read_text().splitlines()[1:]:
+            words = line.split()
+            if f"socket:[{words[9]}]" in own and (words[3] == "0A" or family.startswith("udp")):
+                found.append((family, words[1].partition(":")[0]))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sockets of a process are told by /proc")
+def test_page_follows_a_run_in_a_browser(folder, watch):
+    run = folder.start("input.xml", model="springs:slow")
+    folder.wait_for_steps(10)
+    one = watch(folder.path, "--interval", "0.5")
+    url = one.url()
+    assert listening(one.process.pid) == [("tcp", "0100007F")]
+    with browser() as page:
+        page.get(url)
+        seen = [wait_until(lambda: page.execute_script(CURVE))]
+        assert "The run goes on: step" in page.find_element("css selector", ".state").text
+        drag_across(page, page.find_element("css selector", "#spectra .plot .nsewdrag"))
+        zoomed = page.execute_script(RANGE)
+        assert 900 < zoomed[0] < 1200 and 1900 < zoomed[1] < 2300
+        page.execute_script("window.stays = true;")
+        while len(seen) < 4:
+            seen.append(wait_until(lambda: (now := page.execute_script(CURVE)) != seen[-1] and now))
+        assert page.execute_script(RANGE) == zoomed
+        assert page.execute_script("return window.stays;")  # nothing was loaded again
+        assert "follows the run" in page.find_element("id", "live").text
+        run.terminate()
+        run.communicate(timeout=60)
+        wait_until(lambda: "stopped at step" in page.find_element("css selector", ".state").text)
+        assert console_of(page) == []
+        assert listening(one.process.pid) == [("tcp", "0100007F")]
+        one.end()
+        wait_until(lambda: "no longer follows" in page.find_element("id", "live").text)
+
+
+def test_run_that_has_ended(folder, watch):
+    folder.write_input(steps=60, outputs=MOMENTS)
+    assert folder.run("input.xml")[0] == 0
+    before = sorted(path.name for path in folder.path.iterdir())
+    one = watch(folder.path)
+    url = one.url()
+    content = one.update(url)["content"]
+    assert content["run"]["state"] == "finished" and "ended at its last step, 60" in content["run"]["state_text"]
+    assert content["spectra"][0]["kind"] == "ir"
+    for wrong in ("../", "RESTART", "..%2f", "input.xml"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(url + wrong, timeout=10)
+    one.end()
+    assert sorted(path.name for path in folder.path.iterdir()) == before  # it only reads
+
+
+def test_lines_without_a_terminal(folder, watch, monkeypatch):
+    folder.write_input(steps=60, outputs=MOMENTS)
+    assert folder.run("input.xml")[0] == 0
+    one = watch(folder.path, "--terminal")
+    output, errors = one.process.communicate(timeout=60)
+    assert (one.process.returncode, errors) == (0, "") and output.count("\n") == 1
+    assert output.startswith("ended at its last step, 60; step 60/60")
+
+
+def test_what_is_no_run_is_one_line(tmp_path, watch):
+    one = watch(tmp_path)
+    output, errors = one.process.communicate(timeout=60)
+    assert (one.process.returncode, output) == (2, "") and errors.startswith("Error: ") and errors.count("\n") == 1
