@@ -46,6 +46,8 @@ class RunContent:
         What reads the series of the run already; by default all spectra and profiles that it writes series for.
     most_bytes : float
         Of a file that is read as a whole for what the model said of itself, and for frames.
+    window : float or None
+        Of spectra that are read here, in fs; None for one that suits the length of the run.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class RunContent:
         share: float | None = None,
         readers: Sequence[LiveSpectra | LiveProfile] | None = None,
         most_bytes: float = math.inf,
+        window: float | None = None,
     ):
         self._run = run
         self._share = share
@@ -71,7 +74,7 @@ class RunContent:
         self._outputs = outputs_of(run, self._system)
         self._most_bytes = most_bytes
         if readers is None:
-            self._spectra = self._begin("spectra", lambda: _live_spectra(run))
+            self._spectra = self._begin("spectra", lambda: _live_spectra(run, window))
             self._profile = self._begin("profile", lambda: _live_profile(run))
         else:
             self._spectra = next((one for one in readers if isinstance(one, LiveSpectra)), None)
@@ -243,9 +246,9 @@ class RunContent:
         return sorted(found, key=lambda one: ("failure", "warning", "note").index(one["level"]))
 
 
-def _live_spectra(run: RunInput) -> LiveSpectra | None:
+def _live_spectra(run: RunInput, window: float | None) -> LiveSpectra | None:
     kinds = possible_kinds(FROM_SERIES, run)
-    return LiveSpectra(kinds, run, read_run_conditions(run), continues=False) if kinds else None
+    return LiveSpectra(kinds, run, read_run_conditions(run), window, continues=False) if kinds else None
 
 
 def _live_profile(run: RunInput) -> LiveProfile | None:

@@ -16,6 +16,7 @@ INTERVAL = 2.0  # s between looks
 SHARE = 0.01  # of the time of a processor that all looks together may take, beside the first ones
 ALLOWANCE = 3.0  # s of a processor, for the first ones
 SHARE_OF_A_PART = 0.05  # of the time, as one that is costly shall not hold up all others
+MOST_BYTES = 2e8  # of a file that has to be read as a whole
 PATIENCE = 60.0  # s, until files that could not be read are begun anew
 NAME = "made"  # what differs in each content, though nothing has changed
 
@@ -72,7 +73,7 @@ class WatchedRun:
             self.version += 1
 
     def _begin_anew(self) -> None:
-        self._reader = RunContent(self._run, SHARE_OF_A_PART, None, self._window)
+        self._reader = RunContent(self._run, SHARE_OF_A_PART, most_bytes=MOST_BYTES, window=self._window)
         self._anew_due = time.monotonic() + PATIENCE
         self._changed, self._is_final = time.monotonic(), False
 
