@@ -2,7 +2,8 @@
 
 ``python -m fuzz.soak --steps 1000000 --minutes 60`` starts `beadwise run` with one atom in a harmonic trap, and looks
 at the processes while it goes on.  Status 0 if the memory of `run`, of the server and of i-PI has grown by no more than
-5 % after the first tenth of the steps, and the speed has not fallen; 1 if not.
+5 % after the first tenth of the steps, and neither server nor i-PI needs more of the processor for a step than at
+first; 1 if not.  Seconds of the clock are printed only: other work on the machine changes them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ import numpy as np
 
 ALLOWED = 0.05  # growth of memory
 WARM = 0.1  # share of the steps after which memory is first looked at: plots are drawn, all code has been used
-SLOWEST = 0.7  # of the speed at first that the last fifth must have, on a machine with other work
+DEARER = (
+    1.25  # processor time of a step in the last fifth, of that in the first: other work on the machine counts a bit
+)
 LOOK = 2.0  # s
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
 INPUT = """<simulation verbosity='low'>
   <output prefix='soak'>
     <properties filename='out' stride='{stride}'> [ step, time{{picosecond}}, conserved, potential ] </properties>
@@ -49,16 +53,23 @@ INPUT = """<simulation verbosity='low'>
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen at one time: seconds, step, and memory in MiB by name of process."""
+    """What was seen at one time: seconds, step, and by name of process memory in MiB and seconds of the processor."""
 
     seconds: float
     step: int
     memory: dict[str, float]
+    busy: dict[str, float]
 
 
 def resident(process: int) -> float:
     """Memory of a process in MiB."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE / 2**20
+
+
+def busy(process: int) -> float:
+    """Seconds of the processor that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def children(process: int) -> dict[str, int]:
@@ -93,11 +104,13 @@ def watch(folder: Path, run: subprocess.Popen[bytes]) -> list[Look]:
         time.sleep(LOOK)
         step = last_step(folder)
         try:
-            memory = {name: resident(number) for name, number in {"run": run.pid, **children(run.pid)}.items()}
+            processes = {"run": run.pid, **children(run.pid)}
+            memory = {name: resident(number) for name, number in processes.items()}
+            used = {name: busy(number) for name, number in processes.items()}
         except (OSError, IndexError):
             continue
         if len(memory) == 3 and (not looks or step > looks[-1].step):
-            looks.append(Look(time.monotonic() - began, step, memory))
+            looks.append(Look(time.monotonic() - began, step, memory, used))
             if len(looks) % 10 == 1:
                 print(f"{looks[-1].seconds:8.0f} s  step {step:9d}  " + describe(memory), flush=True)
     return looks
@@ -111,19 +124,29 @@ def describe(memory: dict[str, float]) -> str:
 def verdict(looks: list[Look]) -> bool:
     """Say what has changed; whether that is allowed."""
     warm = [look for look in looks if look.step >= WARM * looks[-1].step]
-    steps, seconds = np.array([look.step for look in warm]), np.array([look.seconds for look in warm])
-    speeds = np.diff(steps) / np.diff(seconds)
-    fifth = max(1, len(speeds) // 5)
-    first, last = np.median(speeds[:fifth]), np.median(speeds[-fifth:])
-    growth = {}
+    fifth = max(1, len(warm) // 5)
+    first, last = speed(warm[: fifth + 1]), speed(warm[-fifth - 1 :])
+    growth, dearer = {}, {}
     for name in warm[0].memory:
         values = np.array([look.memory[name] for look in warm])
         growth[name] = np.median(values[-fifth:]) / np.median(values[:fifth]) - 1
+        dearer[name] = cost(warm[-fifth - 1 :], name) / cost(warm[: fifth + 1], name)
     print(
         f"{looks[-1].step} steps in {looks[-1].seconds:.0f} s, at first {first:.0f} steps/s, at last {last:.0f} steps/s"
     )
     print("growth of memory: " + ", ".join(f"{name} {100 * value:+.2f} %" for name, value in growth.items()))
-    return bool(max(growth.values()) <= ALLOWED and last >= SLOWEST * first)
+    print("processor time of a step, last of first: " + ", ".join(f"{name} {own:.3f}" for name, own in dearer.items()))
+    return bool(max(growth.values()) <= ALLOWED and max(dearer["server"], dearer["i-PI"]) <= DEARER)
+
+
+def speed(looks: list[Look]) -> float:
+    """Steps per second."""
+    return (looks[-1].step - looks[0].step) / (looks[-1].seconds - looks[0].seconds)
+
+
+def cost(looks: list[Look], name: str) -> float:
+    """Seconds of the processor for a step."""
+    return (looks[-1].busy[name] - looks[0].busy[name]) / (looks[-1].step - looks[0].step)
 
 
 def main() -> int:

@@ -24,12 +24,12 @@ class BaselineError(BeadwiseError, ValueError):
 
 
 class Corrected:
-    """A baseline and a learned correction; energies add up, dipole and polarizability are the learned ones.
+    """A baseline and a learned correction; energies add up, other quantities are the learned ones where there are any.
 
     Parameters
     ----------
     baseline : Evaluator
-        Of its answers only energy, forces and virial are used.
+        Besides energy, forces and virial it gives the quantities that the correction does not have.
     correction : Evaluator
         A model, or a committee of models, whose energy is the rest.  The energies of a committee's members get the
         baseline, too, so that each is a whole potential.
@@ -59,13 +59,22 @@ class Corrected:
 
     @property
     def properties(self) -> tuple[str, ...]:
-        """Properties that can be asked for: those of the correction, as far as the baseline has them where it must."""
-        return tuple(
+        """Properties that can be asked for: those of the correction, as far as the baseline has them where it must.
+
+        Quantities that the correction does not know are those of the baseline.
+        """
+        own = {
             name
-            for name in properties()
-            if name in self.correction.properties
-            and (_energy_like(name) is None or _energy_like(name) in self.baseline.properties)
-        )
+            for name in self.correction.properties
+            if _energy_like(name) is None or _energy_like(name) in self.baseline.properties
+        }
+        return tuple(name for name in properties() if name in own or name in self._of_baseline)
+
+    @property
+    def _of_baseline(self) -> set[str]:
+        """Properties of quantities that the baseline alone knows."""
+        learned = {_quantity(name) for name in self.correction.properties}
+        return {name for name in self.baseline.properties if _quantity(name) and _quantity(name) not in learned}
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -89,13 +98,19 @@ class Corrected:
             If one of the two cannot answer for a structure.
         """
         refuse_unavailable(want, self.properties, "this correction with its baseline")
-        learned = self.correction.evaluate(batch, want)  # first, since it is quick to refuse what cannot be evaluated
-        shared = list(dict.fromkeys(own for name in want if (own := _energy_like(name))))
+        of_baseline = self._of_baseline
+        wanted = [name for name in want if name not in of_baseline]
+        # first, since it is quick to refuse what cannot be evaluated
+        learned = self.correction.evaluate(batch, wanted) if wanted else Response()
+        shared = list(dict.fromkeys(own for name in wanted if (own := _energy_like(name))))
+        shared += [name for name in want if name in of_baseline]
         if not shared:
             return learned
         given = self.baseline.evaluate(batch, shared)
-        arrays = {name: learned[name] for name in learned.names}
-        for name in want:
+        arrays = {name: learned[name] for name in learned.names} | {
+            name: given[name] for name in want if name in of_baseline
+        }
+        for name in wanted:
             own = _energy_like(name)
             if own is not None:
                 added = given[own] if own == name else given[own][:, None]  # the same for all members of a committee
@@ -103,20 +118,30 @@ class Corrected:
         return Response(**arrays)
 
     def in_field(self, electric_field: Sequence[float]) -> Corrected:
-        """The same in a static electric field in V/Å, which acts on the learned dipole.
+        """The same in a static electric field in V/Å, which acts on the dipole of whichever of the two has one.
 
         Raises
         ------
         PropertyError
-            If the field is not three finite numbers, or the correction cannot be put into a field.
+            If the field is not three finite numbers, or the one with the dipole cannot be put into a field.
         """
-        method = getattr(self.correction, "in_field", None)
+        has_dipole = self.baseline if "dipole" in self._of_baseline else self.correction
+        method = getattr(has_dipole, "in_field", None)
         if method is None:
             raise PropertyError(
                 f"a {type(self.correction).__name__} on a baseline cannot be put into an electric field; "
                 "allowed is a model with a dipole"
             )
-        return Corrected(self.baseline, method(electric_field))
+        driven = method(electric_field)
+        if has_dipole is self.baseline:
+            return Corrected(driven, self.correction)
+        return Corrected(self.baseline, driven)
+
+
+def _quantity(name: str) -> str:
+    """Name of the quantity of a property; empty for positions of molecules and alarms."""
+    quantity = properties()[name].quantity
+    return quantity.name if quantity is not None else ""
 
 
 def _energy_like(name: str) -> str | None:

@@ -47,7 +47,12 @@ def describe_model(name: str | Path) -> dict[str, Any]:
     ModelFileError
         If there is no such file or model, or it is damaged or of an unknown version.
     """
-    if not os.path.isfile(name) and provider_of(str(name)) is not None:
+    found = provider_of(str(name))
+    if found is not None and os.path.isfile(name):
+        from .mixture_description import describe_mixture
+
+        return describe_mixture(name)
+    if found is not None:
         raise ModelFileError(
             f"'{name}' is not read from a model file, which alone can say something of itself; allowed are a file and "
             f"the shipped models {shipped_models()}"
@@ -120,6 +125,8 @@ def _repulsion(model: Model) -> dict[str, Any]:
 
 def listing(description: dict[str, Any]) -> RenderableType:
     """Lay out the result of `describe_model`: what a user needs, how the model is made, then the file's metadata."""
+    if "parts" in description:
+        return _section("A model of several parts", {name: own for name, own in description.items() if own})
     metadata = description["metadata"]
     parts: list[RenderableType] = [_section("What it is for", _entries_for_users(description)), Text()]
     parts.append(_section("How it is made", _model_entries(description)))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ...model import Batch, BeadwiseError
-from ...model.evaluators import full_name, load_evaluator
+from ...model.evaluators import files_of, full_name, load_evaluator
 from ...model.files import find, shipped_models
 from ...model.kept_answers import DIGITS, Answer, KeptAnswers, Labelled, structure_key
 from ...reading import refusing
@@ -128,11 +128,13 @@ class EnergyTable:
 def _fingerprint(name: str, provider: object) -> str:
     """Hash of the name of a potential, the version of what provides it, and its files."""
     content = hashlib.sha256(f"{name} {provider}".encode())
-    # not `files_of`, which has each file once: what was kept by earlier releases would be computed again
-    for word in (name, *re.split("[,:=]", name)):
-        path = find(word) if word in shipped_models() else Path(word)
-        if os.path.isfile(path):
-            content.update(path.read_bytes())
+    # word by word first, as each file was before there were files of files: else what earlier releases kept would be
+    # computed again
+    words = [find(word) if word in shipped_models() else Path(word) for word in (name, *re.split("[,:=]", name))]
+    files = [path for path in words if os.path.isfile(path)]
+    files += [path for path in files_of(name) if path not in files]
+    for path in files:
+        content.update(path.read_bytes())
     module = sys.modules.get(name.partition(":")[0])  # of an evaluator of the user's own
     if module is not None and getattr(module, "__file__", None):
         content.update(Path(str(module.__file__)).read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -14,7 +15,7 @@ import numpy as np
 
 from ...model import BaselineError, Batch, BeadwiseError, Committee, Corrected, Evaluator, Response
 from ...model.correction import ENERGIES
-from ...model.evaluators import full_name, load_evaluator, parts_of, short_name
+from ...model.evaluators import files_of, full_name, load_evaluator, parts_of, short_name
 from ...model.kept_answers import Answer, KeptAnswers, beads_of_batch, structure_key
 from ...progress import Progress
 from ...whole_files import write_bytes
@@ -45,7 +46,9 @@ class CachedBaseline:
         self.evaluator = load_baseline(self.name)
         self.folder = folder / re.sub(r"[^A-Za-z0-9.=-]+", "_", short_name(self.name))
         self.provider = str(getattr(self.evaluator, "provider", ""))
-        shelf = AnswerFolder(self.folder, f"{self.name} {self.provider}", self.properties)
+        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in dict.fromkeys(files_of(self.name))]
+        identity = " ".join([self.name, self.provider, *digests])
+        shelf = AnswerFolder(self.folder, identity, self.properties)
         title = f"the baseline {self.name}"
         self._answers = KeptAnswers(self.name, self.evaluator, self.properties, shelf, title, BaselineError)
 

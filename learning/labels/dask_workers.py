@@ -19,11 +19,11 @@ import dask
 from ase import Atoms
 from distributed import Client, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
 
+from ...model.clients.scratch import remove, scratch_folder, sweep
 from ...model.evaluators import writes_files
 from ...model.worker_processes import later_interrupts
 from .files import Outcome, label_and_keep
 from .references import Reference, make_reference
-from .scratch import remove, scratch_folder, sweep
 from .settings import LabelError, LabelSettings
 
 CLASSES = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +12,7 @@ from ase import Atoms
 
 from ...model import Batch, BeadwiseError, Evaluator
 from ...model.ase_potential import describe
-from ...model.evaluators import from_any_folder, full_name, load_evaluator, models_of
-from ...model.files import find, shipped_models
+from ...model.evaluators import files_of, from_any_folder, full_name, load_evaluator
 from ..data import labels as known_labels
 from ..data import whole_labels
 from .settings import LabelError, LabelSettings
@@ -128,7 +126,6 @@ class EvaluatorReference:
 
 
 def _contents(name: str) -> Iterator[str]:
-    """Digests of the model files that a name is made of, which may change while their names do not."""
-    for item in models_of(name):
-        if os.path.isfile(item) or item in shipped_models():
-            yield hashlib.sha256(find(item).read_bytes()).hexdigest()
+    """Digests of the files that the answers of a name depend on, which may change while their names do not."""
+    for file in dict.fromkeys(files_of(name)):
+        yield hashlib.sha256(file.read_bytes()).hexdigest()

@@ -6,14 +6,17 @@ import hashlib
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.units import Bohr, Hartree
 
+from ...model.clients.program import PLACEHOLDERS, ClientFailure, ClientProgram, client_cell, extras_of
+from ...properties.quantities import quantities
 from .settings import LabelError, LabelSettings
-from .socket_client import PLACEHOLDERS, ClientFailure, SocketClient, client_cell
 
 # whatever reaches i-PI's socket: by its name, or by host and port
 ADDRESSES = ("{address}", "{port}")
@@ -39,7 +42,7 @@ class SocketReference:
         self._settings = settings
         self._command = split_command(settings.client)
         self.name = settings.name or Path(self._command[0]).name
-        self._client: SocketClient | None = None
+        self._client: ClientProgram | None = None
 
     @property
     def identity(self) -> str:
@@ -87,9 +90,9 @@ class SocketReference:
         deadline = time.monotonic() + self._settings.timeout
         try:
             if self._client is None:
-                self._client = SocketClient(self._command, self._settings.paths, atoms)
+                self._client = ClientProgram(self._command, self._settings.paths, atoms)
                 self._client.start(deadline)
-            return self._client.label(atoms, deadline)
+            return _labels(atoms, self._client.ask(atoms, deadline))
         except ClientFailure as failure:
             if failure.is_late:
                 failure = ClientFailure(f"did not answer within {self._settings.timeout:g} s")
@@ -104,7 +107,7 @@ class SocketReference:
             self._client.end()
             self._client = None
 
-    def _can_go_on(self, client: SocketClient, atoms: Atoms) -> bool:
+    def _can_go_on(self, client: ClientProgram, atoms: Atoms) -> bool:
         """Whether a running client can be asked for these atoms."""
         restart, first = self._settings.restart, client.atoms
         if restart == "always" or not np.array_equal(first.numbers, atoms.numbers):
@@ -151,3 +154,21 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise LabelError(f"file '{path}' of the client cannot be read: {error.strerror or error}") from error
+
+
+def _labels(atoms: Atoms, answer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Labels from what a program answered."""
+    labels = {name: answer[name] for name in ("energy", "forces")}
+    virial = answer["virial"]
+    if atoms.pbc.any() and virial.any():
+        labels["stress"] = -(virial + virial.T) / (2 * atoms.get_volume())
+    extras = extras_of(answer)
+    for quantity in quantities().values():
+        if quantity.name == "energy" or quantity.per == "molecule":
+            continue
+        samples = () if quantity.per == "cell" else (len(atoms),)
+        unit = Hartree**quantity.unit.energy * Bohr**quantity.unit.length  # extras are in atomic units
+        with suppress(KeyError, TypeError, ValueError):
+            values = np.array(extras[quantity.extras], dtype=np.float64)
+            labels[quantity.label] = values.reshape(*samples, *quantity.form.shape) * unit
+    return labels

@@ -6,6 +6,7 @@ its own under an entry point in the group ``beadwise.evaluators``, which names a
 
 from . import (
     ase_calculator,
+    client,
     committee,
     correction,
     harmonic,
@@ -13,6 +14,7 @@ from . import (
     mace,
     member,
     nep,
+    mixture,
     qtip4pf,
     tight_binding,
     weighted_baseline,
@@ -42,10 +44,12 @@ BUILT_IN |= {  # in the order in which messages show them
         ase_calculator,
         mace,
         nep,
+        client,
         committee,
         correction,
         weighted_baseline,
         member,
+        mixture,
     )
 }
 

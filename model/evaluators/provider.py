@@ -84,6 +84,9 @@ class Provider:
         change.  By default, all words that are files.
     short : tuple of str
         First words of a rest that are understood without the prefix.  Of our own only.
+    suffix : str
+        End of the names of files that are meant for it though they have no prefix; the whole name is then the rest.
+        Of our own only.
     runs_code : bool
         Whether the rest of a name says what is imported and called: then a file that names it needs the user's word
         (`beadwise.model.evaluators.trust`).  Of our own only; those of other packages always do.
@@ -99,6 +102,7 @@ class Provider:
     models: Callable[[str, Rename], str] = no_models
     files: Callable[[str], Iterable[Path]] = named_files
     short: tuple[str, ...] = ()
+    suffix: str = ""
     runs_code: bool = False
     writes_files: bool = False
 

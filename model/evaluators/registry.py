@@ -62,7 +62,7 @@ def provider_of(name: str) -> tuple[Provider, str] | None:
     Returns
     -------
     tuple of (Provider, str), or None
-        None for files, which come first, shipped models, and attributes of modules.
+        None for model files, which come first, shipped models, and attributes of modules.
 
     Raises
     ------
@@ -70,7 +70,8 @@ def provider_of(name: str) -> tuple[Provider, str] | None:
         If it belongs to another package that cannot be imported.
     """
     if os.path.isfile(name):  # unlike pathlib it takes no offence at names that are too long for a file
-        return None
+        by_suffix = next((own for own in BUILT_IN.values() if own.suffix and name.endswith(own.suffix)), None)
+        return (by_suffix, name) if by_suffix is not None else None
     prefix, colon, rest = full_name(name).partition(":")
     provider = BUILT_IN.get(prefix)
     if provider is None and prefix in (added := others()):

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import molecule
-from beadwise.learning.labels import scratch as label_scratch
 from beadwise.learning.labels.labeller import labeller
-from beadwise.learning.labels.scratch import PREFIX, SOCKETS, sweep
 from beadwise.learning.labels.settings import LabelError
 from beadwise.model import Batch
+from beadwise.model.clients import scratch as label_scratch
+from beadwise.model.clients.scratch import PREFIX, SOCKETS, sweep
 from beadwise.model.evaluators import load_evaluator
 from label_structures import argon, shaken, water
 from places import HELPERS, INPUTS
@@ -122,7 +122,10 @@ def test_a_client_that_stays(tmp_path, scratch):
 @pytest.mark.parametrize(
     ("habit", "message"),
     [
-        ("dies:2", r"ended with status 3 in the middle of a label; its last words: .*ABORT\] the electrons went home"),
+        (
+            "dies:2",
+            r"ended with status 3 in the middle of an answer; its last words: .*ABORT\] the electrons went home",
+        ),
         ("nan:2", "answered what i-PI's protocol does not know"),
         ("nonsense:2", "answered what i-PI's protocol does not know"),
     ],

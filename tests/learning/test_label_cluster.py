@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from beadwise.learning.labels.labeller import labeller
-from beadwise.learning.labels.scratch import PREFIX, SOCKETS
 from beadwise.learning.labels.settings import LabelError, label_settings
+from beadwise.model.clients.scratch import PREFIX, SOCKETS
 from label_structures import SPRINGS, argon, label_files, shaken, water
 from places import HELPERS
 

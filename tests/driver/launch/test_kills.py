@@ -48,7 +48,12 @@ def test_advice_is_read(said, words, tmp_path):
 def test_verdict_of_the_long_run(growth, slower, good):
     seconds = [float(number) if number < 50 else 50 + slower * (number - 50) for number in range(100)]
     looks = [
-        Look(second, 1000 * number, {"run": 100.0, "server": 100 * (1 + growth * number / 100), "i-PI": 50.0})
+        Look(
+            float(number),
+            1000 * number,
+            {"run": 100.0, "server": 100 * (1 + growth * number / 100), "i-PI": 50.0},
+            dict.fromkeys(("run", "server", "i-PI"), second),
+        )
         for number, second in enumerate(seconds)
     ]
     assert verdict(looks) is good

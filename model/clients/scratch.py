@@ -1,4 +1,4 @@
-"""Folders and sockets that are needed while labels are computed; those of processes that were killed are removed."""
+"""Folders and sockets of programs that are asked; those of processes that were killed are removed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from socket import gethostname
 
-PREFIX = "beadwise-label"
+PREFIX = "beadwise-client"
 SOCKETS = Path("/tmp")  # where i-PI and all its clients look for unix sockets
 SOCKET_PREFIX = "ipi_"  # what they put before a name
 

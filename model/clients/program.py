@@ -18,11 +18,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.socketio import IPIProtocol, SocketClosed
 from ase.io import write
-from ase.units import Bohr, Hartree
 
-from ...model.worker_processes import end_with_parent
-from ...properties.quantities import quantities
 from ...reading import json_of
+from ..worker_processes import end_with_parent
 from .scratch import remove, scratch_folder, socket_name, socket_path
 
 STRUCTURE = "structure.xyz"
@@ -35,7 +33,7 @@ LINES_SAID, LETTERS_SAID, LINES_KEPT = 8, 400, 60  # of a log: in a message, and
 ROOM = 20.0  # Å, of a cell around isolated atoms beyond their extent
 
 
-class ClientFailure(Exception):  # noqa: N818 - it becomes a LabelError once it is known what the client wrote
+class ClientFailure(Exception):  # noqa: N818 - it becomes an error of ours once it is known what the client wrote
     """What a client did instead of answering; ``is_late`` if it did nothing."""
 
     def __init__(self, message: str, is_late: bool = False):
@@ -68,7 +66,7 @@ class _Patient:
         self._socket.settimeout(left)
 
 
-class SocketClient:
+class ClientProgram:
     """A program that connects to a socket made here.
 
     Parameters
@@ -79,16 +77,26 @@ class SocketClient:
         Copied to where it runs; those that are text have their `PLACEHOLDERS` filled in.
     atoms : ase.Atoms
         What it is started with.
+    environment : mapping of str to str
+        Added to that of this process.
     """
 
-    def __init__(self, command: Sequence[str], files: Sequence[Path], atoms: Atoms):
+    def __init__(
+        self, command: Sequence[str], files: Sequence[Path], atoms: Atoms, environment: Mapping[str, str] | None = None
+    ):
         self.atoms = atoms.copy()
         self._command, self._files = command, files
+        self._environment = {"OMP_NUM_THREADS": "1", **os.environ, **(environment or {})}
         self._folder: Path | None = None
         self._listener: socket.socket | None = None
         self._connection: _Patient | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._unix = socket_name()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has been started, and has found its socket."""
+        return self._connection is not None
 
     def start(self, deadline: float) -> None:
         """Start the program and wait until it connects.
@@ -113,8 +121,21 @@ class SocketClient:
         self._process = self._run([_filled(word, values) for word in self._command])
         self._accept(deadline)
 
-    def label(self, atoms: Atoms, deadline: float) -> dict[str, np.ndarray]:
-        """Ask for one structure; see `beadwise.learning.labels.socket_reference.SocketReference.label`.
+    def ask(self, atoms: Atoms, deadline: float) -> dict[str, np.ndarray]:
+        """Ask for one structure.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            The same atoms in the same order as those that it was started with.
+        deadline : float
+            On the clock of ``time.monotonic``.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``energy`` in eV, ``forces`` (atoms, 3) in eV/Å, ``virial`` (3, 3) in eV, all zeros where the program has
+            none, and ``extras``, whose bytes `extras_of` reads.
 
         Raises
         ------
@@ -129,11 +150,12 @@ class SocketClient:
         except TimeoutError as error:
             raise ClientFailure("did not answer in time", is_late=True) from error
         except (SocketClosed, OSError) as error:
-            raise ClientFailure(f"{self._end_of_process()} in the middle of a label") from error
+            raise ClientFailure(f"{self._end_of_process()} in the middle of an answer") from error
         except Exception as error:  # ASE's protocol asserts
             words = str(error) or "numbers that are not finite, or cannot be counted"
             raise ClientFailure(f"answered what i-PI's protocol does not know: {words}") from error
-        return _labels(atoms, answer)
+        arrays = {name: np.asarray(answer[name], dtype=np.float64) for name in ("energy", "forces", "virial")}
+        return arrays | {"extras": np.asarray(answer["morebytes"])}
 
     def settle(self) -> None:
         """Give a program whose connection is lost a moment to write why."""
@@ -197,7 +219,7 @@ class SocketClient:
                 return subprocess.Popen(
                     command,
                     cwd=self._folder,
-                    env={"OMP_NUM_THREADS": "1", **os.environ},
+                    env=self._environment,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -277,28 +299,13 @@ def _filled_content(content: bytes, values: Mapping[str, str]) -> bytes:
         return content
 
 
-def _labels(atoms: Atoms, answer: Mapping[str, object]) -> dict[str, np.ndarray]:
-    """Labels from energy (eV), forces (eV/Å), virial (eV) and extras."""
-    labels = {name: np.asarray(answer[name], dtype=np.float64) for name in ("energy", "forces")}
-    virial = np.asarray(answer["virial"], dtype=np.float64)
-    if atoms.pbc.any() and virial.any():
-        labels["stress"] = -(virial + virial.T) / (2 * atoms.get_volume())
-    extras = _extras(np.asarray(answer["morebytes"]).tobytes())
-    for quantity in quantities().values():
-        if quantity.name == "energy" or quantity.per == "molecule":
-            continue
-        samples = () if quantity.per == "cell" else (len(atoms),)
-        unit = Hartree**quantity.unit.energy * Bohr**quantity.unit.length  # extras are in atomic units
-        with suppress(KeyError, TypeError, ValueError):
-            values = np.array(extras[quantity.extras], dtype=np.float64)
-            labels[quantity.label] = values.reshape(*samples, *quantity.form.shape) * unit
-    return labels
+def extras_of(answer: Mapping[str, np.ndarray]) -> dict[str, object]:
+    """What an answer holds beside energy, forces and virial: a JSON dictionary.
 
-
-def _extras(content: bytes) -> dict[str, object]:
-    """Read a JSON dictionary; most clients send something else, or nothing."""
+    Most programs send something else, or nothing; it is empty then.
+    """
     try:
-        extras = json_of(content)
+        extras = json_of(np.asarray(answer["extras"]).tobytes())
     except (ValueError, RecursionError):
         return {}
     return extras if isinstance(extras, dict) else {}

@@ -1,0 +1,31 @@
+"""``client:COMMAND``: a program in another environment or language that speaks i-PI's protocol."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from ..clients.potential import PREFIX, SEPARATOR, USAGE, ClientPotential, read_command
+from .provider import Provider, Rename
+
+FILES = "files="
+
+
+def _renamed(rest: str, rename: Rename) -> str:
+    """Rename the words that are files, as the program runs in a folder of its own."""
+    try:
+        words = shlex.split(rest)
+    except ValueError:  # which is told when it is made
+        return rest
+    return shlex.join([_word(word, rename) for word in words])
+
+
+def _word(word: str, rename: Rename) -> str:
+    if word.startswith(FILES):
+        return FILES + SEPARATOR.join(rename(name) for name in word.removeprefix(FILES).split(SEPARATOR) if name)
+    return rename(word) if os.sep in word or "." in word else word
+
+
+PROVIDER = Provider(
+    PREFIX, lambda rest, threads: ClientPotential(read_command(rest)), USAGE, models=_renamed, runs_code=True
+)

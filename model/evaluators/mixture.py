@@ -1,0 +1,137 @@
+"""``FILE.toml``: a model out of several, described by a file with a section for each quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...properties.quantities import quantities
+from ...properties.unit_names import in_own_units
+from ...reading import refusing, shown, toml_of
+from ...suggestions import did_you_mean
+from ..committee import Committee
+from ..mixture import ENERGY, Mixture, MixtureError, Part
+from ..response import Evaluator
+from .loading import load_evaluator
+from .provider import Provider, Rename
+from .registry import from_any_folder, full_name
+
+PREFIX = "mixture"
+SUFFIX = ".toml"
+USAGE = f"FILE{SUFFIX}"
+COMMITTEE = "committee"
+KEYS = ("model", "models", "unit")
+Named = tuple[str, ...]
+
+
+def described(path: Path) -> tuple[dict[str, Named], dict[str, Named], dict[str, str]]:
+    """Read which models a file names, without loading any.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    tuple
+        Names of models by quantity, of a committee's members by quantity, and units by quantity.  Files among them
+        are looked for in the folder of this one, then in the current one, and are absolute.
+
+    Raises
+    ------
+    MixtureError
+        If it is no such file: every section is a quantity or ``committee``.
+    """
+    with refusing(MixtureError, f"cannot read '{path}'"):
+        content = toml_of(path)
+    allowed = [*quantities(), COMMITTEE]
+    parts: dict[str, Named] = {}
+    units: dict[str, str] = {}
+    for section, keys in content.items():
+        if section not in allowed:
+            raise MixtureError(f"'{path}' has [{section}]; allowed are {allowed}{did_you_mean(section, allowed)}")
+        if not isinstance(keys, Mapping):
+            raise MixtureError(f"'{path}' has {section} = {shown(keys)}; a section [{section}] is needed")
+        if section != COMMITTEE:
+            parts[section] = tuple(_names(path, section, keys))
+            if "unit" in keys:
+                units[section] = str(keys["unit"])
+    committees = _committees(path, content.get(COMMITTEE, {}))
+    if not parts and not committees:
+        raise MixtureError(f"'{path}' names no model; it needs a section of {list(quantities())} with model = NAME")
+    return parts, committees, units
+
+
+def _names(path: Path, section: str, keys: Mapping[str, Any]) -> Iterator[str]:
+    """Models of one section."""
+    for key in keys:
+        if key not in KEYS:
+            raise MixtureError(
+                f"[{section}] of '{path}' has '{key}'; allowed are {list(KEYS)}{did_you_mean(key, KEYS)}"
+            )
+    if ("model" in keys) == ("models" in keys):
+        raise MixtureError(f"[{section}] of '{path}' has the keys {list(keys)}; give either model or models")
+    given = keys.get("models", [keys.get("model")])
+    if section != ENERGY and isinstance(given, list) and len(given) != 1:
+        raise MixtureError(f"[{section}] of '{path}' has {len(given)} models; only energies add up, so give one")
+    yield from _absolute(path, section, given)
+
+
+def _committees(path: Path, keys: Mapping[str, Any]) -> dict[str, Named]:
+    known = list(quantities())
+    for key in keys:
+        if key not in known:
+            raise MixtureError(f"[{COMMITTEE}] of '{path}' has '{key}'; allowed are {known}{did_you_mean(key, known)}")
+    return {key: tuple(_absolute(path, f"{COMMITTEE}.{key}", names)) for key, names in keys.items()}
+
+
+def _absolute(path: Path, section: str, names: Any) -> Iterator[str]:
+    if not isinstance(names, list) or not names or not all(isinstance(one, str) and one.strip() for one in names):
+        raise MixtureError(f"[{section}] of '{path}' names {shown(names)}; a list of names of models is needed")
+    for name in names:
+        found = from_any_folder(name.strip(), (path.parent, Path()))
+        if Path(found) == path.resolve():
+            raise MixtureError(f"[{section}] of '{path}' leads back to '{name}'; a file cannot be a part of itself")
+        yield found
+
+
+def mixture(name: str, threads: int) -> Mixture:
+    """Load all that a file names.
+
+    Raises
+    ------
+    MixtureError
+        If it is no such file, a unit is none of its quantity, or the parts do not fit together.
+    BeadwiseError
+        If a part cannot be had.
+    """
+    path = Path(name)
+    parts, committees, units = described(path)
+    loaded: dict[str, Evaluator] = {}
+
+    def load(model: str) -> Evaluator:
+        return loaded.setdefault(full_name(model), loaded.get(full_name(model)) or load_evaluator(model, threads))
+
+    with refusing(MixtureError, f"'{path}' cannot be read"):
+        factors = {own: in_own_units(unit, quantities()[own].unit) for own, unit in units.items()}
+    made = {own: [Part(load(model), factors.get(own, 1.0)) for model in models] for own, models in parts.items()}
+    of_members = {own: Part(_committee([load(model) for model in models])) for own, models in committees.items()}
+    providers = dict.fromkeys(str(getattr(one, "provider", "")) for one in loaded.values())
+    return Mixture(made, of_members, made_from=str(path), provider=", ".join(filter(None, providers)))
+
+
+def _committee(members: list[Evaluator]) -> Evaluator:
+    """Several models as a committee; one that has members by itself is one already."""
+    return members[0] if len(members) == 1 else Committee(members)
+
+
+def _models(rest: str, rename: Rename) -> str:
+    """Tell the models that a file names; where the file lies is not changed by that."""
+    parts, committees, _ = described(Path(rest))
+    for name in (*(one for own in parts.values() for one in own), *(one for own in committees.values() for one in own)):
+        rename(name)
+    return rest
+
+
+PROVIDER = Provider(PREFIX, mixture, USAGE, models=_models, files=lambda rest: [Path(rest)], suffix=SUFFIX)

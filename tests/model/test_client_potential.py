@@ -1,0 +1,166 @@
+"""Programs that speak i-PI's protocol as evaluators: the same numbers, several for many beads, one that dies."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.lj import LennardJones
+from beadwise.model import Batch, StructureError, save
+from beadwise.model.ase_potential import AsePotential
+from beadwise.model.clients.potential import ClientPotential, read_command
+from beadwise.model.clients.scratch import PREFIX, SOCKETS
+from beadwise.model.correction import BaselineError
+from beadwise.model.errors import EvaluatorError
+from beadwise.model.evaluators import files_of, from_any_folder, load_evaluator
+from models import random_model, random_structure
+from places import HELPERS
+
+CLIENT = HELPERS / "label_client.py"
+LENNARD_JONES = {"sigma": 2.6, "epsilon": 0.01, "rc": 6.0, "smooth": True}
+WANT = ("energy", "forces", "virial")
+
+
+def name_of(log, options="", habit=""):
+    return f"client:{options} {shlex.quote(sys.executable)} {CLIENT} {{address}} {{structure}} {log} {habit}".strip()
+
+
+def beads(count, seed=0):
+    rng = np.random.default_rng(seed)
+    cell = np.diag([9.0, 9.5, 10.0])
+    first = np.array([[x, y, z] for x in (0, 4.0) for y in (0, 4.1) for z in (0, 4.2)])
+    moved = [Atoms("Ar8", first + rng.normal(scale=0.2, size=first.shape), cell=cell, pbc=True) for _ in range(count)]
+    return Batch(moved[0].numbers, np.array([own.positions for own in moved]), np.array([cell] * count), (True,) * 3)
+
+
+def expected(batch):
+    return AsePotential(LennardJones(**LENNARD_JONES)).evaluate(batch, WANT)
+
+
+@pytest.fixture
+def potential():
+    """Makes potentials, and ends them."""
+    made = []
+
+    def make(name):
+        made.append(load_evaluator(name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    assert not list(SOCKETS.glob(f"ipi_{PREFIX}*")), "a socket is left"
+
+
+def assert_same(found, wanted):
+    for name in WANT:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_program_answers_for_all_beads(tmp_path, potential, processes):
+    own, batch = potential(name_of(tmp_path / "log", f"processes={processes}")), beads(5)
+    assert_same(own.evaluate(batch, WANT), expected(batch))
+    assert_same(own.evaluate(beads(3, seed=1), WANT), expected(beads(3, seed=1)))
+    lines = (tmp_path / "log").read_text().split("\n")
+    assert Counter(line.partition(" ")[2] for line in lines)["start"] <= processes
+    assert Counter(line.partition(" ")[2] for line in lines)["label"] == 8
+
+
+def test_one_that_dies_is_started_anew(tmp_path, potential, caplog):
+    own, batch = potential(name_of(tmp_path / "log", habit="dies:3")), beads(4)
+    assert_same(own.evaluate(batch, WANT), expected(batch))
+    assert "started anew" in caplog.text and "the electrons went home" in caplog.text
+    assert (tmp_path / "log").read_text().count("start") == 2
+
+
+@pytest.mark.parametrize(
+    ("habit", "options", "words"),
+    [
+        ("dies:1", "", "ended with status 3 in the middle of an answer for bead 0; its last words: .*went home"),
+        ("refuses", "", "ended with status 1 before it connected for bead 0; its last words: no licence"),
+        ("hangs:1", "timeout=3", "did not answer in time"),
+        ("silent", "timeout=1", "did not connect in time"),
+        ("nonsense:1", "", "answered what i-PI's protocol does not know"),
+    ],
+)
+def test_one_that_fails_again_is_one_line(tmp_path, potential, habit, options, words):
+    with pytest.raises(StructureError, match=words) as caught:
+        potential(name_of(tmp_path / "log", options, habit)).evaluate(beads(1), WANT)
+    assert "\n" not in str(caught.value)
+
+
+def test_extras_of_beadwise_itself(tmp_path, potential):
+    model, atoms = random_model(0), random_structure()
+    save(model, tmp_path / "model.safetensors")
+    served = (
+        f"{shlex.quote(sys.executable)} -m beadwise.driver serve {tmp_path / 'model.safetensors'} --unix {{address}}"
+    )
+    served += " --structure {structure} --want energy,forces,virial,dipole,polarizability,born_charges"
+    own = potential(f"client:properties=dipole,polarizability,born_charges {served}")
+    batch = Batch.from_ase(atoms)
+    want = [*WANT, "dipole", "polarizability", "born_charges"]
+    found, wanted = own.evaluate(batch, want), load_evaluator(tmp_path / "model.safetensors").evaluate(batch, want)
+    for name in want:
+        # ASE, which speaks the protocol here, and i-PI have constants of different years
+        np.testing.assert_allclose(found[name], wanted[name], rtol=2e-7, atol=2e-7, err_msg=name)
+
+
+def test_extras_that_are_not_sent(tmp_path, potential):
+    with pytest.raises(StructureError, match="sends no 'dipole' for bead 0; it sends nothing beside"):
+        potential(name_of(tmp_path / "log", "properties=dipole")).evaluate(beads(1), ["energy", "dipole"])
+
+
+def test_files_and_paths_mean_the_same_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "driver.py").write_text("")
+    (tmp_path / "input.inp").write_text("{address}")
+    name = from_any_folder("client:processes=2 files=input.inp python ./driver.py -i input.inp")
+    command = read_command(name.partition(":")[2])
+    assert command.files == (str(tmp_path / "input.inp"),)
+    assert command.words[1] == str(tmp_path / "driver.py")
+    assert {Path(tmp_path / "driver.py"), tmp_path / "input.inp"} <= set(files_of(name))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no program"),
+        ("processes=2", "names no program"),
+        ("python 'driver.py", "cannot be read"),
+        ("proceses=2 python {address}", "did you mean 'processes'"),
+        ("processes=0 python {address}", "whole number above 0"),
+        ("processes=1.5 python {address}", "whole number above 0"),
+        ("timeout=never python {address}", "number above 0"),
+        ("restart=often python {address}", r"allowed are \['species', 'cell'\]"),
+        ("properties=dipol python {address}", "did you mean 'dipole'"),
+        ("files=none.inp python {address}", "cannot be read"),
+        ("python driver.py", "does not say where to connect"),
+        ("no-such-program-here {address}", "there is no program"),
+    ],
+)
+def test_wrong_commands_are_one_line(text, words):
+    with pytest.raises(EvaluatorError, match=words) as caught:
+        load_evaluator(f"client:{text}")
+    assert "\n" not in str(caught.value)
+
+
+def test_variables_of_the_environment_and_copies():
+    own = load_evaluator("client:OMP_NUM_THREADS=2 python {address}")
+    assert own.command.environment == {"OMP_NUM_THREADS": "2"}
+    kind, arguments = own.__reduce__()
+    assert kind is ClientPotential and kind(*arguments).command == own.command
+
+
+def test_a_file_cannot_start_a_program(tmp_path):
+    for baseline in ("client:touch {address}", "client:files=water touch {address}"):
+        model = random_model(heads=["energy"])
+        model.baseline = baseline
+        save(model, tmp_path / "model.safetensors")
+        with pytest.raises(BaselineError, match="may run code"):
+            load_evaluator(str(tmp_path / "model.safetensors"))
