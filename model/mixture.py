@@ -240,7 +240,7 @@ class Mixture:
 
     def _common_species(self) -> tuple[int, ...]:
         restricted = [set(one.species) for one in self.evaluators if len(one.species)]
-        common = sorted(reduce(set.__and__, restricted)) if restricted else []
+        common = sorted(set.intersection(*restricted)) if restricted else []
         if restricted and not common:
             known = [sorted(own) for own in restricted]
             raise MixtureError(f"parts know the species {known}, none of them in common; at least one must be")

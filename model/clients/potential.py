@@ -96,9 +96,9 @@ def read_command(text: str) -> ClientCommand:
             )
     command = ClientCommand(
         tuple(words),
-        _number(given, "processes", int, 1),
+        int(_number(given, "processes", int, 1)),
         tuple(filter(None, given.get("files", "").split(SEPARATOR))),
-        _number(given, "timeout", float, 3600.0),
+        float(_number(given, "timeout", float, 3600.0)),
         given.get("restart", "species"),
         tuple(filter(None, given.get("properties", "").split(SEPARATOR))),
         environment,
