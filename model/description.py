@@ -49,7 +49,7 @@ def describe_model(name: str | Path) -> dict[str, Any]:
     """
     found = provider_of(str(name))
     if found is not None and os.path.isfile(name):
-        from .mixture_description import describe_mixture
+        from .mixtures.description import describe_mixture
 
         return describe_mixture(name)
     if found is not None:

@@ -11,7 +11,7 @@ from ...properties.unit_names import in_own_units
 from ...reading import refusing, shown, toml_of
 from ...suggestions import did_you_mean
 from ..committee import Committee
-from ..mixture import ENERGY, Mixture, MixtureError, Part
+from ..mixtures.mixture import ENERGY, Mixture, MixtureError, Part
 from ..response import Evaluator
 from .loading import load_evaluator
 from .provider import Provider, Rename

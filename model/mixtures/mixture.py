@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BeadwiseError
-from ..properties.quantities import Property, properties
-from ..short_repr import first_line, with_lines
-from .electric_field import NO_FIELD, Field, checked_field
-from .errors import PropertyError
-from .response import Evaluator, Response, refuse_unavailable
-from .structures import Batch
+from ...errors import BeadwiseError
+from ...properties.quantities import Property, properties
+from ...short_repr import first_line, with_lines
+from ..electric_field import NO_FIELD, Field, checked_field
+from ..errors import PropertyError
+from ..response import Evaluator, Response, refuse_unavailable
+from ..structures import Batch
 
 ENERGY = "energy"
 IN_FIELD = ("energy", "forces", "virial")  # what a field changes

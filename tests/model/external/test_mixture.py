@@ -12,7 +12,7 @@ from beadwise.errors import BeadwiseError
 from beadwise.model import Batch, Committee, Model, PropertyError, StructureError, save
 from beadwise.model.correction import Corrected
 from beadwise.model.evaluators import files_of, from_any_folder, in_field, load_evaluator, parts_of
-from beadwise.model.mixture import Mixture, MixtureError, Part
+from beadwise.model.mixtures.mixture import Mixture, MixtureError, Part
 from beadwise.properties.quantities import properties
 from click.testing import CliRunner
 from models import random_model, random_structure

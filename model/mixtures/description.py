@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ..json_text import plain
-from .evaluators import files_of, load_evaluator
-from .evaluators.mixture import described
-from .structures import species_names
+from ...json_text import plain
+from ..evaluators import files_of, load_evaluator
+from ..evaluators.mixture import described
+from ..structures import species_names
 
 
 def describe_mixture(name: str | Path) -> dict[str, Any]:

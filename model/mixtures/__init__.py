@@ -1,0 +1,1 @@
+"""Models out of several: the energy of some, the dipole of another, in one answer."""
