@@ -40,7 +40,7 @@ BAND_ALPHA = 0.3  # of the band of an error around a curve
 BAND_LABEL = "± 1 standard error"
 HALO = [withStroke(linewidth=2.0, foreground="white")]  # of letters that stand on curves
 DASHES = (0, (4, 2))
-STYLE: dict[str, Any] = {
+STYLE: Any = {  # the names that matplotlib knows are typed one by one
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that pictures are the same on every machine
     "font.size": TEXT,
     "axes.titlesize": 11.0,
@@ -146,8 +146,8 @@ def _width_of(axes: Axes) -> float:
     assert figure is not None
     if grid is None:
         return figure.get_figwidth()
-    ratios = grid.get_gridspec().get_width_ratios()
-    return figure.get_figwidth() * sum(ratios[grid.colspan.start : grid.colspan.stop]) / sum(ratios)
+    ratios = np.asarray(grid.get_gridspec().get_width_ratios(), dtype=np.float64)
+    return figure.get_figwidth() * float(ratios[grid.colspan.start : grid.colspan.stop].sum() / ratios.sum())
 
 
 def _legend_above(axes: Axes, handles: Sequence[Artist], width: float) -> int:

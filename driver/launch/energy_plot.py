@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ...pictures import COLOURS, DASHES, SMALL, SMALLEST, WIDTH, head, panels, write_png
+from ...pictures import COLOURS, DASHES, SMALL, SMALLEST, WIDTH, foot, head, panels, write_png
 from ...runs.output.properties import Property, PropertyTable, read_property_table
 
 PANELS = {
@@ -61,6 +61,7 @@ def plot_energies(source: Path, image: Path) -> bool:
         _draw_panel(axes, table, axis, name, members)
     head(all_axes[0], source.name)
     all_axes[-1].set_xlabel("step" if axis.name == "step" else f"time / {axis.unit_label}")
+    foot(figure, "the first twentieth of the run sets no scale")
     figure.align_ylabels(all_axes)
     write_png(figure, image)
     return True

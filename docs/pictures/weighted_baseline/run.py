@@ -5,7 +5,8 @@ python docs/pictures/weighted_baseline/run.py [--folder FOLDER] [--seeds N] [--s
 Five corrections to q-TIP4P/F are fitted to 8 frames of liquid water each, with the shipped model `water` as reference.
 Then i-PI starts from a frame in which both O-H bonds of every third molecule are stretched to 1.5 Å, with one
 of the corrections, their mean, their weighted baseline, and the baseline alone.  What is finished is not run again; the
-results go into FOLDER/results.json.
+results go into FOLDER/results.json, and with --figure a summary into bounded.json beside this script, from which
+--plot-only draws.
 """
 
 from __future__ import annotations
@@ -15,12 +16,9 @@ import json
 import subprocess
 import sys
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -34,6 +32,8 @@ from beadwise.learning.fitting.fit import fit
 from beadwise.model import Batch, load, save
 from beadwise.model.calculator import Calculator
 from beadwise.model.evaluators import load_evaluator
+from beadwise.pictures import BAND_ALPHA, COLOURS, REFERENCE, WIDTH, PlainNumbers, foot, head, panels, write_png
+from matplotlib.lines import Line2D
 
 EDGE = 9.86  # Å, of inputs/water_32.xyz
 TEMPERATURE = 300.0  # K
@@ -81,11 +81,14 @@ INPUT = """<simulation verbosity='low'>
 """
 WEIGHT = "<trajectory filename='weight' stride='4' extra_type='correction_weight'> extras </trajectory>"
 STYLES = {
-    "one correction": ("#c0392b", "-"),
-    "mean of five": ("#e59866", "-"),
-    "weighted baseline": ("#1f6f8b", "-"),
-    "baseline": ("0.6", "--"),
+    "one correction": (COLOURS[1], "-"),
+    "mean of five": (COLOURS[3], "-"),
+    "weighted baseline": (COLOURS[0], "-"),
+    "baseline": (REFERENCE, (0, (4, 2))),
 }
+HERE = Path(__file__).resolve().parent
+INTERVAL = 0.01  # ps, that is averaged over in the summary of a run that goes on to its end
+EARLIEST = 0.003  # ps, on the logarithmic axis
 
 
 def water_box() -> Atoms:
@@ -190,26 +193,59 @@ def in_box(atoms: Atoms) -> Atoms:
     return atoms
 
 
+def summary(own: dict) -> dict:
+    """Of one run what is drawn: means over intervals, and the longest distance in each; all of a run that failed."""
+    end = own["time"][-1]
+    edges = np.arange(0.0, end + 1e-9, INTERVAL if own["bounded"] else own["time"][1])
+    found = {"time": np.round((edges[1:] + edges[:-1]) / 2, 4).tolist(), "bounded": own["bounded"]}
+    for name in ("temperature", "longest", "weight"):
+        values = np.array(own[name])
+        if len(values):
+            times = np.linspace(0.0, end, len(values))
+            parts = [values[(times >= low) & (times <= high)] for low, high in pairwise(edges)]
+            shown = [(part.max() if name == "longest" else part.mean()) if len(part) else None for part in parts]
+            found[name] = [None if one is None else float(f"{one:.4g}") for one in shown]
+    return found
+
+
 def draw(results: dict[str, list[dict]], path: Path) -> None:
-    """Temperature, longest O-H distance and weight against time, every seed a line."""
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), constrained_layout=True)
+    """Temperature, longest O-H distance and weight against time; what fails as lines, the rest as mean and range."""
+    figure, (temperature, longest, weight) = panels((WIDTH, 6.6), 3, sharex=True)
+    handles = []
     for name, runs in results.items():
-        colour, style = STYLES[name]
-        for place, own in enumerate(runs):
-            label = name if place == 0 else None
-            axes[0].plot(own["time"], own["temperature"], style, color=colour, lw=1, label=label)
-            times = np.linspace(0, own["time"][-1], len(own["longest"]))
-            axes[1].plot(times, own["longest"], style, color=colour, lw=1)
-            if own["weight"]:
-                axes[2].plot(np.linspace(0, own["time"][-1], len(own["weight"])), own["weight"], color=colour, lw=1)
-            if not own["bounded"]:
-                axes[0].plot(own["time"][-1], own["temperature"][-1], "x", color=colour)
-                axes[1].plot(times[-1], own["longest"][-1], "x", color=colour)
-    axes[0].set(xlabel="time, ps", ylabel="temperature, K", yscale="log")
-    axes[1].set(xlabel="time, ps", ylabel="longest O-H distance in a molecule, Å")
-    axes[2].set(xlabel="time, ps", ylabel="weight of the correction", ylim=(0, 1))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
-    figure.savefig(path, dpi=150)
+        colour, dashes = STYLES[name]
+        bounded = [own for own in runs if own["bounded"]]
+        for own in runs:
+            for axes, key in ((temperature, "temperature"), (longest, "longest")):
+                if not own["bounded"]:
+                    known = [(t, value) for t, value in zip(own["time"], own[key], strict=True) if value is not None]
+                    axes.plot(*zip(*known, strict=True), color=colour, linewidth=0.8, zorder=3)
+                    axes.plot(*known[-1], "x", color=colour, markersize=6, zorder=4)
+            if "weight" in own:
+                weight.plot(own["time"], own["weight"], color=colour, linewidth=1.0)
+        for axes, key in ((temperature, "temperature"), (longest, "longest")):
+            if bounded:
+                values = np.array([own[key] for own in bounded])
+                axes.plot(
+                    bounded[0]["time"], values.mean(axis=0), color=colour, linestyle=dashes, linewidth=1.4, zorder=3
+                )
+                area = {"color": colour, "alpha": BAND_ALPHA, "linewidth": 0, "zorder": 2}
+                axes.fill_between(bounded[0]["time"], values.min(axis=0), values.max(axis=0), **area)
+        ended = f"mean and range of {len(bounded)}" if bounded else f"{len(runs)} of {len(runs)} fail (×)"
+        handles.append(Line2D([], [], color=colour, linestyle=dashes, label=f"{name}, {ended}"))
+    temperature.set(yscale="log", ylabel="temperature / K")
+    temperature.yaxis.set_major_formatter(PlainNumbers())
+    longest.set_ylabel("longest O–H / Å")
+    weight.set(xlabel="time / ps", ylabel="weight of the\ncorrection", ylim=(0, 1.02))
+    weight.set(xscale="log", xlim=(EARLIEST, max(own["time"][-1] for runs in results.values() for own in runs)))
+    weight.xaxis.set_major_formatter(PlainNumbers())
+    head(temperature, "Water, both bonds of every third molecule stretched to 1.5 Å", handles)
+    foot(
+        figure,
+        f"of runs that go on, means over {1000 * INTERVAL:g} fs, and the longest distance in that time",
+    )
+    figure.align_ylabels()
+    write_png(figure, path)
 
 
 def main() -> None:
@@ -220,7 +256,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--without-baseline", action="store_true", help="leave out the runs of the baseline alone")
+    parser.add_argument("--plot-only", action="store_true")
     arguments = parser.parse_args()
+    if arguments.plot_only:
+        draw(json.loads((HERE / "bounded.json").read_text()), arguments.figure or HERE / "bounded.png")
+        return
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     members = make_members(folder)
@@ -250,7 +290,9 @@ def main() -> None:
             )
     (folder / "results.json").write_text(json.dumps(results))
     if arguments.figure:
-        draw(results, arguments.figure)
+        kept = {name: [summary(own) for own in runs] for name, runs in results.items()}
+        (HERE / "bounded.json").write_text(json.dumps(kept) + "\n")
+        draw(kept, arguments.figure)
 
 
 if __name__ == "__main__":
