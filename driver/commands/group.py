@@ -28,6 +28,7 @@ class Place(NamedTuple):
 COMMANDS = {
     "check-data": Place("check_data", "check_data", "Say what files of labelled structures hold."),
     "evaluate": Place("evaluate", "evaluate", "Compare a model with labelled structures."),
+    "export": Place("export", "export", "Write the structures of a run for other programs."),
     "fetch": Place("fetch", "fetch", "Bring a public set of data onto this machine."),
     "fit": Place("fit", "fit", "Fit a model to labelled structures."),
     "inspect": Place("inspect", "inspect", "Say what a model file says of itself."),

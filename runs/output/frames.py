@@ -15,6 +15,7 @@ from .compressed import uncompressed
 
 # without "#" inside, or half a comment that a killed i-PI left would swallow the one appended to it
 COMMENT = re.compile(rb"#[^#\n]*\bStep: +(?P<step>\d+)[^#\n]*\n")
+OF_ASE = re.compile(rb"[^\n]*\bipi_comment=\"[^\"\n]*\bStep: +(?P<step>\d+)[^\n]*\n")  # format='ase'
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class FramePlaces:
 NOTHING = FramePlaces(np.zeros(0, dtype=np.int64), [])
 
 
-def places_of_frames(path: Path, atoms: int) -> FramePlaces:
+def places_of_frames(path: Path, atoms: int, comment: re.Pattern[bytes] = COMMENT) -> FramePlaces:
     """Find the frames of a file.
 
     Parameters
@@ -45,6 +46,8 @@ def places_of_frames(path: Path, atoms: int) -> FramePlaces:
         Finished, or still growing.
     atoms : int
         Of a frame.
+    comment : re.Pattern
+        What begins a frame, with a group ``step``: `COMMENT` or `OF_ASE`.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def places_of_frames(path: Path, atoms: int) -> FramePlaces:
         if not path.stat().st_size:
             return NOTHING
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            starts = [(found["step"], found.start(), found.end()) for found in COMMENT.finditer(text)]
+            starts = [(found["step"], found.start(), found.end()) for found in comment.finditer(text)]
             if not starts:
                 return NOTHING
             ends = [*(start for _, start, _ in starts[1:]), len(text)]

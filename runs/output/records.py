@@ -231,7 +231,7 @@ def _fixed_size(name: str) -> int:
     return 0 if kind.repeated else kind.size
 
 
-def columns_of(names: tuple[str, ...], numbers: int) -> dict[str, slice]:
+def columns_of(names: tuple[str, ...], numbers: int, also_passed_over: bool = False) -> dict[str, slice]:
     """Columns of each kind of extras in a row; how many molecules or members there are follows from its length.
 
     Parameters
@@ -240,11 +240,13 @@ def columns_of(names: tuple[str, ...], numbers: int) -> dict[str, slice]:
         As i-PI writes them.
     numbers : int
         In a row.
+    also_passed_over : bool
+        Whether those that are no series are wanted, too.
 
     Returns
     -------
     dict of str to slice
-        By i-PI's name; without those that are no series, such as ``envelope_distance``.
+        By i-PI's name; otherwise without those that are no series, such as ``envelope_distance``.
 
     Raises
     ------
@@ -261,4 +263,4 @@ def columns_of(names: tuple[str, ...], numbers: int) -> dict[str, slice]:
     sizes = [own + count * each for own, each in zip(fixed, repeated, strict=True)]
     ends = np.cumsum(sizes).tolist()
     columns = {name: slice(end - size, end) for name, size, end in zip(names, sizes, ends, strict=True)}
-    return {name: columns[name] for name in names if name in known}
+    return {name: columns[name] for name in names if also_passed_over or name in known}

@@ -34,6 +34,10 @@ DIFFERENT = {
     "--output": "results are a table and a picture of one name; a report is one file",
     "--unit": "spectrum reads one quantity, whose unit it is; labelled structures have a unit for each label",
     "--model": "run may serve several force fields, each with a model of its own; promote names the one of its runs",
+    "--beads": "export chooses among those of a run; run changes how many a shipped input has",
+    "--skip": "an export is of the whole run unless it is told otherwise; averages leave out the beginning",
+    "--output": "the name of an export tells its format; analyses write several files of one name",
+    "--want": "serve and run send to i-PI; export writes",
     "--temperature": "run sets that of a shipped input; spectra and masses are told it where no input tells it",
     "--profile": "run has nothing else to say which variable; reweight may make it of any variable, by --variable",
 }

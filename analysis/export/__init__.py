@@ -1,0 +1,1 @@
+"""What a run wrote, put together frame by frame, for other programs."""
