@@ -35,6 +35,7 @@ DIFFERENT = {
     "--unit": "spectrum reads one quantity, whose unit it is; labelled structures have a unit for each label",
     "--model": "run may serve several force fields, each with a model of its own; promote names the one of its runs",
     "--beads": "export chooses among those of a run; run changes how many a shipped input has",
+    "--every": "of a run steps are left out, of files frames",
     "--skip": "an export is of the whole run unless it is told otherwise; averages leave out the beginning",
     "--output": "the name of an export tells its format; analyses write several files of one name",
     "--want": "serve and run send to i-PI; export writes",
