@@ -37,7 +37,6 @@ DIFFERENT = {
     "--beads": "export chooses among those of a run; run changes how many a shipped input has",
     "--every": "of a run steps are left out, of files frames",
     "--skip": "an export is of the whole run unless it is told otherwise; averages leave out the beginning",
-    "--output": "the name of an export tells its format; analyses write several files of one name",
     "--want": "serve and run send to i-PI; export writes",
     "--temperature": "run sets that of a shipped input; spectra and masses are told it where no input tells it",
     "--profile": "run has nothing else to say which variable; reweight may make it of any variable, by --variable",
