@@ -173,7 +173,8 @@
         drawn(one, found.traces, shape);
       };
       one.draw();
-      remark(one, spectrum.preliminary, spectrum.remark);
+      const bands = place === 0 ? spectrum.bands.map((band) => uncertain(band.position, band.position_error)) : [];
+      remark(one, spectrum.preliminary, `${bands.length ? `Bands at ${bands.join(", ")} cm⁻¹. ` : ""}${spectrum.remark}`);
       notes(one, place === 0 ? spectrum.notes : {});
     });
   }
@@ -193,9 +194,9 @@
     notes(one, profile.notes);
   }
 
-  function drawSeries(section, series, number) {
+  function drawSeries(section, series) {
     const one = card(section, `${section} ${series.name}`, series.label);
-    const colour = colours[number % colours.length];
+    const colour = colours[0];  // each stands alone: one colour for all
     one.draw = () => {
       const traces = [], unit = series.unit ? ` ${plain(series.unit)}` : "";
       if (series.low) traces.push(...band(series.x, series.low, series.high, colour, "extremes"));
@@ -222,15 +223,19 @@
     one.remark.textContent = said(series);
   }
 
+  /* A number with its error, both to the second digit of the error. */
+  function uncertain(value, error) {
+    if (!(error > 0)) return value.toPrecision(6);
+    const places = Math.min(Math.max(1 - Math.floor(Math.log10(error)), 0), 9);
+    return `${value.toFixed(places).replace("-", "−")} ± ${error.toFixed(places)}`;
+  }
+
   function said(series) {
-    const words = [], digits = (value, error) => {
-      const places = Math.min(Math.max(Math.ceil(-Math.log10(error)) + 1, 0), 9);
-      return `${value.toFixed(places)} ± ${error.toFixed(places)}`;
-    };
-    if (series.drift) words.push(`drift ${digits(series.drift.value, series.drift.error || 1e-9)} meV per atom and ps`);
+    const words = [];
+    if (series.drift) words.push(`drift ${uncertain(series.drift.value, series.drift.error)} meV per atom and ps`);
     if (series.mean && series.mean.error > 0) {
       const count = series.mean.independent;
-      words.push(`mean of the second half ${digits(series.mean.value, series.mean.error)} ${series.unit} (dashed), worth ${count < 10 ? count.toFixed(1) : count.toFixed(0)} independent samples`);
+      words.push(`mean of the second half ${uncertain(series.mean.value, series.mean.error)} ${series.unit} (dashed), worth ${count < 10 ? count.toFixed(1) : count.toFixed(0)} independent samples`);
     }
     if (series.target !== null) words.push(`target ${series.target} (dotted)`);
     if (series.low) words.push("pale: extremes");
@@ -240,8 +245,8 @@
   function show(content) {
     content.spectra.forEach(drawSpectrum);
     content.profiles.forEach(drawProfile);
-    content.series.forEach((series, number) => drawSeries("series", series, number));
-    content.uncertainties.forEach((series, number) => drawSeries("uncertainties", series, number + 1));
+    content.series.forEach((series) => drawSeries("series", series));
+    content.uncertainties.forEach((series) => drawSeries("uncertainties", series));
     beadwiseStructure(content.structure, make);
     document.getElementById("made").textContent = content.made;
   }

@@ -152,7 +152,7 @@ const beadwiseStructure = (() => {
     const config = { meta: "chemiscope-meta", structure: "chemiscope-structure", info: "chemiscope-info" };
     section.querySelector("h3").textContent = `${structure.what}, ${structure.frames.length} frames`;
     section.querySelector(".remark").textContent = structure.colours.length
-      ? `Coloured by the ${structure.colours[0].name} in ${structure.colours[0].unit}.` : "Coloured by element: the run wrote nothing of single atoms.";
+      ? `Coloured by the ${structure.colours[0].name} in ${structure.colours[0].unit}.` : "Coloured by element: the run wrote nothing of single atoms. Forces, or forces_uncertainty among the extras, would colour them.";
     try {
       await Chemiscope.StructureVisualizer.load(config, dataset(structure, document.title), warnings);
     } catch (error) {  // no WebGL, as on a machine without a display

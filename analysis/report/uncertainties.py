@@ -45,7 +45,7 @@ def _spread(steps: np.ndarray, reduced: np.ndarray, timestep: float | None) -> d
     """How the potentials of members (samples, members), in units of kT, move against their mean."""
     deviations = reduced - reduced.mean(axis=1, keepdims=True)
     deviations = deviations - deviations.mean(axis=0)  # a constant of a member has no consequence
-    label = f"potentials of {reduced.shape[1]} members against their mean, root mean square"
+    label = f"spread of the members' potentials, {reduced.shape[1]} members against their mean"
     worst = float(deviations.std(axis=0).max())
     return _content(SPREAD, label, "kT", steps, np.sqrt(np.square(deviations).mean(axis=1)), timestep, worst)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,14 @@ def _verdict(name: str, label: str, colour: str, sentence: str) -> dict[str, str
     return {"name": name, "label": label, "colour": colour, "sentence": sentence}
 
 
+def uncertain(value: float, error: float) -> str:
+    """A number with its error, both to the second digit of the error."""
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.6g}"
+    places = min(max(1 - math.floor(math.log10(error)), 0), 9)
+    return f"{value:.{places}f} ± {error:.{places}f}".replace("-", "−")
+
+
 def _ended(run: Mapping[str, Any]) -> dict[str, str]:
     colours = {"finished": GOOD, "running": UNKNOWN, "stopped": FAIR, "unknown": UNKNOWN}
     return _verdict("end", "End of the run", colours[run["state"]], run["state_text"])
@@ -55,7 +64,7 @@ def _conserved(one: Mapping[str, Any] | None, growing_bias: bool) -> dict[str, s
     if one["drift"] is None:
         return _verdict("conserved", label, UNKNOWN, "There are too few rows, or no times, for a drift.")
     value, error = one["drift"]["value"], one["drift"]["error"]
-    drift = f"{value:+.2g} ± {error:.1g} meV per atom and ps"
+    drift = f"{uncertain(value, error)} meV per atom and ps"
     if growing_bias:
         sentence = f"It changes by {drift}, and what acts on the system from outside may do that: no verdict."
         return _verdict("conserved", label, UNKNOWN, sentence)
@@ -79,7 +88,7 @@ def _temperature(one: Mapping[str, Any] | None) -> dict[str, str]:
         why = "The run does not write its temperature." if one is None else "There are too few rows for a mean."
         return _verdict("temperature", label, UNKNOWN, why)
     mean, target = one["mean"], one["target"]
-    said = f"{mean['value']:.5g} ± {mean['error']:.2g} K in the second half"
+    said = f"{uncertain(mean['value'], mean['error'])} K in the second half"
     if target is None:
         return _verdict("temperature", label, UNKNOWN, f"It is {said}; nothing holds it at a target.")
     away = abs(mean["value"] - target)
