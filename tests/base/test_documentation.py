@@ -2,10 +2,12 @@
 
 import re
 from functools import cache
+from importlib.metadata import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from beadwise.model.evaluators import BUILT_IN
 from places import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
@@ -101,3 +103,13 @@ def test_pictures_of_pages_have_a_text():
     for page in PAGES:
         for text, path in re.findall(r"!\[([^]]*)\]\(([^)\s]+)\)", prose_of(page)):
             assert text, f"{Path(path).name} of {name_of(page)} has no text for those who cannot see it"
+
+
+def test_potentials_and_extras_have_their_line():
+    page = (DOCS / "reference" / "models.md").read_text(encoding="utf-8")
+    for provider in BUILT_IN.values():
+        name = provider.usage if provider.usage.startswith("FILE") else provider.prefix
+        assert f"`{name}" in page, f"{provider.usage} is not in the table of potentials with a name"
+    page = (DOCS / "how_to" / "install.md").read_text(encoding="utf-8")
+    extras = metadata("beadwise").get_all("Provides-Extra")
+    assert not [extra for extra in extras if extra != "development" and f"`{extra}`" not in page]
