@@ -2,7 +2,6 @@
 
 import re
 from functools import cache
-from importlib.metadata import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -111,5 +110,8 @@ def test_potentials_and_extras_have_their_line():
         name = provider.usage if provider.usage.startswith("FILE") else provider.prefix
         assert f"`{name}" in page, f"{provider.usage} is not in the table of potentials with a name"
     page = (DOCS / "how_to" / "install.md").read_text(encoding="utf-8")
-    extras = metadata("beadwise").get_all("Provides-Extra")
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    section = project.split("[project.optional-dependencies]")[1].split("\n[")[0]
+    extras = re.findall(r"^([a-z]+) = \[", section, flags=re.MULTILINE)
+    assert "docs" in extras
     assert not [extra for extra in extras if extra != "development" and f"`{extra}`" not in page]
