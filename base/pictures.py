@@ -46,10 +46,16 @@ STYLE: Any = {  # the names that matplotlib knows are typed one by one
     "axes.titlesize": 11.0,
     "axes.labelsize": TEXT,
     "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "0.93",
+    "grid.linewidth": 0.6,
     "axes.prop_cycle": f"cycler('color', {list(COLOURS)})",
     "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL,
     "legend.fontsize": SMALL,
+    "legend.frameon": False,
     "hatch.linewidth": 0.45,  # points; by default matplotlib hatches with lines as thick as a curve
 }
 LEGEND: dict[str, Any] = {"fontsize": SMALL, "frameon": False}
@@ -98,7 +104,7 @@ def panels(
 def dress(axes: Axes, grid: Grid = "both") -> None:
     """Give a panel its frame and grid."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color="0.93", linewidth=0.6)
+    axes.grid(axis=grid, color=STYLE["grid.color"], linewidth=STYLE["grid.linewidth"])
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=SMALL)
 

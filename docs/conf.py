@@ -14,6 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "extensions"))
+from style_of_cells import write_style  # noqa: E402
 
 project = "beadwise"
 author = "The beadwise developers"
@@ -41,6 +42,7 @@ suppress_warnings = [
 ]
 
 os.environ.pop("MPLBACKEND", None)  # pictures of cells are those of the notebook
+os.environ["MATPLOTLIBRC"] = str(write_style(HERE / "_build" / "matplotlibrc"))
 nb_execution_mode = "cache" if os.environ.get("BEADWISE_TUTORIALS") == "run" else "off"
 nb_execution_cache_path = str(HERE / "_build" / "cache")
 nb_execution_raise_on_error = True

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,17 @@ DRAWING = [
 def test_what_may_draw_does_not_import_matplotlib_before_it_does():
     code = f"import importlib, sys\nfor name in {DRAWING}: importlib.import_module('beadwise.' + name)\n"
     subprocess.run([sys.executable, "-c", code + "assert 'matplotlib' not in sys.modules"], check=True)
+
+
+def test_every_picture_is_drawn_in_one_style():
+    """What draws begins with `panels` and ends with `write_png`, or with a page that holds its pictures."""
+    root = Path(__file__).resolve().parents[2]
+    sources = [path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in {"tests", "build"}]
+    texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sources}
+    assert len(texts) > 300
+    assert [name for name, text in texts.items() if "import matplotlib.pyplot" in text] == []
+    saving = {name for name, text in texts.items() if ".savefig(" in text}
+    assert saving == {"base/pictures.py", "learning/pictures/loop_report.py"}
 
 
 def test_a_picture_of_several_panels(tmp_path):
