@@ -62,6 +62,7 @@ OUT_OF_TIME = 3  # exit status
     "PLUMED biases, if the input writes it].",
 )
 @click.option("--no-report", is_flag=True, help="Write no report of the run, PREFIX.report.html, at its end.")
+@click.option("--live", is_flag=True, help="Serve the page of the run to this machine while it goes on, as watch does.")
 @walltime_option
 @copy_options
 @click.option(
@@ -85,6 +86,7 @@ def run(
     window: float | None,
     variable: str | None,
     no_report: bool,
+    live: bool,
     walltime: float | None,
     steps: int | None,
     beads: int | None,
@@ -152,6 +154,7 @@ def run(
             ),
             options=context.meta[GIVEN],
             report=not no_report,
+            live=live,
             walltime=None if walltime is None else time_to_stop(walltime) - (time.monotonic() - began),
         )
         if plan.electric_field is not None:

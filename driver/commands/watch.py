@@ -15,6 +15,9 @@ NICENESS = 15  # whoever calculates comes first
 
 @click.command()
 @click.argument("source", metavar="[RUN]", type=PATH, default=Path("."))
+@click.option(
+    "--folder", type=PATH, metavar="FOLDER", help="Folder where i-PI runs and writes  [default: that of RUN]."
+)
 @click.option("--terminal", is_flag=True, help="Show a dashboard in this terminal in place of a page.")
 @click.option("--once", is_flag=True, help="Show the dashboard once, and end.")
 @click.option(
@@ -26,7 +29,9 @@ NICENESS = 15  # whoever calculates comes first
 )
 @number("--interval", unit="S", kind=click.FloatRange(min=0.5), default=2.0, text="Seconds between looks, at least.")
 @window_option
-def watch(source: Path, terminal: bool, once: bool, port: int, interval: float, window: float | None) -> None:
+def watch(
+    source: Path, folder: Path | None, terminal: bool, once: bool, port: int, interval: float, window: float | None
+) -> None:
     """Watch a run while it goes on, in a browser or in a terminal.
 
     Energies, temperature, drift and uncertainties are there, and spectra that sharpen as the run goes on.
@@ -41,11 +46,13 @@ def watch(source: Path, terminal: bool, once: bool, port: int, interval: float, 
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: what is watched needs the processors
     from rich.console import Console
 
+    from ...runs.input.run_input import RunInput
     from ...runs.source import find_run
     from ..watch.watched_run import WatchedRun
 
     console = Console()
-    watched = WatchedRun(find_run(source), interval, window)
+    run = find_run(source)
+    watched = WatchedRun(run if folder is None else RunInput.read(run.path, folder), interval, window)
     with suppress(KeyboardInterrupt):
         if terminal or once:
             from ..watch.in_terminal import watch_in_terminal

@@ -49,6 +49,8 @@ class Plan:
         All options of the command line; who continues needs them again.
     report : bool
         Whether a report is written at the end.
+    live : bool
+        Whether the page of the run is served while it goes on.
     walltime : float or None
         Seconds after which the run must have ended; None for no limit.
     """
@@ -65,6 +67,7 @@ class Plan:
     server_options: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     report: bool = True
+    live: bool = False
     walltime: float | None = None
 
     @property

@@ -24,6 +24,7 @@ from .claims import claimed
 from .combined_extras import check_combined_extras
 from .events import Events
 from .forgotten_units import remarks_about_units
+from .live_page import LivePage
 from .plan import Plan
 from .plumed.checks import check_plumed
 from .plumed.restart import prepare_restart
@@ -55,6 +56,7 @@ def run(plan: Plan, console: Console) -> None:
     """
     remarks = look_over(plan)
     with processes.stop_requests(plan.walltime) as stop_requests, ExitStack() as stack:
+        page = stack.enter_context(LivePage(plan, console))  # ends last: it shows how the run has ended
         claim = stack.enter_context(claimed(plan.input))
         for address in plan.input.sockets:
             make_free(address, lambda line: say(console, line))
@@ -73,6 +75,7 @@ def run(plan: Plan, console: Console) -> None:
         for line in remarks:
             say(console, line)
             events.message(line)
+        page.start()
         Supervision(plan, console, servers, stop_requests, claim, results, events).run(stack)
 
 

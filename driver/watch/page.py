@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from .watched_run import WatchedRun
 
 UPDATE = "update.json"
 UNWATCHED = 60.0  # s without a request, after which nobody looks any more
-IDLE = 0.5  # s between two looks whether somebody does
+IDLE = 0.2  # s between two looks whether somebody does
+LAST = 3.0  # s at the end, for somebody to ask once more
 FIRST = 120.0  # s that the first page waits for the files to be read
 
 
@@ -38,7 +40,7 @@ class LivePage:
         self._asked = -UNWATCHED
         self._content: dict[str, Any] = {}
         self._version = 0
-        self._has_content, self.wanted = threading.Event(), threading.Event()
+        self._has_content, self.asked = threading.Event(), threading.Event()
 
     @property
     def pages(self) -> Pages:
@@ -58,13 +60,13 @@ class LivePage:
 
     def _send(self, name: str, make: Callable[[dict[str, Any]], Content]) -> Content:
         self._asked = time.monotonic()
-        self.wanted.set()
         self._has_content.wait(FIRST)
         with self._lock:  # one thread makes what all of them send
             version, content = self._made.get(name, (0, None))
             if content is None or version != self._version:
                 content = make(self._content)
                 self._made[name] = self._version, content
+            self.asked.set()
             return content
 
     def _page(self, content: dict[str, Any]) -> Content:
@@ -75,7 +77,7 @@ class LivePage:
 
 
 def serve_page(watched: WatchedRun, console: Console, port: int = 0, seconds: float = 2.0) -> None:
-    """Serve the page of a run on loopback, until it is interrupted.
+    """Serve the page of a run on loopback, until it is interrupted, or told by SIGTERM that the run has ended.
 
     Parameters
     ----------
@@ -94,19 +96,22 @@ def serve_page(watched: WatchedRun, console: Console, port: int = 0, seconds: fl
     """
     page = LivePage(watched, seconds)
     server = LoopbackServer(page.pages, port)
-    thread = threading.Thread(target=server.serve_forever, args=(IDLE,), daemon=True)
-    thread.start()
+    ends = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: ends.set())  # of a run that has just ended
+    threading.Thread(target=server.serve_forever, args=(IDLE,), daemon=True).start()
     say(console, f"the page of the run is {server.url} (this machine only, until Ctrl-C)")
+    due = 0.0
     try:
-        while True:
-            page.wanted.wait()
-            wait = watched.look()
+        while not ends.wait(IDLE):
+            if page.is_wanted and time.monotonic() >= due:
+                due = time.monotonic() + watched.look()
+                page.show()
+        if page.is_wanted:  # what was last is shown, too, if somebody still looks
+            watched.look()
             page.show()
-            due = time.monotonic() + wait
-            while time.monotonic() < due:
-                time.sleep(min(IDLE, wait))
-            if not page.is_wanted:
-                page.wanted.clear()
+            page.asked.clear()
+            page.asked.wait(max(LAST, 2 * seconds))
+            time.sleep(IDLE)  # until it is sent
     finally:
         server.shutdown()
         server.server_close()

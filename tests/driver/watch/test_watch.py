@@ -139,3 +139,35 @@ def test_what_is_no_run_is_one_line(tmp_path, watch):
     one = watch(tmp_path)
     output, errors = one.process.communicate(timeout=60)
     assert (one.process.returncode, output) == (2, "") and errors.startswith("Error: ") and errors.count("\n") == 1
+
+
+def test_run_with_its_page(folder):
+    """``run --live``: the page follows the run, shows its end, and ends with it."""
+    folder.write_input(steps=150, outputs=MOMENTS)
+    run = folder.start("input.xml", "--live", "--window", "20", model="springs:slow")
+    lines = iter(run.stdout.readline, "")
+    url = next(re.search(r"http://\S+/", line)[0] for line in lines if "the page of the run is" in line)
+    with browser() as page:
+        page.get(url)
+        state = lambda: page.find_element("css selector", ".state").text  # noqa: E731
+        wait_until(lambda: "The run goes on: step" in state())
+        wait_until(lambda: "ended at its last step, 150" in state())
+        assert console_of(page) == []
+    rest, errors = run.communicate(timeout=60)
+    assert (run.returncode, errors) == (0, "") and "finished at step 150" in rest
+    folder.assert_clean()
+
+
+def test_page_that_fails_is_no_matter_to_the_run(folder, monkeypatch):
+    folder.write_input(steps=40, outputs=MOMENTS)
+    (folder.path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'watch' in sys.orig_argv: print('Error: no page today', flush=True), os._exit(1)\n"
+    )
+    monkeypatch.setattr(folder, "modules", f"{folder.modules}{os.pathsep}{folder.path}")
+    status, output, errors = folder.run("input.xml", "--live", model="springs:slow")
+    assert (
+        (status, errors) == (0, "")
+        and "no page of the run: no page today" in output
+        and "finished at step 40" in output
+    )
+    folder.assert_clean()
