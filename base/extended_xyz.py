@@ -18,6 +18,7 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.io.extxyz import key_val_str_to_dict
 
 from .errors import BeadwiseError
+from .reading import shown
 
 ISOTOPES = {"D": 2.01410177811, "T": 3.01604928199}  # masses in u
 COLUMN = re.compile(r"((?:[^:]|::)+):([RISL]):(\d+)(?::(?!:)|$)")
@@ -185,16 +186,16 @@ def _columns(described: object, where: str) -> list[tuple[str, str, int]] | None
     text, place, columns = str(described), 0, []
     while place < len(text):
         found = COLUMN.match(text, place)
-        if found is None or int(found[3]) < 1:
+        if found is None or len(found[3]) > MOST_DIGITS or int(found[3]) < 1:
             raise FormatError(
-                f"{where}: Properties={text} is not understood at '{text[place:]}'; NAME:KIND:WIDTH is needed, kinds "
-                "R, I, S and L"
+                f"{where}: Properties={shown(text)} is not understood at '{shown(text[place:])}'; NAME:KIND:WIDTH is "
+                "needed, kinds R, I, S and L"
             )
         columns.append((found[1], found[2], int(found[3])))
         place = found.end()
     names = [name for name, _, _ in columns]
     if len(set(names)) < len(names):
-        raise FormatError(f"{where}: Properties={text} names a column twice")
+        raise FormatError(f"{where}: Properties={shown(text)} names a column twice")
     return columns
 
 

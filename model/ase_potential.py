@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any, SupportsIndex
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.abc import GetPropertiesMixin
+from ase.calculators.calculator import PropertyNotImplementedError
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..own_modules import modules_of_here
+from ..properties.quantities import properties, quantities
+from ..properties.unit_names import UnitError, in_own_units
 from .errors import EvaluatorError, StructureError
 from .response import Response, refuse_unavailable
 from .structures import Batch
 
 PREFIX = "ase"
 USAGE = f"{PREFIX}:MODULE.CLASS[:KEY=VALUE,KEY=VALUE]"
+UNIT = "_unit"  # end of the names of our own parameters, dipole_unit=debye
 ASE_NAMES = {"energy": "energy", "forces": "forces", "virial": "stress", "dipole": "dipole"}
 
 
@@ -27,9 +31,11 @@ class AsePotential:
 
     All beads share one calculator, and each is a new ``Atoms`` object, so what a calculator keeps from one bead is
     used for the next only where it holds for it.  The energy is ``free_energy`` where the calculator has it, of which
-    ASE defines the forces as derivatives, and ``energy`` otherwise.
+    ASE defines the forces as derivatives, and ``energy`` otherwise: also where ``free_energy`` is announced and not
+    given.
 
-    Its properties are those that the calculator says it implements.  One without ``stress`` has no virial: beadwise
+    Its properties are those that the calculator says it implements, an energy or not.  What ASE has no unit for, as a
+    polarizability, is among them only if its unit is said.  One without ``stress`` has no virial: beadwise
     serves it all the same, with zeros for the virial and a warning, since constant volume needs none.  Where a
     calculator gives stress only for periodic atoms, isolated ones get the virial from their forces.
 
@@ -37,25 +43,31 @@ class AsePotential:
     ----------
     calculator : ase calculator
         With ``get_property`` and ``implemented_properties``, as those derived from ASE's have.
+    units : mapping of str to str
+        By quantity, the unit of what the calculator calls so, of its derivatives in that unit per Å.  By default, and
+        for energies always, ASE's.
 
     Raises
     ------
     EvaluatorError
-        If it is no calculator, or it gives no energy.
+        If it is no calculator, it gives nothing that is known here, or a unit is none of its quantity.
     """
 
     species: tuple[int, ...] = ()
 
-    def __init__(self, calculator: GetPropertiesMixin):
+    def __init__(self, calculator: GetPropertiesMixin, units: Mapping[str, str] | None = None):
         implemented = getattr(calculator, "implemented_properties", None)
         if isinstance(calculator, type) or implemented is None or not hasattr(calculator, "get_property"):
             raise EvaluatorError(
                 f"{calculator!r} is no ASE calculator; it needs the attributes implemented_properties and get_property"
             )
-        self.properties = tuple(own for own, name in ASE_NAMES.items() if name in implemented)
-        if "energy" not in self.properties:
+        self._factors = _factors(units or {})
+        self._names = {own: name for own, name in self._known_names().items() if name in implemented}
+        self.properties = tuple(self._names)
+        if not self.properties:
             raise EvaluatorError(
-                f"the ASE calculator {type(calculator).__name__} implements {list(implemented)}; it needs energy"
+                f"the ASE calculator {type(calculator).__name__} implements {list(implemented)}; it needs one of "
+                f"{[*ASE_NAMES.values()]}, or a quantity whose unit is said, as polarizability{UNIT}=angstrom^3"
             )
         self._energy_name = "free_energy" if "free_energy" in implemented else "energy"
         self.calculator = calculator
@@ -68,6 +80,17 @@ class AsePotential:
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Make it again from its name where it has one: many calculators cannot be copied once they have been used."""
         return (ase_potential, (self.made_from,)) if self.made_from else super().__reduce_ex__(protocol)
+
+    def _known_names(self) -> dict[str, str]:
+        """What ASE calls our properties: its own, and those of quantities whose unit is said."""
+        kinds = ("value", "derivative")
+        said = {
+            name: one.ase or name
+            for name, one in properties().items()
+            if one.kind in kinds and one.quantity is not None and one.quantity.name in self._factors
+        }
+        names = ASE_NAMES | said
+        return {name: names[name] for name in properties() if name in names}
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.
@@ -92,7 +115,8 @@ class AsePotential:
 
     def _evaluate_bead(self, batch: Batch, bead: int, want: Sequence[str]) -> dict[str, np.ndarray]:
         atoms = Atoms(batch.numbers, batch.positions[bead], cell=batch.cells[bead], pbc=batch.periodic)
-        shapes = {"energy": (), "forces": (batch.atoms, 3), "virial": (3, 3), "dipole": (3,)}
+        samples = {"cell": (), "atom": (batch.atoms,)}
+        shapes = {name: (*samples[properties()[name].per], *properties()[name].shape) for name in want}
         try:
             values = {name: np.array(self._property(name, atoms), dtype=np.float64) for name in want}
         except Exception as error:  # whatever a calculator raises, it is about this structure
@@ -102,21 +126,37 @@ class AsePotential:
         for name, value in values.items():
             if value.shape != shapes[name]:
                 raise StructureError(
-                    f"the ASE calculator {self._name} gives {ASE_NAMES[name]} of shape {value.shape} for bead {bead}, "
-                    f"from which {name} of shape {shapes[name]} cannot be made"
+                    f"the ASE calculator {self._name} gives {self._names[name]} of shape {value.shape} for bead "
+                    f"{bead}, from which {name} of shape {shapes[name]} cannot be made"
                 )
         return values
 
     def _property(self, name: str, atoms: Atoms) -> Any:
         """A property of one bead in eV, Å and e."""
         if name == "energy":
-            return self.calculator.get_property(self._energy_name, atoms)
+            return self._energy(atoms)
         if name != "virial":
-            return self.calculator.get_property(ASE_NAMES[name], atoms)
+            quantity = properties()[name].quantity
+            factor = self._factors.get(quantity.name, 1.0) if quantity is not None else 1.0
+            value = self.calculator.get_property(self._names[name], atoms)
+            return value if factor == 1 else factor * np.asarray(value, dtype=np.float64)
         if not atoms.pbc.any():  # strain then acts on the positions alone
             return np.asarray(self.calculator.get_property("forces", atoms)).T @ atoms.positions
         stress = np.asarray(self.calculator.get_property("stress", atoms))
         return -atoms.get_volume() * (voigt_6_to_full_3x3_stress(stress) if stress.shape == (6,) else stress)
+
+    def _energy(self, atoms: Atoms) -> Any:
+        """The energy; one that is announced under another name, and not given, is not asked for again."""
+        if self._energy_name == "energy" or "energy" not in self.calculator.implemented_properties:
+            return self.calculator.get_property(self._energy_name, atoms)
+        try:
+            value = self.calculator.get_property(self._energy_name, atoms)
+        except (PropertyNotImplementedError, KeyError):
+            value = None
+        if value is None:
+            self._energy_name = "energy"
+            return self.calculator.get_property("energy", atoms)
+        return value
 
     @property
     def _name(self) -> str:
@@ -127,6 +167,7 @@ def ase_potential(text: str) -> AsePotential:
     """Make the potential from its calculator as a user writes it, ``ase.calculators.emt.EMT:asap_cutoff=true``.
 
     Modules are looked for in the current folder, too.  Values are numbers, ``true`` or ``false``, and text otherwise.
+    ``dipole_unit=debye`` and the like are not handed to the calculator: they say what it answers in.
 
     Raises
     ------
@@ -136,6 +177,7 @@ def ase_potential(text: str) -> AsePotential:
     path, _, parameters = text.partition(":")
     module, _, name = path.strip().rpartition(".")
     arguments = _arguments(parameters)
+    units = {name.removesuffix(UNIT): str(arguments.pop(name)) for name in _unit_names(arguments)}
     try:
         with modules_of_here():
             make = getattr(importlib.import_module(module), name)
@@ -155,9 +197,27 @@ def ase_potential(text: str) -> AsePotential:
         raise EvaluatorError(
             f"the ASE calculator '{path}' cannot be made with the parameters {arguments}: {describe(error)}"
         ) from error
-    potential = AsePotential(calculator)
+    potential = AsePotential(calculator, units)
     potential.made_from = text
     return potential
+
+
+def _unit_names(arguments: Mapping[str, Any]) -> list[str]:
+    """Parameters that are units of quantities."""
+    return [name for name in arguments if name.endswith(UNIT) and name.removesuffix(UNIT) in quantities()]
+
+
+def _factors(units: Mapping[str, str]) -> dict[str, float]:
+    """What values of quantities are multiplied by to be in eV, Å and e."""
+    factors = {}
+    for name, unit in units.items():
+        if name == "energy":  # of which forces and stress follow in ASE's units
+            raise EvaluatorError(f"energy{UNIT} is '{unit}'; the energy of an ASE calculator is in eV")
+        try:
+            factors[name] = in_own_units(unit, quantities()[name].unit)
+        except UnitError as error:
+            raise EvaluatorError(f"{name}{UNIT} of an ASE calculator: {error}") from error
+    return factors
 
 
 def describe(error: Exception) -> str:
@@ -191,9 +251,10 @@ def _value(text: str) -> bool | int | float | str:
 
 
 def _provider(calculator: object) -> str:
-    """Package and version that the calculator comes from; empty where it belongs to no package."""
+    """Distribution and version that the calculator comes from; empty where it belongs to none."""
     package = type(calculator).__module__.partition(".")[0]
     try:
         return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return ""
+    except PackageNotFoundError:  # a distribution may be called otherwise than its module
+        found = packages_distributions().get(package, [])
+        return f"{found[0]} {version(found[0])}" if found else ""

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ..ase_potential import PREFIX, USAGE, AsePotential, ase_potential
-from .provider import Provider, named_files
+from .provider import Provider, Rename, named_files
 
 
 def _make(rest: str, threads: int) -> AsePotential:
@@ -21,4 +21,11 @@ def _files(rest: str) -> list[Path]:
     return [*named_files(rest), *([Path(file)] if file else [])]
 
 
-PROVIDER = Provider(PREFIX, _make, USAGE, files=_files, runs_code=True, writes_files=True)
+def _renamed(rest: str, rename: Rename) -> str:
+    """Rename the files that parameters name: the calculator may be made in another folder."""
+    path, colon, parameters = rest.partition(":")
+    items = [item.partition("=") for item in parameters.split(",")]
+    return path + colon + ",".join(f"{key}{equals}{rename(value)}" for key, equals, value in items)
+
+
+PROVIDER = Provider(PREFIX, _make, USAGE, paths=_renamed, files=_files, runs_code=True, writes_files=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
 
 from ..clients.potential import PREFIX, SEPARATOR, USAGE, ClientPotential, read_command
 from .provider import Provider, Rename
@@ -17,15 +18,33 @@ def _renamed(rest: str, rename: Rename) -> str:
         words = shlex.split(rest)
     except ValueError:  # which is told when it is made
         return rest
-    return shlex.join([_word(word, rename) for word in words])
+    renamed = [_word(word, rename) for word in words]
+    return rest if renamed == words else shlex.join(renamed)
 
 
 def _word(word: str, rename: Rename) -> str:
     if word.startswith(FILES):
         return FILES + SEPARATOR.join(rename(name) for name in word.removeprefix(FILES).split(SEPARATOR) if name)
-    return rename(word) if os.sep in word or "." in word else word
+    return rename(word)
+
+
+def _files(rest: str) -> list[Path]:
+    found: list[Path] = []
+
+    def note(word: str) -> str:
+        if os.path.isfile(word):
+            found.append(Path(word))
+        return word
+
+    _renamed(rest, note)
+    return found
 
 
 PROVIDER = Provider(
-    PREFIX, lambda rest, threads: ClientPotential(read_command(rest)), USAGE, models=_renamed, runs_code=True
+    PREFIX,
+    lambda rest, threads: ClientPotential(read_command(rest)),
+    USAGE,
+    paths=_renamed,
+    files=_files,
+    runs_code=True,
 )

@@ -79,6 +79,8 @@ class Provider:
     models : callable
         Takes the rest and a function, and returns the rest with the function applied to each name of a model in it:
         so files get absolute paths, and what is made of models is known.  By default, there are none.
+    paths : callable
+        The same for words that may be files and are no models, as a parameter of a calculator.
     files : callable
         Paths of the other files that answers depend on, from the rest: what is kept of answers is not used once they
         change.  By default, all words that are files.
@@ -100,6 +102,7 @@ class Provider:
     usage: str
     accepts: Callable[[str | None], bool] = after_a_colon
     models: Callable[[str, Rename], str] = no_models
+    paths: Callable[[str, Rename], str] = no_models
     files: Callable[[str], Iterable[Path]] = named_files
     short: tuple[str, ...] = ()
     suffix: str = ""

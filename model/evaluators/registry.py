@@ -108,15 +108,22 @@ def from_any_folder(name: str, folders: Sequence[Path] = (Path(),)) -> str:
     PluginError
         If it belongs to another package that cannot be imported.
     """
-    for folder in folders:
-        if os.path.isfile(folder / name):
-            return str((folder / name).resolve())
+    absolute = _absolute(name, folders)
+    if absolute != name:
+        return absolute
     found = provider_of(name)
     if found is None:
         return name
     provider, rest = found
     renamed = provider.models(rest, lambda part: from_any_folder(part, folders))
+    renamed = provider.paths(renamed, lambda word: _absolute(word, folders))
     return name if renamed == rest else f"{provider.prefix}:{renamed}"
+
+
+def _absolute(word: str, folders: Sequence[Path]) -> str:
+    """The path of a file in one of some folders; the word itself where none has it."""
+    found = (folder / word for folder in folders if word and os.path.isfile(folder / word))
+    return next((str(path.resolve()) for path in found), word)
 
 
 def parts_of(name: str) -> list[str]:

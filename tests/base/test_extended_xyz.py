@@ -96,6 +96,7 @@ def test_a_file_that_grows():
         ("Properties=species:S:1:pos:R:3", "O 0 0 0 1 2 3\n", "has 7 columns; 4 are needed"),
         ("Properties=species:S:1:pos", "O 0 0 0\n", "not understood at 'pos'"),
         ("Properties=species:S:1:pos:R:3:pos:R:3", "O 0 0 0 0 0 0\n", "names a column twice"),
+        (f"Properties=species:S:1:pos:R:{'3' * 5000}", "O 0 0 0\n", "is not understood"),
         ("Properties=species:S:1:xyz:R:3", "O 0 0 0\n", "no three columns of positions"),
         ("Properties=pos:R:3", "0 0 0\n", "no column of chemical symbols"),
         ('Lattice="1 2 3"', "O 0 0 0\n", "nine finite numbers"),

@@ -19,7 +19,7 @@ from beadwise.driver.doors.responder import Responder
 from beadwise.model import Batch, PropertyError, StructureError
 from beadwise.model.ase_potential import AsePotential
 from beadwise.model.errors import EvaluatorError
-from beadwise.model.evaluators import load_evaluator
+from beadwise.model.evaluators import files_of, from_any_folder, load_evaluator, parts_of
 from beadwise.runs.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from ipi_pair import Side, beadwise, properties, run_together
 
@@ -134,8 +134,29 @@ class WithFreeEnergy(Springs):
         self.results["free_energy"] = self.results["energy"] - 1.0
 
 
+class OnlyAnnounced(Springs):
+    """As calculators of machine-learned models do: a free energy is announced, and not given."""
+
+    implemented_properties = ("energy", "free_energy", "forces")
+
+
 class WithoutEnergy(Springs):
-    implemented_properties = ("forces",)
+    implemented_properties = ("magmom", "polarizability")
+
+
+class Dielectric(Springs):
+    """Knows no energy; a polarizability in units of its own."""
+
+    implemented_properties = ("dipole", "polarizability", "born_effective_charges")
+
+    def calculate(self, *arguments, **keywords):
+        super().calculate(*arguments, **keywords)
+        atoms = self.atoms
+        self.results = {
+            "dipole": atoms.positions.sum(axis=0),
+            "polarizability": np.diag([1.0, 2.0, 3.0]),
+            "born_effective_charges": np.tile(np.eye(3), (len(atoms), 1, 1)),
+        }
 
 
 NOT_A_CLASS = "springs"
@@ -186,7 +207,12 @@ def test_modules_of_the_current_folder(tmp_path, monkeypatch):
         ("ase:test_ase_potential.raises:key=1", "cannot be made with the parameters {'key': 1}: OSError: no license$"),
         ("ase:test_ase_potential.NOT_A_CLASS", "'test_ase_potential.NOT_A_CLASS' is str, which is no ASE calculator"),
         ("ase:ase.Atoms", "is no ASE calculator; it needs the attributes implemented_properties"),
-        ("ase:test_ase_potential.WithoutEnergy", r"WithoutEnergy implements \['forces'\]; it needs energy"),
+        ("ase:test_ase_potential.WithoutEnergy", r"WithoutEnergy implements \['magmom', .*; it needs one of"),
+        (
+            "ase:test_ase_potential.Dielectric:dipole_unit=eV",
+            "dipole_unit of an ASE calculator: the unit 'eV' measures",
+        ),
+        ("ase:test_ase_potential.Springs:energy_unit=meV", "energy_unit is 'meV'; the energy"),
     ],
 )
 def test_names_that_are_refused(name, message):
@@ -279,3 +305,30 @@ def test_copper_in_the_real_ipi(tmp_path):
     assert len(steps) == 41
     assert np.ptp(potential) > 0.05
     assert np.ptp(conserved) < 1e-3
+
+
+def test_a_free_energy_that_is_only_announced():
+    atoms = chain()
+    plain = answer(AsePotential(Springs()), atoms, ("energy",))
+    assert answer(AsePotential(OnlyAnnounced()), atoms, ("energy",)) == plain
+    given = answer(AsePotential(WithFreeEnergy()), atoms, ("energy",))["energy"]
+    assert given == plain["energy"] - 1.0
+
+
+def test_without_an_energy_and_in_units_of_its_own():
+    plain = load_evaluator("ase:test_ase_potential.Dielectric")
+    assert plain.properties == ("dipole",)
+    own = load_evaluator("ase:test_ase_potential.Dielectric:dipole_unit=e*bohr,polarizability_unit=e*Å²/V")
+    assert set(own.properties) == {"dipole", "polarizability", "born_charges"}
+    found = answer(own, chain(), own.properties)
+    np.testing.assert_allclose(found["dipole"], 0.529177210544 * chain().positions.sum(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(found["born_charges"][0], 0.529177210544 * np.eye(3), rtol=1e-9)
+    assert found["polarizability"][2, 2] == pytest.approx(3 * 14.399645, rel=1e-6)
+
+
+def test_files_of_parameters_are_found_from_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "weights.pt").write_text("1")
+    monkeypatch.chdir(tmp_path)
+    name = from_any_folder("ase:test_ase_potential.Springs:path=weights.pt,cutoff=2.5")
+    assert name == f"ase:test_ase_potential.Springs:path={tmp_path / 'weights.pt'},cutoff=2.5"
+    assert parts_of(name) == [] and tmp_path / "weights.pt" in files_of(name)
