@@ -28,6 +28,9 @@ class Place(NamedTuple):
 COMMANDS = {
     "check-data": Place("check_data", "check_data", "Say what files of labelled structures hold."),
     "evaluate": Place("evaluate", "evaluate", "Compare a model with labelled structures."),
+    "examples": Place(
+        "examples", "examples", "List inputs, models, recipes and job scripts that ship, or copy one of them."
+    ),
     "export": Place("export", "export", "Write the structures of a run for other programs."),
     "fetch": Place("fetch", "fetch", "Bring a public set of data onto this machine."),
     "fit": Place("fit", "fit", "Fit a model to labelled structures."),
@@ -52,7 +55,7 @@ COMMANDS = {
     "run": Place("run", "run", "Run i-PI and its servers together."),
     "schema": Place("schema", "schema", "Print the JSON Schema of the configurations of a command."),
     "serve": Place("serve", "serve", "Answer an i-PI that was started by hand."),
-    "shim": Place("shim", "shim", "Print the path of the file through which i-PI calls beadwise in its own process."),
+    "shim": Place("ipi", "shim", "Print the path of the file through which i-PI calls beadwise in its own process."),
     "spectrum": Place("spectrum", "spectrum", "Make a spectrum of RUNS, and write it as CSV and PNG."),
     "watch": Place("watch", "watch", "Watch a run while it goes on, in a browser or in a terminal."),
 }

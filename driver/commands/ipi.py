@@ -1,4 +1,4 @@
-"""``beadwise ipi``: i-PI as a rank of an MPI job."""
+"""``beadwise ipi`` and ``beadwise shim``: i-PI as a rank of an MPI job, and what its own process loads."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def ipi(source: Path) -> None:
     from ..doors.mpi_rank_of_ipi import run
 
     run(source)
+
+
+@click.command()
+def shim() -> None:
+    """Print the path of the file through which i-PI calls beadwise in its own process.
+
+    It is the <pes_path> of <ffdirect> with <pes>custom</pes>, and what `i-pi-driver-py -m custom -P` takes.
+    """
+    from ..launch.shipped_inputs import SHIM
+
+    click.echo(SHIM)

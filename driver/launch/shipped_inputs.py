@@ -143,20 +143,31 @@ def copy_shipped_input(name: str, parent: Path, threads: int = 1, changes: Chang
         If the folder cannot be made, or the input cannot be changed so; then no folder is left.
     """
     folder = _make_new_folder(parent / f"beadwise-{name.replace('_', '-')}")
+    try:
+        return copy_into(name, folder, threads, changes)
+    except InputError:
+        shutil.rmtree(folder)
+        raise
+
+
+def files_of(name: str) -> tuple[str, ...]:
+    """Names of the files that a copy of a shipped input needs, the input first."""
     example = example_of(name)
-    for file_name in (f"{name}.xml", example.structure, *example.files):
+    return (f"{name}.xml", example.structure, *example.files)
+
+
+def copy_into(name: str, folder: Path, threads: int = 1, changes: Changes | None = None) -> Path:
+    """Copy a shipped input and the files that it names into a folder; see `copy_shipped_input`."""
+    for file_name in files_of(name):
         with as_file(files(INPUTS) / file_name) as source:
             shutil.copy(source, folder / file_name)
     copy = folder / f"{name}.xml"
     # an address that others on this machine cannot be at before i-PI is
-    text = re.sub(r"(?<=<address>)[^<]*", lambda _: f"{folder.name}-{secrets.token_hex(8)}", copy.read_text())
+    stem = f"beadwise-{name.replace('_', '-')}"
+    text = re.sub(r"(?<=<address>)[^<]*", lambda _: f"{stem}-{secrets.token_hex(8)}", copy.read_text())
     text = re.sub(r"(?<=<pes_path>)[^<]*(?=</pes_path>)", lambda found: escape(str(SHIM)), text)
     copy.write_text(re.sub(r"(?<=\bthreads: )\d+", str(threads), text))
-    try:
-        (changes or Changes()).apply(copy)
-    except InputError:
-        shutil.rmtree(folder)
-        raise
+    (changes or Changes()).apply(copy)
     return copy
 
 

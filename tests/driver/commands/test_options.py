@@ -21,6 +21,7 @@ HEAVY = {"torch", "matplotlib", "ase", "scipy", "ipi", "jinja2"}
 WITH_NUMBERS = {
     "check-data",
     "evaluate",
+    "examples",
     "fit",
     "inspect",
     "spectrum",
