@@ -45,7 +45,7 @@ def reading_of(trajectory: ElementTree.Element) -> ExtrasReading | None:
 def index_in(arguments: str | None) -> int | None:
     """Index of a component among the arguments of a keyword, ``(1; bead=0)``; None if there is none."""
     for argument in (arguments or "").split(";"):
-        found = re.fullmatch(r"\s*(?:(?:idx|index)\s*=)?\s*(-?\d+)\s*", argument)
+        found = re.fullmatch(r"\s*(?:(?:idx|index)\s*=)?\s*(-?\d{1,9})\s*", argument)
         if found:
             return int(found[1])
     return None
