@@ -62,7 +62,7 @@ LEGEND: dict[str, Any] = {"fontsize": SMALL, "frameon": False}
 Grid = Literal["both", "x", "y"]
 FAR_APART = 6.0  # ratio of largest to smallest value from which an axis is logarithmic
 NARROWEST = 3.0  # ratio that a logarithmic axis spans at least
-TICKS = {10.0: (1, 1.5, 2, 3, 5, 7), 300.0: (1, 2, 5), math.inf: (1,)}  # of each decade, up to a ratio of the ends
+TICKS = {6.0: (1, 1.5, 2, 3, 5, 7), 300.0: (1, 2, 5), math.inf: (1,)}  # of each decade, up to a ratio of the ends
 
 
 def panel(size: tuple[float, float] = PANEL_SIZE) -> tuple[Figure, Axes]:
