@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from ...errors import BeadwiseError
@@ -13,7 +12,6 @@ from ...json_text import plain
 from ...runs.input.run_input import RunInput, System
 from ...runs.output.alarms import ModelAlarms
 from ...runs.output.properties import GrowingProperties
-from ...runs.source import find_run
 from ..profile.live import LiveProfile, has_profile
 from ..profile.samples import ProfileOptions
 from ..spectrum.conditions import read_run_conditions
@@ -48,6 +46,8 @@ class RunContent:
         Of a file that is read as a whole for what the model said of itself, and for frames.
     window : float or None
         Of spectra that are read here, in fs; None for one that suits the length of the run.
+    remark : str
+        What must be said of how the run was found.
     """
 
     def __init__(
@@ -57,12 +57,13 @@ class RunContent:
         readers: Sequence[LiveSpectra | LiveProfile] | None = None,
         most_bytes: float = math.inf,
         window: float | None = None,
+        remark: str = "",
     ):
-        self._run = run
+        self.run = run
         self._share = share
         self._is_patient = share is None
         self._system: System | None = run.systems[0] if run.systems else None
-        self._failures: dict[str, str] = {}
+        self._failures: dict[str, str] = {"run": remark} if remark else {}
         self._made: dict[str, tuple[float, float, Any, Any]] = {}  # when, how long it took, of what, and what it was
         timestep = None if self._system is None else known(lambda: self._system.timestep)  # type: ignore[union-attr]
         names = known(lambda: run.property_files) or ()
@@ -80,17 +81,6 @@ class RunContent:
             self._spectra = next((one for one in readers if isinstance(one, LiveSpectra)), None)
             self._profile = next((one for one in readers if isinstance(one, LiveProfile)), None)
         self._alarms = self._begin("uncertainties", lambda: self._system and ModelAlarms(self._system, most_bytes))
-
-    @classmethod
-    def of(cls, path: Path) -> RunContent:
-        """That of a folder, an input or a RESTART.
-
-        Raises
-        ------
-        InputError
-            If there is no run.
-        """
-        return cls(find_run(path))
 
     def read(self, state: tuple[str, str] | None = None, everything: bool = False) -> dict[str, Any]:
         """All that the files hold now; nothing that is in them is an error.
@@ -114,7 +104,7 @@ class RunContent:
         changed = last_change(self._outputs)
         temperature, timestep, atoms = (self._facts[name] for name in ("temperature", "timestep", "atoms"))
         content: dict[str, Any] = {
-            "title": self._run.prefix or "i-pi",
+            "title": self.run.prefix or "i-pi",
             "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
             "run": self._facts | self._progress(step, changed, state),
             "verdicts": [],
@@ -136,7 +126,7 @@ class RunContent:
         }
         content["messages"] = self._messages()
         content["verdicts"] = verdicts_of(content, self._has_work_from_outside())
-        content["cite"] = citations_of(self._run, content)
+        content["cite"] = citations_of(self.run, content)
         return plain(content)  # type: ignore[no-any-return]
 
     def _begin(self, name: str, make: Callable[[], Any]) -> Any:
@@ -166,7 +156,7 @@ class RunContent:
     def _read_properties(self) -> tuple[list[dict[str, Any]], int | None]:
         """Properties of all files, each once, and the last step that they tell."""
         found: dict[str, dict[str, Any]] = {}
-        steps = [self._log.step, known(lambda: self._run.step)]
+        steps = [self._log.step, known(lambda: self.run.step)]
         mode = None if self._system is None or self._system.dynamics is None else self._system.dynamics.get("mode", "")
         for reader in self._properties:
             try:
@@ -239,8 +229,8 @@ class RunContent:
 
     def _messages(self) -> list[dict[str, str]]:
         own = [{"level": "warning", "source": "report", "text": text} for text in self._failures.values()]
-        if len(self._run.systems) > 1:
-            text = f"The run has {len(self._run.systems)} systems; this is about the first."
+        if len(self.run.systems) > 1:
+            text = f"The run has {len(self.run.systems)} systems; this is about the first."
             own.append({"level": "note", "source": "report", "text": text})
         found = [*self._log.failures, *own, *self._events.messages, *self._log.messages]
         return sorted(found, key=lambda one: ("failure", "warning", "note").index(one["level"]))

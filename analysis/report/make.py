@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...errors import BeadwiseError
+from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput
+from ...runs.source import RESTART, find_run
 from ...whole_files import write_text
 from ..profile.live import LiveProfile
 from ..results import Report, written_to
 from ..spectrum.live import LiveSpectra
 from .content import RunContent
+from .facts import known
 from .page import MARK, WORDS, run_page
 
 MOST_BYTES = 5e7  # of files that are read as a whole at the end of a run
@@ -24,22 +28,42 @@ def report_file(run: RunInput) -> Path:
     return run.folder / f"{run.prefix or 'i-pi'}.report.html"
 
 
-def make(run: RunInput, output: Path | None = None) -> Report:
+def content_of(path: Path) -> RunContent:
+    """What a folder of a run, its input or its RESTART holds; the only input in place of a RESTART that is no XML.
+
+    Raises
+    ------
+    InputError
+        If there is no run.
+    """
+    try:
+        return RunContent(find_run(path))
+    except InputError as error:
+        inputs = sorted(path.glob("*.xml")) if path.is_dir() and (path / RESTART).is_file() else []
+        found = [run for file in inputs if (run := known(partial(RunInput.read, file))) is not None]
+        if len(found) != 1:
+            raise
+        return RunContent(found[0], remark=str(error))
+
+
+def make(source: Path, output: Path | None = None) -> Report:
     """Write the report of a run.
 
     Parameters
     ----------
-    run : RunInput
+    source : Path
+        Folder of a run, its input or its RESTART.
     output : Path, optional
         By default `report_file`.
 
     Raises
     ------
     BeadwiseError
-        If the file cannot be written, or is there and no report.
+        If there is no run, or the file cannot be written, or is there and no report.
     """
-    content = RunContent(run).read()
-    path = output or report_file(run)
+    reader = content_of(source)
+    content = reader.read()
+    path = output or report_file(reader.run)
     write_report(content, path)
     width = max(len(WORDS[one["colour"]]) for one in content["verdicts"])
     lines = [f"{WORDS[one['colour']]:<{width}}  {one['label']}: {one['sentence']}" for one in content["verdicts"]]

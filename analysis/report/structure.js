@@ -155,7 +155,8 @@ const beadwiseStructure = (() => {
       ? `Coloured by the ${structure.colours[0].name} in ${structure.colours[0].unit}.` : "Coloured by element: the run wrote nothing of single atoms. Forces, or forces_uncertainty among the extras, would colour them.";
     try {
       await Chemiscope.StructureVisualizer.load(config, dataset(structure, document.title), warnings);
-    } catch (error) {  // no WebGL, as on a machine without a display
+    } catch (error) {
+      console.error(error);
       state = null;
       viewer.classList.remove("chemiscope");
       own(section, structure, make);
@@ -166,7 +167,8 @@ const beadwiseStructure = (() => {
     const section = document.getElementById("structure");
     section.hidden = structure === null;
     if (structure === null) return;
-    if (window.Chemiscope) withChemiscope(section, structure, make);
+    const draws3d = () => { const canvas = make("canvas"); return canvas.getContext("webgl2") || canvas.getContext("webgl"); };
+    if (window.Chemiscope && (state || draws3d()) && !(state && state.canvas)) withChemiscope(section, structure, make);
     else own(section, structure, make);
   };
 })();

@@ -27,9 +27,8 @@ def report(source: Path, output: Path | None, json_file: Path | None) -> None:
     The page is one file of HTML and needs no network.  Checks are printed as well.
     """
     from ...analysis.report.make import make
-    from ...runs.source import find_run
 
     findings = Findings(json_file)
-    made = make(find_run(source), output)
+    made = make(source, output)
     findings.say(made.lines)
     findings.numbers(made.numbers)
