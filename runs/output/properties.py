@@ -150,7 +150,10 @@ class GrowingProperties:
     def __init__(self, path: Path, timestep: float | None = None):
         self.path = path
         self.timestep = timestep
-        self._forget()
+        self._position, self._inode = 0, 0
+        self._properties: tuple[Property, ...] = ()
+        self._pieces: list[np.ndarray] = []
+        self._table: PropertyTable | None = None
 
     def read(self) -> PropertyTable | None:
         """All rows that count, also while the file grows: a last line that is not whole is left out.
@@ -182,9 +185,7 @@ class GrowingProperties:
 
     def _forget(self) -> str:
         self._position, self._inode = 0, 0
-        self._properties: tuple[Property, ...] = ()
-        self._pieces: list[np.ndarray] = []
-        self._table: PropertyTable | None = None
+        self._properties, self._pieces, self._table = (), [], None
         return ""
 
     def _new_text(self) -> str:
