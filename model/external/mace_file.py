@@ -17,6 +17,7 @@ from typing import Any
 from ...reading import reason, shown
 from ...suggestions import did_you_mean
 from ..errors import EvaluatorError
+from .devices import torch_device
 
 ENERGY = ("energy", "forces", "virial")
 DIPOLE, POLARIZABILITY = ("dipole", "born_charges"), ("polarizability", "polarizability_derivatives")
@@ -114,7 +115,7 @@ def read_mace(path: Path, head: str, dtype: str, device: str) -> MaceFile:
     with quiet():
         import torch
 
-        chosen = _device(device)
+        chosen = torch_device(device)
         module: Any = _loaded(path)
         kind = str(getattr(module, "original_name", type(module).__name__))
         if kind not in KINDS:
@@ -155,17 +156,6 @@ OF_PICKLES = (
     ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, RecursionError,
     SyntaxError, TypeError, ValueError,
 )  # fmt: skip
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise EvaluatorError(f"device is '{shown(name)}', which is not there: {reason(error)}") from error
-    return device
 
 
 def _head(heads: Sequence[str], wanted: str, path: Path) -> int:
