@@ -1,4 +1,4 @@
-"""Models of metatomic: the package's own calculator, finite differences, names of outputs, units, members, wrong files."""
+"""Models of metatomic: the package's own calculator, derivatives, names of outputs, units, members, wrong files."""
 
 from __future__ import annotations
 
