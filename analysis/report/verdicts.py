@@ -9,6 +9,7 @@ from typing import Any
 GOOD, FAIR, BAD, UNKNOWN = "good", "fair", "bad", "unknown"
 DRIFT_GOOD, DRIFT_FAIR = 0.1, 0.3  # meV per atom and ps
 FEWEST_INDEPENDENT = 8.0  # samples; fewer say little about an error
+DISTANCE = "envelope_distance"
 FAR = 1.0  # distance from the training frames in units of their range, as the servers warn of it
 LINEAR_SPREAD = 1.0  # of β times a member's potential, beyond which reweighting leaves its linear range
 WORST = (BAD, FAIR, UNKNOWN, GOOD)  # which of several colours counts
@@ -35,7 +36,7 @@ def verdicts_of(content: Mapping[str, Any], growing_bias: bool = False) -> list[
     found += [
         _training(content["uncertainties"], content["messages"], content["has_events"]),
         _uncertainty(content["uncertainties"], content["spectra"]),
-        _warnings(content["messages"], content["has_log"]),
+        _warnings(content["messages"], content["has_log"], content["has_events"]),
     ]
     return found
 
@@ -126,7 +127,7 @@ def _training(
     uncertainties: Sequence[Mapping[str, Any]], messages: Sequence[Mapping[str, str]], has_events: bool
 ) -> dict[str, str]:
     label = "Training range"
-    distance = next((one for one in uncertainties if one["name"] == "envelope_distance"), None)
+    distance = next((one for one in uncertainties if one["name"] == DISTANCE), None)
     if distance is not None:
         worst = distance["worst"]
         if worst > FAR:
@@ -138,9 +139,9 @@ def _training(
         return _verdict(
             "training", label, GOOD if worst == 0 else FAIR, f"Structures are {inside} the training frames."
         )
-    warned = [one for one in messages if one["source"] == "beadwise" and one["level"] == "warning"]
+    warned = [one["text"] for one in messages if one["source"] == "beadwise" and DISTANCE in one["text"]]
     if warned:
-        return _verdict("training", label, BAD, f"The servers warned: {warned[0]['text']}")
+        return _verdict("training", label, BAD, f"A server warned: {warned[0]}")
     if has_events:
         sentence = (
             "The servers warned of nothing at the first structure; envelope_distance among the extras tells of all."
@@ -165,15 +166,16 @@ def _uncertainty(uncertainties: Sequence[Mapping[str, Any]], spectra: Sequence[M
     return _verdict("model", label, UNKNOWN, sentence)
 
 
-def _warnings(messages: Sequence[Mapping[str, str]], has_log: bool) -> dict[str, str]:
-    label = "Warnings of i-PI"
-    own = [one for one in messages if one["source"] == "i-PI"]
-    failures = [one for one in own if one["level"] == "failure"]
+def _warnings(messages: Sequence[Mapping[str, str]], has_log: bool, has_events: bool) -> dict[str, str]:
+    label = "Warnings"
+    failures = [one for one in messages if one["level"] == "failure"]
     if failures:
-        return _verdict("warnings", label, BAD, f"i-PI failed: {failures[0]['text']}")
+        return _verdict("warnings", label, BAD, f"{failures[0]['source']} failed: {failures[0]['text']}")
+    own = [one for one in messages if one["level"] == "warning"]
     if own:
-        many = f"{len(own)} warnings" if len(own) > 1 else "one warning"
-        return _verdict("warnings", label, FAIR, f"Its log has {many}; the first: {own[0]['text']}")
-    if has_log:
-        return _verdict("warnings", label, GOOD, "Its log has none.")
-    return _verdict("warnings", label, UNKNOWN, "Its log is not in the folder.")
+        many = f"There are {len(own)}; the first is of" if len(own) > 1 else "There is one, of"
+        return _verdict("warnings", label, FAIR, f"{many} {own[0]['source']}: {own[0]['text']}")
+    if not has_log:
+        return _verdict("warnings", label, UNKNOWN, "The log of i-PI is not in the folder.")
+    servers = " and the servers said nothing of the kind" if has_events else "; what the servers said is not known"
+    return _verdict("warnings", label, GOOD, f"The log of i-PI has none{servers}.")
