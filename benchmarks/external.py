@@ -54,18 +54,19 @@ class Alone(Ours):
     def evaluate(self, positions: np.ndarray) -> Any:
         from torch import set_grad_enabled
 
-        data = dict(self.prepared[id(positions)])
-        place = data["positions"].detach().requires_grad_(True)
-        data["positions"] = place
-        with set_grad_enabled(True):
-            output = self.evaluator.file.module(data, compute_force=False, compute_displacement=True)
-            return gradients(output, place)
+        answers = []
+        for prepared in self.prepared:
+            data = dict(prepared)
+            data["positions"] = place = prepared["positions"].detach().requires_grad_(True)
+            with set_grad_enabled(True):
+                output = self.evaluator.file.module(data, compute_force=False, compute_displacement=True)
+                answers.append(gradients(output, place))
+        return answers
 
     def prepare(self, positions: np.ndarray) -> None:
-        """Make the graph, which is not counted."""
+        """Make the graphs, which is not counted."""
         batch = batch_of(self.structure, positions)
-        ((first, graphs),) = self.evaluator._chunks(batch)
-        self.prepared = {id(positions): self.evaluator._data(batch, first, graphs)}
+        self.prepared = [self.evaluator._data(batch, first, graphs) for first, graphs in self.evaluator._chunks(batch)]
 
 
 def gradients(output: dict[str, Any], positions: Any) -> Any:

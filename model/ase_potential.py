@@ -61,7 +61,8 @@ class AsePotential:
             raise EvaluatorError(
                 f"{calculator!r} is no ASE calculator; it needs the attributes implemented_properties and get_property"
             )
-        self._factors = _factors(units or {})
+        self.units = dict(units or {})
+        self._factors = _factors(self.units)
         self._names = {own: name for own, name in self._known_names().items() if name in implemented}
         self.properties = tuple(self._names)
         if not self.properties:

@@ -16,6 +16,7 @@ from ..response import Evaluator
 from .loading import load_evaluator
 from .provider import Provider, Rename
 from .registry import from_any_folder, full_name
+from .trust import named_by_a_file
 
 PREFIX = "mixture"
 SUFFIX = ".toml"
@@ -104,21 +105,40 @@ def mixture(name: str, threads: int) -> Mixture:
     MixtureError
         If it is no such file, a unit is none of its quantity, or the parts do not fit together.
     BeadwiseError
-        If a part cannot be had.
+        If a part cannot be had, or may run code and the user has not named it, too.
     """
     path = Path(name)
     parts, committees, units = described(path)
     loaded: dict[str, Evaluator] = {}
 
     def load(model: str) -> Evaluator:
-        return loaded.setdefault(full_name(model), loaded.get(full_name(model)) or load_evaluator(model, threads))
+        if full_name(model) not in loaded:
+            with named_by_a_file(model, files=True):
+                loaded[full_name(model)] = load_evaluator(model, threads)
+        return loaded[full_name(model)]
 
-    with refusing(MixtureError, f"'{path}' cannot be read"):
-        factors = {own: in_own_units(unit, quantities()[own].unit) for own, unit in units.items()}
-    made = {own: [Part(load(model), factors.get(own, 1.0)) for model in models] for own, models in parts.items()}
+    def part(own: str, model: str) -> Part:
+        return Part(load(model), _factor(path, own, units[own], load(model)) if own in units else 1.0)
+
+    made = {own: [part(own, model) for model in models] for own, models in parts.items()}
     of_members = {own: Part(_committee([load(model) for model in models])) for own, models in committees.items()}
     providers = dict.fromkeys(str(getattr(one, "provider", "")) for one in loaded.values())
     return Mixture(made, of_members, made_from=str(path), provider=", ".join(filter(None, providers)))
+
+
+def _factor(path: Path, quantity: str, unit: str, evaluator: Evaluator) -> float:
+    """What answers are multiplied by; where a part has converted them from a unit of its own, that is taken back."""
+    members = getattr(evaluator, "members", None)
+    every = members if isinstance(members, tuple) else (evaluator,)
+    assumed = {getattr(one, "units", {}).get(quantity, "") for one in every}
+    if len(assumed) > 1:
+        raise MixtureError(
+            f"[{quantity}] of '{path}' has the unit '{unit}', but members answer in {sorted(filter(None, assumed))}; "
+            f"leave the unit away, or give all of them the same {quantity}_unit"
+        )
+    with refusing(MixtureError, f"'{path}' cannot be read"):
+        factor = in_own_units(unit, quantities()[quantity].unit)
+        return factor / in_own_units(own, quantities()[quantity].unit) if (own := assumed.pop()) else factor
 
 
 def _committee(members: list[Evaluator]) -> Evaluator:

@@ -17,7 +17,7 @@ from shlex import quote
 from ...reading import shown
 from ..errors import EvaluatorError
 from ..files import shipped_models
-from .registry import BUILT_IN, full_name, provider_of
+from .registry import BUILT_IN, from_any_folder, full_name, provider_of
 
 VARIABLE = "BEADWISE_TRUST"
 BETWEEN = ";"  # names in the variable
@@ -61,15 +61,23 @@ def trust(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def named_by_a_file(name: str) -> Iterator[None]:
+def named_by_a_file(name: str, files: bool = False) -> Iterator[None]:
     """What is loaded meanwhile is what a file names.
+
+    Parameters
+    ----------
+    name : str
+    files : bool
+        Whether model files may be named, too, as they hold numbers only.
 
     Raises
     ------
     EvaluatorError
         If the name may run code and the user has not given it, too, or the file leads back to itself.
     """
-    if not is_built_in(name) and full_name(name) not in {*_trusted.get(), *_of_environment()}:
+    is_harmless = is_built_in(name) or (files and not runs_code(name))
+    known = {*_trusted.get(), *_of_environment()}
+    if not is_harmless and full_name(name) not in {*known, *map(from_any_folder, known)}:
         raise EvaluatorError(
             f"'{shown(name)}' may run code, and only the file names it; if you know it, name it yourself: "
             f"--trust {quote(shown(name))} on the command line, trust=[{shown(name)!r}] in Python"
@@ -96,6 +104,21 @@ def is_built_in(name: str) -> bool:
     provider, rest = found
     parts = provider.parts(rest)
     return not provider.runs_code and all(map(is_built_in, parts))
+
+
+def runs_code(name: str) -> bool:
+    """Whether loading a name may run what the name says, or a file of another package.
+
+    Model files hold numbers, and what a mixture or a correction names is looked at when that is loaded.
+    """
+    if os.path.isfile(name) or name in shipped_models():
+        return False
+    prefix = full_name(name).partition(":")[0]
+    found = provider_of(name) if prefix in BUILT_IN else None  # others are not even looked at: that would import them
+    if found is None:
+        return True
+    provider, rest = found
+    return provider.runs_code or any(map(runs_code, provider.parts(rest)))
 
 
 def _of_environment() -> list[str]:

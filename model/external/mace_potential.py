@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 PREFIX = "mace"
 SETTINGS = ("head", "dtype", "device", "chunk", "charge", "spin", "dipole_unit", "polarizability_unit")
 USAGE = f"{PREFIX}:FILE[,head=NAME][,dtype=float64|float32][,device=cpu|cuda][,chunk=BEADS][,dipole_unit=UNIT]"
-MOST_EDGES = 200_000  # of one forward, unless a number of beads is given: about 3 GB for a model of medium size
+# pairs in one forward, unless a number of beads is given: on a processor so many that arrays of a model of medium size
+# are below 32 MB, above which the C library asks the system anew for each; elsewhere about 3 GB
+MOST_EDGES = {"cpu": 4_000}
+MOST_EDGES_ELSEWHERE = 200_000
 SHAPES = {"energy": (), "virial": (3, 3), "dipole": (3,), "polarizability": (3, 3)}
 SHAPES_OF_ATOMS = {"forces": (3,), "born_charges": (3, 3), "polarizability_derivatives": (3, 3, 3)}
 SYMMETRIC = [(first, second) for first in range(3) for second in range(first, 3)]  # components of a polarizability
@@ -41,7 +44,7 @@ class MacePotential:
     units : mapping of str to str, optional
         Names of the units of dipole and polarizability in the file, where they are not those of its class.
     chunk : int
-        Beads in one forward; 0 for as many as have `MOST_EDGES` pairs together.
+        Beads in one forward; 0 for as many as have `MOST_EDGES` pairs together, and at least one.
     charge, spin : int
         Of all atoms together, for models that ask for them.
     threads : int
@@ -121,9 +124,10 @@ class MacePotential:
         """First bead and pairs of the beads of each forward."""
         graphs: list[tuple[np.ndarray, ...]] = []
         first = pairs = 0
+        most = MOST_EDGES.get(self._device.type, MOST_EDGES_ELSEWHERE)
         for bead in range(batch.beads):
             graph = edges(batch, bead, self.file.cutoff)
-            is_full = len(graphs) == self.chunk if self.chunk else pairs + len(graph[0]) > MOST_EDGES
+            is_full = len(graphs) == self.chunk if self.chunk else pairs + len(graph[0]) > most
             if graphs and is_full:
                 yield first, graphs
                 graphs, first, pairs = [], bead, 0

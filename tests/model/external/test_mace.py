@@ -120,7 +120,7 @@ def test_chunks_change_nothing(files, kind, monkeypatch):
     evaluator = load_evaluator(f"mace:{files(kind)}")
     whole = answer(evaluator, frames)
     for parts in (load_evaluator(f"mace:{files(kind)},chunk=2"), evaluator):
-        monkeypatch.setattr(module, "MOST_EDGES", 300)  # a forward for each
+        monkeypatch.setitem(module.MOST_EDGES, "cpu", 300)  # a forward for each
         found = answer(parts, frames)
         for name in whole.names:
             np.testing.assert_allclose(found[name], whole[name], rtol=1e-11, atol=1e-11, err_msg=name)
