@@ -19,6 +19,7 @@ from .mutations import damaged_bytes, damaged_model, damaged_text
 
 HERE = Path(__file__).parent
 SAMPLES, INPUTS = HERE / "samples", HERE.parent / "inputs"
+REGISTRY = HERE.parent / "learning" / "data" / "public_sets.toml"
 HELPERS = HERE.parent / "tests" / "helpers"
 EXTRAS = """ #EXTRAS(dipole, polarizability)# Step:           0 Bead:       0
  1.0 2.0 3.0 4.0 0.1 0.2 0.1 5.0 0.3 0.2 0.3 6.0
@@ -309,6 +310,13 @@ def read_learn(path: Path) -> None:
     label_settings(read_learn_configuration(path).label, path.parent)
 
 
+def read_registry(path: Path) -> None:
+    """Names, addresses and checksums of public data."""
+    from beadwise.learning.data.public_sets import public_sets
+
+    public_sets(path)
+
+
 def read_state(path: Path) -> None:
     """What a loop of learning keeps of itself."""
     from beadwise.learning.loop.state import load_state
@@ -333,6 +341,7 @@ FORMATS = {
                       damaged_text, read_fit),
     "learn": FileFormat("learn.toml", _files(INPUTS, "water_learn.toml"), damaged_text, read_learn),
     "state": FileFormat("state.json", _states, damaged_text, read_state),
+    "registry": FileFormat("sets.toml", _files(REGISTRY.parent, REGISTRY.name), damaged_text, read_registry),
     "structure": FileFormat("structure.pdb", lambda: [_pdb()], damaged_bytes, read_positions),
 }  # fmt: skip
 

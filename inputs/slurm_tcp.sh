@@ -56,7 +56,7 @@ ends_within() { # wait for a process so many seconds, then end it
   ! kill -TERM "$1" 2>/dev/null
 }
 
-OMP_NUM_THREADS=1 i-pi "$own" >>i-pi.log 2>&1 &
+OMP_NUM_THREADS=1 beadwise ipi "$own" >>i-pi.log 2>&1 &
 ipi=$!
 trap stop TERM
 # a server that ends, as on a node that fails, ends no other

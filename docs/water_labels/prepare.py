@@ -131,7 +131,6 @@ class CommitteeCalculator(Calculator):
 def hot(folder: Path, frames_of_each: int | None = None, equilibration: int = EQUILIBRATION) -> None:
     """Classical Langevin dynamics with the committee potential: hot water, and a slab with vacuum on both sides."""
     from ase.md.langevin import Langevin
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
     from label import SHIFT
 
     box = read(HERE.parents[1] / "inputs" / "water_64.xyz")
@@ -142,8 +141,9 @@ def hot(folder: Path, frames_of_each: int | None = None, equilibration: int = EQ
             random = np.random.default_rng(temperature)
             atoms = Atoms(box.symbols, box.positions, cell=[length, length, length * long], pbc=True)
             atoms.calc = CommitteeCalculator(atoms)
-            MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=random)
-            options = {"temperature_K": temperature, "friction": FRICTION / units.fs, "rng": random}
+            thermal = np.sqrt(atoms.get_masses() * units.kB * temperature)
+            atoms.set_momenta(random.normal(size=atoms.positions.shape) * thermal[:, None])
+            options = {"temperature_K": temperature, "friction": FRICTION / units.fs, "fixcm": False, "rng": random}
             dynamics = Langevin(atoms, TIMESTEP * units.fs, **options)
             dynamics.run(equilibration)
             kind = f"slab-{temperature}K" if long > 1 else f"d1.0-{temperature}K"

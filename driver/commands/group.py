@@ -35,7 +35,7 @@ COMMANDS = {
     "fetch": Place("fetch", "fetch", "Bring a public set of data onto this machine."),
     "fit": Place("fit", "fit", "Fit a model to labelled structures."),
     "inspect": Place("inspect", "inspect", "Say what a model file says of itself."),
-    "ipi": Place("ipi", "ipi", "Run i-PI as rank 0 of an MPI job."),
+    "ipi": Place("ipi", "ipi", "Run i-PI alone, for servers that are started elsewhere."),
     "learn": Place("learn", "learn", "Let a model choose what it learns from."),
     "mass-integration": Place(
         "mass_integration",

@@ -1,6 +1,6 @@
 """i-PI as a program that loses nothing when it is stopped, fails, or is killed while it writes.
 
-``python -m beadwise.driver.doors.ipi_process I-PI INPUT`` runs the script ``i-pi`` with four gaps closed:
+``python -m beadwise.driver.doors.ipi_process I-PI INPUT`` runs the script ``i-pi`` with five gaps closed:
 
 - A batch system sends SIGTERM to all processes of a job, and `beadwise run` passes on the one that it received itself.
   i-PI asks itself for a soft exit at the first one; at a second one it falls back on the handler of before, by default
@@ -10,6 +10,9 @@
 - Outputs and checkpoints of a step are written side by side.  A checkpoint whose outputs are not written yet when i-PI
   is killed, or cannot be, would leave a hole where the run is continued.  Here it comes last.
 - An exception ends i-PI without a RESTART.  Here the state after the last whole step is written.
+- Where a server is killed while it has a request, its system resets the connection.  i-PI 3.3 knows only those that are
+  closed: the thread that asks servers ends by an exception, and i-PI waits for ever.  Here both are the same, and the
+  request goes to another server.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from socket import socket
 from types import FrameType
 from typing import IO, Any, NoReturn
 
@@ -104,6 +108,19 @@ def _flush(outputs: Sequence[Any]) -> None:
                 stream.flush()
 
 
+def outlive_killed_servers() -> None:
+    """Take a connection that was reset for one that was closed."""
+    from ipi.interfaces.sockets import DriverSocket
+
+    def recv_into(connection: DriverSocket, *arguments: Any) -> int:
+        try:
+            return socket.recv_into(connection, *arguments)
+        except ConnectionError:
+            return 0  # bytes, which is the end
+
+    DriverSocket.recv_into = recv_into
+
+
 def save_last_step() -> None:
     """Write RESTART after an exception, if there has been a step; i-PI itself does so only when it is asked to end."""
     from ipi.engine.simulation import Simulation
@@ -128,6 +145,7 @@ def main() -> None:
     """Run the script that the command line names, with the rest of its words."""
     outlive_second_signals()
     keep_checkpoints_whole()
+    outlive_killed_servers()
     del sys.argv[0]
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
+import time
+from socket import SO_LINGER, SOL_SOCKET, socket
 
+import ase.build
+import ase.io
 import pytest
 from beadwise.driver.doors import ipi_process
 
@@ -60,3 +65,60 @@ def test_checkpoint_is_whole_or_the_old_one(tmp_path):
         file.write("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new" and os.listdir(tmp_path) == ["test.chk"]
+
+
+INPUT = """<simulation verbosity='low'>
+  <output prefix='run'> <properties filename='out' stride='1'> [ step, potential ] </properties> </output>
+  <total_steps> 6 </total_steps>
+  <ffsocket mode='inet' name='springs'>
+    <address> localhost </address> <port> {port} </port> <batch_size> 1 </batch_size> <latency> 1e-3 </latency>
+  </ffsocket>
+  <system>
+    <initialize nbeads='1'> <file mode='ase' units='angstrom'> start.extxyz </file> </initialize>
+    <forces> <force forcefield='springs'/> </forces>
+    <motion mode='dynamics'> <dynamics mode='nve'> <timestep> 10 </timestep> </dynamics> </motion>
+  </system>
+</simulation>
+"""
+
+
+def test_a_server_that_is_killed_while_it_has_a_request(tmp_path):
+    """Its system resets the connection; the other server gets the request."""
+    with socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    ase.io.write(tmp_path / "start.extxyz", ase.build.molecule("H2O", vacuum=5), format="extxyz")
+    (tmp_path / "input.xml").write_text(INPUT.format(port=port))
+    beadwise = [sys.executable, "-m", "beadwise.driver"]
+    with open(tmp_path / "log", "w") as log:
+        started = {"cwd": tmp_path, "stdout": log, "stderr": log}
+        ipi = subprocess.Popen([*beadwise, "ipi", "input.xml"], **started)
+        fake = dying_client(port)
+        serve = ["serve", "qtip4pf", "--tcp", f"localhost:{port}", "--structure", "start.extxyz"]
+        server = subprocess.Popen([*beadwise, *serve], **started)
+        try:
+            fake.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))  # closing is a reset
+            fake.close()
+            assert ipi.wait(60) == 0, (tmp_path / "log").read_text()
+        finally:
+            for process in (ipi, server):
+                process.kill()
+                process.wait()
+    assert len((tmp_path / "run.out").read_text().splitlines()) >= 7
+
+
+def dying_client(port: int) -> socket:
+    """A client that has taken a request and does not answer."""
+    client, deadline = socket(), time.monotonic() + 60
+    while client.connect_ex(("localhost", port)):  # i-PI is not there yet
+        client.close()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        client = socket()
+    client.settimeout(60)
+    received = b""
+    while not received.endswith(b"GETFORCE    "):
+        received += client.recv(4096)
+        if received.endswith(b"STATUS      "):
+            client.sendall(b"READY       ")
+    return client
