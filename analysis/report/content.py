@@ -28,6 +28,7 @@ from .verdicts import verdicts_of
 from .versions import versions_here
 
 WITHOUT_THERMOSTAT = ("nve", "eda-nve")
+REMARK = "remark"
 MOST_SERIES = 24  # of all files together
 
 
@@ -63,7 +64,7 @@ class RunContent:
         self._share = share
         self._is_patient = share is None
         self._system: System | None = run.systems[0] if run.systems else None
-        self._failures: dict[str, str] = {"run": remark} if remark else {}
+        self._failures: dict[str, str] = {REMARK: remark} if remark else {}
         self._made: dict[str, tuple[float, float, Any, Any]] = {}  # when, how long it took, of what, and what it was
         timestep = None if self._system is None else known(lambda: self._system.timestep)  # type: ignore[union-attr]
         names = known(lambda: run.property_files) or ()
@@ -228,7 +229,10 @@ class RunContent:
         return bool(known(lambda: self._system.biases)) or is_driven  # type: ignore[union-attr]
 
     def _messages(self) -> list[dict[str, str]]:
-        own = [{"level": "warning", "source": "report", "text": text} for text in self._failures.values()]
+        own = [
+            {"level": "note" if name == REMARK else "warning", "source": "report", "text": text}
+            for name, text in self._failures.items()
+        ]
         if len(self.run.systems) > 1:
             text = f"The run has {len(self.run.systems)} systems; this is about the first."
             own.append({"level": "note", "source": "report", "text": text})
