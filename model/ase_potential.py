@@ -71,6 +71,7 @@ class AsePotential:
                 f"{[*ASE_NAMES.values()]}, or a quantity whose unit is said, as polarizability{UNIT}=angstrom^3"
             )
         self._energy_name = "free_energy" if "free_energy" in implemented else "energy"
+        self._has_plain_energy = "energy" in implemented
         self.calculator = calculator
         self.provider = _provider(calculator)
         self.made_from = ""
@@ -148,7 +149,7 @@ class AsePotential:
 
     def _energy(self, atoms: Atoms) -> Any:
         """The energy; one that is announced under another name, and not given, is not asked for again."""
-        if self._energy_name == "energy" or "energy" not in self.calculator.implemented_properties:
+        if self._energy_name == "energy" or not self._has_plain_energy:
             return self.calculator.get_property(self._energy_name, atoms)
         try:
             value = self.calculator.get_property(self._energy_name, atoms)
