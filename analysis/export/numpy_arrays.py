@@ -22,7 +22,7 @@ def write(frames: FramesOfSystem, shown: Iterable[Frame], path: Path) -> None:
     first = frames.sample()
     arrays = {"positions": first.positions, "cells": first.cell, **first.values, **first.of_atoms}
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".beadwise-export-") as folder:
-        files: dict[str, tuple[str, np.ndarray]] = {}
+        files: dict[str, tuple[str, np.memmap]] = {}
         for name, sample in arrays.items():
             shape = (len(frames.steps), frames.per_step, *np.shape(sample))
             file = os.path.join(folder, f"{len(files)}.npy")

@@ -194,6 +194,16 @@ def test_tcp_stopped_by_the_time_limit_and_submitted_again(job):
     np.testing.assert_allclose(continued, whole[continued[:, 0].astype(int)], rtol=1e-9, atol=1e-12)
 
 
+def test_tcp_stopped_by_a_signal_to_all_processes(job):
+    """As by scancel: i-PI gets a second one from the script, and writes RESTART all the same."""
+    job.write_input(steps=2000)
+    script = job.start("slurm_tcp.sh", SPRINGS_SECONDS="0.02")
+    job.wait_until(lambda: len(job.steps()) > 4)
+    os.killpg(script.pid, signal.SIGTERM)
+    script.communicate(timeout=PATIENCE)
+    assert int(re.search(r"<step>\s*(\d+)", job.text("RESTART"))[1]) > 3, job.logs()
+
+
 def test_tcp_goes_on_from_a_newer_checkpoint(job):
     job.write_input(steps=3)
     shutil.copy(job.folder / "input.xml", job.folder / "out.chk")
@@ -217,7 +227,7 @@ def test_tcp_when_ipi_fails(job):
     job.write_input(steps=3)
     path = job.folder / "input.xml"
     path.write_text(path.read_text().replace("start.extxyz", "nowhere.extxyz"))
-    status, output = job.run("slurm_tcp.sh", PATIENCE="1")
+    status, output = job.run("slurm_tcp.sh", PATIENCE="30")
     assert status not in (0, 2), output
     assert "nowhere.extxyz" in job.text("i-pi.log")
 
