@@ -40,6 +40,11 @@ def console_of(driver: Any) -> list[str]:
     return [one["message"] for one in driver.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
 
 
+def text_of(driver: Any, selector: str) -> str:
+    """Text of the first element, in one step: a page that follows a run may replace it at any moment."""
+    return str(driver.execute_script("return document.querySelector(arguments[0]).textContent;", selector))
+
+
 def drag_across(driver: Any, element: Any) -> None:
     """Draw from the first quarter of an element to its middle with the mouse, which zooms a plot."""
     from selenium.webdriver import ActionChains

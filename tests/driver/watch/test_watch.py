@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from browser import browser, console_of, drag_across, wait_until
+from browser import browser, console_of, drag_across, text_of, wait_until
 from test_run import Folder
 
 MOMENTS = "<trajectory filename='moments' extra_type='dipole,polarizability'> extras </trajectory>"
@@ -91,7 +91,7 @@ def test_page_follows_a_run_in_a_browser(folder, watch):
     with browser() as page:
         page.get(url)
         seen = [wait_until(lambda: page.execute_script(CURVE))]
-        assert "The run goes on: step" in page.find_element("css selector", ".state").text
+        assert "The run goes on: step" in text_of(page, ".state")
         drag_across(page, page.find_element("css selector", "#spectra .plot .nsewdrag"))
         zoomed = page.execute_script(RANGE)
         assert 900 < zoomed[0] < 1200 and 1900 < zoomed[1] < 2300
@@ -100,14 +100,14 @@ def test_page_follows_a_run_in_a_browser(folder, watch):
             seen.append(wait_until(lambda: (now := page.execute_script(CURVE)) != seen[-1] and now))
         assert page.execute_script(RANGE) == zoomed
         assert page.execute_script("return window.stays;")  # nothing was loaded again
-        assert "follows the run" in page.find_element("id", "live").text
+        assert "follows the run" in text_of(page, "#live")
         run.terminate()
         run.communicate(timeout=60)
-        wait_until(lambda: "stopped at step" in page.find_element("css selector", ".state").text)
+        wait_until(lambda: "stopped at step" in text_of(page, ".state"))
         assert console_of(page) == []
         assert listening(one.process.pid) == [("tcp", "0100007F")]
         one.end()
-        wait_until(lambda: "no longer follows" in page.find_element("id", "live").text)
+        wait_until(lambda: "no longer follows" in text_of(page, "#live"))
 
 
 def test_run_that_has_ended(folder, watch):
@@ -149,9 +149,8 @@ def test_run_with_its_page(folder):
     url = next(re.search(r"http://\S+/", line)[0] for line in lines if "the page of the run is" in line)
     with browser() as page:
         page.get(url)
-        state = lambda: page.find_element("css selector", ".state").text  # noqa: E731
-        wait_until(lambda: "The run goes on: step" in state())
-        wait_until(lambda: "ended at its last step, 150" in state())
+        wait_until(lambda: "The run goes on: step" in text_of(page, ".state"))
+        wait_until(lambda: "ended at its last step, 150" in text_of(page, ".state"))
         assert console_of(page) == []
     rest, errors = run.communicate(timeout=60)
     assert (run.returncode, errors) == (0, "") and "finished at step 150" in rest
