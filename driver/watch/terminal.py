@@ -20,7 +20,7 @@ from .small_plot import axis_line, braille_plot, sparkline
 HIGHEST = 4500.0  # cm⁻¹, of a plot
 SCALED_FROM = 200.0  # cm⁻¹: what diffuses dwarfs all bands below
 COLOURS = {"good": "green", "fair": "yellow", "bad": "red", "unknown": "dim"}
-OF_STATES = {"going on": "green", "ended": "blue", "stopped": "yellow", "stalled": "red", "not begun": "dim"}
+OF_STATES = {"going on": "green", "ended": "bright_cyan", "stopped": "yellow", "stalled": "red", "not begun": "dim"}
 IN_ONE_LINE = ("potential", "temperature")
 NARROWEST, LOWEST_PLOT, HIGHEST_PLOT = 20, 4, 14
 TICK = 500.0

@@ -1,9 +1,12 @@
 """The dashboard in a terminal: what it shows, at any size, and the line where there is no terminal."""
 
 import io
+import re
+import time
 
 import numpy as np
 import pytest
+from beadwise.driver.watch.in_terminal import watch_in_terminal
 from beadwise.driver.watch.pulse import Pulse
 from beadwise.driver.watch.small_plot import BLOCKS, axis_line, braille_plot, sparkline
 from beadwise.driver.watch.state import State
@@ -99,3 +102,50 @@ def test_curves_in_letters():
     line = axis_line(0, 4000, 41, [0, 1000, 2000, 3000, 4000])
     assert len(line) == 41 and line.startswith("0") and line.endswith("4000") and line.index("2000") == 18
     assert axis_line(0, 4000, 3, [0, 1000, 4000]).strip() == "0"
+
+
+class Watched:
+    """A run that ends at its third look."""
+
+    def __init__(self):
+        self.looks, self.content, self.pulse = 0, content(), PULSE
+
+    def look(self):
+        self.looks += 1
+        if self.looks == 3:
+            self.pulse = Pulse(4000, 4000, 0.0, State("ended", "ended at its last step, 4000"))
+        return 0.01
+
+
+def test_until_the_run_ends_in_a_terminal_that_changes_its_size(monkeypatch):
+    sizes = iter([(100, 40), (60, 30), (30, 20)])
+    console = Console(file=io.StringIO(), width=120, height=50, force_terminal=True, color_system=None)
+
+    def sleep(seconds):
+        console.size = next(sizes, (30, 20))
+        time.sleep(seconds)
+
+    watched = Watched()
+    watch_in_terminal(watched, console, sleep)
+    text = console.file.getvalue()
+    assert watched.looks == 3 and "\x1b[?1049h" in text and "\x1b[?1049l" in text  # a screen of its own, and back
+    last = text.rpartition("\x1b[?1049l")[2]
+    assert "step 4000/4000" in last.replace("…", "") or "● ended" in last
+    widths = {len(frame) for frame in re.findall("╭[^╮]*╮", text)}
+    assert {120, 100, 60} <= widths
+
+
+def test_lines_where_there_is_no_terminal(monkeypatch):
+    monkeypatch.delenv("BEADWISE_PROGRESS", raising=False)
+    console = Console(file=io.StringIO(), width=80)
+    watch_in_terminal(Watched(), console, lambda seconds: None)
+    first, last = console.file.getvalue().splitlines()
+    assert first.startswith("step 1200/4000") and last.startswith("ended at its last step, 4000; step 4000/4000")
+    monkeypatch.setenv("BEADWISE_PROGRESS", "none")
+    console = Console(file=io.StringIO(), width=80)
+    watch_in_terminal(Watched(), console, lambda seconds: None)
+    assert console.file.getvalue().count("\n") == 1
+    console = Console(file=io.StringIO(), width=80)
+    watched = Watched()
+    watch_in_terminal(watched, console, once=True)
+    assert watched.looks == 1 and console.file.getvalue().startswith("step 1200/4000")
