@@ -14,6 +14,13 @@ import numpy as np
 
 def plain(content: Any) -> Any:
     """Content as JSON has it: dataclasses and arrays by their values, None for numbers that are not finite."""
+    kind = type(content)
+    if kind is float:  # what there is most of comes first
+        return content if math.isfinite(content) else None
+    if content is None or kind in (str, int, bool):
+        return content
+    if kind is list:
+        return [plain(value) for value in content]
     if is_dataclass(content) and not isinstance(content, type):
         return {field.name: plain(getattr(content, field.name)) for field in fields(content)}
     if isinstance(content, Mapping):

@@ -73,7 +73,9 @@ class Watch:
     """``beadwise watch`` with a page that is open, which can be stopped and go on."""
 
     def __init__(self, folder: Path):
-        self.process = subprocess.Popen([*COMMAND, "watch", str(folder)], stdout=subprocess.PIPE, text=True)
+        # in a session of its own, as another terminal is, or `run --live` starts it
+        command = [*COMMAND, "watch", str(folder)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert self.process.stdout is not None
         found = re.search(r"http://\S+/", self.process.stdout.readline())
         assert found is not None

@@ -139,4 +139,11 @@ def rounded(values: np.ndarray | None, digits: int = 6) -> list[float | None] | 
     """Numbers for JSON with so many significant digits; None for those that are not finite."""
     if values is None:
         return None
-    return [float(f"{value:.{digits}g}") if np.isfinite(value) else None for value in np.asarray(values).tolist()]
+    values = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(values)
+    kept = np.where(known, values, 0.0)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        places = digits - 1 - np.floor(np.log10(np.abs(kept)))
+        up, down = 10.0 ** np.clip(places, 0, 22), 10.0 ** np.clip(-places, 0, 22)  # exact, so that few digits are left
+        found = np.where(np.abs(places) <= 22, np.round(kept * up / down) * down / up, kept)
+    return [value if is_known else None for value, is_known in zip(found.tolist(), known.tolist(), strict=True)]

@@ -13,8 +13,8 @@ from ...runs.input.run_input import RunInput
 from .pulse import Pulse, PulseReader
 
 INTERVAL = 2.0  # s between looks
-SHARE = 0.01  # of the time of a processor that all this may take, beside the first looks
-ALLOWANCE = 3.0  # s of a processor, for the first ones
+SHARE = 0.005  # of the time of a processor that all this may take, beside the first looks
+ALLOWANCE = 1.0  # s of a processor, for the first ones
 SHARE_OF_A_PART = 0.05  # of the time, as one that is costly shall not hold up all others
 MOST_BYTES = 2e8  # of a file that has to be read as a whole
 PATIENCE = 60.0  # s, until files that could not be read are begun anew
