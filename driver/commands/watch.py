@@ -10,7 +10,7 @@ import click
 
 from .options import PATH, number, window_option
 
-NICENESS = 15  # whoever calculates comes first
+NICENESS, OF_SESSION = 10, 5  # whoever calculates comes first, but a page shall be there within seconds
 
 
 @click.command()
@@ -69,4 +69,4 @@ def _step_back() -> None:
         os.nice(NICENESS)
         # Linux shares out processors among sessions first; one that is this process alone can step back as a whole
         if os.getsid(0) == os.getpid():
-            Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
+            Path("/proc/self/autogroup").write_text(str(OF_SESSION), encoding="ascii")
