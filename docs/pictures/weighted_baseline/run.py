@@ -87,8 +87,8 @@ STYLES = {
     "baseline": (REFERENCE, (0, (4, 2))),
 }
 HERE = Path(__file__).resolve().parent
-INTERVAL = 0.01  # ps, that is averaged over in the summary of a run that goes on to its end
-EARLIEST = 0.003  # ps, on the logarithmic axis
+INTERVAL, SHARE = 0.01, 0.1  # that is averaged over: ps, and of the time that has passed if that is more
+EARLIEST = 0.005  # ps, on the logarithmic axis
 
 
 def water_box() -> Atoms:
@@ -194,17 +194,18 @@ def in_box(atoms: Atoms) -> Atoms:
 
 
 def summary(own: dict) -> dict:
-    """Of one run what is drawn: means over intervals, and the longest distance in each; all of a run that failed."""
-    end = own["time"][-1]
-    edges = np.arange(0.0, end + 1e-9, INTERVAL if own["bounded"] else own["time"][1])
-    found = {"time": np.round((edges[1:] + edges[:-1]) / 2, 4).tolist(), "bounded": own["bounded"]}
+    """Of one run what is drawn: means over intervals, the longest distance in each, and where it ended."""
+    edges = [0.0]
+    while edges[-1] < own["time"][-1]:
+        edges.append(edges[-1] + max(INTERVAL, SHARE * edges[-1]))
+    found = {"time": [round((low + high) / 2, 4) for low, high in pairwise(edges)], "bounded": own["bounded"]}
+    found["end"] = [own["time"][-1], own["temperature"][-1], round(own["longest"][-1], 4)]
     for name in ("temperature", "longest", "weight"):
         values = np.array(own[name])
-        if len(values):
-            times = np.linspace(0.0, end, len(values))
-            parts = [values[(times >= low) & (times <= high)] for low, high in pairwise(edges)]
-            shown = [(part.max() if name == "longest" else part.mean()) if len(part) else None for part in parts]
-            found[name] = [None if one is None else float(f"{one:.4g}") for one in shown]
+        times = np.linspace(0.0, own["time"][-1], len(values))
+        parts = [values[(times >= low) & (times <= high)] for low, high in pairwise(edges)]
+        shown = [part.max() if name == "longest" else part.mean() for part in parts if len(part)]
+        found[name] = [float(f"{one:.4g}") for one in shown]
     return found
 
 
@@ -216,13 +217,12 @@ def draw(results: dict[str, list[dict]], path: Path) -> None:
         colour, dashes = STYLES[name]
         bounded = [own for own in runs if own["bounded"]]
         for own in runs:
-            for axes, key in ((temperature, "temperature"), (longest, "longest")):
-                if not own["bounded"]:
-                    known = [(t, value) for t, value in zip(own["time"], own[key], strict=True) if value is not None]
-                    axes.plot(*zip(*known, strict=True), color=colour, linewidth=0.8, zorder=3)
-                    axes.plot(*known[-1], "x", color=colour, markersize=6, zorder=4)
-            if "weight" in own:
-                weight.plot(own["time"], own["weight"], color=colour, linewidth=1.0)
+            if not own["bounded"]:
+                for axes, key, place in ((temperature, "temperature", 1), (longest, "longest", 2)):
+                    x, y = own["time"][: len(own[key]) - 1], own[key][:-1]
+                    axes.plot([*x, own["end"][0]], [*y, own["end"][place]], color=colour, linewidth=0.8, zorder=3)
+                    axes.plot(own["end"][0], own["end"][place], "x", color=colour, markersize=6, zorder=4)
+            weight.plot(own["time"][: len(own["weight"])], own["weight"], color=colour, linewidth=1.0)
         for axes, key in ((temperature, "temperature"), (longest, "longest")):
             if bounded:
                 values = np.array([own[key] for own in bounded])
@@ -231,7 +231,10 @@ def draw(results: dict[str, list[dict]], path: Path) -> None:
                 )
                 area = {"color": colour, "alpha": BAND_ALPHA, "linewidth": 0, "zorder": 2}
                 axes.fill_between(bounded[0]["time"], values.min(axis=0), values.max(axis=0), **area)
-        ended = f"mean and range of {len(bounded)}" if bounded else f"{len(runs)} of {len(runs)} fail (×)"
+        failed = len(runs) - len(bounded)
+        ended = ", ".join(
+            [f"mean and range of {len(bounded)}"] * bool(bounded) + [f"{failed} of {len(runs)} fail (×)"] * bool(failed)
+        )
         handles.append(Line2D([], [], color=colour, linestyle=dashes, label=f"{name}, {ended}"))
     temperature.set(yscale="log", ylabel="temperature / K")
     temperature.yaxis.set_major_formatter(PlainNumbers())
@@ -240,10 +243,7 @@ def draw(results: dict[str, list[dict]], path: Path) -> None:
     weight.set(xscale="log", xlim=(EARLIEST, max(own["time"][-1] for runs in results.values() for own in runs)))
     weight.xaxis.set_major_formatter(PlainNumbers())
     head(temperature, "Water, both bonds of every third molecule stretched to 1.5 Å", handles)
-    foot(
-        figure,
-        f"of runs that go on, means over {1000 * INTERVAL:g} fs, and the longest distance in that time",
-    )
+    foot(figure, "means over 10 fs or a tenth of the time that has passed, and the longest distance in that time")
     figure.align_ylabels()
     write_png(figure, path)
 
