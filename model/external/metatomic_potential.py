@@ -75,7 +75,8 @@ class MetatomicPotential:
                 raise EvaluatorError(
                     f"'{path}' does not say the unit of its output {file.outputs[name]}; say it with {name}_unit=UNIT"
                 )
-        self._factors = unit_factors({name: unit for name, unit in said.items() if name in self._others}, path)
+        self.units = {name: unit for name, unit in said.items() if name in self._others}
+        self._factors = unit_factors(self.units, path)
         if direct and DIRECT not in file.outputs:
             raise EvaluatorError(f"forces is 'direct', and '{path}' gives no forces by themselves")
         self.species = file.species

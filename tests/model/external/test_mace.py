@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -65,6 +66,12 @@ def files(tmp_path_factory):
     return file
 
 
+@pytest.fixture(scope="module")
+def loaded(files):
+    """Evaluators by kind: the first evaluations of each compile its parts."""
+    return cache(lambda kind: load_evaluator(f"mace:{files(kind)}"))
+
+
 def answer(evaluator, frames, want=None):
     return evaluator.evaluate(Batch.from_ase(frames), want or evaluator.properties)
 
@@ -99,8 +106,8 @@ def of_calculator(file, kind, atoms):
 
 @kinds
 @pytest.mark.parametrize("periodic", [True, False], ids=["periodic", "isolated"])
-def test_its_own_calculator(files, kind, periodic):
-    evaluator = load_evaluator(f"mace:{files(kind)}")
+def test_its_own_calculator(files, loaded, kind, periodic):
+    evaluator = loaded(kind)
     frames = [waters(periodic, seed) for seed in range(3)]
     frames[1].positions[2] += CELL[0] - 2 * CELL[2] if periodic else 0  # another image of an atom
     together = answer(evaluator, frames)
@@ -115,9 +122,9 @@ def test_its_own_calculator(files, kind, periodic):
 
 
 @kinds
-def test_chunks_change_nothing(files, kind, monkeypatch):
+def test_chunks_change_nothing(files, loaded, kind, monkeypatch):
     frames = [waters(seed=seed) for seed in range(5)]
-    evaluator = load_evaluator(f"mace:{files(kind)}")
+    evaluator = loaded(kind)
     whole = answer(evaluator, frames)
     for parts in (load_evaluator(f"mace:{files(kind)},chunk=2"), evaluator):
         monkeypatch.setitem(module.MOST_EDGES, "cpu", 300)  # a forward for each
@@ -134,8 +141,8 @@ def difference(evaluator, change, want, step=1e-3):
 
 @kinds
 @pytest.mark.parametrize("periodic", [True, False], ids=["periodic", "isolated"])
-def test_derivatives(files, kind, periodic):
-    evaluator, atoms = load_evaluator(f"mace:{files(kind)}"), waters(periodic, seed=7)
+def test_derivatives(loaded, kind, periodic):
+    evaluator, atoms = loaded(kind), waters(periodic, seed=7)
     pairs = {
         "forces": ("energy", -1),
         "born_charges": ("dipole", 1),
@@ -171,8 +178,8 @@ def test_derivatives(files, kind, periodic):
 
 
 @kinds
-def test_symmetries(files, kind):
-    evaluator, atoms = load_evaluator(f"mace:{files(kind)}"), waters(seed=3)
+def test_symmetries(loaded, kind):
+    evaluator, atoms = loaded(kind), waters(seed=3)
     order = np.random.default_rng(0).permutation(len(atoms))
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
     turned, shifted = atoms.copy(), atoms.copy()
@@ -191,27 +198,27 @@ def test_symmetries(files, kind):
         np.testing.assert_allclose(rotated[name][0], value, rtol=0, atol=1e-10, err_msg=name)
 
 
-def test_in_single_precision(files):
+def test_in_single_precision(files, loaded):
     frames = [waters(seed=seed) for seed in range(2)]
-    exact = answer(load_evaluator(f"mace:{files('ScaleShiftMACE')}"), frames)
+    exact = answer(loaded("ScaleShiftMACE"), frames)
     single = answer(load_evaluator(f"mace:{files('ScaleShiftMACE')},dtype=float32"), frames)
     assert 0 < np.abs(single.forces - exact.forces).max() < 1e-6
     assert single.forces.dtype == np.float64
 
 
-def test_atoms_without_neighbours(files):
+def test_atoms_without_neighbours(loaded):
     """One atom has its own energy and no forces."""
     alone = Atoms("O", positions=[[1.0, 2.0, 3.0]])
     for kind in KINDS:
-        found = answer(load_evaluator(f"mace:{files(kind)}"), alone)
+        found = answer(loaded(kind), alone)
         for name in set(found.names) & {"forces", "virial"}:
             assert not found[name].any()
-    assert answer(load_evaluator(f"mace:{files('AtomicDielectricMACE')}"), alone).polarizability.shape == (1, 3, 3)
+    assert answer(loaded("AtomicDielectricMACE"), alone).polarizability.shape == (1, 3, 3)
 
 
-def test_a_small_cell(files):
+def test_a_small_cell(loaded):
     """A cell below the cutoff, in which atoms see images of themselves, is the same as a larger one of several."""
-    evaluator, small = load_evaluator(f"mace:{files('EnergyDipolesMACE')}"), waters(seed=4)[:3]
+    evaluator, small = loaded("EnergyDipolesMACE"), waters(seed=4)[:3]
     small.set_cell([3.1, 3.3, 3.2])
     small.pbc = True
     large = small.repeat((2, 1, 2))
@@ -255,7 +262,7 @@ def test_compiled_files(files, tmp_path):
         np.testing.assert_allclose(answer(compiled, waters())[name], answer(whole, waters())[name], atol=1e-11)
 
 
-def test_committee_with_settings(files, tmp_path, monkeypatch):
+def test_committee_with_settings(files, loaded, tmp_path, monkeypatch):
     """Settings follow their member, and files are found from anywhere."""
     monkeypatch.chdir(files("MACE").parent)
     name = "committee:mace:MACE.model,dtype=float32,chunk=2,mace:ScaleShiftMACE.model"
@@ -264,7 +271,7 @@ def test_committee_with_settings(files, tmp_path, monkeypatch):
     assert {path.name for path in files_of(full)} == {"MACE.model", "ScaleShiftMACE.model"}
     committee = load_evaluator(full)
     found = answer(committee, waters(), ["energy", "committee_energy", "forces"])
-    members = [answer(load_evaluator(f"mace:{files(kind)}"), waters()).energy for kind in ("MACE", "ScaleShiftMACE")]
+    members = [answer(loaded(kind), waters()).energy for kind in ("MACE", "ScaleShiftMACE")]
     np.testing.assert_allclose(found.committee_energy[0], np.ravel(members), rtol=1e-6)
 
 
@@ -299,8 +306,8 @@ def test_units_that_are_refused(files):
         load_evaluator(f"mace:{files('AtomicDielectricMACE')},polarizability_unit=debye")
 
 
-def test_structures_that_are_refused(files):
-    evaluator = load_evaluator(f"mace:{files('ScaleShiftMACE')}")
+def test_structures_that_are_refused(loaded):
+    evaluator = loaded("ScaleShiftMACE")
     with pytest.raises(StructureError, match=r"does not know C, Cl; it knows H, O$"):
         answer(evaluator, molecule("CH3Cl"))
     near = waters()
