@@ -62,17 +62,24 @@
     };
   }
 
-  const drawn = (one, traces, shape) => Plotly.react(one.plot, traces, shape, { responsive: true, displaylogo: false,
+  const drawn = (one, traces, shape) => Plotly.react(one.plot, traces, shape, { responsive: true, displaylogo: false, displayModeBar: window.innerWidth >= 640,
     modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]] });
   const resized = new ResizeObserver((entries) => entries.forEach(({ target }) => target.data && Plotly.Plots.resize(target)));
 
+  /* The area between two curves: a polygon for each piece in which both are known. */
   function band(x, low, high, colour, name, extra = {}) {
-    const line = { width: 0, color: colour };
-    const base = { x, mode: "lines", line, hoverinfo: "skip", legendgroup: name, connectgaps: false };
-    return [
-      { ...base, y: low, showlegend: false },
-      { ...base, y: high, fill: "tonexty", fillcolor: faded(colour, 0.25), name, showlegend: false, ...extra },
-    ];
+    const around = { x: [], y: [] };
+    for (let first = 0; first < x.length; first++) {
+      if (low[first] === null || high[first] === null) continue;
+      let last = first;
+      while (last + 1 < x.length && low[last + 1] !== null && high[last + 1] !== null) last++;
+      const piece = x.slice(first, last + 1);
+      around.x.push(...piece, ...piece.slice().reverse(), null);
+      around.y.push(...high.slice(first, last + 1), ...low.slice(first, last + 1).reverse(), null);
+      first = last;
+    }
+    return [{ ...around, mode: "lines", line: { width: 0, color: colour }, fill: "toself", fillcolor: faded(colour, 0.25), name,
+      hoverinfo: "skip", legendgroup: name, showlegend: false, ...extra }];
   }
 
   const moved = (values, errors, sign) => values.map((value, place) =>
@@ -125,7 +132,11 @@
         traces.push(...band(x, moved(curve.y, curve.error, -1), moved(curve.y, curve.error, 1), colour, "sampling error",
           { showlegend: place === 0, legendgroup: `error ${place}` }));
       }
-      traces.push({ x, y: curve.y, mode: "lines", name, line: { color: colour, width: 1.8, dash: preliminary ? ["dash", "dot", "dashdot"][place % 3] : "solid" },
+      // what was seen too rarely for an error is dotted
+      const unsure = curve.error !== null && curve.error.some((error, point) => error === null && curve.y[point] !== null);
+      if (unsure) traces.push({ x, y: curve.y, mode: "lines", line: { color: colour, width: 1, dash: "dot" }, hoverinfo: "skip", showlegend: false });
+      const sure = unsure ? curve.y.map((value, point) => (curve.error[point] === null ? null : value)) : curve.y;
+      traces.push({ x, y: sure, mode: "lines", name, line: { color: colour, width: 1.8, dash: preliminary ? ["dash", "dot", "dashdot"][place % 3] : "solid" },
         customdata: curve.y.map((value, point) => hover.more(value, curve.error ? curve.error[point] : null)),
         hovertemplate: `${hover.text}%{customdata}<extra></extra>`, showlegend: curves.length > 1 || Boolean(curve.error || curve.model_error) });
     });
