@@ -6,4 +6,6 @@ from ..external.mace_potential import PREFIX, USAGE, mace_potential
 from ..external.names import rename_file
 from .provider import Provider
 
-PROVIDER = Provider(PREFIX, mace_potential, USAGE, models=rename_file, files=lambda rest: [], runs_code=True)
+PROVIDER = Provider(
+    PREFIX, mace_potential, USAGE, models=rename_file, files=lambda rest: [], runs_code=True, code_is_in_file=True
+)

@@ -11,4 +11,6 @@ def _make(rest: str, threads: int) -> MetatomicPotential:
     return metatomic_potential(rest, threads)
 
 
-PROVIDER = Provider(PREFIX, _make, USAGE, models=rename_file, files=lambda rest: [], runs_code=True)
+PROVIDER = Provider(
+    PREFIX, _make, USAGE, models=rename_file, files=lambda rest: [], runs_code=True, code_is_in_file=True
+)

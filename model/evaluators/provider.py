@@ -92,6 +92,9 @@ class Provider:
     runs_code : bool
         Whether the rest of a name says what is imported and called: then a file that names it needs the user's word
         (`beadwise.model.evaluators.trust`).  Of our own only; those of other packages always do.
+    code_is_in_file : bool
+        Whether that code is only what a file of weights brings along: a model of several parts may name such a file as
+        the user named that model; a model file that corrects a baseline may not.
     writes_files : bool
         Whether evaluations may write files with fixed names into the current folder, so that two at the same time
         need a folder each.
@@ -107,6 +110,7 @@ class Provider:
     short: tuple[str, ...] = ()
     suffix: str = ""
     runs_code: bool = False
+    code_is_in_file: bool = False
     writes_files: bool = False
 
     def parts(self, rest: str) -> list[str]:

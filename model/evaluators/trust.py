@@ -68,7 +68,8 @@ def named_by_a_file(name: str, files: bool = False) -> Iterator[None]:
     ----------
     name : str
     files : bool
-        Whether model files may be named, too, as they hold numbers only.
+        Whether model files may be named, too, as they hold numbers only, and weights of other packages that bring code
+        along.
 
     Raises
     ------
@@ -107,9 +108,10 @@ def is_built_in(name: str) -> bool:
 
 
 def runs_code(name: str) -> bool:
-    """Whether loading a name may run what the name says, or a file of another package.
+    """Whether loading a name may run what the name says: a calculator, a module, a program.
 
-    Model files hold numbers, and what a mixture or a correction names is looked at when that is loaded.
+    Model files hold numbers, and what a mixture or a correction names is looked at when that is loaded.  Weights of
+    other packages may bring code along; they are part of the model that the user named.
     """
     if os.path.isfile(name) or name in shipped_models():
         return False
@@ -118,6 +120,8 @@ def runs_code(name: str) -> bool:
     if found is None:
         return True
     provider, rest = found
+    if provider.code_is_in_file:
+        return False
     return provider.runs_code or any(map(runs_code, provider.parts(rest)))
 
 

@@ -101,10 +101,9 @@ def test_dipole_and_polarizability_from_elsewhere(tmp_path):
         '[energy]\nmodel = "mace:e.model"\n\n[dipole]\nmodel = "water"\n\n'
         '[polarizability]\nmodel = "mace:d.model"\nunit = "e*Å²/V"\n'
     )
-    trusted = [word for file in (energies, dielectric) for word in ("--trust", f"mace:{file}")]
 
     def server(address):
-        return [*beadwise(str(tmp_path / "mixed.toml"))(address), *trusted, "--want", "dipole,polarizability"]
+        return [*beadwise(str(tmp_path / "mixed.toml"))(address), "--want", "dipole,polarizability"]
 
     text = INPUT.replace("EXTRAS", EXTRAS).replace("FORCEFIELD", SOCKET)
     folder = run_together(tmp_path, start(), {"mixed": Side(text, [server])})["mixed"]

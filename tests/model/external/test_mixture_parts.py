@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from beadwise.errors import BeadwiseError
 from beadwise.model import Batch, save
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import load_evaluator
@@ -40,8 +41,10 @@ def mixed(folder, text, name="mixed.toml"):
         ("member:0,a.safetensors", False),
         ("nep:nep.txt", False),
         (EMT, True),
-        ("mace:a.safetensors", True),
-        ("committee:water,mace:a.safetensors", True),
+        ("mace:a.safetensors", False),
+        ("committee:water,mace:a.safetensors", False),
+        (f"committee:water,{EMT}", True),
+        ("client:program {address}", True),
         ("springs:Springs", True),
         ("nothing", True),
     ],
@@ -65,13 +68,16 @@ def test_code_needs_the_users_word(folder):
         load_evaluator(outer)
 
 
-def test_a_name_may_be_trusted_from_any_folder(folder):
+def test_weights_that_bring_code_are_part_of_the_model(folder):
     (folder / "e.model").touch()
     path = mixed(folder, '[energy]\nmodel = "mace:e.model"\n')
-    with pytest.raises(EvaluatorError, match="may run code"):
-        load_evaluator(path)
     with pytest.raises(EvaluatorError, match=r"is damaged or no file of MACE|need the package mace-torch"):
-        load_evaluator(path, trust=["mace:e.model"])
+        load_evaluator(path)
+    model = random_model(heads=["energy"])
+    model.baseline = path  # but a model file cannot bring it along
+    save(model, folder / "corrects.safetensors")
+    with pytest.raises(BeadwiseError, match="may run code"):
+        load_evaluator(folder / "corrects.safetensors")
 
 
 @pytest.mark.skipif(find_spec("nep_adapters") is None, reason="nep-adapters is not installed")
