@@ -14,7 +14,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "extensions"))
-os.environ.pop("MPLBACKEND", None)  # with one of its own, a kernel shows no pictures
 from style_of_cells import write_style  # noqa: E402
 
 project = "beadwise"
