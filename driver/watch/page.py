@@ -13,14 +13,14 @@ from rich.console import Console
 from ...analysis.report.page import run_page, update_of
 from ...json_text import compact_json
 from ..launch.stages import say
-from .server import Content, LoopbackServer, Pages
+from .server import Content, LoopbackServer, Pages, ServerError
 from .watched_run import WatchedRun
 
 UPDATE = "update.json"
 UNWATCHED = 60.0  # s without a request, after which nobody looks any more
 IDLE = 0.2  # s between two looks whether somebody does
 LAST = 3.0  # s at the end, for somebody to ask once more
-FIRST = 120.0  # s that the first page waits for the files to be read
+FIRST = 20.0  # s that the first page waits for the files to be read
 
 
 class LivePage:
@@ -60,7 +60,8 @@ class LivePage:
 
     def _send(self, name: str, make: Callable[[dict[str, Any]], Content]) -> Content:
         self._asked = time.monotonic()
-        self._has_content.wait(FIRST)
+        if not self._has_content.wait(FIRST):
+            raise ServerError("the files of the run are still being read; the page comes when that is done")
         with self._lock:  # one thread makes what all of them send
             version, content = self._made.get(name, (0, None))
             if content is None or version != self._version:

@@ -63,7 +63,9 @@ class PulseReader:
     """
 
     def __init__(self, run: RunInput, files: Sequence[Path]):
-        self._run, self._state, self._rate = run, StateReader(run, files), Rate()
+        self._run, self._state, self._rates = run, StateReader(run, files), Rate()
+        self._step: int | None = None
+        self._rate = 0.0
 
     def look(self, step: int | None) -> Pulse:
         """Look once.
@@ -73,5 +75,8 @@ class PulseReader:
         step : int or None
             Last step that the outputs hold.
         """
-        rate = 0.0 if step is None else self._rate.update(step, time.monotonic())
-        return Pulse(step, self._run.total_steps, rate, self._state.look(step))
+        if step is not None and step < (self._step or 0):
+            self._rates = Rate()  # a run that was started anew, or continues from before
+        if step is not None and step != self._step:  # as i-PI writes now and then, it is known only when it has written
+            self._step, self._rate = step, self._rates.update(step, time.monotonic())
+        return Pulse(step, self._run.total_steps, self._rate, self._state.look(step))

@@ -27,6 +27,7 @@ HOSTS = ("127.0.0.1", "localhost", "[::1]")  # a tunnel of ssh begins at one of 
 TOKEN_BYTES = 18
 PATIENCE = 10.0  # s, for a request to arrive
 MOST_AT_ONCE = 32  # connections
+AGAIN = "5"  # s, after which a browser asks for a page that was not there yet
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -40,7 +41,7 @@ HEADERS = {
 
 
 class ServerError(BeadwiseError):
-    """A port that cannot be listened at."""
+    """A port that cannot be listened at, or what is not there yet."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: HTTPStatus, line: str) -> None:
         self.close_connection = True
-        self._send(status, {"Content-Type": "text/plain; charset=utf-8"}, f"{line}\n".encode(errors="replace"))
+        own = {"Content-Type": "text/plain; charset=utf-8"}
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            own["Refresh"] = AGAIN  # a browser asks again by itself
+        self._send(status, own, f"{line}\n".encode(errors="replace"))
 
     def _send(self, status: HTTPStatus, own: Mapping[str, str], body: bytes) -> None:
         self.send_response(status)

@@ -11,10 +11,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from beadwise.driver.launch.supervision import ipi_command
 from browser import browser, console_of, drag_across, text_of, wait_until
 from test_run import Folder
 
 MOMENTS = "<trajectory filename='moments' extra_type='dipole,polarizability'> extras </trajectory>"
+WANT = "energy,forces,virial,dipole,polarizability"
 CURVE = """
 const plot = document.querySelector("#spectra .plot");
 return plot && plot.data ? JSON.stringify(plot.data.find((trace) => trace.name === "mean over the run").y) : "";
@@ -126,9 +128,20 @@ def test_run_that_has_ended(folder, watch):
     assert sorted(path.name for path in folder.path.iterdir()) == before  # it only reads
 
 
-def test_lines_without_a_terminal(folder, watch, monkeypatch):
+def test_a_run_of_plain_ipi_in_lines(folder, watch):
+    """Nothing but i-PI's own files is needed, and no terminal."""
     folder.write_input(steps=60, outputs=MOMENTS)
-    assert folder.run("input.xml")[0] == 0
+    server = [sys.executable, "-m", "beadwise.driver", "serve", "springs:springs", "--structure", "water.extxyz"]
+    running = [
+        subprocess.Popen(
+            command,
+            cwd=folder.path,
+            env={**os.environ, "PYTHONPATH": folder.modules, "BEADWISE_TEST": folder.mark},
+            stdout=subprocess.DEVNULL,
+        )
+        for command in ([*ipi_command(), "input.xml"], [*server, "--unix", folder.address, "--want", WANT])
+    ]
+    assert [one.wait(60) for one in running] == [0, 0]
     one = watch(folder.path, "--terminal")
     output, errors = one.process.communicate(timeout=60)
     assert (one.process.returncode, errors) == (0, "") and output.count("\n") == 1
