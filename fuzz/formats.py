@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import reports
 from .judge import WrongAnswer
 from .mutations import damaged_bytes, damaged_model, damaged_text
 
@@ -369,6 +370,7 @@ FORMATS = {
     "learn": FileFormat("learn.toml", _files(INPUTS, "water_learn.toml"), damaged_text, read_learn),
     "state": FileFormat("state.json", _states, damaged_text, read_state),
     "registry": FileFormat("sets.toml", _files(REGISTRY.parent, REGISTRY.name), damaged_text, read_registry),
+    "report": FileFormat("part", lambda: reports.samples(SAMPLES / "run.out"), damaged_text, reports.read_report),
     "structure": FileFormat("structure.pdb", lambda: [_pdb()], damaged_bytes, read_positions),
 }  # fmt: skip
 

@@ -10,8 +10,10 @@ from ...runs.input.run_input import RunInput
 from ...runs.output.tail import Tail
 from ...runs.output.words_of_ipi import TRACEBACK, Warnings
 
+TEXTS, TABLES = ("event", "time", "text"), ("models", "versions")
 STEP = "Average timings at MD step"
 MOST_MESSAGES = 60
+MOST_DIGITS = 18  # of a step
 TAIL_OF_LOG = 20_000  # characters, in which a traceback is looked for
 
 
@@ -48,8 +50,9 @@ class LogMessages:
         for line in lines:
             if STEP in line:
                 words = line.split(STEP)[1].split()
-                if words and words[0].isdecimal():
-                    self.step = int(words[0]) + 1
+                number = words[0].rstrip(".") if words else ""
+                if number.isdecimal() and len(number) <= MOST_DIGITS:
+                    self.step = int(number) + 1
             elif warning := self._known.of_line(line):
                 text = warning.removeprefix("i-PI warns: ")
                 self.messages.append({"level": "warning", "source": "i-PI", "text": text})
@@ -93,10 +96,17 @@ class RunEvents:
             if not isinstance(event, dict):
                 continue
             if event.get("event") == "start":
-                self.start, self.end, self.messages = event, {}, []
+                self.start, self.end, self.messages = _cleaned(event), {}, []
             elif event.get("event") == "end":
-                self.end = event
+                self.end = _cleaned(event)
             elif event.get("event") == "message" and len(self.messages) < MOST_MESSAGES:
                 text = str(event.get("text", ""))
                 level = "warning" if text.startswith("warning: ") else "note"
                 self.messages.append({"level": level, "source": "beadwise", "text": text.removeprefix("warning: ")})
+
+
+def _cleaned(event: dict[str, Any]) -> dict[str, Any]:
+    """An event with text where text is expected, and tables of text by name."""
+    texts = {name: str(event[name]) for name in TEXTS if event.get(name)}
+    tables = {name: event[name] for name in TABLES if isinstance(event.get(name), dict)}
+    return texts | {name: {str(key): str(value) for key, value in table.items()} for name, table in tables.items()}

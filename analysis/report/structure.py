@@ -123,5 +123,5 @@ def _read(path: Path, place: slice, atoms: int) -> tuple[np.ndarray, np.ndarray]
             text = file.read(place.stop - place.start).decode(errors="replace")
         frame = read_file("xyz", StringIO(f"{atoms}\n{text}"))
         return np.array(frame["atoms"].q, dtype=np.float64).reshape(atoms, 3), np.array(frame["cell"].h)
-    except (OSError, ValueError, IndexError, KeyError, EOFError, StopIteration) as error:
+    except (OSError, ValueError, TypeError, IndexError, KeyError, EOFError, StopIteration) as error:
         raise InputError(f"'{path}' holds a frame that cannot be read: {reason(error)}") from error

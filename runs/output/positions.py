@@ -190,7 +190,7 @@ def _read_frame(file: BinaryIO, place: slice, run: BeadTrajectory) -> tuple[np.n
     atoms = len(run.numbers)
     try:
         frame = read_file("xyz", StringIO(f"{atoms}\n{text}"))
-    except (ValueError, IndexError, KeyError, EOFError, StopIteration) as error:
+    except (ValueError, TypeError, IndexError, KeyError, EOFError, StopIteration) as error:
         raise InputError(f"'{file.name}' holds a frame that cannot be read: {error}") from error
     positions = np.array(frame["atoms"].q, dtype=np.float64).reshape(atoms, 3)
     return lengths_from_atomic(positions), lengths_from_atomic(np.array(frame["cell"].h, dtype=np.float64)).T
