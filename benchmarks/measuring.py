@@ -17,7 +17,7 @@ from beadwise.pyx.kernel import instruction_set
 from contenders import Contender
 
 ROOT = Path(__file__).resolve().parent.parent
-PEERS = ROOT.parent / "shared" / "data" / "peers"
+PEERS = Path("nep_water")  # what `beadwise fetch nep_water` makes
 SPREAD = 0.07  # Å, of every atom along each axis about the structure
 STEP = 0.01  # Å, what it moves between two evaluations; about half a femtosecond of liquid water
 
