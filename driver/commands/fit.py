@@ -7,18 +7,19 @@ from pathlib import Path
 import click
 
 from .findings import Findings
-from .options import PATH, json_option, output_path, trust_option
+from .options import PATH, json_option, output_path, track_option, trust_option
 
 
 @click.command()
 @click.argument("configuration", type=PATH, metavar="CONFIG.toml")
 @json_option
+@track_option
 @trust_option
-def fit(configuration: Path, json_file: Path | None) -> None:
+def fit(configuration: Path, json_file: Path | None, trackers: tuple[str, ...]) -> None:
     """Fit a model to labelled structures.
 
     CONFIG.toml names the data, the density, what to fit and where to put the model and its error report; paths in it
-    are relative to it.
+    are relative to it.  What happens is told in log.jsonl of the report's folder, one JSON object per line.
     """
     from ...learning.data.summary import DataSummary
     from ...learning.fitting.calibration import calibration_text, calibration_warnings
@@ -27,6 +28,8 @@ def fit(configuration: Path, json_file: Path | None) -> None:
     from ...learning.fitting.fit import fit as fit_model
     from ...learning.fitting.fit_data import read_fit_data
     from ...learning.fitting.head_fit import labels_not_fitted
+    from ...learning.logs.journal import LOG, JsonLines, journal
+    from ...learning.logs.trackers import tracker_of
     from ...model import save
     from ..launch.stages import Stages
     from .check_data import show_summary
@@ -40,10 +43,15 @@ def fit(configuration: Path, json_file: Path | None) -> None:
     show_summary(findings, summary)
     if idle := labels_not_fitted(settings, summary.labels):
         findings.say([f"not fitted, for want of a section: {', '.join(idle)}"])
-    with Stages() as stages:
-        model = fit_model(settings, stages, data)
+    log = JsonLines(settings.folder / settings.output.report / LOG)
+    with Stages() as stages, journal(log, *map(tracker_of, trackers)) as told:
+        told.tell("begin", configuration=configuration.name, frames={n: len(own) for n, own in data.sets.items()})
+        model = fit_model(settings, stages, data, told)
         save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
         reports = error_reports(model, settings, stages, data)
+        for name, report in reports.items():
+            told.tell("errors", set=name, properties=report.as_dict()["properties"])
+        told.tell("end", model=path.name)
     save(with_errors(model, settings, reports), path)
     for name, report in reports.items():
         findings.show(report.table(f"{name}, {report.frames} frames"))

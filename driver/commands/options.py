@@ -176,6 +176,13 @@ trust_option = click.option(
     metavar="NAME",
     help="Baseline that a model file may name though it runs code, as ase:MODULE.CLASS; may be repeated.",
 )
+track_option = click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    metavar="NAME:WHERE",
+    help="What draws the fit while it goes on: tensorboard:FOLDER, or a tracker of another package; may be repeated.",
+)
 want_option = click.option(
     "--want",
     callback=parse_want,

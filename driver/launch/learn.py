@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 import numpy as np
@@ -15,6 +17,8 @@ from rich.console import Console
 
 from ...learning.data import iterate_frames
 from ...learning.labels.labeller import labeller
+from ...learning.logs.journal import LOG, Journal, JsonLines, journal
+from ...learning.logs.trackers import tracker_of
 from ...learning.loop.configuration import LearnConfiguration, read_learn_configuration
 from ...learning.loop.loop import ActiveLearning, locked
 from ...learning.loop.state import LearnError, RoundRecord, load_state
@@ -28,7 +32,7 @@ from .stages import Stages, new_console, say
 REPORT = "report.html"
 
 
-def learn(configuration: Path, others: Sequence[Path]) -> None:
+def learn(configuration: Path, others: Sequence[Path], trackers: Sequence[str] = ()) -> None:
     """Run a loop to its end, or on from where it was.
 
     Parameters
@@ -37,6 +41,8 @@ def learn(configuration: Path, others: Sequence[Path]) -> None:
         Its TOML file.
     others : sequence of Path
         Folders of other loops, drawn beside this one in the report.
+    trackers : sequence of str
+        What is told of passes and rounds beside the log; see `beadwise.learning.logs.trackers`.
 
     Raises
     ------
@@ -45,15 +51,19 @@ def learn(configuration: Path, others: Sequence[Path]) -> None:
     """
     settings = read_learn_configuration(configuration)
     trust([settings.baseline] if settings.baseline else [])  # the user has named it there
-    with locked(settings.folder), Stages() as stages:
+    with locked(settings.folder), Stages() as stages, ExitStack() as stack:
+        log = JsonLines(settings.folder / LOG, continues=True)
+        told = stack.enter_context(journal(log, *map(tracker_of, trackers)))
         previous = signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
         try:
-            _learn(settings, new_console(), stages, others)
+            _learn(settings, new_console(), stages, others, told)
         finally:
             signal.signal(signal.SIGTERM, previous)
 
 
-def _learn(settings: LearnConfiguration, console: Console, stages: Stages, others: Sequence[Path]) -> None:
+def _learn(
+    settings: LearnConfiguration, console: Console, stages: Stages, others: Sequence[Path], told: Journal
+) -> None:
     """Run the loop, and make one line of what ends it before its end."""
 
     def tell(text: str) -> None:
@@ -62,6 +72,7 @@ def _learn(settings: LearnConfiguration, console: Console, stages: Stages, other
 
     def after_round(rounds: Sequence[RoundRecord]) -> None:
         console.print(rounds_table(rounds))
+        told.tell("round", **_of_round(rounds[-1]))
         write_report(settings, rounds, "at work", compared)
 
     compared = compared_rounds(settings.folder, others)
@@ -75,6 +86,7 @@ def _learn(settings: LearnConfiguration, console: Console, stages: Stages, other
         tell,
         after_round,
         stages,
+        told,
     )
     go_on = f"go on with `beadwise learn {settings.path}`"
     try:
@@ -87,6 +99,14 @@ def _learn(settings: LearnConfiguration, console: Console, stages: Stages, other
     else:
         write_report(settings, loop.state.rounds, f"ended: {outcome}", compared)
         tell(f"{outcome}; model in {settings.base / settings.output.model}, report in {settings.folder / REPORT}")
+
+
+def _of_round(record: RoundRecord) -> dict[str, Any]:
+    """What is told of a round: all of its record that is a number or a text."""
+    content = record.as_dict()
+    explored = {one.pop("name"): one for one in content.pop("explorations")}
+    counts = {name: len(content[name]) for name in content if isinstance(content[name], list)}
+    return {name: own for name, own in content.items() if name not in counts} | {"counts": counts, "explored": explored}
 
 
 def check_inputs(settings: LearnConfiguration) -> None:

@@ -20,6 +20,7 @@ from ...pyx.tensor_head import TensorHead
 from ...quantity import Irrep, Quantity
 from ...whole_files import write_text
 from ..data import DataError, Frame, species_of
+from ..logs.journal import Journal
 from .accuracy import ErrorReport, evaluate_errors
 from .bare_model import bare_model, envelope
 from .baseline_labels import CachedBaseline, without_baseline
@@ -35,7 +36,12 @@ from .memory import check_memory
 logger = logging.getLogger(__name__)
 
 
-def fit(configuration: Configuration, progress: Progress | None = None, data: FitData | None = None) -> Model:
+def fit(
+    configuration: Configuration,
+    progress: Progress | None = None,
+    data: FitData | None = None,
+    journal: Journal | None = None,
+) -> Model:
     """Fit every head that the configuration names.
 
     Memory is bounded by the frames and one matrix of normal equations at a time.
@@ -47,6 +53,8 @@ def fit(configuration: Configuration, progress: Progress | None = None, data: Fi
         Told of each head how many of the frames are done, and of the network its passes and their loss.
     data : FitData, optional
         What `read_fit_data` gives, which is read otherwise.
+    journal : Journal, optional
+        Told of each head that is fitted, and of each pass of the network.
 
     Returns
     -------
@@ -75,7 +83,7 @@ def fit(configuration: Configuration, progress: Progress | None = None, data: Fi
     if baseline is not None:  # of all files: what it cannot evaluate is found before anything is fitted
         baseline.prepare([*data, *frames], progress)
         frames = without_baseline(frames, baseline)
-    model = fit_heads(configuration, frames, progress, fitted)
+    model = fit_heads(configuration, frames, progress, fitted, journal)
     if model.members is not None and (validation := data.of("validation")):
         validation = validation if baseline is None else without_baseline(validation, baseline)
         try:
@@ -128,7 +136,11 @@ def fitted_model(configuration: Configuration) -> Model | None:
 
 
 def fit_heads(
-    configuration: Configuration, frames: list[Frame], progress: Progress | None, fitted: Model | None = None
+    configuration: Configuration,
+    frames: list[Frame],
+    progress: Progress | None,
+    fitted: Model | None = None,
+    journal: Journal | None = None,
 ) -> Model:
     """The model of these frames, with members that are not calibrated yet if there is to be a committee.
 
@@ -158,6 +170,8 @@ def fit_heads(
             own, of_members = fit_with_members(problem, counted, committee)
             heads |= dict(zip(problem.names, own, strict=True))
             deviations |= dict(zip(problem.names, of_members, strict=True))
+        if journal:
+            journal.tell("head", name=name, frames=len(frames))
     members = Members(deviations) if deviations else None
     if fitted is not None:
         check_same_heads(fitted, heads, configuration)
@@ -165,7 +179,7 @@ def fit_heads(
         return replace(fitted, members=members, metadata={**kept, **configuration.metadata}, source="")
     model = replace(model, heads=heads)
     if configuration.network:
-        model = with_network(model, frames, configuration, progress, isolated)
+        model = with_network(model, frames, configuration, progress, isolated, journal)
     structures = record((Batch.from_ase(frame.atoms) for frame in frames), model.radial.cutoff)
     metadata = {**configuration.metadata, **charge, "envelope": envelope(model, frames), RECORD: structures}
     return replace(model, members=members, metadata=metadata)
@@ -234,10 +248,12 @@ def with_network(
     configuration: Configuration,
     progress: Progress | None,
     isolated: Collection[int] = (),
+    journal: Journal | None = None,
 ) -> Model:
     """The model with the nonlinear part of its energy."""
     assert configuration.energy is not None and configuration.network is not None
-    return network_fitting()(model, frames, configuration.energy, configuration.network, progress, isolated)
+    own = configuration.energy, configuration.network
+    return network_fitting()(model, frames, *own, progress, isolated, journal)
 
 
 def wanted_parts(configuration: Configuration) -> dict[str, tuple[Quantity, Irrep]]:

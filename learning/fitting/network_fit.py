@@ -16,6 +16,7 @@ from ...progress import Progress
 from ...pyx.coupling import coupling
 from ...pyx.tensor_head import DensityShape
 from ..data import Frame
+from ..logs.journal import Journal
 from .configuration import ConfigurationError, EnergySettings, NetworkSettings
 from .density_function import DensityFunction, Structure
 
@@ -189,6 +190,7 @@ def fit_network(
     settings: NetworkSettings,
     progress: Progress | None = None,
     isolated: Collection[int] = (),
+    journal: Journal | None = None,
 ) -> Model:
     """The model with a network added to its energy.
 
@@ -207,6 +209,8 @@ def fit_network(
         Told steps done, steps in all, the pass over the frames and its mean loss so far.
     isolated : collection of int
         Atomic numbers whose isolated atoms keep the energy that they have in the model.
+    journal : Journal, optional
+        Told of each pass: its number, mean loss and learning rate.
 
     Raises
     ------
@@ -247,6 +251,11 @@ def fit_network(
         if progress:
             passes = f"pass {step // per_epoch + 1} of {settings.epochs}, loss {np.mean(losses):.4g}"
             progress(STAGE, step + 1, steps, passes)
+        if journal and (step + 1) % per_epoch == 0:
+            rate = learning_rate(settings, step / steps)
+            journal.tell(
+                "pass", number=step // per_epoch + 1, of=settings.epochs, loss=np.mean(losses), learning_rate=rate
+            )
     best = averaged.module
     assert isinstance(best, Network)
     fitted, head = best.fitted(), model.heads["energy"]

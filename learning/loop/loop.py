@@ -20,6 +20,7 @@ from ..data import Frame, frame_from_ase, read_frames
 from ..fitting.accuracy import evaluate_errors
 from ..fitting.fit import fit
 from ..labels.labeller import Label, labelled_frames
+from ..logs.journal import Journal
 from .configuration import LearnConfiguration, fit_configuration
 from .frames import INDEPENDENT, TRAIN, VALIDATION, check_zero, draw_start, split_labels, write_frames
 from .selection import Candidate, random_choice, select
@@ -56,6 +57,8 @@ class ActiveLearning:
         Called with all rounds whenever a table or report of them has something new.
     progress : callable, optional
         Called with a label, what is done and the total.
+    journal : Journal, optional
+        Told of each fit, pass by pass, and of each round.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class ActiveLearning:
         tell: Callable[[str], None],
         after_round: Callable[[list[RoundRecord]], None],
         progress: Progress | None = None,
+        journal: Journal | None = None,
     ):
         self._settings = settings
         self._explorer = explorer
@@ -78,6 +82,7 @@ class ActiveLearning:
         self._tell = tell
         self._after_round = after_round
         self._progress = progress
+        self._journal = journal
         self.state = self._restore()
 
     @property
@@ -173,7 +178,7 @@ class ActiveLearning:
         write_frames(folder / TRAIN, train)
         write_frames(folder / VALIDATION, validation)
         configuration = fit_configuration(self._settings.fit, folder / "fit.toml", TRAIN, VALIDATION, MODEL)
-        model = fit(configuration, self._progress)
+        model = fit(configuration, self._progress, journal=self._journal)
         save(model, folder / MODEL)
         record.model = str((folder / MODEL).relative_to(self._settings.folder))
         record.training, record.validation = len(train), len(validation)

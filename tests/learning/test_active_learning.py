@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -70,6 +71,9 @@ def test_two_rounds(folder):
     assert len(list((folder.path / "loop" / "labels").glob("*.xyz"))) == 8
     assert (folder.path / "final.safetensors").read_bytes() == (folder.path / "loop" / records[-1].model).read_bytes()
     assert (folder.path / "loop" / "report.html").read_text().startswith("<!DOCTYPE html>")
+    told = [json.loads(line) for line in (folder.path / "loop" / "log.jsonl").read_text().splitlines()]
+    assert [one["number"] for one in told if one["event"] == "round"] == [1, 2, 3]
+    assert told[0]["event"] == "head" and told[-1]["errors"] == records[-1].errors
     frame = read_frames(folder.path / "loop" / "round_01" / "labelled.xyz")[0]
     np.testing.assert_allclose(frame.labels["forces"], labelled(frame.atoms).labels["forces"], atol=1e-5)
     first, second = (folder.path / "loop" / f"round_0{n}" / "cold" / "input.xml" for n in (1, 2))
