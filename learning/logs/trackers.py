@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ...plugins import load_plugin, plugins
@@ -38,8 +39,11 @@ def tracker_of(text: str) -> Tracker:
     if name not in others:
         names = [TENSORBOARD, *others]
         raise LogError(f"no tracker '{name}'; allowed are {', '.join(names)}{did_you_mean(name, names)}")
-    make: Any = load_plugin(others[name], Callable, "tracker")  # type: ignore[type-abstract]
-    return make(where)  # type: ignore[no-any-return]
+    make: Any = load_plugin(others[name], object, "tracker")
+    if not callable(make):
+        raise LogError(f"the tracker '{name}' of {others[name].value} is {type(make).__name__}, which cannot be called")
+    made: Tracker = make(where)
+    return made
 
 
 class TensorBoard:
@@ -75,8 +79,6 @@ class TensorBoard:
 
     def record(self, entry: dict[str, Any]) -> None:
         """Add the numbers of one event; see `Tracker.record`."""
-        import time
-
         event = str(entry["event"])
         self._seen[event] += 1
         values = [
