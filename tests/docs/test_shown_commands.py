@@ -1,0 +1,138 @@
+"""Every command that README and the pages show is run, or at least parsed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import ase.io
+import pytest
+from beadwise.driver.launch.plumed.ask import plumed_problem
+from beadwise.runs.units import BOHR_PER_ANGSTROM
+from fake_ipi import FakeIpi
+from how_commands_are_run import PARSED, RUN, Step
+from places import HELPERS
+from shown_commands import commands_in, problem_of, shown_commands
+
+SHOWN = shown_commands()
+STEPS = [step for _, steps in RUN.values() for step in steps if step.is_shown]
+PATIENCE = 300  # s
+Outcomes = dict[str, "Future[str]"]
+NEEDS = {"bias": plumed_problem() or ""}
+
+
+def test_every_command_is_listed_once() -> None:
+    listed = Counter([step.line for step in STEPS] + list(PARSED))
+    for line, shown in SHOWN.items():
+        assert line in listed, (
+            f"{', '.join(shown.pages)} shows '{line}': add it to RUN in tests/docs/how_commands_are_run.py, or to "
+            "PARSED there with the reason why no test can run it"
+        )
+    assert not {line: count for line, count in listed.items() if count > 1}, "listed twice"
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_what_a_command_names_is_there(line: str) -> None:
+    calls = commands_in(line)
+    assert calls
+    assert [problem for call in calls if (problem := problem_of(call))] == []
+
+
+def test_reasons_name_tests_that_are_there() -> None:
+    for line, reason in PARSED.items():
+        for name in re.findall(r"tests/[\w/]+\.py", reason):
+            assert (HELPERS.parents[1] / name).is_file(), f"{name}, for '{line}'"
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    """What becomes of each set of commands that is asked for: two sets at a time, as i-PI mostly waits."""
+    asked = [
+        item.callspec.params["name"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == "test_commands_run"
+    ]
+    with ThreadPoolExecutor(2) as workers:
+        yield {
+            name: workers.submit(outcome, name, tmp_path_factory.mktemp("commands"))
+            for name in asked
+            if not NEEDS.get(name)
+        }
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_commands_run(name: str, outcomes: Outcomes) -> None:
+    if NEEDS.get(name):
+        pytest.skip(NEEDS[name])
+    assert outcomes[name].result() == ""
+
+
+def outcome(name: str, folder: Path) -> str:
+    """Run a set of commands in a folder: the first that fails, and what it wrote; empty if all is well."""
+    make, steps = RUN[name]
+    make(folder)
+    for step in steps:
+        status, output = served(step, folder) if step.is_server else done(step.text, folder)
+        if status or "Traceback" in output:
+            return f"status {status} of {step.text}\n{output}"
+    return ""
+
+
+def done(text: str, folder: Path) -> tuple[int, str]:
+    """Run a line in a shell, with the beadwise of this Python."""
+    process = started(text, folder)
+    try:
+        output, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    return process.returncode, output
+
+
+def started(text: str, folder: Path) -> subprocess.Popen[str]:
+    """Start a line in a shell."""
+    shell = shutil.which("bash")
+    assert shell is not None
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "PYTHONPATH": str(folder)}
+    return subprocess.Popen(
+        [shell, "-ec", text], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def served(step: Step, folder: Path) -> tuple[int, str]:
+    """Be i-PI for a server: ask it once for the structure in the folder, and tell it that this is the end."""
+    atoms = ase.io.read(folder / "init.xyz")
+    if "--tcp" in step.text:
+        listening = socket.create_server(("127.0.0.1", 0))
+        text = step.text.replace("localhost:31415", f"localhost:{listening.getsockname()[1]}")
+    else:
+        listening = socket.socket(socket.AF_UNIX)
+        address = f"beadwise-docs-{uuid.uuid4().hex[:12]}"
+        listening.bind(str(Path(tempfile.gettempdir()) / f"ipi_{address}"))
+        listening.listen()
+        text = step.text.replace("--unix driver", f"--unix {address}")
+    process = started(text, folder)
+    try:
+        listening.settimeout(PATIENCE)
+        ipi = FakeIpi(listening.accept()[0])
+        ipi.socket.settimeout(PATIENCE)
+        ipi.initialize()
+        ipi.request(atoms.cell.array[None] * BOHR_PER_ANGSTROM, atoms.positions[None] * BOHR_PER_ANGSTROM)
+        ipi.forces(1, len(atoms))
+        ipi.status()  # i-PI asks once more before it ends
+        ipi.exit()
+        output, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        listening.close()
+    return process.returncode, output
