@@ -12,17 +12,20 @@ from typing import Any
 
 from beadwise.learning.fitting.configuration import fit_schema
 from beadwise.learning.loop.configuration import learn_schema
+from beadwise.model.evaluators.mixture import mixture_schema
 from beadwise.schema import UNIT, words
 
 HERE = Path(__file__).parent
 PAGE = HERE / "reference" / "configuration.md"
 FIT, LEARN = HERE / "ethanol" / "fit.toml", HERE.parent / "inputs" / "water_learn.toml"
-HEAD = """# Configuration of fit and learn
+MIXED = HERE / "how_to" / "models_out_of_several.md"
+HEAD = """# Configurations
 
 Written by `python docs/make_configuration.py` from the schema that checks the files; a test compares both.
 
-`beadwise fit` and `beadwise learn` take a file in [TOML](https://toml.io). Paths in it are relative to it. A key that
-is not listed here, or a value that is not allowed, is refused in one line that says what is allowed.
+`beadwise fit`, `beadwise learn` and a model out of several are told by files in [TOML](https://toml.io). Paths in them
+are relative to the file. A key that is not listed here, or a value that is not allowed, is refused in one line that
+says what is allowed.
 
 Editors that know the schema complete keys, explain them, and mark what is wrong: Visual Studio Code with the extension
 Even Better TOML, others with [taplo](https://taplo.tamasfe.dev). Write the schema (JSON Schema, draft 2020-12) beside
@@ -38,7 +41,7 @@ and name it in the first line of the file:
 #:schema ./fit.schema.json
 ```
 
-`beadwise schema learn` does the same for `learn`.
+`beadwise schema learn` and `beadwise schema model` do the same for the others.
 """
 ABOUT_FIT = """## `beadwise fit`
 
@@ -59,6 +62,16 @@ This is the shipped `inputs/water_learn.toml`:
 {example}
 ```
 """
+ABOUT_MODEL = """## A model out of several
+
+`--model FILE.toml`, [explained here](../how_to/models_out_of_several.md):
+
+```toml
+{example}
+```
+
+Each section is a quantity. Either `model` or `models` is needed in it.
+"""
 ABOUT_TABLES = """The sections of `beadwise fit` are tables here: `[fit.density]`, `[fit.energy]`, `[fit.dipole]`,
 `[fit.committee]` and so on. `[fit.energy]` and `[fit.committee]` are needed. `data` and `output` are not allowed, as
 the loop writes them itself, and neither is `model` in `[fit.committee]`. One key may stand in place of all tables:
@@ -78,6 +91,11 @@ def page() -> str:
             lines += [f"### `[{name}]`", "", section["description"], "", ABOUT_TABLES, *table_lines(other)]
         else:
             lines += section_lines(name, section)
+    lines.append(
+        ABOUT_MODEL.format(example=MIXED.read_text(encoding="utf-8").split("```")[1].removeprefix("toml").strip())
+    )
+    for name, section in mixture_schema()["properties"].items():
+        lines += section_lines(name, section)
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -157,14 +157,6 @@ def _models() -> list[bytes]:
     return found
 
 
-def _neps() -> list[bytes]:
-    sys.path.append(str(HELPERS.parent / "model" / "external"))
-    from nep_files import nep_lines
-
-    kinds = {"nep4": "", "nep5": "", "nep4_zbl": "zbl 0.8 1.6", "nep5_zbl": "zbl 0 0", "nep4_dipole": ""}
-    return ["\n".join(nep_lines(kind, zbl=zbl)).encode() for kind, zbl in kinds.items()]
-
-
 def _states() -> list[bytes]:
     from dataclasses import asdict
 
@@ -198,24 +190,6 @@ def read_model(path: Path) -> None:
     again = evaluator.evaluate(batch, ("energy",)).energy
     if abs(again[0] - answer.energy[0]) > 1e-9 * max(1.0, abs(again[0])):
         raise WrongAnswer(f"energies {again[0]} and {answer.energy[0]} of one structure")
-
-
-def read_nep(path: Path) -> None:
-    """Read a NEP; where its package is installed, let it answer."""
-    from importlib.util import find_spec
-
-    from beadwise.driver.doors.guards import check_finite
-    from beadwise.model import Batch
-    from beadwise.model.evaluators import load_evaluator
-    from beadwise.model.external import nep_file
-
-    file = nep_file.read_nep(path)
-    if find_spec("nep_adapters"):
-        unit = ",dipole_unit=debye" if file.kind == "dipole" else ""
-        evaluator = load_evaluator(f"nep:{path}{unit}")
-        positions = np.array([[[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]])
-        batch = Batch(np.resize(file.species, 3), positions, 9.0 * np.eye(3)[None], np.ones(3, bool))
-        check_finite(evaluator.evaluate(batch, evaluator.properties))
 
 
 def read_input(path: Path) -> None:
@@ -353,7 +327,6 @@ def read_state(path: Path) -> None:
 
 FORMATS = {
     "model": FileFormat("model.safetensors", _models, damaged_model, read_model),
-    "nep": FileFormat("nep.txt", _neps, damaged_text, read_nep),
     "input": FileFormat("input.xml", _files(INPUTS, "water.xml", "pimd_npt.xml", "mts_pimd.xml", "torsion_opes.xml"),
                         damaged_text, read_input),
     "checkpoint": FileFormat("RESTART", _files(SAMPLES, "RESTART"), damaged_text, read_input),

@@ -53,7 +53,7 @@ COMMANDS = {
         "Average what a run with a committee of models wrote, with the error of the model beside that of the sampling.",
     ),
     "run": Place("run", "run", "Run i-PI and its servers together."),
-    "schema": Place("schema", "schema", "Print the JSON Schema of the configurations of a command."),
+    "schema": Place("schema", "schema", "Print the JSON Schema of a configuration."),
     "serve": Place("serve", "serve", "Answer an i-PI that was started by hand."),
     "shim": Place("ipi", "shim", "Print the path of the file through which i-PI calls beadwise in its own process."),
     "spectrum": Place("spectrum", "spectrum", "Make a spectrum of RUNS, and write it as CSV and PNG."),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ...properties.quantities import quantities
 from ...properties.unit_names import in_own_units
 from ...reading import refusing, shown, toml_of
+from ...schema import about, check_table, sections_schema, table_schema
 from ...suggestions import did_you_mean
 from ..committee import Committee
 from ..mixtures.mixture import ENERGY, Mixture, MixtureError, Part
@@ -22,8 +24,38 @@ PREFIX = "mixture"
 SUFFIX = ".toml"
 USAGE = f"FILE{SUFFIX}"
 COMMITTEE = "committee"
-KEYS = ("model", "models", "unit")
 Named = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PartSettings:
+    """The models that answer for one quantity: either `model` or `models`."""
+
+    model: Annotated[
+        str, about("Name of the model, as commands take it; files are looked for beside this file first.")
+    ] = ""
+    models: Annotated[
+        list[str],
+        about("Names of models whose energies add up; several are for the energy only.", more={"minItems": 1}),
+    ] = field(default_factory=list)
+    unit: Annotated[str, about("Unit in which the model answers, as `debye`, where it is not made of eV, Å and e.")] = (
+        ""
+    )
+
+
+def mixture_schema() -> dict[str, Any]:
+    """JSON Schema of a file, with a section for each registered quantity."""
+    part = table_schema(PartSettings) | {"oneOf": [{"required": ["model"]}, {"required": ["models"]}]}
+    names = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    members = {
+        name: {**names, "description": f"Names of models: each gives the {name.replace('_', ' ')} of one member."}
+        for name in quantities()
+    }
+    committee = sections_schema("Models that are the members of a committee, by quantity.", members)
+    parts = {
+        name: {**part, "description": f"The {name.replace('_', ' ')}: which model gives it."} for name in quantities()
+    }
+    return sections_schema("A model out of several: `--model FILE.toml`.", {**parts, COMMITTEE: committee})
 
 
 def described(path: Path) -> tuple[dict[str, Named], dict[str, Named], dict[str, str]]:
@@ -57,7 +89,7 @@ def described(path: Path) -> tuple[dict[str, Named], dict[str, Named], dict[str,
         if section != COMMITTEE:
             parts[section] = tuple(_names(path, section, keys))
             if "unit" in keys:
-                units[section] = str(keys["unit"])
+                units[section] = keys["unit"]
     committees = _committees(path, content.get(COMMITTEE, {}))
     if not parts and not committees:
         raise MixtureError(f"'{path}' names no model; it needs a section of {list(quantities())} with model = NAME")
@@ -66,11 +98,7 @@ def described(path: Path) -> tuple[dict[str, Named], dict[str, Named], dict[str,
 
 def _names(path: Path, section: str, keys: Mapping[str, Any]) -> Iterator[str]:
     """Models of one section."""
-    for key in keys:
-        if key not in KEYS:
-            raise MixtureError(
-                f"[{section}] of '{path}' has '{key}'; allowed are {list(KEYS)}{did_you_mean(key, KEYS)}"
-            )
+    check_table(PartSettings, keys, section, lambda text: MixtureError(f"'{path}': {text}"))
     if ("model" in keys) == ("models" in keys):
         raise MixtureError(f"[{section}] of '{path}' has the keys {list(keys)}; give either model or models")
     given = keys.get("models", [keys.get("model")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import fields
+from dataclasses import fields, make_dataclass
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from beadwise.learning.fitting.configuration import AFTER, BEFORE, fitted_sectio
 from beadwise.learning.fitting.sections import Metadata
 from beadwise.learning.labels.settings import ClusterOptions, LabelSettings
 from beadwise.learning.loop.configuration import SECTIONS, OtherFit
+from beadwise.model.evaluators.mixture import PartSettings
+from beadwise.properties.quantities import quantities
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from places import REPOSITORY
@@ -22,8 +24,10 @@ sys.path.insert(0, str(REPOSITORY / "docs"))
 
 import make_configuration
 
+Members = make_dataclass("Members", list(quantities()))  # the names of the quantities themselves
 KINDS: dict[str, dict[str, type]] = {
     "fit": {**BEFORE, **fitted_sections(), **AFTER, "metadata": Metadata},
+    "A model out of several": {**dict.fromkeys(quantities(), PartSettings), "committee": Members},
     "learn": {**SECTIONS, "fit": OtherFit, "label": LabelSettings, "label.cluster": ClusterOptions},
 }
 
@@ -73,7 +77,7 @@ def test_each_line_has_a_value_a_default_and_a_sentence() -> None:
                 assert default == "needed" or not default or json.loads(default.strip("`")) is not None, where
 
 
-@pytest.mark.parametrize("command", ["fit", "learn"])
+@pytest.mark.parametrize("command", ["fit", "learn", "model"])
 def test_the_schema_is_printed(command: str) -> None:
     done = CliRunner().invoke(main, ["schema", command], catch_exceptions=False)
     whole: dict[str, Any] = json.loads(done.output)
@@ -83,4 +87,4 @@ def test_the_schema_is_printed(command: str) -> None:
 
 def test_a_schema_that_there_is_not() -> None:
     done = CliRunner().invoke(main, ["schema", "run"])
-    assert done.exit_code == 2 and "'fit', 'learn'" in done.stderr
+    assert done.exit_code == 2 and "'fit', 'learn', 'model'" in done.stderr

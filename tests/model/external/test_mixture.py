@@ -221,7 +221,7 @@ def test_inspect_tells_parts_and_hashes(folder):
         ("[energy]\nmodle = 'water'", "did you mean 'model'"),
         ("[energy]\nmodel = 'water'\nmodels = ['water']", "either model or models"),
         ("[energy]\nmodels = []", "a list of names"),
-        ("[energy]\nmodels = 3", "a list of names"),
+        ("[energy]\nmodels = 3", "a list of one or more texts"),
         ("[dipole]\nmodels = ['water', 'water_accurate']", "only energies add up"),
         ("[dipole]\nmodel = 'water'\nunit = 'furlong'", "furlong"),
         ("[dipole]\nmodel = 'water'\nunit = 'eV'", "measures"),
