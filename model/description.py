@@ -25,6 +25,7 @@ from .summary import weights_of_head, weights_of_network
 LONGEST_LIST = 12  # numbers; of longer lists the listing gives count and range
 LONGEST_WORD = 24  # characters; longer items of a list stand on lines of their own
 INDENT = "  "
+EXTERNAL = ("mace", "metatomic", "nep")  # prefixes of files of other packages
 ERROR = "root_mean_square_error"
 
 
@@ -34,7 +35,7 @@ def describe_model(name: str | Path) -> dict[str, Any]:
     Parameters
     ----------
     name : str or Path
-        A model file, or the name of a shipped model.
+        A model file, a mixture, a file of another package as ``mace:FILE``, or the name of a shipped model.
 
     Returns
     -------
@@ -52,6 +53,10 @@ def describe_model(name: str | Path) -> dict[str, Any]:
         from .mixtures.description import describe_mixture
 
         return describe_mixture(name)
+    if found is not None and found[0].prefix in EXTERNAL:
+        from .external.description import describe_external
+
+        return describe_external(str(name))
     if found is not None:
         raise ModelFileError(
             f"'{name}' is not read from a model file, which alone can say something of itself; allowed are a file and "
@@ -125,8 +130,9 @@ def _repulsion(model: Model) -> dict[str, Any]:
 
 def listing(description: dict[str, Any]) -> RenderableType:
     """Lay out the result of `describe_model`: what a user needs, how the model is made, then the file's metadata."""
-    if "parts" in description:
-        return _section("A model of several parts", {name: own for name, own in description.items() if own})
+    for key, title in {"parts": "A model of several parts", "provider": "A model of another package"}.items():
+        if key in description:
+            return _section(title, {name: own for name, own in description.items() if own})
     metadata = description["metadata"]
     parts: list[RenderableType] = [_section("What it is for", _entries_for_users(description)), Text()]
     parts.append(_section("How it is made", _model_entries(description)))

@@ -7,16 +7,17 @@ from pathlib import Path
 import click
 
 from .findings import Findings
-from .options import json_option
+from .options import json_option, trust_option
 
 
 @click.command()
 @click.argument("model")
 @json_option
+@trust_option
 def inspect(model: str, json_file: Path | None) -> None:
     """Say what a model file says of itself.
 
-    MODEL is a model file or the name of a shipped model.
+    MODEL is a model file, a mixture, a file of another package as mace:FILE, or the name of a shipped model.
     """
     from ...model.description import describe_model, listing
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from beadwise.driver.commands.group import main
 from beadwise.errors import BeadwiseError
 from beadwise.model import Batch, save
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import load_evaluator
-from beadwise.model.evaluators.trust import runs_code, trusting
+from beadwise.model.evaluators.trust import VARIABLE, runs_code, trusting
 from beadwise.model.mixtures.mixture import MixtureError
 from beadwise.properties.unit_names import BOHR, DEBYE
+from click.testing import CliRunner
 from models import random_model
 from nep_files import nep_file
 from test_nep import waters
@@ -97,3 +101,19 @@ def test_a_unit_counts_once(folder):
     name = "committee:nep:dipole.txt,dipole_unit=e*bohr,nep:dipole.txt,dipole_unit=debye"
     with pytest.raises(MixtureError, match=r"\[dipole\] of .*members answer in \['debye', 'e\*bohr'\]"):
         load_evaluator(mixed(folder, f'[dipole]\nmodel = "{name}"\nunit = "debye"\n'))
+
+
+@pytest.mark.skipif(find_spec("nep_adapters") is None, reason="nep-adapters is not installed")
+def test_what_inspect_says(folder, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "")  # what --trust adds is taken back
+    nep_file(folder / "dipole.txt", "nep4_dipole")
+    done = CliRunner().invoke(main, ["inspect", "nep:dipole.txt,dipole_unit=e*bohr", "--json", "said.json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads((folder / "said.json").read_text())
+    assert said["species"] == ["H", "O"] and said["properties"] == ["dipole"] and said["kind"] == "dipole"
+    assert said["units"] == {"dipole": "e*bohr"} and said["provider"].startswith("nep-adapters ")
+    assert said["sha256"] == hashlib.sha256((folder / "dipole.txt").read_bytes()).hexdigest()
+    assert "A model of another package" in done.output
+    path = mixed(folder, f'[energy]\nmodel = "{EMT}"\n')
+    assert "--trust" in CliRunner().invoke(main, ["inspect", path]).output
+    assert CliRunner().invoke(main, ["inspect", path, "--trust", EMT]).exit_code == 0
