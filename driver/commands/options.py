@@ -174,7 +174,7 @@ trust_option = click.option(
     callback=parse_trust,
     expose_value=False,
     metavar="NAME",
-    help="Baseline that a model file may name though it runs code, as ase:MODULE.CLASS; may be repeated.",
+    help="What a model file or a mixture may name though it runs code, as ase:MODULE.CLASS; may be repeated.",
 )
 track_option = click.option(
     "--track",

@@ -248,20 +248,6 @@ def test_units(files):
     assert "dipole in e*angstrom" in repr(own)
 
 
-def test_compiled_files(files, tmp_path):
-    """What mace_run_train writes beside its model, for programs without Python."""
-    with quiet():
-        import torch
-        from e3nn.util import jit
-
-        jit.compile(torch.load(files("ScaleShiftMACE"), weights_only=False)).save(tmp_path / "compiled.model")
-    whole, compiled = (
-        load_evaluator(f"mace:{file}") for file in (files("ScaleShiftMACE"), tmp_path / "compiled.model")
-    )
-    for name in whole.properties:
-        np.testing.assert_allclose(answer(compiled, waters())[name], answer(whole, waters())[name], atol=1e-11)
-
-
 def test_committee_with_settings(files, loaded, tmp_path, monkeypatch):
     """Settings follow their member, and files are found from anywhere."""
     monkeypatch.chdir(files("MACE").parent)
