@@ -78,7 +78,12 @@ def _conserved(one: Mapping[str, Any] | None, growing_bias: bool) -> dict[str, s
             "conserved", label, BAD, f"It drifts by {drift}: too much, {tolerance}. Try a shorter time step."
         )
     if high < DRIFT_FAIR:
-        return _verdict("conserved", label, FAIR, f"It drifts by {drift}: {tolerance}.")
+        sentence = f"It drifts by {drift}: {tolerance}."
+        if low < DRIFT_GOOD:
+            sentence = (
+                f"It drifts by {drift}: below {DRIFT_FAIR:g}, and a longer run would tell if below {DRIFT_GOOD:g}."
+            )
+        return _verdict("conserved", label, FAIR, sentence)
     sentence = f"It drifts by {drift}, which is not known well enough for a verdict: {tolerance}."
     return _verdict("conserved", label, UNKNOWN, sentence)
 
@@ -153,15 +158,22 @@ def _training(
 
 def _uncertainty(uncertainties: Sequence[Mapping[str, Any]], spectra: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     label = "Error of the model"
-    spread = next((one for one in uncertainties if one["name"] == "committee_spread"), None)
+    worst = {one["name"]: one["worst"] for one in uncertainties}
+    forces = worst.get("forces_uncertainty")
+    of_forces = "" if forces is None else f" The force on the worst atom was uncertain by up to {forces:.2g} eV/Å."
+    spread = worst.get("committee_spread")
     if spread is not None:
-        worst = spread["worst"]
-        colour = GOOD if worst < LINEAR_SPREAD else FAIR
-        more = "" if worst < LINEAR_SPREAD else "; reweighting to members leaves its linear range"
-        sentence = f"Members' potentials move against their mean by {worst:.2g} kT (standard deviation){more}."
-        return _verdict("model", label, colour, sentence)
+        more = "" if spread < LINEAR_SPREAD else "; reweighting to members leaves its linear range"
+        sentence = (
+            f"Members' potentials move against their mean by {spread:.2g} kT (standard deviation){more}.{of_forces}"
+        )
+        return _verdict("model", label, GOOD if spread < LINEAR_SPREAD else FAIR, sentence)
     if any(curve["model_error"] is not None for one in spectra for panel in one["panels"] for curve in panel["curves"]):
-        return _verdict("model", label, GOOD, "Spectra have a model error beside their sampling error.")
+        return _verdict("model", label, GOOD, f"Spectra have a model error beside their sampling error.{of_forces}")
+    if of_forces:
+        return _verdict(
+            "model", label, UNKNOWN, f"{of_forces.strip()} What that does to results, the files do not tell."
+        )
     sentence = "The files hold no members of a committee, which would tell the error of the model."
     return _verdict("model", label, UNKNOWN, sentence)
 
