@@ -80,9 +80,7 @@ def _conserved(one: Mapping[str, Any] | None, growing_bias: bool) -> dict[str, s
     if high < DRIFT_FAIR:
         sentence = f"It drifts by {drift}: {tolerance}."
         if low < DRIFT_GOOD:
-            sentence = (
-                f"It drifts by {drift}: below {DRIFT_FAIR:g}, and a longer run would tell if below {DRIFT_GOOD:g}."
-            )
+            sentence = f"It drifts by {drift}: below {DRIFT_FAIR:g}; a longer run would tell if below {DRIFT_GOOD:g}."
         return _verdict("conserved", label, FAIR, sentence)
     sentence = f"It drifts by {drift}, which is not known well enough for a verdict: {tolerance}."
     return _verdict("conserved", label, UNKNOWN, sentence)
@@ -189,5 +187,5 @@ def _warnings(messages: Sequence[Mapping[str, str]], has_log: bool, has_events: 
         return _verdict("warnings", label, FAIR, f"{many} {own[0]['source']}: {own[0]['text']}")
     if not has_log:
         return _verdict("warnings", label, UNKNOWN, "The log of i-PI is not in the folder.")
-    servers = " and the servers said nothing of the kind" if has_events else "; what the servers said is not known"
-    return _verdict("warnings", label, GOOD, f"The log of i-PI has none{servers}.")
+    said = "Neither i-PI nor a server warned." if has_events else "i-PI did not warn; of servers nothing is known."
+    return _verdict("warnings", label, GOOD, said)
