@@ -25,15 +25,13 @@ from ...suggestions import did_you_mean
 from ..errors import EvaluatorError, StructureError
 from ..response import Response, refuse_unavailable
 from ..structures import Batch
+from . import PREFIX, SEPARATOR, USAGE
 from .program import ClientFailure, ClientProgram, client_cell, extras_of
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "client"
-USAGE = f"{PREFIX}:[KEY=VALUE …] PROGRAM …"
 RESTARTS = ("species", "cell")
 TRIES = 2  # of a bead: a program that dies twice over it will die of it again
-SEPARATOR = ","
 WHERE = ("{address}", "{port}")  # what reaches the socket, by its name, or by host and port
 
 

@@ -6,7 +6,8 @@ import os
 import shlex
 from pathlib import Path
 
-from ..clients.potential import PREFIX, SEPARATOR, USAGE, ClientPotential, read_command
+from ..clients import PREFIX, SEPARATOR, USAGE
+from ..response import Evaluator
 from .provider import Provider, Rename
 
 FILES = "files="
@@ -40,9 +41,15 @@ def _files(rest: str) -> list[Path]:
     return found
 
 
+def _potential(rest: str, threads: int) -> Evaluator:
+    from ..clients.potential import ClientPotential, read_command  # imports readers of files, which take long
+
+    return ClientPotential(read_command(rest))
+
+
 PROVIDER = Provider(
     PREFIX,
-    lambda rest, threads: ClientPotential(read_command(rest)),
+    _potential,
     USAGE,
     paths=_renamed,
     files=_files,

@@ -258,6 +258,7 @@ PARSED: dict[str, str] = {
     "beadwise run input.xml --model metatomic:model.pt": (
         "it needs a model of metatomic; tests/model/external/test_metatomic.py makes some"
     ),
+    "beadwise fit fit.toml --track tensorboard:board": "it needs TensorBoard; tests/learning/logs/test_logs.py",
     "beadwise watch FOLDER": WATCH,
     "beadwise watch FOLDER --terminal": WATCH,
     "beadwise watch FOLDER --port 8899": WATCH,
