@@ -36,7 +36,9 @@ def watch_in_terminal(
         return
     wait = watched.look()
     if not (once or watched.pulse.state.is_over):
-        with Live(_dashboard(watched), console=console, screen=True, auto_refresh=False) as live:
+        live = Live(_dashboard(watched), console=console, screen=True, auto_refresh=False)
+        try:
+            live.start(refresh=True)
             while not watched.pulse.state.is_over:
                 due = time.monotonic() + wait
                 while (left := due - time.monotonic()) > 0:
@@ -44,6 +46,8 @@ def watch_in_terminal(
                     live.refresh()  # in the size that the terminal has now
                 wait = watched.look()
                 live.update(_dashboard(watched), refresh=True)
+        finally:
+            live.stop()  # also where Ctrl-C comes while it starts
     console.print(_dashboard(watched))
 
 

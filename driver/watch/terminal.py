@@ -13,7 +13,7 @@ from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
-from ...with_errors import with_error
+from ...with_errors import error_text, with_error
 from .pulse import Pulse
 from .small_plot import axis_line, braille_plot, sparkline
 
@@ -143,7 +143,7 @@ def bands_of(spectrum: Mapping[str, Any]) -> str:
     places = []
     for one in spectrum.get("bands", ()):
         error = one["position_error"]
-        places.append(f"{one['position']:.0f}" + ("" if error is None else f" ± {error:.2g}"))
+        places.append(f"{one['position']:.0f}" + ("" if error is None else f" ± {error_text(error)}"))
     return ", ".join(places)
 
 
