@@ -48,7 +48,7 @@ def picture_of_page(watched: WatchedRun) -> None:
     live.show()
     server = LoopbackServer(live.pages)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with browser(1100, 1250) as page:
+    with browser(1100, 1750) as page:
         page.get(server.url)
         time.sleep(5)
         page.save_screenshot(str(HERE / "page.png"))
