@@ -46,7 +46,7 @@ os.environ["MATPLOTLIBRC"] = str(write_style(HERE / "_build" / "matplotlibrc"))
 nb_execution_mode = "cache" if os.environ.get("BEADWISE_TUTORIALS") == "run" else "off"
 nb_execution_cache_path = str(HERE / "_build" / "cache")
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300  # s, a cell
+nb_execution_timeout = 900  # s, a cell; a tenth of that on a machine that is free
 nb_execution_in_temp = True
 nb_ipywidgets_js = {}  # what a page needs is beside it: no addresses elsewhere
 nb_merge_streams = True
