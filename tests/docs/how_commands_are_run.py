@@ -225,7 +225,6 @@ INSTALLS = "it installs; .ci/run does so in an environment of its own"
 CP2K = "it needs CP2K and labelled frames that are not part of the repository"
 MACE = "it needs a model of MACE; tests/model/external/test_mace_in_ipi.py makes one"
 WATCH = "it goes on until it is interrupted; tests/driver/watch/test_watch.py runs it"
-TUTORIAL = "the page is a tutorial, and runs it itself"
 PARSED: dict[str, str] = {
     "python -m pip install . && beadwise run": f"{INSTALLS}, and runs it there",
     'python -m pip install ".[test]" && python -m pytest': f"{INSTALLS}, and runs all tests",
@@ -262,8 +261,6 @@ PARSED: dict[str, str] = {
     "beadwise watch FOLDER": WATCH,
     "beadwise watch FOLDER --terminal": WATCH,
     "beadwise watch FOLDER --port 8899": WATCH,
-    "beadwise ipi input.xml": TUTORIAL,
-    "beadwise serve water --tcp localhost:31477 --structure water_32.xyz": TUTORIAL,
     "beadwise run": "tests/driver/test_inputs.py runs it, and .ci/run with all its steps",
     "beadwise run static_field": "tests/driver/test_inputs.py runs it",
     "beadwise run ethanol_pimd": "tests/driver/test_inputs.py runs it",

@@ -29,8 +29,11 @@ class Shown:
 
 
 def pages() -> list[Path]:
-    """README and all pages of the documentation."""
-    found = sorted(path for path in (REPOSITORY / "docs").rglob("*.md") if "_build" not in path.parts)
+    """README and all pages of the documentation but the tutorials, which are run as they are."""
+    docs = REPOSITORY / "docs"
+    found = sorted(
+        path for path in docs.rglob("*.md") if path.relative_to(docs).parts[0] not in ("_build", "tutorials")
+    )
     return [REPOSITORY / "README.md", *found]
 
 
