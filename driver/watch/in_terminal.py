@@ -34,7 +34,8 @@ def watch_in_terminal(
     if not console.is_terminal:
         _tell_in_lines(watched, console, sleep, once)
         return
-    wait = watched.look()
+    with console.status("reading the files of the run"):  # of a long run that takes a while
+        wait = watched.look()
     if not (once or watched.pulse.state.is_over):
         live = Live(_dashboard(watched), console=console, screen=True, auto_refresh=False)
         try:

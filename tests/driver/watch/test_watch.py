@@ -112,23 +112,7 @@ def test_page_follows_a_run_in_a_browser(folder, watch):
         wait_until(lambda: "no longer follows" in text_of(page, "#live"))
 
 
-def test_run_that_has_ended(folder, watch):
-    folder.write_input(steps=60, outputs=MOMENTS)
-    assert folder.run("input.xml")[0] == 0
-    before = sorted(path.name for path in folder.path.iterdir())
-    one = watch(folder.path)
-    url = one.url()
-    content = one.update(url)["content"]
-    assert content["run"]["state"] == "finished" and "ended at its last step, 60" in content["run"]["state_text"]
-    assert content["spectra"][0]["kind"] == "ir"
-    for wrong in ("../", "RESTART", "..%2f", "input.xml"):
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(url + wrong, timeout=10)
-    one.end()
-    assert sorted(path.name for path in folder.path.iterdir()) == before  # it only reads
-
-
-def test_a_run_of_plain_ipi_in_lines(folder, watch):
+def test_a_run_of_plain_ipi_in_lines_and_as_a_page(folder, watch):
     """Nothing but i-PI's own files is needed, and no terminal."""
     folder.write_input(steps=60, outputs=MOMENTS)
     server = [sys.executable, "-m", "beadwise.driver", "serve", "springs:springs", "--structure", "water.extxyz"]
@@ -146,6 +130,18 @@ def test_a_run_of_plain_ipi_in_lines(folder, watch):
     output, errors = one.process.communicate(timeout=60)
     assert (one.process.returncode, errors) == (0, "") and output.count("\n") == 1
     assert output.startswith("ended at its last step, 60; step 60/60")
+
+    before = sorted(path.name for path in folder.path.iterdir())
+    one = watch(folder.path)
+    url = one.url()
+    content = one.update(url)["content"]
+    assert content["run"]["state"] == "finished" and "ended at its last step, 60" in content["run"]["state_text"]
+    assert content["spectra"][0]["kind"] == "ir"
+    for wrong in ("../", "RESTART", "..%2f", "input.xml"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(url + wrong, timeout=10)
+    one.end()
+    assert sorted(path.name for path in folder.path.iterdir()) == before  # it only reads
 
 
 def test_what_is_no_run_is_one_line(tmp_path, watch):
@@ -171,7 +167,7 @@ def test_run_with_its_page(folder):
 
 
 def test_page_that_fails_is_no_matter_to_the_run(folder, monkeypatch):
-    folder.write_input(steps=40, outputs=MOMENTS)
+    folder.write_input(steps=10, outputs=MOMENTS)
     (folder.path / "sitecustomize.py").write_text(
         "import os, sys\nif 'watch' in sys.orig_argv: print('Error: no page today', flush=True), os._exit(1)\n"
     )
@@ -180,6 +176,6 @@ def test_page_that_fails_is_no_matter_to_the_run(folder, monkeypatch):
     assert (
         (status, errors) == (0, "")
         and "no page of the run: no page today" in output
-        and "finished at step 40" in output
+        and "finished at step 10" in output
     )
     folder.assert_clean()
