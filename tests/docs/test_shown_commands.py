@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -112,13 +111,15 @@ def started(text: str, folder: Path) -> subprocess.Popen[str]:
 def served(step: Step, folder: Path) -> tuple[int, str]:
     """Be i-PI for a server: ask it once for the structure in the folder, and tell it that this is the end."""
     atoms = ase.io.read(folder / "init.xyz")
+    path = None
     if "--tcp" in step.text:
         listening = socket.create_server(("127.0.0.1", 0))
         text = step.text.replace("localhost:31415", f"localhost:{listening.getsockname()[1]}")
     else:
         listening = socket.socket(socket.AF_UNIX)
         address = f"beadwise-docs-{uuid.uuid4().hex[:12]}"
-        listening.bind(str(Path(tempfile.gettempdir()) / f"ipi_{address}"))
+        path = Path(f"/tmp/ipi_{address}")  # where i-PI has it
+        listening.bind(str(path))
         listening.listen()
         text = step.text.replace("--unix driver", f"--unix {address}")
     process = started(text, folder)
@@ -135,4 +136,6 @@ def served(step: Step, folder: Path) -> tuple[int, str]:
     finally:
         process.kill()
         listening.close()
+        if path is not None:
+            path.unlink(missing_ok=True)
     return process.returncode, output
