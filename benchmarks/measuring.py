@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from time import perf_counter
@@ -38,7 +38,10 @@ def moving_beads(structure: Atoms, beads: int, seed: int = 0) -> Iterator[np.nda
 
 
 def interleaved(
-    found: Sequence[Contender], trajectory: Iterator[np.ndarray], repetitions: int
+    found: Sequence[Contender],
+    trajectory: Iterator[np.ndarray],
+    repetitions: int,
+    clock: Callable[[], float] = perf_counter,
 ) -> dict[Contender, np.ndarray]:
     """Seconds of every evaluation: A B C A B C …, so that a disturbance of the machine meets all of them alike.
 
@@ -50,9 +53,9 @@ def interleaved(
         for one in found:
             if repetition > one.most_repetitions:
                 continue
-            start = perf_counter()
+            start = clock()
             one.evaluate(positions)
-            seconds[one].append(perf_counter() - start)
+            seconds[one].append(clock() - start)
     return {one: np.array(times[1:]) for one, times in seconds.items()}
 
 
