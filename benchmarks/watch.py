@@ -1,6 +1,6 @@
 """What a page that follows a run costs the run; see the README.
 
-python benchmarks/watch.py [--pairs 12] [--seconds 20] [--threads 2] [--json FILE]
+python benchmarks/watch.py [--pairs 150] [--seconds 3] [--threads 2] [--json FILE]
 """
 
 from __future__ import annotations
@@ -170,15 +170,16 @@ def measure(pairs: int, seconds: float, threads: int) -> dict[str, object]:
 
 
 def ratio(above: list[float], below: list[float]) -> list[float]:
-    """Mean of the ratios of all pairs, and its standard error."""
-    ratios = np.array(above) / np.array(below)
-    return [float(ratios.mean()), float(ratios.std(ddof=1) / np.sqrt(len(ratios)))]
+    """Geometric mean of the ratios of all pairs, which noise does not shift, and its standard error."""
+    ratios = np.log(np.array(above) / np.array(below))
+    mean = float(np.exp(ratios.mean()))
+    return [mean, mean * float(ratios.std(ddof=1) / np.sqrt(len(ratios)))]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--pairs", type=int, default=150)
+    parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
