@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...reading import refusing
+from ...reading import shown as quoted
 from ...runs.output.series_files import find_sources
 from ...spectra import NotComputedError, SeriesError, Spectrum
 from ...spectra.checks.repeats import Repeats
@@ -85,6 +87,8 @@ def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Rep
             "write; extras with members are member_dipoles, member_polarizabilities and committee_pot"
         )
 
+    _refuse_other_results(request, spectrum)
+
     def draw(image: Path) -> None:
         from ...spectra.plot import plot_spectra  # takes long to import
 
@@ -96,6 +100,20 @@ def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Rep
     notes = [f"  {name}: {note}" for name, note in spectrum.notes.items()]
     written = written_to(files) + "".join(f", members to {path}" for path in members)
     return Report((spectrum.title, *notes, written), {**spectrum.as_dict(), "files": [*files, *members]})
+
+
+def _refuse_other_results(request: Request, spectrum: Spectrum) -> None:
+    """Refuse to write over a spectrum of another kind, where the user gave both the same name."""
+    path = request.stem.with_name(f"{request.stem.name}.csv")
+    if request.output is None or not path.is_file():
+        return
+    with refusing(SeriesError, f"cannot read '{path}'"), open(path, encoding="utf-8", errors="replace") as file:
+        first = file.readline().strip()
+    if first != f"# {spectrum.title}":
+        raise SeriesError(
+            f"'{path}' is there already and begins with '{quoted(first)}', so it is no {request.kind}; name another "
+            "--output, or remove it"
+        )
 
 
 def _dielectric(request: Request, shown: Shown) -> Report:

@@ -85,6 +85,20 @@ class Continuation:
             return f"i-PI was stopped at step {saved.step}, continue with {command}"
         return f"i-PI was stopped at step {step}, continue from step {saved.step} with {command}"
 
+    def advice_after_refusal(self, step: int) -> str:
+        """The same after a structure that was refused: where the run began with it, going on would meet it again.
+
+        Parameters
+        ----------
+        step : int
+            Last step that was seen.
+        """
+        saved = self.newest()
+        if (step if saved is None else saved.step) > self._plan.input.step:
+            return self.advice(step)
+        start = self._command(self._plan.source)
+        return f"i-PI has done no step, so change the structure, its units or the model, then start again with {start}"
+
     def _command(self, source: Path) -> str:
         """The command that goes on, and the options that it needs, as RESTART holds none of them."""
         there = "" if self._plan.folder == Path() else f"cd {shlex.quote(str(self._plan.folder))} && "

@@ -169,7 +169,7 @@ class Supervision:
         if self._stop_requests:
             return self._raise_interrupted
         if failed := find_failed(self._servers):
-            return lambda step: raise_failure(failed, f"; {self._whats_left(step)}")
+            return lambda step: raise_failure(failed, f"; {self._left_after(failed, step)}")
         if self._reader.thread_failed:
             return self._raise_broken
         if self._is_abandoned():
@@ -207,6 +207,11 @@ class Supervision:
 
     def _raise_stopped(self, what: str, step: int) -> None:
         raise RunError(f"a signal had stopped {what}, so the run did not go on; {self._whats_left(step)}")
+
+    def _left_after(self, failed: Server, step: int) -> str:
+        """The same after the end of a server, which has refused a structure if its status is that of bad input."""
+        refused = failed.process.returncode == 2
+        return self._continuation.advice_after_refusal(step) if refused else self._whats_left(step)
 
     def _whats_left(self, step: int) -> str:
         """Say where a stopped run can be taken up again."""
@@ -264,7 +269,8 @@ class Supervision:
         """Raise what ended an i-PI that evaluates itself; nothing if it was something else."""
         if refusal := REFUSAL.search(text):
             # without a RESTART it is the input that was refused, and nothing is left to tell of
-            left = "" if self._continuation.step_of_restart is None else f"; {self._whats_left(step)}"
+            has_restart = self._continuation.step_of_restart is not None
+            left = f"; {self._continuation.advice_after_refusal(step)}" if has_restart else ""
             raise BeadwiseError(f"{refusal[1]}{left}")
         if IPI_REPORTS_PROBLEM in text and TRACEBACK.search(text):
             raise RunError(

@@ -228,6 +228,16 @@ def test_laser(run):
     np.testing.assert_allclose(stokes[1][10:], (stokes[0] * ratio)[10:], rtol=1e-4)
 
 
+def test_one_kind_does_not_take_the_place_of_another(run):
+    folder, _ = run
+    files = sorted(folder.glob("run.moments_*"))
+    for kind, status in (("ir", 0), ("ir", 0), ("raman", 2)):  # the same again is no other
+        found = invoke(kind, *files, "--window", 100, "--output", folder / "same")
+        assert found[0] == status, found
+    assert "begins with '# Infrared absorption', so it is no raman; name another --output" in found[1]
+    assert (folder / "same.csv").read_text().startswith("# Infrared absorption")
+
+
 def test_distances_of_a_slab(tmp_path):
     (tmp_path / "input.xml").write_text(INPUT.replace("'3'", "'1'"))
     ase.io.write(tmp_path / "start.extxyz", Atoms("OH2", np.eye(3), cell=np.diag([10, 10, 30]), pbc=True))
