@@ -152,17 +152,17 @@ def test_what_is_no_run_is_one_line(tmp_path, watch):
 
 def test_run_with_its_page(folder):
     """``run --live``: the page follows the run, shows its end, and ends with it."""
-    folder.write_input(steps=150, outputs=MOMENTS)
+    folder.write_input(steps=250, outputs=MOMENTS)
     run = folder.start("input.xml", "--live", "--window", "20", model="springs:slow")
     lines = iter(run.stdout.readline, "")
     url = next(re.search(r"http://\S+/", line)[0] for line in lines if "the page of the run is" in line)
     with browser() as page:
         page.get(url)
         wait_until(lambda: "The run goes on: step" in text_of(page, ".state"))
-        wait_until(lambda: "ended at its last step, 150" in text_of(page, ".state"))
+        wait_until(lambda: "ended at its last step, 250" in text_of(page, ".state"))
         assert console_of(page) == []
     rest, errors = run.communicate(timeout=60)
-    assert (run.returncode, errors) == (0, "") and "finished at step 150" in rest
+    assert (run.returncode, errors) == (0, "") and "finished at step 250" in rest
     folder.assert_clean()
 
 
