@@ -53,6 +53,8 @@ class MaceFile:
         Å.
     head : int
         Which of its outputs is used.
+    sums_atoms : bool
+        Whether the energy is the sum of those that it gives for each atom.
     """
 
     module: Any
@@ -62,6 +64,7 @@ class MaceFile:
     species: tuple[int, ...]
     cutoff: float
     head: int
+    sums_atoms: bool
 
 
 @contextmanager
@@ -139,7 +142,8 @@ def read_mace(path: Path, head: str, dtype: str, device: str) -> MaceFile:
     properties, units = KINDS[kind]
     if kind == "AtomicDielectricMACE" and not getattr(module, "use_polarizability", True):
         properties, units = DIPOLE, {"dipole": units["dipole"]}
-    return MaceFile(module, kind, properties, dict(units), species, cutoff, _head(heads, head, path))
+    sums_atoms = kind == "ScaleShiftMACE" and not hasattr(module, "embedding_readout")
+    return MaceFile(module, kind, properties, dict(units), species, cutoff, _head(heads, head, path), sums_atoms)
 
 
 def _loaded(path: Path) -> Any:

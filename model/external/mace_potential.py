@@ -108,16 +108,18 @@ class MacePotential:
         check_cells(batch)
         import torch
 
-        if self._device.type == "cpu" and torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
         shapes = {name: (batch.beads, *shape) for name, shape in SHAPES.items()}
         shapes |= {name: (batch.beads, batch.atoms, *shape) for name, shape in SHAPES_OF_ATOMS.items()}
         arrays = {name: np.zeros(shapes[name]) for name in want}
-        if batch.atoms:
-            for first, graphs in self._chunks(batch):
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads if self._device.type == "cpu" else before)
+        try:
+            for first, graphs in self._chunks(batch) if batch.atoms else ():
                 found = self._forward(batch, first, graphs, want)
                 for name in want:
                     arrays[name][first : first + len(graphs)] = found[name]
+        finally:
+            torch.set_num_threads(before)
         return Response(**arrays)
 
     def _chunks(self, batch: Batch) -> Iterator[tuple[int, list[tuple[np.ndarray, ...]]]]:
@@ -151,6 +153,9 @@ class MacePotential:
                     data, training=False, compute_force=False, compute_displacement="virial" in want
                 )
                 found = _values(output, positions, want)
+                if "energy" in found and self._dtype == torch.float32 and self.file.sums_atoms:
+                    # energies of atoms are large, and their sum in single precision has steps of 1 meV for a liquid
+                    found["energy"] = output["node_energy"].reshape(len(graphs), -1).sum(dim=1, dtype=torch.float64)
         except RuntimeError as error:  # of torch: out of memory, mostly
             beads = f"beads {first} to {first + len(graphs) - 1}"
             raise StructureError(f"the MACE model '{self.path}' cannot answer for {beads}: {reason(error)}") from error

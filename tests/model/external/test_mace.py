@@ -203,6 +203,8 @@ def test_in_single_precision(files, loaded):
     exact = answer(loaded("ScaleShiftMACE"), frames)
     single = answer(load_evaluator(f"mace:{files('ScaleShiftMACE')},dtype=float32"), frames)
     assert 0 < np.abs(single.forces - exact.forces).max() < 1e-6
+    errors = single.energy - exact.energy  # of 1800 eV, whose steps are 1e-4 eV; -13.6 eV of an atom is rounded
+    assert np.abs(errors).max() < 1e-5 and np.ptp(errors) < 1e-7
     assert single.forces.dtype == np.float64
 
 
