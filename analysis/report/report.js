@@ -113,7 +113,10 @@
     one.remark.replaceChildren(...(preliminary ? [make("span", { className: "preliminary", textContent: `Preliminary: ${preliminary}. ` })] : []), text);
   }
 
-  function drawCurves(one, x, curves, { hover, marks = [], preliminary, log, members }) {
+  // an area that reaches below zero has no lower edge on a logarithmic axis: it ends at that of the picture
+  const above = (values, floor) => values.map((value) => (value === null ? null : Math.max(value, floor)));
+
+  function drawCurves(one, x, curves, { hover, marks = [], preliminary, floor = -Infinity, members }) {
     const traces = [];
     curves.forEach((curve, place) => {
       const colour = preliminary ? GREY : colours[place % colours.length];
@@ -125,11 +128,11 @@
         }
       }
       if (curve.model_error) {
-        traces.push(...band(x, moved(curve.y, curve.model_error, -1), moved(curve.y, curve.model_error, 1), "#3a424a", plain(curve.model_label), {
+        traces.push(...band(x, above(moved(curve.y, curve.model_error, -1), floor), above(moved(curve.y, curve.model_error, 1), floor), "#3a424a", plain(curve.model_label), {
           fillcolor: "rgba(0,0,0,0)", fillpattern: { shape: "/", size: 7, solidity: 0.12, fgcolor: "#3a424a" }, showlegend: place === 0 }));
       }
       if (curve.error) {
-        traces.push(...band(x, moved(curve.y, curve.error, -1), moved(curve.y, curve.error, 1), colour, "sampling error",
+        traces.push(...band(x, above(moved(curve.y, curve.error, -1), floor), above(moved(curve.y, curve.error, 1), floor), colour, "sampling error",
           { showlegend: place === 0, legendgroup: `error ${place}` }));
       }
       // what was seen too rarely for an error is dotted
@@ -147,7 +150,7 @@
     if (marks.length) {
       traces.push({ x: [null], y: [null], mode: "lines", name: "experiment, position", line: { color: MARK, width: 1, dash: "dash" } });
     }
-    return { traces, shapes, annotations, log };
+    return { traces, shapes, annotations };
   }
 
   function range(curves, x, lowest, log) {
@@ -172,9 +175,9 @@
         const log = option(one, "log", "log scale");
         const members = count > 0 && option(one, "members", `${count} members`);
         const hover = { text: "%{x:.0f} cm⁻¹: %{y:.4g}", more: (value, error) => (error === null ? "" : ` ± ${error.toPrecision(2)}`) };
+        const limits = range(panel.curves, spectrum.x, SETTLED, log), floor = log && limits ? 10 ** limits[0] : -Infinity;
         const preliminary = panel.curves.every((curve) => curve.error === null);
-        const found = drawCurves(one, spectrum.x, panel.curves, { hover, marks: spectrum.marks, preliminary, log, members });
-        const limits = range(panel.curves, spectrum.x, SETTLED, log);
+        const found = drawCurves(one, spectrum.x, panel.curves, { hover, marks: spectrum.marks, preliminary, floor, members });
         const shape = layout(spectrum.x_label, panel.label, {
           showlegend: true, shapes: found.shapes, annotations: found.annotations,
           xaxis: { range: [0, Math.min(4200, spectrum.x[spectrum.x.length - 1])] },
