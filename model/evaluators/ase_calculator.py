@@ -8,6 +8,8 @@ from pathlib import Path
 from ..ase_potential import PREFIX, USAGE, AsePotential, ase_potential
 from .provider import Provider, Rename, named_files
 
+WRITTEN = ("txt", "log", "logfile", "output")  # parameters by which calculators are told where they write
+
 
 def _make(rest: str, threads: int) -> AsePotential:
     """A calculator sees to its threads itself."""
@@ -15,10 +17,12 @@ def _make(rest: str, threads: int) -> AsePotential:
 
 
 def _files(rest: str) -> list[Path]:
-    """Those that parameters name, and the module, which may be the user's own."""
+    """Those that parameters name, unless it is written to them, and the module, which may be the user's own."""
+    path, colon, parameters = rest.partition(":")
+    read = [item for item in parameters.split(",") if item.partition("=")[0].strip() not in WRITTEN]
     module = sys.modules.get(rest.partition(":")[0].strip().rpartition(".")[0])
     file = getattr(module, "__file__", None)
-    return [*named_files(rest), *([Path(file)] if file else [])]
+    return [*named_files(path + colon + ",".join(read)), *([Path(file)] if file else [])]
 
 
 def _renamed(rest: str, rename: Rename) -> str:
