@@ -21,6 +21,7 @@ CURVE = """
 const plot = document.querySelector("#spectra .plot");
 return plot && plot.data ? JSON.stringify(plot.data.find((trace) => trace.name === "mean over the run").y) : "";
 """
+LOOPBACK_ALONE = [("tcp", "0100007F")]  # 127.0.0.1, as /proc writes it
 RANGE = "return document.querySelector('#spectra .plot').layout.xaxis.range;"
 
 
@@ -83,13 +84,17 @@ def listening(process):
     return found
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="sockets of a process are told by /proc")
-def test_page_follows_a_run_in_a_browser(folder, watch):
-    run = folder.start("input.xml", model="springs:slow")
-    folder.wait_for_steps(10)
-    one = watch(folder.path, "--interval", "0.5")
-    url = one.url()
-    assert listening(one.process.pid) == [("tcp", "0100007F")]
+def watching(folder):
+    """The process of the page that a run has started."""
+    commands = {process: Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0") for process in folder.processes()}
+    return next(process for process, words in commands.items() if b"watch" in words)
+
+
+def test_run_with_its_page_in_a_browser(folder):
+    """``run --live``: the page follows the run, keeps its zoom, shows its end, and ends with it."""
+    run = folder.start("input.xml", "--live", "--window", "20", model="springs:slow")
+    url = next(re.search(r"http://\S+/", line)[0] for line in iter(run.stdout.readline, "") if "the page of" in line)
+    assert listening(watching(folder)) == LOOPBACK_ALONE
     with browser() as page:
         page.get(url)
         seen = [wait_until(lambda: page.execute_script(CURVE))]
@@ -103,13 +108,14 @@ def test_page_follows_a_run_in_a_browser(folder, watch):
         assert page.execute_script(RANGE) == zoomed
         assert page.execute_script("return window.stays;")  # nothing was loaded again
         assert "follows the run" in text_of(page, "#live")
+        assert listening(watching(folder)) == LOOPBACK_ALONE
         run.terminate()
-        run.communicate(timeout=60)
         wait_until(lambda: "stopped at step" in text_of(page, ".state"))
         assert console_of(page) == []
-        assert listening(one.process.pid) == [("tcp", "0100007F")]
-        one.end()
         wait_until(lambda: "no longer follows" in text_of(page, "#live"))
+    run.communicate(timeout=60)
+    assert run.returncode == 1
+    folder.assert_clean()
 
 
 def test_a_run_of_plain_ipi_in_lines_and_as_a_page(folder, watch):
@@ -134,6 +140,7 @@ def test_a_run_of_plain_ipi_in_lines_and_as_a_page(folder, watch):
     before = sorted(path.name for path in folder.path.iterdir())
     one = watch(folder.path)
     url = one.url()
+    assert listening(one.process.pid) == LOOPBACK_ALONE
     content = one.update(url)["content"]
     assert content["run"]["state"] == "finished" and "ended at its last step, 60" in content["run"]["state_text"]
     assert content["spectra"][0]["kind"] == "ir"
@@ -148,22 +155,6 @@ def test_what_is_no_run_is_one_line(tmp_path, watch):
     one = watch(tmp_path)
     output, errors = one.process.communicate(timeout=60)
     assert (one.process.returncode, output) == (2, "") and errors.startswith("Error: ") and errors.count("\n") == 1
-
-
-def test_run_with_its_page(folder):
-    """``run --live``: the page follows the run, shows its end, and ends with it."""
-    folder.write_input(steps=250, outputs=MOMENTS)
-    run = folder.start("input.xml", "--live", "--window", "20", model="springs:slow")
-    lines = iter(run.stdout.readline, "")
-    url = next(re.search(r"http://\S+/", line)[0] for line in lines if "the page of the run is" in line)
-    with browser() as page:
-        page.get(url)
-        wait_until(lambda: "The run goes on: step" in text_of(page, ".state"))
-        wait_until(lambda: "ended at its last step, 250" in text_of(page, ".state"))
-        assert console_of(page) == []
-    rest, errors = run.communicate(timeout=60)
-    assert (run.returncode, errors) == (0, "") and "finished at step 250" in rest
-    folder.assert_clean()
 
 
 def test_page_that_fails_is_no_matter_to_the_run(folder, monkeypatch):
