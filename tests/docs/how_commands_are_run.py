@@ -212,6 +212,7 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
             Step("beadwise evaluate mine.safetensors valid.xyz"),
             Step("beadwise schema fit > fit.schema.json"),
             Step("beadwise fetch"),
+            Step("beadwise examples water_learn.toml ."),
         ],
     ),
     "ethanol": (
