@@ -29,6 +29,17 @@ EXTRAS = """ #EXTRAS(dipole, polarizability)# Step:           0 Bead:       0
  #EXTRAS(dipole, polarizability)# Step:           4 Bead:       0
  1.1 2.1 3.1 4.1 0.1 0.2 0.1 5.1 0.3 0.2 0.3 6.1
 """
+OF_ASE = """3
+Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3 ipi_comment="Step: 0  Bead: 0 positions{ase} cell{ase}"
+O        0.38964899       0.50600099       0.31594000
+H        0.66079899      -0.43789399       0.36964799
+H       -0.57873499       0.56069999       0.49738899
+3
+Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3 ipi_comment="Step: 2  Bead: 0 positions{ase} cell{ase}"
+O        0.38564899       0.50600099       0.31594000
+H        0.66079899      -0.43889399       0.36964799
+H       -0.57873499       0.56069999       0.49838899
+"""
 COLVAR = """#! FIELDS time torsion metad.bias
 #! SET min_torsion -pi
 #! SET max_torsion pi
@@ -217,12 +228,16 @@ def read_input(path: Path) -> None:
 def read_extras(path: Path) -> None:
     """Series of extras, to the end of the file."""
     from beadwise.runs.output.bead_series import BeadSeries
+    from beadwise.runs.output.extras_file import ExtrasFile
     from beadwise.runs.output.series_files import find_sources
 
     series = BeadSeries([path])
     while series.read():
         pass
     find_sources([path])
+    extras = ExtrasFile(path, 3)
+    for step in extras.steps.tolist():
+        extras.record(step)
 
 
 def read_properties(path: Path) -> None:
@@ -241,6 +256,21 @@ def read_positions(path: Path) -> None:
 
     read_species(path)
     _places_in(path, 3)
+    read_all(path, "xyz")
+
+
+def read_of_ase(path: Path) -> None:
+    """Positions that i-PI writes with format='ase'."""
+    read_all(path, "ase")
+
+
+def read_all(path: Path, form: str) -> None:
+    """All frames of a trajectory of i-PI."""
+    from beadwise.runs.output.trajectory_file import TrajectoryFile
+
+    file = TrajectoryFile(path, form, 3, "length")
+    for step in file.steps.tolist():
+        file.frame(step)
 
 
 def read_velocities(path: Path) -> None:
@@ -334,6 +364,7 @@ FORMATS = {
     "extras": FileFormat("run.dipole_0", _texts(EXTRAS), damaged_text, read_extras),
     "properties": FileFormat("run.out", _files(SAMPLES, "run.out"), damaged_text, read_properties),
     "positions": FileFormat("run.pos_0.xyz", _files(SAMPLES, "*pos_0.xyz", "init.xyz"), damaged_text, read_positions),
+    "positions-ase": FileFormat("run.pos_0.extxyz", _texts(OF_ASE), damaged_text, read_of_ase),
     "velocities": FileFormat("run.vel.xyz", _files(SAMPLES, "run.vel.xyz"), damaged_text, read_velocities),
     "plumed": FileFormat("plumed.dat", _files(INPUTS, "torsion_*.dat", "proton_*.dat"), damaged_text, read_plumed),
     "plumed-table": FileFormat("COLVAR", _texts(COLVAR, HILLS), damaged_text, read_plumed_tables),

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.socketio import IPIProtocol, SocketClosed
-from ase.io import write
 
 from ...reading import json_of
 from ..worker_processes import end_with_parent
@@ -117,6 +116,8 @@ class ClientProgram:
         self._folder = scratch_folder()
         for path in self._files:
             (self._folder / path.name).write_bytes(_filled_content(path.read_bytes(), values))
+        from ase.io import write  # takes long to import, and servers of other models need it not
+
         write(self._folder / STRUCTURE, _without_labels(self.atoms), format="extxyz")
         self._process = self._run([_filled(word, values) for word in self._command])
         self._accept(deadline)

@@ -73,11 +73,11 @@ class ExtrasFile:
             lines = file.read(place.stop - place.start).splitlines()
         try:
             rows = [np.array(line.split(), dtype=np.float64) for line in lines if line.strip()]
+            if self._places.kind == COMPONENT:
+                return [self._split(row) for row in rows]
+            return [self._split(np.concatenate(rows))]
         except ValueError as error:
-            raise SeriesError(f"'{self.path}' holds a record of step {step} that is no numbers: {error}") from None
-        if self._places.kind == COMPONENT:
-            return [self._split(row) for row in rows]
-        return [self._split(np.concatenate(rows))]
+            raise SeriesError(f"'{self.path}' holds a record of step {step} that cannot be read: {error}") from None
 
     def _split(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Numbers of one bead by their names."""
@@ -123,7 +123,7 @@ class ExtrasFile:
         except OSError as error:
             raise SeriesError(f"cannot read '{self.path}': {error.strerror}") from error
         steps = np.array([step_of(one[2], self.path) for one in found], dtype=np.int64)
-        counts = that_count(steps) & (words == words.max())
+        counts = that_count(steps) & (words == words.max()) & (words > 0)
         names = tuple(name.strip() for name in found[0][0].decode(errors="replace").split(","))
         return _Places(
             names, found[0][1], steps[counts], [one for one, kept in zip(places, counts, strict=True) if kept]
