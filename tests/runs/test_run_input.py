@@ -165,7 +165,8 @@ def test_a_run_parses_its_input_once(ipi, parsed, spectra):
     parsed.clear()
     result = run_command("run", "RESTART", *options)
     assert result.exit_code == 0, result.output
-    assert parsed == {os.path.realpath("RESTART"): 2}  # that it began with, and the one that it left
+    # that it began with, the one that it left, and the input that its report shows
+    assert parsed == {os.path.realpath("RESTART"): 2, os.path.realpath("input.xml"): 1}
 
 
 TEMPLATES = """<simulation> {}
