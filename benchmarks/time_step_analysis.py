@@ -182,7 +182,7 @@ def read_run(folder: Path, atoms: int, cell: np.ndarray) -> RungSeries:
     columns = table.by_name
     outer, inner = (read_log(folder, role) for role in ("outer", "inner"))
     stamps = np.concatenate([outer, inner])
-    positions, symbols = read_positions(next(folder.glob("rung.positions_0*.xyz")), atoms)
+    positions, symbols = read_positions(next(folder.glob("rung.positions_0*xyz")), atoms)
     conserved = columns["conserved"] / atoms
     return RungSeries(
         time=columns["time"],

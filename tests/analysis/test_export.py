@@ -13,11 +13,14 @@ import pytest
 from beadwise.driver.commands.group import main
 from beadwise.driver.launch.examples.changes import Changes
 from beadwise.driver.launch.shipped_inputs import copy_shipped_input
+from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.output.bead_series import BeadSeries
 from beadwise.runs.output.extras_file import ExtrasFile
+from beadwise.runs.output.positions import find_bead_trajectory, read_bead_trajectory
 from click.testing import CliRunner
 from ipi.utils.io import iter_file
 from ipi.utils.units import unit_to_user
+from places import INPUTS
 from test_run import one_line
 
 BEADS, STEPS = 3, [0, 2, 4, 6]
@@ -241,3 +244,21 @@ def test_a_run_without_positions(run):
 def test_the_default_is_beside_the_run(run):
     assert f"written to {run / 'ethanol_pimd.export.extxyz'}" in export(run, "--want", "dipole")
     assert export(run, "--want", "dipole").count("\n") == 2  # it may be written again
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in INPUTS.glob("*.xml")))
+def test_shipped_inputs_write_positions_with_all_digits(name):
+    """i-PI's xyz has six: energies of what is exported would be off by 1e-4 eV and more."""
+    for system in RunInput.read(INPUTS / f"{name}.xml").systems:
+        assert all(own.form == "ase" for own in system.trajectory_outputs if own.keyword == "positions")
+
+
+def test_free_energies_read_the_same_positions(folder, tmp_path):
+    """What i-PI writes for ASE is a trajectory of the beads for `promote` and `reweight`, too."""
+    export(folder, "--output", tmp_path / "all.npz")
+    arrays = np.load(tmp_path / "all.npz")
+    trajectory = find_bead_trajectory(RunInput.read(folder / "ethanol_pimd.xml"))
+    assert trajectory.form == "ase" and set(arrays["steps"]) <= set(trajectory.steps)
+    for place, (_, positions, cell) in enumerate(read_bead_trajectory(trajectory, arrays["steps"].tolist())):
+        np.testing.assert_allclose(positions, arrays["positions"][place], rtol=0, atol=1e-7)
+        np.testing.assert_allclose(cell, arrays["cells"][place, 0], rtol=0, atol=1e-5)

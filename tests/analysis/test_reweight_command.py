@@ -329,7 +329,7 @@ def test_refusals(tmp_path):
     assert len(numbers_of(path, "--observable", "stress_cv")["observables"]) == 6
     assert "writes no 'enthalpy'; it writes kinetic_cv(O)" in refusal_of(path, "--observable", "enthalpy")
     assert "writes no 'dipole'; it writes" in refusal_of(path, "--observable", "dipole")
-    assert "does not write the positions of all its beads as xyz; add" in refusal_of(
+    assert "does not write the positions of all its beads as xyz or for ASE; add" in refusal_of(
         path, "--distance", "O,H", "--range", "1,2"
     )
     assert "'O' is no pair of atoms" in refusal_of(path, "--distance", "O")
