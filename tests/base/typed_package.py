@@ -24,9 +24,8 @@ def package_tree(folder: Path) -> Path:
     base = find_spec("beadwise")
     assert base is not None and base.submodule_search_locations
     for entry in Path(base.submodule_search_locations[0]).iterdir():
-        is_own = (
-            entry / "__init__.py"
-        ).is_file() and entry.name not in ROOMS  # an installed package has the rooms there
+        # an installed package has the rooms there, too
+        is_own = (entry / "__init__.py").is_file() and entry.name not in ROOMS
         if entry.suffix in (".py", ".pyi", ".typed") or is_own:
             (package / entry.name).symlink_to(entry)
     for room in ROOMS:
