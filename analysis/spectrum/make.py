@@ -87,7 +87,7 @@ def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Rep
             "write; extras with members are member_dipoles, member_polarizabilities and committee_pot"
         )
 
-    _refuse_other_results(request, spectrum)
+    replaced = _replaced(request, spectrum)
 
     def draw(image: Path) -> None:
         from ...spectra.plot import plot_spectra  # takes long to import
@@ -99,21 +99,17 @@ def _write(request: Request, spectrum: Spectrum, symbols: frozenset[str]) -> Rep
     members = write_files(request.stem, {".members.csv": spectrum.write_members} if request.members else {})
     notes = [f"  {name}: {note}" for name, note in spectrum.notes.items()]
     written = written_to(files) + "".join(f", members to {path}" for path in members)
-    return Report((spectrum.title, *notes, written), {**spectrum.as_dict(), "files": [*files, *members]})
+    return Report((spectrum.title, *notes, *replaced, written), {**spectrum.as_dict(), "files": [*files, *members]})
 
 
-def _refuse_other_results(request: Request, spectrum: Spectrum) -> None:
-    """Refuse to write over a spectrum of another kind, where the user gave both the same name."""
+def _replaced(request: Request, spectrum: Spectrum) -> list[str]:
+    """What to say where a spectrum of another kind has the name that the user gave."""
     path = request.stem.with_name(f"{request.stem.name}.csv")
     if request.output is None or not path.is_file():
-        return
+        return []
     with refusing(SeriesError, f"cannot read '{path}'"), open(path, encoding="utf-8", errors="replace") as file:
         first = file.readline().strip()
-    if first != f"# {spectrum.title}":
-        raise SeriesError(
-            f"'{path}' is there already and begins with '{quoted(first)}', so it is no {request.kind}; name another "
-            "--output, or remove it"
-        )
+    return [] if first == f"# {spectrum.title}" else [f"  replaced: '{path}', which began with '{quoted(first)}'"]
 
 
 def _dielectric(request: Request, shown: Shown) -> Report:
