@@ -57,7 +57,9 @@ def damaged_json(value: Any, random: Random) -> Any:
     elif kind == 1 and isinstance(holder, dict):
         holder[f"{key}x"] = holder.pop(key)
     elif kind == 2 and isinstance(place, (int, float)) and not isinstance(place, bool):
-        holder[key] = place * random.choice((-1, 0, 2, 1e9, 1e-9)) if random.random() < 0.8 else 10**30
+        factor = random.choice((-1, 0, 2, 1e9, 1e-9))
+        can_grow = random.random() < 0.8 and abs(place) < 1e290  # what was damaged before may be no float any more
+        holder[key] = place * factor if can_grow else 10**30
     else:
         holder[key] = deepcopy(random.choice(VALUES))  # or the next case would hold this one's damages
     return value

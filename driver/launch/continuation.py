@@ -96,8 +96,9 @@ class Continuation:
         saved = self.newest()
         if (step if saved is None else saved.step) > self._plan.input.step:
             return self.advice(step)
-        start = self._command(self._plan.source)
-        return f"i-PI has done no step, so change the structure, its units or the model, then start again with {start}"
+        start, step = self._command(self._plan.source), self._plan.input.step
+        change = "change the structure, its units or the model, then start again with"
+        return f"i-PI was stopped at step {step}, where it began: {change} {start}"
 
     def _command(self, source: Path) -> str:
         """The command that goes on, and the options that it needs, as RESTART holds none of them."""

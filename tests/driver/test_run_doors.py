@@ -130,8 +130,8 @@ def test_refused_structure(folder, model, threaded):
     assert status == 2
     left = f"i-PI was stopped at step {step}, continue with `beadwise run RESTART`"
     if model == "failing_at_once":  # going on would meet the structure again
-        left = "i-PI has done no step, so change the structure, its units or the model, then start again with "
-        left += "`beadwise run input.xml`"
+        left = "i-PI was stopped at step 0, where it began: change the structure, its units or the model, then start "
+        left += "again with `beadwise run input.xml`"
     assert one_line(errors) == f"{REFUSAL}; {left}\n"
     assert step == 0 if model == "failing_at_once" else step > 3
     folder.assert_clean()
