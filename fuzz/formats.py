@@ -252,10 +252,8 @@ def read_properties(path: Path) -> None:
 def read_positions(path: Path) -> None:
     """Labels of atoms, and where the frames are."""
     from beadwise.runs.input.labels import read_species
-    from beadwise.runs.output.positions import _places_in
 
     read_species(path)
-    _places_in(path, 3)
     read_all(path, "xyz")
 
 
