@@ -133,7 +133,7 @@ def _public_file(content: Any, where: str) -> PublicFile:
     _only_keys(content, (*needed, "unpack", *TEXTS), needed, where)
     name = _file_name(content["name"], "name", where)
     url, digest, size, unpack = content["url"], content["sha256"], content["size"], content.get("unpack", False)
-    if not isinstance(url, str) or urlsplit(url).scheme not in SCHEMES or not urlsplit(url).hostname:
+    if not isinstance(url, str) or not _is_address(url):
         raise DataError(f"{where}: 'url' is {shown(url)}; it must begin with {' or '.join(f'{s}://' for s in SCHEMES)}")
     if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
         raise DataError(f"{where}: 'sha256' is {shown(digest)}; it must be 64 hexadecimal digits in small letters")
@@ -142,6 +142,15 @@ def _public_file(content: Any, where: str) -> PublicFile:
     if type(unpack) is not bool or (unpack and not name.endswith(ARCHIVES)):
         raise DataError(f"{where}: 'unpack' is {shown(unpack)}; true is for names that end in {', '.join(ARCHIVES)}")
     return PublicFile(name, url, digest, size, unpack, **{key: _text(content, key, where) for key in TEXTS})
+
+
+def _is_address(url: str) -> bool:
+    """Whether a text is an address with a scheme of ours and a host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in SCHEMES and bool(parts.hostname)
+    except ValueError:  # as of brackets that are not closed
+        return False
 
 
 def _only_keys(content: Any, allowed: tuple[str, ...], needed: tuple[str, ...], where: str) -> None:

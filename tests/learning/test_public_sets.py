@@ -198,6 +198,7 @@ def test_harmful_archives_are_refused(server, ending, content, message):
     ("change", "message"),
     [
         ({"url": "file:///etc/passwd"}, "'url' is file:///etc/passwd; it must begin with https:// or http://"),
+        ({"url": "https://[data"}, "'url' is https://[data; it must begin with https:// or http://"),
         ({"name": "../file"}, "'name' is ../file; it must be a name without '/'"),
         ({"sha256": "abc"}, "'sha256' is abc; it must be 64 hexadecimal digits"),
         ({"size": 0}, "'size' is 0; it must be a whole number of bytes"),
