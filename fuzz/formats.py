@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import reports
+from . import neps, reports
 from .judge import WrongAnswer
 from .mutations import damaged_bytes, damaged_model, damaged_text
 
@@ -355,6 +355,7 @@ def read_state(path: Path) -> None:
 
 FORMATS = {
     "model": FileFormat("model.safetensors", _models, damaged_model, read_model),
+    "nep": FileFormat("nep.txt", neps.samples, damaged_text, neps.read_nep),
     "input": FileFormat("input.xml", _files(INPUTS, "water.xml", "pimd_npt.xml", "mts_pimd.xml", "torsion_opes.xml"),
                         damaged_text, read_input),
     "checkpoint": FileFormat("RESTART", _files(SAMPLES, "RESTART"), damaged_text, read_input),
