@@ -7,6 +7,7 @@ those of the descriptor, those that scale the descriptor, and those of a fitted 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ KINDS = {  # by the first word of a file; nep-adapters 1.0.3 knows no others wit
     "nep5_zbl": "ordinary",
 }
 MOST_BYTES = 500_000_000
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # alone in its line
 PARAMETERS_OF_REPULSION = 10  # of each pair of elements
 
 
@@ -59,7 +61,7 @@ def read_nep(path: Path) -> NepFile:
     with refusing(EvaluatorError, f"'{path}' is damaged or no file of a NEP"):
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has {path.stat().st_size} bytes")
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = path.read_bytes().decode("ascii").rstrip().split("\n")  # as nep-adapters parts them
         first = (lines or [""])[0].split() or [""]
         if first[0] not in KINDS:
             raise EvaluatorError(
@@ -72,11 +74,14 @@ def read_nep(path: Path) -> NepFile:
         if list(header)[: len(names)] != names:
             raise ValueError(f"its header has the lines {list(header)}; needed are {names}")
         needed = _count(header, len(species), first[0])
-        values = np.array([float(word) for line in lines[1 + len(names) :] for word in line.split()])
-        if len(values) != needed:
-            raise ValueError(f"it has {len(values)} numbers below its header, which says that there are {needed}")
-        if not np.isfinite(values).all():
-            raise ValueError(f"number {int(np.argmin(np.isfinite(values)))} below its header is not finite")
+        words = [line.strip() for line in lines[1 + len(names) :]]
+        if len(words) != needed:
+            raise ValueError(f"it has {len(words)} numbers below its header, which says that there are {needed}")
+        wrong = next((word for word in words if not NUMBER.fullmatch(word) or not np.isfinite(float(word))), None)
+        if wrong is not None:
+            raise ValueError(
+                f"number {words.index(wrong)} below its header is '{shown(wrong)}', which is no finite number"
+            )
         return NepFile(KINDS[first[0]], species, max(header["cutoff"][:-2]))
 
 
