@@ -15,7 +15,7 @@ from ..pyx.tensor_head import DensityShape, TensorHead
 from ..reading import shown
 from .errors import ModelFileError, StructureError
 from .molecules import repeating_unit
-from .structures import Batch
+from .structures import Batch, species_names
 
 if TYPE_CHECKING:
     from .model import Model
@@ -32,6 +32,15 @@ def refuse_overlap(overlap: tuple[int, int, int, float] | None) -> None:
         raise StructureError(
             f"atoms {first} and {second} of bead {bead} are {distance:.3f} Å apart; "
             f"at least {CLOSEST_ALLOWED} Å is needed"
+        )
+
+
+def refuse_unknown_species(batch: Batch, known: Sequence[int], what: str) -> None:
+    """Raise StructureError if an atom is of none of the known species; ``what`` is what knows them."""
+    unknown = sorted(set(batch.numbers.tolist()) - set(known))
+    if unknown:
+        raise StructureError(
+            f"{what} does not know {', '.join(species_names(unknown))}; it knows {', '.join(species_names(known))}"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ...reading import reason, shown
@@ -24,3 +26,16 @@ def torch_device(name: str) -> Any:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise EvaluatorError(f"device is '{shown(name)}', which is not there: {reason(error)}") from error
     return device
+
+
+@contextmanager
+def threads_of_torch(device: Any, threads: int) -> Iterator[None]:
+    """Let torch use so many threads of a processor meanwhile; what it used before is left as it was."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads if device.type == "cpu" else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from ...reading import reason
-from ..checks import check_cells
+from ..checks import check_cells, refuse_unknown_species
 from ..errors import EvaluatorError, StructureError
 from ..response import Response, refuse_unavailable
-from ..structures import Batch, species_names
+from ..structures import Batch
+from .devices import threads_of_torch
 from .mace_file import MaceFile, read_mace
 from .names import file_and_settings, one_of, unit_factors, whole
 from .neighbours import edges
@@ -99,27 +100,16 @@ class MacePotential:
             If the model does not know an element, atoms lie on each other, the cell is too flat, or memory is out.
         """
         refuse_unavailable(want, self.properties, f"the MACE model '{self.path}'")
-        unknown = sorted(set(batch.numbers.tolist()) - set(self.species))
-        if unknown:
-            raise StructureError(
-                f"the MACE model '{self.path}' does not know {', '.join(species_names(unknown))}; "
-                f"it knows {', '.join(species_names(self.species))}"
-            )
+        refuse_unknown_species(batch, self.species, f"the MACE model '{self.path}'")
         check_cells(batch)
-        import torch
-
         shapes = {name: (batch.beads, *shape) for name, shape in SHAPES.items()}
         shapes |= {name: (batch.beads, batch.atoms, *shape) for name, shape in SHAPES_OF_ATOMS.items()}
         arrays = {name: np.zeros(shapes[name]) for name in want}
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads if self._device.type == "cpu" else before)
-        try:
+        with threads_of_torch(self._device, self.threads):
             for first, graphs in self._chunks(batch) if batch.atoms else ():
                 found = self._forward(batch, first, graphs, want)
                 for name in want:
                     arrays[name][first : first + len(graphs)] = found[name]
-        finally:
-            torch.set_num_threads(before)
         return Response(**arrays)
 
     def _chunks(self, batch: Batch) -> Iterator[tuple[int, list[tuple[np.ndarray, ...]]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from ...reading import reason, shown
 from ...suggestions import did_you_mean
 from ..errors import EvaluatorError
 from .devices import torch_device
+
+logger = logging.getLogger(__name__)
 
 ENERGY, ENSEMBLE, DIRECT = "energy", "energy_ensemble", "non_conservative_force"
 OLD_NAMES = {DIRECT: "non_conservative_forces"}
@@ -32,6 +35,9 @@ class MetatomicFile:
         Names of outputs by what they are here: quantities, `ENSEMBLE` and `DIRECT`.
     units : dict of str to str
         What the file says of the unit of each quantity other than the energy; empty where it says nothing.
+    unsaid : tuple of str
+        Energies, members' energies and forces by themselves whose unit the file does not say; metatomic converts only
+        what it knows.
     species : tuple of int
     dtype : torch.dtype
     device : torch.device
@@ -40,6 +46,7 @@ class MetatomicFile:
     module: Any
     outputs: dict[str, str]
     units: dict[str, str]
+    unsaid: tuple[str, ...]
     species: tuple[int, ...]
     dtype: Any
     device: Any
@@ -104,9 +111,12 @@ def read_metatomic(path: Path, wanted: Mapping[str, str], device: str, extension
         present = {str(name): str(output.unit) for name, output in capabilities.outputs.items()}
         outputs = _outputs(path, list(present), wanted)
         units = {own: present[name] for own, name in outputs.items() if own in quantities() and own != ENERGY}
+        unsaid = tuple(own for own in (ENERGY, ENSEMBLE, DIRECT) if own in outputs and not present[outputs[own]])
+        if not capabilities.length_unit:
+            logger.warning("'%s' does not say its unit of length; it is taken to be Å", path)
         species = tuple(sorted(int(number) for number in capabilities.atomic_types))
         dtype = {"float32": torch.float32, "float64": torch.float64}[capabilities.dtype]
-        return MetatomicFile(module, outputs, units, species, dtype, chosen)
+        return MetatomicFile(module, outputs, units, unsaid, species, dtype, chosen)
 
 
 def _outputs(path: Path, present: Sequence[str], wanted: Mapping[str, str]) -> dict[str, str]:

@@ -13,10 +13,12 @@ import numpy as np
 from ...properties.quantities import properties, quantities
 from ...quantity import Unit
 from ...reading import reason
+from ..checks import check_cells, refuse_unknown_species
 from ..errors import EvaluatorError, StructureError
 from ..members import spread
 from ..response import Response, refuse_unavailable
-from ..structures import Batch, species_names
+from ..structures import Batch
+from .devices import threads_of_torch
 from .metatomic_file import DIRECT, ENERGY, ENSEMBLE, MetatomicFile, quiet, read_metatomic
 from .names import file_and_settings, one_of, unit_factors, whole
 from .neighbours import refuse_overlapping
@@ -70,12 +72,21 @@ class MetatomicPotential:
         self.file, self.path, self.direct, self.chunk, self.threads = file, path, direct, chunk, threads
         said = {name: unit for name, unit in file.units.items() if unit} | dict(units or {})
         self._others = [name for name in file.outputs if name in quantities() and name != ENERGY]
+        in_use = [ENERGY, DIRECT] if direct else [ENERGY, ENSEMBLE]
+        self._unsaid = [own for own in file.unsaid if own in in_use]
+        if self._unsaid and ENERGY not in said:
+            raise EvaluatorError(
+                f"'{path}' does not say the unit of its output {file.outputs[self._unsaid[0]]}; say it with "
+                f"{ENERGY}_unit=UNIT"
+            )
+        if ENERGY in said and not self._unsaid:
+            raise EvaluatorError(f"{ENERGY}_unit is '{said[ENERGY]}', and '{path}' says the unit of its energy itself")
         for name in self._others:
             if name not in said and quantities()[name].unit != Unit():
                 raise EvaluatorError(
                     f"'{path}' does not say the unit of its output {file.outputs[name]}; say it with {name}_unit=UNIT"
                 )
-        self.units = {name: unit for name, unit in said.items() if name in self._others}
+        self.units = {name: unit for name, unit in said.items() if name in (*self._others, ENERGY)}
         self._factors = unit_factors(self.units, path)
         if direct and DIRECT not in file.outputs:
             raise EvaluatorError(f"forces is 'direct', and '{path}' gives no forces by themselves")
@@ -123,23 +134,15 @@ class MetatomicPotential:
             If the model does not know an element, atoms lie on each other, or the model itself fails.
         """
         refuse_unavailable(want, self.properties, f"the metatomic model '{self.path}'")
-        unknown = sorted(set(batch.numbers.tolist()) - set(self.species))
-        if unknown:
-            raise StructureError(
-                f"the metatomic model '{self.path}' does not know {', '.join(species_names(unknown))}; "
-                f"it knows {', '.join(species_names(self.species))}"
-            )
-        import torch
-
-        if self.file.device.type == "cpu" and torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
+        refuse_unknown_species(batch, self.species, f"the metatomic model '{self.path}'")
+        check_cells(batch)
         pieces = []
         for first in range(0, batch.beads, self.chunk):
             beads = range(first, min(first + self.chunk, batch.beads))
             for bead in beads:
                 refuse_overlapping(batch, bead)
             try:
-                with quiet() as metatomic:
+                with quiet() as metatomic, threads_of_torch(self.file.device, self.threads):
                     pieces.append(self._forward(metatomic, batch, beads, want))
             except RuntimeError as error:  # of torch and of the model
                 raise StructureError(
@@ -171,7 +174,9 @@ class MetatomicPotential:
         for name, array in arrays.items():
             quantity = properties()[name].quantity
             assert quantity is not None
-            arrays[name] = array * self._factors.get(quantity.name, 1.0)
+            own = self._output_of(name) if quantity.name == ENERGY else ""
+            is_converted = bool(own) and own not in self._unsaid  # by metatomic
+            arrays[name] = array * (1.0 if is_converted else self._factors.get(quantity.name, 1.0))
         for name in want:
             if properties()[name].kind == "uncertainty":
                 member = next(own for own, of in OF_MEMBERS.items() if of == properties()[name].of)
@@ -196,18 +201,20 @@ class MetatomicPotential:
             one = properties()[name]
             assert one.quantity is not None
             own = one.quantity.name
-            if own == ENERGY:
-                outputs = [ENSEMBLE] if one.kind in ("members", "uncertainty") else [ENERGY]
-                outputs = [DIRECT] if self.direct and name == "forces" else outputs
-            else:
-                outputs = [own]
-            for output in outputs:
-                units = {ENERGY: "eV", ENSEMBLE: "eV", DIRECT: "eV/Angstrom"}
-                per_atom = output == DIRECT or (output in quantities() and quantities()[output].per == "atom")
-                asked[self.file.outputs[output]] = metatomic.ModelOutput(
-                    unit=units.get(output, ""), sample_kind="atom" if per_atom else "system"
-                )
+            output = self._output_of(name) if own == ENERGY else own
+            units = {ENERGY: "eV", ENSEMBLE: "eV", DIRECT: "eV/Angstrom"}
+            per_atom = output == DIRECT or (output in quantities() and quantities()[output].per == "atom")
+            asked[self.file.outputs[output]] = metatomic.ModelOutput(
+                unit="" if output in self._unsaid else units.get(output, ""),
+                sample_kind="atom" if per_atom else "system",
+            )
         return asked
+
+    def _output_of(self, name: str) -> str:
+        """Which output a property of the energy is made of."""
+        if properties()[name].kind in ("members", "uncertainty"):
+            return ENSEMBLE
+        return DIRECT if self.direct and name == "forces" else ENERGY
 
     def _values(
         self,
@@ -300,7 +307,7 @@ def metatomic_potential(rest: str, threads: int = 1) -> MetatomicPotential:
         If the file is missing, damaged or of something else, an output is not there, or a setting is unknown.
     """
     names = [*quantities(), ENSEMBLE]
-    units = [f"{name}_unit" for name in quantities() if name != ENERGY]
+    units = [f"{name}_unit" for name in quantities()]
     path, settings = file_and_settings(PREFIX, rest, [*names, *units, *OWN_SETTINGS], USAGE)
     direct = one_of("forces", settings, ("derivatives", "direct"), "derivatives") == "direct"
     wanted = {name: settings[name] for name in names if name in settings}

@@ -15,10 +15,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from ...reading import reason
-from ..checks import check_cells
+from ..checks import check_cells, refuse_unknown_species
 from ..errors import EvaluatorError, StructureError
 from ..response import Response, refuse_unavailable
-from ..structures import Batch, species_names
+from ..structures import Batch
 from .names import file_and_settings, one_of, unit_factors
 from .neighbours import box, refuse_overlapping
 from .nep_file import NepFile, read_nep
@@ -90,12 +90,7 @@ class NepPotential:
             If the NEP does not know an element, or nep-adapters refuses a structure.
         """
         refuse_unavailable(want, self.properties, f"the NEP '{self.path}'")
-        unknown = sorted(set(batch.numbers.tolist()) - set(self.species))
-        if unknown:
-            raise StructureError(
-                f"the NEP '{self.path}' does not know {', '.join(species_names(unknown))}; "
-                f"it knows {', '.join(species_names(self.species))}"
-            )
+        refuse_unknown_species(batch, self.species, f"the NEP '{self.path}'")
         check_cells(batch)
         for bead in range(batch.beads if batch.atoms else 0):
             refuse_overlapping(batch, bead)

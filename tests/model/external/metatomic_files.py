@@ -94,11 +94,13 @@ class Pairs(torch.nn.Module):
         return TensorMap(Labels(["_"], torch.zeros((1, 1), dtype=torch.int32)), [block])
 
 
-def metatomic_file(path: Path, without: tuple[str, ...] = (), spherical: bool = False, dipole_unit: str = "") -> Path:
+def metatomic_file(
+    path: Path, without: tuple[str, ...] = (), spherical: bool = False, dipole_unit: str = "", energy_unit: str = "eV"
+) -> Path:
     """Write a file with some outputs."""
     outputs = {
-        "energy": ModelOutput(unit="eV", sample_kind="system"),
-        "energy_ensemble": ModelOutput(unit="eV", sample_kind="system"),
+        "energy": ModelOutput(unit=energy_unit, sample_kind="system"),
+        "energy_ensemble": ModelOutput(unit=energy_unit, sample_kind="system"),
         "mtt::dipole": ModelOutput(unit=dipole_unit, sample_kind="system"),
         "mtt::polar": ModelOutput(unit="", sample_kind="system"),
         "non_conservative_force": ModelOutput(unit="eV/Angstrom", sample_kind="atom"),

@@ -134,6 +134,24 @@ def test_units_and_forms(files):
     np.testing.assert_allclose(plain.polarizability, BOHR3 * cubic.evaluate(batch, ["polarizability"]).polarizability)
 
 
+def test_an_energy_without_a_unit(files, tmp_path):
+    """metatomic converts nothing whose unit it does not know."""
+    file = files["all"].with_name("no_unit.pt")
+    from metatomic_files import metatomic_file
+
+    metatomic_file(file, energy_unit="")
+    with pytest.raises(BeadwiseError, match="does not say the unit of its output energy; say it with energy_unit=UNIT"):
+        load_evaluator(f"metatomic:{file},{DIPOLE}")
+    with pytest.raises(BeadwiseError, match="says the unit of its energy itself"):
+        load_evaluator(f"metatomic:{files['energy']},energy_unit=eV")
+    batch, want = batch_of(beads(2)), ["energy", "forces", "virial", "committee_energy", "forces_uncertainty", "dipole"]
+    plain = load_evaluator(f"metatomic:{files['all']},{DIPOLE}").evaluate(batch, want)
+    other = load_evaluator(f"metatomic:{file},{DIPOLE},energy_unit=hartree").evaluate(batch, want)
+    for name in want:
+        factor = 1.0 if name == "dipole" else 27.211386245988
+        np.testing.assert_allclose(other[name], factor * plain[name], rtol=1e-9, err_msg=name)
+
+
 def test_members_and_their_spread(files):
     own, batch = load_evaluator(f"metatomic:{files['all']},{DIPOLE}"), batch_of(beads(2))
     found = own.evaluate(batch, ["energy", "energy_uncertainty", "forces_uncertainty", "committee_energy"])
