@@ -6,6 +6,7 @@ libraries that read it raise what they stumble over; a reader puts `refusing` ar
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -83,6 +84,15 @@ def whole_number(text: str) -> int:
     if not -LARGEST <= value < LARGEST:
         raise ValueError(f"{value} is not between -2^63 and 2^63")
     return value
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of the content of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        content = hashlib.sha256()
+        while piece := file.read(1 << 20):
+            content.update(piece)
+    return content.hexdigest()
 
 
 def json_of(text: str | bytes) -> Any:

@@ -12,7 +12,6 @@ FEWEST_INDEPENDENT = 8.0  # samples; fewer say little about an error
 DISTANCE = "envelope_distance"
 FAR = 1.0  # distance from the training frames in units of their range, as the servers warn of it
 LINEAR_SPREAD = 1.0  # of β times a member's potential, beyond which reweighting leaves its linear range
-WORST = (BAD, FAIR, UNKNOWN, GOOD)  # which of several colours counts
 
 
 def verdicts_of(content: Mapping[str, Any], growing_bias: bool = False) -> list[dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -18,6 +17,7 @@ from ...model.correction import ENERGIES
 from ...model.evaluators import files_of, full_name, load_evaluator, parts_of, short_name
 from ...model.kept_answers import Answer, KeptAnswers, beads_of_batch, structure_key
 from ...progress import Progress
+from ...reading import digest_of
 from ...whole_files import write_bytes
 from ..data import Frame
 
@@ -46,7 +46,7 @@ class CachedBaseline:
         self.evaluator = load_baseline(self.name)
         self.folder = folder / re.sub(r"[^A-Za-z0-9.=-]+", "_", short_name(self.name))
         self.provider = str(getattr(self.evaluator, "provider", ""))
-        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in dict.fromkeys(files_of(self.name))]
+        digests = map(digest_of, dict.fromkeys(files_of(self.name)))
         identity = " ".join([self.name, self.provider, *digests])
         shelf = AnswerFolder(self.folder, identity, self.properties)
         title = f"the baseline {self.name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +12,7 @@ from ase import Atoms
 from ...model import Batch, BeadwiseError, Evaluator
 from ...model.ase_potential import describe
 from ...model.evaluators import files_of, from_any_folder, full_name, load_evaluator
+from ...reading import digest_of
 from ..data import labels as known_labels
 from ..data import whole_labels
 from .settings import LabelError, LabelSettings
@@ -128,4 +128,4 @@ class EvaluatorReference:
 def _contents(name: str) -> Iterator[str]:
     """Digests of the files that the answers of a name depend on, which may change while their names do not."""
     for file in dict.fromkeys(files_of(name)):
-        yield hashlib.sha256(file.read_bytes()).hexdigest()
+        yield digest_of(file)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 from ...json_text import plain
+from ...reading import digest_of
 from ..evaluators import files_of, load_evaluator
 from ..structures import species_names
 
@@ -36,7 +35,7 @@ def describe_external(name: str) -> dict[str, Any]:
         {
             "file": path.name,
             "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+            "sha256": digest_of(path),
             "provider": getattr(evaluator, "provider", ""),
             "kind": getattr(getattr(evaluator, "file", None), "kind", None),
             "species": species_names(evaluator.species),

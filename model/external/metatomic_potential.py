@@ -32,7 +32,6 @@ PREFIX = "metatomic"
 USAGE = f"{PREFIX}:FILE[,energy=OUTPUT][,dipole=OUTPUT][,dipole_unit=UNIT][,forces=direct][,device=cpu|cuda]"
 OWN_SETTINGS = ("forces", "device", "chunk", "extensions")
 CHUNK = 16  # beads in one forward, unless a number is given
-OF_ENERGY = ("energy", "forces", "virial")
 OF_MEMBERS = {"committee_energy": "energy", "committee_forces": "forces", "committee_virial": "virial"}
 Y, Z, X = range(3)  # order of the components of a vector in spherical form
 

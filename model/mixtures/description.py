@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from ...json_text import plain
+from ...reading import digest_of
 from ..evaluators import files_of, load_evaluator
 from ..evaluators.mixture import described
 from ..structures import species_names
@@ -37,7 +37,7 @@ def describe_mixture(name: str | Path) -> dict[str, Any]:
     return plain(
         {
             "file": path.name,
-            "sha256": _digest(path),
+            "sha256": digest_of(path),
             "species": species_names(evaluator.species) if evaluator.species else ["any that the parts take"],
             "properties": evaluator.properties,
             "parts": {
@@ -60,10 +60,6 @@ def _part(name: str) -> dict[str, Any]:
         "provider": getattr(evaluator, "provider", ""),
         "species": species_names(evaluator.species),
         "properties": ", ".join(evaluator.properties),
-        "sha256": {file.name: _digest(file) for file in files_of(name)},
+        "sha256": {file.name: digest_of(file) for file in files_of(name)},
     }
     return {key: value for key, value in described.items() if value}
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from ..structures import Batch
 
 ENERGY = "energy"
 IN_FIELD = ("energy", "forces", "virial")  # what a field changes
+WITHOUT_OWN = {"energy": "dipole", "forces": "born_charges"}  # what tells the change, where a part knows no field
 
 
 class MixtureError(BeadwiseError, ValueError):
@@ -165,17 +166,17 @@ class Mixture:
         terms = {name: self._terms(properties()[name]) for name in dict.fromkeys(want)}
         changed = [name for name in want if any(self.electric_field) and properties()[name].of in IN_FIELD]
         changed = [name for name in changed if properties()[name].kind != "uncertainty"]  # the same for all members
-        asked: dict[int, list[str]] = {}
-        for part, name in (term for own in terms.values() for term in own):
-            asked.setdefault(id(part.evaluator), []).append(name)
         shared = {properties()[name].of for name in changed}
+        asked: dict[int, list[str]] = {}
+        for part, name in (*(term for own in terms.values() for term in own), *self._terms_of_field(shared)):
+            asked.setdefault(id(part.evaluator), []).append(name)
         answers = {
             id(one): one.evaluate(batch, tuple(dict.fromkeys(asked[id(one)])))
             for one in self.evaluators
             if id(one) in asked
         }
         arrays = {name: _combined(name, own, answers) for name, own in terms.items()}
-        added = self._added_by_field(batch, shared) if shared else {}
+        added = self._added_by_field(batch, shared, answers) if shared else {}
         for name in changed:
             own = added[properties()[name].of]
             arrays[name] = arrays[name] + (own[:, None] if properties()[name].kind == "members" else own)
@@ -222,21 +223,34 @@ class Mixture:
             return part, True
         return (part, False) if part.has("born_charges") else None
 
-    def _added_by_field(self, batch: Batch, names: set[str]) -> dict[str, np.ndarray]:
+    @cached_property
+    def _driven(self) -> Evaluator:
+        """The dipole's part in the field, made once: its kernel and its lists of neighbours last."""
+        found = self._field_part()
+        assert found is not None and found[1]
+        field = found[0].factor * np.array(self.electric_field)
+        return found[0].evaluator.in_field(field.tolist())  # type: ignore[attr-defined, no-any-return]
+
+    def _terms_of_field(self, names: set[str]) -> list[tuple[Part, str]]:
+        """What the dipole's part is asked for in the same evaluation, so that the effect of the field is known."""
+        found = self._field_part() if names else None
+        if found is None:
+            return []
+        part, has_own = found
+        return [(part, name if has_own else WITHOUT_OWN[name]) for name in names]
+
+    def _added_by_field(self, batch: Batch, names: set[str], answers: Mapping[int, Response]) -> dict[str, np.ndarray]:
         """What the field adds to energy, forces and virial."""
         found = self._field_part()
         assert found is not None
         part, has_own = found
-        field = part.factor * np.array(self.electric_field)
+        plain = answers[id(part.evaluator)]
         if has_own:
-            wanted = tuple(names)
-            driven = part.evaluator.in_field(field.tolist()).evaluate(batch, wanted)  # type: ignore[attr-defined]
-            plain = part.evaluator.evaluate(batch, wanted)
-            return {name: driven[name] - plain[name] for name in wanted}
-        needed = {"energy": "dipole", "forces": "born_charges"}
-        answer = part.evaluator.evaluate(batch, tuple(needed[name] for name in names))
+            driven = self._driven.evaluate(batch, tuple(names))
+            return {name: driven[name] - plain[name] for name in names}
+        field = part.factor * np.array(self.electric_field)
         signs = {"energy": -1.0, "forces": 1.0}
-        return {name: signs[name] * (answer[needed[name]] @ field) for name in names}
+        return {name: signs[name] * (plain[WITHOUT_OWN[name]] @ field) for name in names}
 
     def _common_species(self) -> tuple[int, ...]:
         restricted = [set(one.species) for one in self.evaluators if len(one.species)]

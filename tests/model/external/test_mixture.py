@@ -181,6 +181,24 @@ def test_in_a_field_the_dipole_acts(without):
         np.testing.assert_allclose(found["virial"], plain["virial"] + added, atol=1e-12)
 
 
+def test_in_a_field_a_part_is_made_and_asked_once():
+    model = random_model(0)
+    made = []
+
+    class Watched(Counted):
+        def in_field(self, field):
+            made.append(Counted(model.in_field(field)))
+            return made[-1]
+
+    part = Watched(model)
+    driven = Mixture({"energy": [Part(part)], "dipole": [Part(part)]}).in_field(FIELD)
+    for _ in range(3):
+        found = driven.evaluate(Batch.from_ase(random_structure()), ["energy", "forces", "dipole"])
+    assert len(made) == 1 and len(part.calls) == len(made[0].calls) == 3
+    expected = answer(model.in_field(FIELD), random_structure(), ["energy", "forces"])
+    assert_same({name: found[name][0] for name in expected}, expected, 1e-12)
+
+
 def test_a_field_counts_in_the_unit_of_the_dipole():
     model, atoms = random_model(0), random_structure()
     in_units = Mixture({"energy": [Part(load_evaluator(PAIRS))], "dipole": [Part(model, 0.25)]})
