@@ -40,12 +40,58 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         int inputs, outputs
         const double* weights
         const double* bias
+        const double* transposed
 
     cdef cppclass Network:
         int features
         const double* skip
         vector[DenseLayer] layers
         const double* final_weights
+
+    cdef struct Term "beadwise::Bilinear::Term":
+        int32_t first, second
+        double coefficient
+
+    cdef struct Segment "beadwise::Bilinear::Segment":
+        int32_t path, end
+
+    cdef struct Row "beadwise::Bilinear::Row":
+        int32_t row, end
+
+    cdef cppclass Bilinear:
+        vector[Term] terms
+        vector[Segment] segments
+        vector[Row] rows
+
+    cdef cppclass Product:
+        int paths
+        const double* weights
+        Bilinear forward, to_first, to_second
+
+    cdef cppclass ScalarReadout:
+        int head, output
+        const double* skip
+        const double* final_weights
+
+    cdef cppclass TensorReadout:
+        int head, output
+        int order "lambda"
+        DenseLayer factors
+
+    cdef cppclass EquivariantLayer:
+        int inputs, channels, l_max, features
+        const double* contraction
+        const double* contraction_transposed
+        const double* mixing
+        const double* mixing_transposed
+        Product three, four
+        vector[DenseLayer] hidden
+        vector[ScalarReadout] scalars
+        vector[TensorReadout] tensors
+        int width()
+
+    cdef cppclass Equivariant:
+        vector[EquivariantLayer] layers
 
     cdef cppclass Overlap:
         int bead, first, second
@@ -59,11 +105,12 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         const Basis* basis
         const vector[Head]* heads
         const Network* network
+        const Equivariant* equivariant
         vector[const NeighbourList*] lists
         const int32_t* species
         int beads, atoms, most_neighbours, outputs
         size_t begin, end
-        vector[char] want_head, differentiate_head
+        vector[char] want_head, differentiate_head, reads_head
         cbool shares_invariants
         double closest_allowed
         double* values

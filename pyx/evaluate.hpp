@@ -21,16 +21,20 @@ struct Workspace {
     }
 };
 
-// Atoms that are evaluated together: as many as stand in the lanes of a network, else one.
+// Atoms that are evaluated together: as many as stand in the lanes of a network, or in the rows of one, else one.
 struct Group {
     std::vector<Workspace> workspaces;
     NetworkWorkspace network;
+    EquivariantWorkspace equivariant;
 
-    Group(const Task &task, size_t recursion) : workspaces(task.network ? WIDTH : 1) {
+    Group(const Task &task, size_t recursion) : workspaces(size_of(task)) {
         for (Workspace &workspace : workspaces)
             workspace.size_for(*task.basis, *task.heads, task.most_neighbours, task.outputs, recursion);
         if (task.network) network.size_for(*task.network, *task.basis);
+        if (task.equivariant) equivariant.size_for(task.equivariant->layers[0]);
     }
+
+    static size_t size_of(const Task &task) { return task.equivariant ? MOST_ROWS : task.network ? WIDTH : 1; }
 };
 
 // Add ∂Q/∂r of one centre's contribution to its neighbours, itself and the strain derivative ∂Q/∂ε = Σ ∂Q/∂r_ij ⊗ r_ij.
@@ -121,28 +125,49 @@ static void add_network(const Task &task, int bead, const int *atoms, int count,
     for (int k = 0; k < count; ++k) task.values[(size_t(bead) * task.atoms + atoms[k]) * task.outputs] += energies[k];
 }
 
-// The reverse sweeps of one atom, one for each combination of outputs.
+// The values of an equivariant network for a group of atoms of one species, and what its reverse sweeps need.
+static void add_equivariant(const Task &task, int bead, const int *atoms, int count, Group &group) {
+    const EquivariantLayer &layer = task.equivariant->layers[0];
+    const int species = task.species[atoms[0]];
+    const double *densities[MOST_ROWS];
+    for (int k = 0; k < count; ++k) densities[k] = group.workspaces[k].density.data();
+    forward_layer(layer, species, densities, count, task.reads_head.data(), group.equivariant);
+    for (int k = 0; k < count; ++k)
+        read_out(layer, species, group.equivariant.states[k], task.want_head.data(),
+                 task.values + (size_t(bead) * task.atoms + atoms[k]) * task.outputs);
+}
+
+// Adjoints of the densities of a group for one combination of the outputs of an equivariant network.
+static void reverse_equivariant(const Task &task, int species, int count, const double *factor, Group &group) {
+    double *adjoints[MOST_ROWS];
+    for (int k = 0; k < count; ++k) {
+        adjoints[k] = group.workspaces[k].network_adjoint.data();
+        group.equivariant.adjoints[k].clear();
+    }
+    reverse_layer(task.equivariant->layers[0], species, factor, count, group.equivariant, adjoints);
+}
+
+// The reverse sweep of one atom for one combination of outputs; a network's adjoint is there already.
 template <int VECTORS, int L>
-static void differentiate_atom(const Task &task, int bead, int atom, Workspace &workspace, double *gradients,
-                               double *strains) {
+static void differentiate_atom(const Task &task, int atom, int channel, const double *factor, Workspace &workspace,
+                               double *gradients, double *strains) {
     const Basis &basis = *task.basis;
     const std::vector<Head> &heads = *task.heads;
     const int species = task.species[atom], size = basis.harmonics() * basis.channels();
-    const double *combination = task.combinations + size_t(bead) * task.gradient_channels * task.outputs;
-    for (int channel = 0; channel < task.gradient_channels; ++channel) {
-        const double *factor = combination + size_t(channel) * task.outputs;
-        std::fill_n(workspace.adjoint.data(), size, 0.0);
-        if (task.network && factor[0] != 0.0)
-            add_scaled(workspace.adjoint.data(), factor[0], workspace.network_adjoint.data(), size);
-        for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components())
-            if (task.differentiate_head[index])
-                head_adjoint(heads[index], basis, species, factor + first, workspace.heads[index],
-                             workspace.adjoint.data());
-        reverse_density<VECTORS, L>(workspace.environment, basis, workspace.adjoint.data(), workspace.gradient_x.data(),
-                                    workspace.gradient_y.data(), workspace.gradient_z.data());
-        scatter_gradient(workspace.environment, atom, workspace, factor[0],
-                         gradients + size_t(channel) * task.atoms * 3, strains + size_t(channel) * 9);
-    }
+    std::fill_n(workspace.adjoint.data(), size, 0.0);
+    if (task.network && factor[0] != 0.0)
+        add_scaled(workspace.adjoint.data(), factor[0], workspace.network_adjoint.data(), size);
+    if (task.equivariant)
+        add_scaled(workspace.adjoint.data(), 1.0, workspace.network_adjoint.data(),
+                   task.equivariant->layers[0].harmonics() * basis.channels());
+    for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components())
+        if (task.differentiate_head[index])
+            head_adjoint(heads[index], basis, species, factor + first, workspace.heads[index],
+                         workspace.adjoint.data());
+    reverse_density<VECTORS, L>(workspace.environment, basis, workspace.adjoint.data(), workspace.gradient_x.data(),
+                                workspace.gradient_y.data(), workspace.gradient_z.data());
+    scatter_gradient(workspace.environment, atom, workspace, factor[0], gradients + size_t(channel) * task.atoms * 3,
+                     strains + size_t(channel) * 9);
 }
 
 template <int VECTORS, int L>
@@ -151,8 +176,13 @@ static bool evaluate_group(const Task &task, int bead, const int *atoms, int cou
     for (int k = 0; k < count; ++k)
         if (!prepare_atom<VECTORS, L>(task, bead, atoms[k], group.workspaces[k])) return false;
     if (task.network && (task.want_head[0] || task.differentiate_head[0])) add_network(task, bead, atoms, count, group);
-    for (int k = 0; k < count; ++k)
-        differentiate_atom<VECTORS, L>(task, bead, atoms[k], group.workspaces[k], gradients, strains);
+    if (task.equivariant) add_equivariant(task, bead, atoms, count, group);
+    for (int channel = 0; channel < task.gradient_channels; ++channel) {
+        const double *factor = task.combinations + (size_t(bead) * task.gradient_channels + channel) * task.outputs;
+        if (task.equivariant) reverse_equivariant(task, task.species[atoms[0]], count, factor, group);
+        for (int k = 0; k < count; ++k)
+            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factor, group.workspaces[k], gradients, strains);
+    }
     return true;
 }
 

@@ -18,6 +18,10 @@ namespace BEADWISE_INSTRUCTION_SET {
 
 #include "network.hpp"
 
+#include "bilinear.hpp"
+
+#include "equivariant.hpp"
+
 #include "evaluate.hpp"
 
 #include "features.hpp"

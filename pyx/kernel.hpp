@@ -24,6 +24,7 @@ struct Task {
     const Basis *basis;
     const std::vector<Head> *heads;
     const Network *network;                    // adds to the first head, or null
+    const Equivariant *equivariant;            // adds to the heads that it reads out, or null
     std::vector<const NeighbourList *> lists;  // per bead
     const int32_t *species;                    // [atoms], indices
     int beads, atoms, most_neighbours;
@@ -31,6 +32,7 @@ struct Task {
     int outputs;                           // components of all heads together
     std::vector<char> want_head;           // whether its values are wanted
     std::vector<char> differentiate_head;  // whether any combination contains it
+    std::vector<char> reads_head;          // whether either
     bool shares_invariants = false;        // whether scalars that are not differentiated are many
     double closest_allowed;                // Å
     double *values;                        // [beads][atoms][outputs]

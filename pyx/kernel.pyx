@@ -15,6 +15,7 @@ from libc.limits cimport INT_MAX
 include "arguments.pxi"
 include "core.pxi"
 include "heads.pxi"
+include "equivariant.pxi"
 
 
 MANY_SCALARS = 3  # forming the invariants costs as much as one scalar does without them
@@ -84,6 +85,15 @@ cdef class Kernel:
         Adds to the first head.  ``skip`` (species, features), ``layers`` a list of (weights, bias) of shapes (species,
         inputs, outputs) and (species, outputs), ``final`` (species, outputs of the last layer); features, inputs and
         outputs are padded with zeros to multiples of 8.
+    equivariant : tuple (layers, message), optional
+        Adds to the heads that it reads out, in place of a network.  ``layers`` a list of one tuple (contraction, three,
+        mixing, four, hidden, scalars, tensors), ``message`` None.  Channels K and widths are multiples of 8.
+        ``contraction`` (species, l, channels of the density, K), ``mixing`` (species, l, K, K) from three-body products
+        to those that are used; ``three`` and ``four`` lists of (l1, l2, order, coupling, weights) with ``coupling``
+        (2 l1+1, 2 l2+1, 2 order+1), used as it is, and ``weights`` (species, K), of A with A and of B with A;
+        ``hidden`` a list of (weights, bias) as in ``network``, of the K (1 + 3 l) invariants A_00, A·A, B·A, B·B;
+        ``scalars`` a list of (head, skip (species, invariants), final (species, width)); ``tensors`` a list of (head,
+        linear (species, 3 K), gate (species, width, 3 K)) for A, B and Q of the head's lambda.
 
     Raises
     ------
@@ -94,13 +104,15 @@ cdef class Kernel:
     cdef Basis basis
     cdef vector[Head] heads
     cdef Network network
-    cdef cbool with_network
+    cdef Equivariant equivariant
+    cdef cbool with_network, with_equivariant
     cdef int outputs  # components of all heads together
     cdef NeighbourPool* pool
     cdef list owned
     cdef object lock  # the neighbour lists change during an evaluation, and must outlive it
 
-    def __cinit__(self, table, pair_table, pair_cutoff, l_max, cutoff, skin, groups, heads, network=None):
+    def __cinit__(self, table, pair_table, pair_cutoff, l_max, cutoff, skin, groups, heads, network=None,
+                  equivariant=None):
         cdef cnp.ndarray nodes = array_of("table", table, cnp.NPY_DOUBLE, ("species", "species", "nodes", 2, "radial"))
         kinds, count, radial = nodes.shape[0], nodes.shape[2], nodes.shape[4]
         if radial % 4 or not 4 <= radial <= RADIAL_LIMIT or kinds < 1 or count < 2:
@@ -128,9 +140,14 @@ cdef class Kernel:
         for index, form in enumerate(heads):
             self.heads.push_back(make_head(self.basis, index, form, self.owned))
             self.outputs += self.heads.back().components()
+        if network is not None and equivariant is not None:
+            raise ValueError("both network and equivariant are given; a kernel has one of them")
         self.with_network = network is not None
         if network is not None:
             self.network = make_network(self.basis, network, self.owned)
+        self.with_equivariant = equivariant is not None
+        if equivariant is not None:
+            self.equivariant = make_equivariant(self.basis, self.heads, equivariant, self.owned)
         self.pool = new NeighbourPool(cutoff, finite("skin", skin, 0.0))
 
     def __dealloc__(self):
@@ -219,6 +236,7 @@ cdef class Kernel:
         task.basis = &self.basis
         task.heads = &self.heads
         task.network = &self.network if self.with_network else NULL
+        task.equivariant = &self.equivariant if self.with_equivariant else NULL
         task.species = given.species
         task.beads = beads
         task.atoms = atoms
@@ -232,6 +250,7 @@ cdef class Kernel:
             components = self.heads[index].components()
             task.want_head.push_back(wanted[index])
             task.differentiate_head.push_back(bool(used[first:first + components].any()))
+            task.reads_head.push_back(task.want_head[index] | task.differentiate_head[index])
             scalars += components == 1 and task.want_head[index] and not task.differentiate_head[index]
             first += components
         task.shares_invariants = scalars >= MANY_SCALARS

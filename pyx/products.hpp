@@ -31,9 +31,9 @@ static void head_value(const Head &head, const Basis &basis, int species, const 
         const double *first = density + size_t(block.l1 * block.l1) * channels;
         const double *second = density + size_t(block.l2 * block.l2) * channels;
         double *right = workspace.right.data() + index * stride;
-        multiply(second, 2 * block.l2 + 1, channels, block.weights + matrix, right);
+        multiply(second, 2 * block.l2 + 1, channels, block.weights + matrix, channels, right);
         if (for_adjoint && !block.symmetric)
-            multiply(first, 2 * block.l1 + 1, channels, block.transposed + matrix,
+            multiply(first, 2 * block.l1 + 1, channels, block.transposed + matrix, channels,
                      workspace.left.data() + index * stride);
         for (size_t term = 0; term < block.coupling.size();) {
             const int m1 = block.m1[term], m2 = block.m2[term];

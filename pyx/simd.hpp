@@ -41,15 +41,15 @@ ALWAYS_INLINE void transpose(Vector &a, Vector &b, Vector &c, Vector &d) {
 
 // out[row][k] = Σ_q left[row][q] · matrix[q][k] for ROWS rows and VECTORS·4 columns held in registers.
 template <int ROWS, int VECTORS>
-ALWAYS_INLINE void multiply_tile(const double *left, int width, const double *matrix, double *out) {
+ALWAYS_INLINE void multiply_tile(const double *left, int inner, const double *matrix, int width, double *out) {
     Vector total[ROWS][VECTORS] = {};
-    for (int q = 0; q < width; ++q) {
+    for (int q = 0; q < inner; ++q) {
         Vector right[VECTORS];
         UNROLL
         for (int v = 0; v < VECTORS; ++v) right[v] = load(matrix + q * width + v * WIDTH);
         UNROLL
         for (int row = 0; row < ROWS; ++row) {
-            const Vector factor = broadcast(left[row * width + q]);
+            const Vector factor = broadcast(left[row * inner + q]);
             UNROLL
             for (int v = 0; v < VECTORS; ++v) total[row][v] += factor * right[v];
         }
@@ -60,19 +60,23 @@ ALWAYS_INLINE void multiply_tile(const double *left, int width, const double *ma
 }
 
 template <int VECTORS>
-ALWAYS_INLINE void multiply_columns(const double *left, int rows, int width, const double *matrix, double *out) {
+ALWAYS_INLINE void multiply_columns(const double *left, int rows, int inner, const double *matrix, int width,
+                                    double *out) {
     int row = 0;
-    for (; row + 3 <= rows; row += 3) multiply_tile<3, VECTORS>(left + row * width, width, matrix, out + row * width);
-    if (rows - row == 2) multiply_tile<2, VECTORS>(left + row * width, width, matrix, out + row * width);
-    if (rows - row == 1) multiply_tile<1, VECTORS>(left + row * width, width, matrix, out + row * width);
+    for (; row + 3 <= rows; row += 3)
+        multiply_tile<3, VECTORS>(left + row * inner, inner, matrix, width, out + row * width);
+    if (rows - row == 2) multiply_tile<2, VECTORS>(left + row * inner, inner, matrix, width, out + row * width);
+    if (rows - row == 1) multiply_tile<1, VECTORS>(left + row * inner, inner, matrix, width, out + row * width);
 }
 
-// out = left · matrix with left [rows, width] and a square matrix [width, width]; width is a multiple of 4.
-static void multiply(const double *left, int rows, int width, const double *matrix, double *out) {
+// out = left · matrix with left [rows, inner] and matrix [inner, width]; width is a multiple of 4.
+static void multiply(const double *left, int rows, int inner, const double *matrix, int width, double *out) {
     int column = 0;
-    for (; column + 16 <= width; column += 16) multiply_columns<4>(left, rows, width, matrix + column, out + column);
-    for (; column + 8 <= width; column += 8) multiply_columns<2>(left, rows, width, matrix + column, out + column);
-    for (; column < width; column += 4) multiply_columns<1>(left, rows, width, matrix + column, out + column);
+    for (; column + 16 <= width; column += 16)
+        multiply_columns<4>(left, rows, inner, matrix + column, width, out + column);
+    for (; column + 8 <= width; column += 8)
+        multiply_columns<2>(left, rows, inner, matrix + column, width, out + column);
+    for (; column < width; column += 4) multiply_columns<1>(left, rows, inner, matrix + column, width, out + column);
 }
 
 // Sums over every fourth product; their sum is the inner product.

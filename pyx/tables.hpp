@@ -50,9 +50,10 @@ struct Head {
 
 // One dense layer, with weights for every species of the centre.
 struct DenseLayer {
-    int inputs, outputs;    // padded with zeros to multiples of 8
-    const double *weights;  // [species][outputs / 8][inputs][8]
-    const double *bias;     // [species][outputs]
+    int inputs, outputs;                 // padded with zeros to multiples of 8
+    const double *weights;               // [species][outputs / 8][inputs][8]
+    const double *bias;                  // [species][outputs]
+    const double *transposed = nullptr;  // [species][inputs / 8][outputs][8], where atoms are rows
 };
 
 // A nonlinear contribution to the first head from the invariants of an atom's density (see network.hpp).
@@ -61,6 +62,63 @@ struct Network {
     const double *skip;  // [species][features]: the part that is linear in the invariants
     std::vector<DenseLayer> layers;
     const double *final_weights;  // [species][outputs of the last layer]
+};
+
+// Sums of products of the rows of two arrays [lm][channel], channel by channel:
+// out_r = Σ_paths weights_path · Σ_terms coefficient · first_a · second_b.
+struct Bilinear {
+    struct Term {
+        int32_t first, second;  // rows of the two factors
+        double coefficient;
+    };
+    struct Segment {
+        int32_t path, end;  // terms of one path, up to the end
+    };
+    struct Row {
+        int32_t row, end;  // segments of one row, up to the end
+    };
+
+    std::vector<Term> terms;
+    std::vector<Segment> segments;
+    std::vector<Row> rows;
+};
+
+// A product of equivariant channels and its adjoints: to the first factor, and to the second where that is another one.
+struct Product {
+    int paths;
+    const double *weights;  // [species][paths][channels]
+    Bilinear forward, to_first, to_second;
+};
+
+// A scalar read from an atom's invariants and hidden layer, added to one output.
+struct ScalarReadout {
+    int head, output;
+    const double *skip;           // [species][features]
+    const double *final_weights;  // [species][outputs of the last layer]
+};
+
+// A tensor read from the equivariant channels of its order, each with a factor that the hidden layer gives.
+struct TensorReadout {
+    int head, output, lambda;
+    DenseLayer factors;  // of the hidden layer; the bias is the factor without it
+};
+
+// One layer of an equivariant network (see equivariant.hpp).
+struct EquivariantLayer {
+    int inputs, channels, l_max, features;
+    const double *contraction, *contraction_transposed;  // [species][l][inputs][channels]
+    const double *mixing, *mixing_transposed;            // [species][l][channels][channels]
+    Product three, four;
+    std::vector<DenseLayer> hidden;
+    std::vector<ScalarReadout> scalars;
+    std::vector<TensorReadout> tensors;
+
+    int harmonics() const { return (l_max + 1) * (l_max + 1); }
+    int width() const { return hidden.back().outputs; }
+};
+
+struct Equivariant {
+    std::vector<EquivariantLayer> layers;
 };
 
 // Recursion constants of the normalised associated Legendre polynomials

@@ -47,7 +47,10 @@ class Setup:
         )
         self.outputs = sum(2 * head[0] + 1 for head in self.heads)
 
-    def evaluate(self, species, positions, cell, periodic, combinations=None, threads=1, closest=0.0):
+    def evaluate(
+        self, species, positions, cell, periodic, combinations=None, threads=1, closest=0.0, kernel=None,
+        want_head=None, part=0, parts=1,
+    ):  # fmt: skip
         positions = np.ascontiguousarray(positions.reshape(-1, len(species), 3))
         beads, atoms = positions.shape[:2]
         cells = np.ascontiguousarray(np.broadcast_to(cell, (beads, 3, 3)), dtype=float)
@@ -59,9 +62,9 @@ class Setup:
         self.gradients = np.zeros((beads, channels, atoms, 3))
         self.strains = np.zeros((beads, channels, 3, 3))
         self.density = np.zeros((beads, atoms, (self.l_max + 1) ** 2, self.channels))
-        self.overlap = self.kernel.evaluate(
-            species, positions, cells, periodic, [True] * len(self.heads), combinations, self.values, self.gradients,
-            self.strains, closest, threads, self.density,
+        self.overlap = (kernel or self.kernel).evaluate(
+            species, positions, cells, periodic, want_head or [True] * len(self.heads), combinations, self.values,
+            self.gradients, self.strains, closest, threads, self.density, part, parts,
         )  # fmt: skip
         return self
 

@@ -1,0 +1,151 @@
+# What the kernel holds of an equivariant network, from the tuples that its docstring describes.  `owned` collects the
+# arrays that are pointed to.  Included by kernel.pyx.
+
+from .channel_products import Path, adjoint_list, forward_list
+
+
+cdef Equivariant make_equivariant(const Basis& basis, const vector[Head]& heads, form, list owned) except *:
+    cdef Equivariant network
+    layers, message = entries("equivariant", form, ("layers", "message"))
+    if message is not None:
+        raise ValueError("equivariant has a message; the kernel evaluates a network of one layer without messages")
+    if len(listed("layers of equivariant", layers)) != 1:
+        raise ValueError(f"layers of equivariant is {layers!r:.80}; it must be a list of one layer")
+    network.layers.push_back(make_equivariant_layer(basis, heads, "layer 0 of equivariant", basis.channels(),
+                                                    basis.l_max, layers[0], owned))
+    return network
+
+
+cdef EquivariantLayer make_equivariant_layer(const Basis& basis, const vector[Head]& heads, str name, int inputs,
+                                             int highest, form, list owned) except *:
+    cdef EquivariantLayer layer
+    contraction, three, mixing, four, hidden, scalars, tensors = entries(
+        name, form, ("contraction", "three", "mixing", "four", "hidden", "scalars", "tensors"))
+    kinds = basis.species
+    shape = checked(f"contraction of {name}", contraction, cnp.NPY_DOUBLE, (kinds, "l", inputs, "channels")).shape
+    levels, channels = shape[1], shape[3]
+    if not 1 <= levels <= highest + 1 or channels % 8 or channels == 0:
+        raise ValueError(f"contraction of {name} has shape {contraction.shape}; allowed are 1 to {highest + 1} angular "
+                         "momenta, and channels in multiples of 8")
+    layer.inputs, layer.channels, layer.l_max = inputs, channels, levels - 1
+    layer.features = channels * (1 + 3 * levels)
+    layer.contraction = read(f"contraction of {name}", contraction, (kinds, levels, inputs, channels))
+    layer.mixing = read(f"mixing of {name}", mixing, (kinds, levels, channels, channels))
+    by_output, by_mixed = (np.ascontiguousarray(np.swapaxes(own, 2, 3)) for own in (contraction, mixing))
+    layer.contraction_transposed = read("contraction", by_output, (kinds, levels, channels, inputs))
+    layer.mixing_transposed = read("mixing", by_mixed, (kinds, levels, channels, channels))
+    owned += [contraction, mixing, by_output, by_mixed]
+    layer.three = make_product(f"three of {name}", kinds, layer.l_max, channels, True, three, owned)
+    layer.four = make_product(f"four of {name}", kinds, layer.l_max, channels, False, four, owned)
+    if not listed(f"hidden of {name}", hidden):
+        raise ValueError(f"hidden of {name} is empty; at least one (weights, bias) is needed")
+    width = layer.features
+    for index, own in enumerate(hidden):
+        layer.hidden.push_back(make_dense(f"hidden layer {index} of {name}", kinds, width, own, owned))
+        width = layer.hidden.back().outputs
+    read_scalars(layer, heads, kinds, name, scalars, owned)
+    read_tensors(layer, heads, kinds, name, tensors, owned)
+    return layer
+
+
+cdef read_scalars(EquivariantLayer& layer, const vector[Head]& heads, int kinds, str name, forms, list owned):
+    cdef ScalarReadout scalar
+    for place, own in enumerate(listed(f"scalars of {name}", forms)):
+        own_name = f"scalar {place} of {name}"
+        index, skip, final = entries(own_name, own, ("head", "skip", "final"))
+        scalar.head = whole(f"head of {own_name}", index, 0, heads.size() - 1)
+        scalar.output = first_output(heads, scalar.head)
+        if heads[scalar.head].lambda_ != 0:
+            raise ValueError(f"head of {own_name} is {index}, of lambda {heads[scalar.head].lambda_}; it must be 0")
+        scalar.skip = read(f"skip of {own_name}", skip, (kinds, layer.features))
+        scalar.final_weights = read(f"final of {own_name}", final, (kinds, layer.width()))
+        owned += [skip, final]
+        layer.scalars.push_back(scalar)
+
+
+cdef read_tensors(EquivariantLayer& layer, const vector[Head]& heads, int kinds, str name, forms, list owned):
+    cdef TensorReadout tensor
+    for place, own in enumerate(listed(f"tensors of {name}", forms)):
+        own_name = f"tensor {place} of {name}"
+        index, linear, gate = entries(own_name, own, ("head", "linear", "gate"))
+        tensor.head = whole(f"head of {own_name}", index, 0, heads.size() - 1)
+        tensor.output = first_output(heads, tensor.head)
+        tensor.order = heads[tensor.head].lambda_
+        if not 1 <= tensor.order <= layer.l_max:
+            raise ValueError(f"head of {own_name} is {index}, of lambda {tensor.order}; allowed are 1 to {layer.l_max}")
+        tensor.factors = make_dense(own_name, kinds, layer.width(), (gate, linear), owned, 3 * layer.channels)
+        layer.tensors.push_back(tensor)
+
+
+cdef listed(str name, given):
+    """The same, if it is a list or a tuple."""
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(f"{name} is {given!r:.80}; it must be a list of tuples")
+    return given
+
+
+cdef int first_output(const vector[Head]& heads, int index):
+    """Where the components of a head begin among the outputs."""
+    cdef int first = 0, before
+    for before in range(index):
+        first += heads[before].components()
+    return first
+
+
+cdef DenseLayer make_dense(str name, int kinds, int inputs, form, list owned, width="outputs") except *:
+    """A dense layer whose weights stand in tiles for both directions."""
+    cdef DenseLayer layer
+    weights, bias = entries(name, form, ("weights", "bias"))
+    outputs = checked(f"weights of {name}", weights, cnp.NPY_DOUBLE, (kinds, inputs, width)).shape[2]
+    if outputs % 8 or outputs == 0:
+        raise ValueError(f"weights of {name} has shape {weights.shape}; outputs must be a multiple of 8")
+    tiles, transposed = tiled(weights), tiled(np.swapaxes(weights, 1, 2))
+    layer.inputs, layer.outputs = inputs, outputs
+    layer.weights = read(f"weights of {name}", tiles, (kinds, outputs // 8, inputs, 8))
+    layer.transposed = read(f"weights of {name}", transposed, (kinds, inputs // 8, outputs, 8))
+    layer.bias = read(f"bias of {name}", bias, (kinds, outputs))
+    owned += [tiles, transposed, bias]
+    return layer
+
+
+def tiled(weights):
+    """(species, inputs, outputs) as (species, outputs / 8, inputs, 8)."""
+    kinds, inputs, outputs = weights.shape
+    return np.ascontiguousarray(np.swapaxes(weights.reshape(kinds, inputs, outputs // 8, 8), 1, 2))
+
+
+cdef Product make_product(str name, int kinds, int l_max, int channels, bint square, forms, list owned) except *:
+    """A product of channels; `square` if both factors are the same."""
+    cdef Product product
+    listed(name, forms)
+    stacked = np.zeros((kinds, len(forms), channels))
+    paths = []
+    for index, form in enumerate(forms):
+        own = f"path {index} of {name}"
+        l1, l2, order, coupling, weights = entries(own, form, ("l1", "l2", "order", "coupling", "weights"))
+        sizes = [whole(f"{word} of {own}", given, 0, l_max) for word, given in (("l1", l1), ("l2", l2), ("order", order))]
+        checked(f"coupling of {own}", coupling, cnp.NPY_DOUBLE, tuple([2 * size + 1 for size in sizes]))
+        stacked[:, index] = checked(f"weights of {own}", weights, cnp.NPY_DOUBLE, (kinds, channels))
+        paths.append(Path(*sizes, coupling))
+    product.paths = len(paths)
+    product.weights = read(name, stacked, stacked.shape)
+    owned.append(stacked)
+    product.forward = as_bilinear(forward_list(paths, square))
+    product.to_first = as_bilinear(adjoint_list(paths, square))
+    if not square:
+        product.to_second = as_bilinear(adjoint_list(paths, False, True))
+    return product
+
+
+cdef Bilinear as_bilinear(found) except *:
+    cdef Bilinear made
+    cdef Term term
+    cdef Segment segment
+    cdef Row row
+    for term.first, term.second, term.coefficient in found.terms:
+        made.terms.push_back(term)
+    for segment.path, segment.end in found.segments:
+        made.segments.push_back(segment)
+    for row.row, row.end in found.rows:
+        made.rows.push_back(row)
+    return made

@@ -1,0 +1,183 @@
+"""An equivariant network in the compiled kernel: its twin, finite differences, the symmetries of physics."""
+
+from copy import copy
+
+import numpy as np
+import pytest
+import twin
+from beadwise.pyx.kernel import Kernel
+from equivariant_twin import outputs, random_layer
+from scipy.spatial.transform import Rotation
+from test_kernel import CELLS, CUTOFF, Setup, structure, wigner
+from test_kernel_arguments import changed
+
+ORDERS = (0, 1, 0, 2)
+
+
+class NetworkSetup(Setup):
+    """A random model with an equivariant network, and heads without weights or with them."""
+
+    def __init__(self, channels=8, l_network=3, widths=(16, 8), seed=0, **given):
+        super().__init__(seed=seed, heads=[(order, 1) for order in ORDERS], **given)
+        rng = np.random.default_rng(seed + 100)
+        self.layer = random_layer(
+            rng, self.kinds, self.channels, channels, l_network, widths, scalars=(0, 2), tensors=(1, 3)
+        )
+        without = [(order, 0 * offset, 0 * linear, []) for order, offset, linear, _ in self.heads]
+        self.kernel = self.make(without, ([self.layer], None))
+        self.with_heads = self.make(self.heads, ([self.layer], None))
+
+    def make(self, heads, equivariant, network=None):
+        groups = np.arange(self.kinds, dtype=np.int32)
+        return Kernel(
+            self.table, self.pair_table, self.pair_cutoff, self.l_max, self.cutoff, 0.4, groups, heads, network,
+            equivariant,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def setup():
+    return NetworkSetup(l_max=3)
+
+
+def pair_energies(setup, species, positions, cell, periodic):
+    energies = np.zeros(len(species))
+    for i, j, vector in twin.neighbour_vectors(positions, cell, periodic, CUTOFF):
+        distance = np.linalg.norm(vector)
+        energies[i] += 0.5 * twin.hermite(setup.pair_table[species[i], species[j]], CUTOFF, distance)[0]
+    return energies
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "l_network", "l_max"),
+    [("cubic", 8, 3, 3), ("skewed", 16, 2, 3), ("molecule", 32, 3, 4), ("small", 24, 4, 4), ("slab", 8, 2, 2)],
+)
+def test_values_agree_with_the_twin(name, channels, l_network, l_max):
+    setup = NetworkSetup(channels, l_network, l_max=l_max, kinds=3)
+    species, positions, cell, periodic = structure(name, atoms=9, kinds=3)
+    setup.evaluate(species, positions, cell, periodic)
+    expected = np.array([outputs(setup.layer, s, c, ORDERS) for s, c in zip(species, setup.density[0], strict=True)])
+    expected[:, 0] += pair_energies(setup, species, positions, cell, periodic)
+    np.testing.assert_allclose(setup.values[0], expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_agree_with_finite_differences(setup, name):
+    species, positions, cell, periodic = structure(name)
+    setup.evaluate(species, positions, cell, periodic)
+    gradients, strains = setup.gradients[0].copy(), setup.strains[0].copy()
+    rng, step = np.random.default_rng(0), 1e-5
+    for _ in range(3):
+        moves, strain = rng.normal(size=positions.shape), rng.normal(size=(3, 3))
+        values = []
+        for sign in (1, -1):
+            deformed = np.eye(3) + sign * step * strain
+            values.append(
+                setup.totals(species, positions @ deformed.T + sign * step * moves, cell @ deformed.T, periodic)
+            )
+        numeric = (values[0] - values[1]) / (2 * step)
+        analytic = np.einsum("cax,ax->c", gradients, moves) + np.einsum("cxy,xy->c", strains, strain)
+        np.testing.assert_allclose(analytic, numeric, rtol=2e-7, atol=2e-7 * np.abs(numeric).max())
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("handedness", [1, -1])
+def test_outputs_rotate_and_invert(setup, name, handedness):
+    species, positions, cell, periodic = structure(name)
+    before = setup.evaluate(species, positions, cell, periodic).values[0].copy()
+    rotation = handedness * Rotation.random(random_state=3).as_matrix()
+    after = setup.evaluate(species, positions @ rotation.T, cell @ rotation.T, periodic).values[0]
+    first = 0
+    for order in ORDERS:
+        block = slice(first, first + 2 * order + 1)
+        expected = before[:, block] @ wigner(order, rotation).T
+        np.testing.assert_allclose(after[:, block], expected, atol=1e-10 * np.abs(before[:, block]).max())
+        first += 2 * order + 1
+
+
+@pytest.mark.parametrize("name", ["skewed", "slab", "molecule"])
+def test_translation_permutation_and_image_change_nothing(setup, name):
+    species, positions, cell, periodic = structure(name)
+    rng = np.random.default_rng(5)
+    reference = setup.evaluate(species, positions, cell, periodic)
+    values, gradients = reference.values[0].copy(), reference.gradients[0].copy()
+    order = rng.permutation(len(species))
+    shift = rng.integers(-3, 4, size=(len(species), 3)) * np.array(periodic)
+    for s, p, places in [
+        (species, positions + rng.normal(size=3), slice(None)),
+        (species, positions + shift @ cell, slice(None)),
+        (species[order], positions[order], order),
+    ]:
+        setup.evaluate(s, p, cell, periodic)
+        np.testing.assert_allclose(setup.values[0], values[places], atol=1e-10 * np.abs(values).max())
+        np.testing.assert_allclose(setup.gradients[0], gradients[:, places], atol=1e-10 * np.abs(gradients).max())
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_beads_and_threads_give_what_single_beads_give(setup, threads):
+    species, positions, cell, periodic = structure("cubic")
+    beads = positions + 0.05 * np.random.default_rng(2).normal(size=(5, *positions.shape))
+    single = [copy(setup.evaluate(species, bead, cell, periodic)) for bead in beads]
+    single = [(one.values[0], one.gradients[0], one.strains[0]) for one in single]
+    setup.evaluate(species, beads, cell, periodic, threads=threads)
+    for own, expected in zip((setup.values, setup.gradients, setup.strains), zip(*single, strict=True), strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("parts", [3, 11])
+def test_parts_add_up_to_the_whole(setup, parts):
+    species, positions, cell, periodic = structure("skewed")
+    beads = positions + 0.05 * np.random.default_rng(2).normal(size=(2, *positions.shape))
+    setup.evaluate(species, beads, cell, periodic)
+    whole = [setup.values.copy(), setup.gradients.copy(), setup.strains.copy()]
+    sums = [np.zeros_like(own) for own in whole]
+    for part in range(parts):
+        setup.evaluate(species, beads, cell, periodic, part=part, parts=parts)
+        sums = [a + b for a, b in zip(sums, (setup.values, setup.gradients, setup.strains), strict=True)]
+    for own, expected in zip(sums, whole, strict=True):
+        np.testing.assert_allclose(own, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+def test_only_what_is_wanted_is_written_and_linear_heads_are_added(setup):
+    species, positions, cell, periodic = structure("skewed")
+    network = setup.evaluate(species, positions, cell, periodic).values.copy()
+    linear = Setup(l_max=3, heads=[(order, 1) for order in ORDERS])
+    linear = linear.evaluate(species, positions, cell, periodic).values
+    both = setup.evaluate(species, positions, cell, periodic, kernel=setup.with_heads).values.copy()
+    pairs_of = pair_energies(setup, species, positions, cell, periodic)
+    network[0, :, 0] -= pairs_of  # which both have
+    np.testing.assert_allclose(both, linear + network, atol=1e-12 * np.abs(both).max())
+    wanted = [False, True, False, False]
+    setup.evaluate(species, positions, cell, periodic, combinations=np.zeros((0, 10)), want_head=wanted)
+    np.testing.assert_allclose(setup.values[..., 1:4], network[..., 1:4], atol=1e-12 * np.abs(network).max())
+    assert not setup.values[..., [0, *range(4, 10)]].any()
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong", "message"),
+    [
+        ((0,), np.zeros((2, 4, 16, 12)), "contraction of layer 0"),
+        ((0,), np.zeros((2, 5, 16, 8)), "contraction of layer 0"),
+        ((2,), np.zeros((2, 4, 8, 16)), "mixing of layer 0"),
+        ((1, 0, 0), 4, "l1 of path 0 of three of layer 0"),
+        ((1, 1, 3), np.zeros((1, 1, 1)), "coupling of path 1 of three"),
+        ((3, 0, 4), np.zeros((2, 4)), "weights of path 0 of four"),
+        ((4,), [], "hidden of layer 0"),
+        ((5,), None, "scalars of layer 0"),
+        ((3,), 3, "four of layer 0"),
+        ((4, 0, 0), np.zeros((2, 104, 12)), "weights of hidden layer 0"),
+        ((5, 0, 0), 1, "head of scalar 0"),
+        ((5, 0, 0), 4, "head of scalar 0"),
+        ((5, 0, 2), np.zeros((2, 16)), "final of scalar 0"),
+        ((6, 1, 0), 2, "head of tensor 1"),
+        ((6, 1, 2), np.zeros((2, 8, 8)), "weights of tensor 1"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_by_name(setup, path, wrong, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        setup.make(setup.heads, ([changed(setup.layer, path, wrong)], None))
+
+
+def test_a_network_of_each_kind_in_one_kernel_is_refused(setup):
+    with pytest.raises(ValueError, match="both network and equivariant"):
+        setup.make(setup.heads, ([setup.layer], None), network=(None, None, None))
