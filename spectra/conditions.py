@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import SeriesError
+from .quantum import CORRECTIONS, HARMONIC
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,15 @@ class Conditions:
         Name of the dynamics, as it is written on the output: ``classical``, ``RPMD``, ``TRPMD``.
     beads : int
         Number of beads.
+    quantum_correction : str
+        Factor that makes a quantum line shape of a classical one, out of `beadwise.spectra.quantum.CORRECTIONS`; the
+        harmonic one, which is exact for a Kubo line shape, needs no word on the output.
 
     Raises
     ------
     SeriesError
-        If a number is not positive.
+        If a number is not positive, the correction is unknown, or it is another than the harmonic one for several
+        beads, whose dynamics approximates the Kubo line shape.
     """
 
     timestep: float
@@ -35,15 +40,28 @@ class Conditions:
     volume: float = 1.0
     dynamics: str = "classical"
     beads: int = 1
+    quantum_correction: str = HARMONIC
 
     def __post_init__(self) -> None:
         for name, unit in (("timestep", "fs"), ("temperature", "K"), ("volume", "Å³"), ("beads", "")):
             value = getattr(self, name)
             if not value > 0:
                 raise SeriesError(f"{name} is {value} {unit}".rstrip() + "; it must be positive")
+        if self.quantum_correction not in CORRECTIONS:
+            raise SeriesError(
+                f"the quantum correction is '{self.quantum_correction}'; allowed are {', '.join(CORRECTIONS)}"
+            )
+        if self.beads > 1 and self.quantum_correction != HARMONIC:
+            raise SeriesError(
+                f"quantum correction '{self.quantum_correction}' of {self.dynamics} with {self.beads} beads, which "
+                f"approximates the Kubo line shape; allowed is {HARMONIC}, which is exact for that"
+            )
 
     @property
     def label(self) -> str:
         """Dynamics, beads and temperature in a few words."""
         beads = f", {self.beads} beads" if self.beads > 1 else ""
-        return f"{self.dynamics}{beads}, {self.temperature:g} K"
+        own = self.quantum_correction
+        named = {HARMONIC: "", "none": ", no quantum correction", "schofield": ", Schofield quantum correction"}
+        corrected = named.get(own, f", {own} quantum correction")
+        return f"{self.dynamics}{beads}, {self.temperature:g} K{corrected}"

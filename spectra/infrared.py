@@ -14,6 +14,7 @@ from .flux import transfer_of_difference
 from .kramers_kronig import real_permittivity, refractive_index
 from .model_error import CommitteeEstimates, ModelError, model_errors
 from .model_notes import notes_of_model
+from .quantum import relative_correction
 from .spectrum import Column, Spectrum, notes_of
 from .transform import even_transform, wavenumbers
 from .units import ANGSTROM, ELEMENTARY_CHARGE, FEMTOSECOND, SPEED_OF_LIGHT, VACUUM_PERMITTIVITY, thermal_energy
@@ -32,7 +33,8 @@ def absorption(
     """n(ω)α(ω), refractive index times Napierian absorption coefficient.
 
     n(ω)α(ω) = β/(6 ε0 c V) ∫ e^{−iωt} ⟨Ṁ(0)·Ṁ(t)⟩ dt (Habershon, Fanourgakis, Manolopoulos, J. Chem. Phys. 129, 074501
-    (2008)), with the classical or Kubo-transformed correlation function: no further factor is needed.
+    (2008)), with the classical or Kubo-transformed correlation function: no further factor is needed, and what another
+    quantum correction than the harmonic one changes is multiplied.
 
     Parameters
     ----------
@@ -56,7 +58,8 @@ def absorption(
     transform_in_si = transform * (ELEMENTARY_CHARGE * ANGSTROM / FEMTOSECOND) ** 2 * FEMTOSECOND
     speed_of_light = SPEED_OF_LIGHT / FEMTOSECOND  # in cm/s, which makes cm⁻¹ of the result
     prefactor = 6 * VACUUM_PERMITTIVITY * speed_of_light * conditions.volume * ANGSTROM**3
-    return transform_in_si / (prefactor * thermal_energy(conditions.temperature))
+    correction = relative_correction(wavenumber, conditions.temperature, conditions.quantum_correction)
+    return transform_in_si * correction / (prefactor * thermal_energy(conditions.temperature))
 
 
 def permittivity(

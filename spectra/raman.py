@@ -10,7 +10,7 @@ from .estimates import Estimate, jackknife
 from .flux import transfer_of_difference
 from .model_error import CommitteeEstimates, ModelError, model_errors
 from .model_notes import notes_of_model
-from .quantum import stokes_factor
+from .quantum import relative_correction, stokes_factor
 from .spectrum import Column, Spectrum, notes_of
 from .transform import even_transform, wavenumbers
 from .units import angular_frequency, reduced_energy
@@ -96,8 +96,9 @@ def raman_spectrum(
     if is_difference:
         to_line_shape = to_line_shape / transfer_of_difference(grid, conditions.timestep) ** 2
     to_line_shape[grid == 0] = np.nan
-    reduced_factor = reduced_energy(grid, conditions.temperature)
-    stokes = stokes_factor(grid, conditions.temperature, laser)
+    correction = relative_correction(grid, conditions.temperature, conditions.quantum_correction)
+    reduced_factor = reduced_energy(grid, conditions.temperature) * correction
+    stokes = stokes_factor(grid, conditions.temperature, laser) * correction
 
     def columns(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         transforms = (even_transform(values, conditions.timestep, window, grid) for values in (first, second))

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import BeadwiseError
 from ...json_text import plain
 from ...runs.input.run_input import RunInput, System
+from ...runs.input.tolerance import allowed_drift
 from ...runs.output.alarms import ModelAlarms
 from ...runs.output.properties import GrowingProperties
 from ..profile.live import LiveProfile, has_profile
@@ -19,6 +20,7 @@ from ..spectrum.kinds import FROM_SERIES
 from ..spectrum.live import LiveSpectra, possible_kinds
 from .citations import citations_of
 from .curves import profile_content, spectrum_content
+from .drift import has_work_from_outside
 from .events import LogMessages, RunEvents, events_file
 from .facts import facts_of, input_of, known, last_change, log_of, outputs_of, state_of
 from .properties import property_series
@@ -126,7 +128,7 @@ class RunContent:
             "versions_of": "run" if self._events.start.get("versions") else "report",
         }
         content["messages"] = self._messages()
-        content["verdicts"] = verdicts_of(content, self._has_work_from_outside())
+        content["verdicts"] = verdicts_of(content, self._has_work_from_outside(), allowed_drift(self.run))
         content["cite"] = citations_of(self.run, content)
         return plain(content)  # type: ignore[no-any-return]
 
@@ -223,10 +225,7 @@ class RunContent:
 
     def _has_work_from_outside(self) -> bool:
         """Whether something does work on the system, so that nothing is conserved."""
-        if self._system is None:
-            return False
-        is_driven = next(self._system.element.iter("driven_dynamics"), None) is not None
-        return bool(known(lambda: self._system.biases)) or is_driven  # type: ignore[union-attr]
+        return self._system is not None and has_work_from_outside(self._system)
 
     def _messages(self) -> list[dict[str, str]]:
         own = [

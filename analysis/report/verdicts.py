@@ -14,7 +14,9 @@ FAR = 1.0  # distance from the training frames in units of their range, as the s
 LINEAR_SPREAD = 1.0  # of β times a member's potential, beyond which reweighting leaves its linear range
 
 
-def verdicts_of(content: Mapping[str, Any], growing_bias: bool = False) -> list[dict[str, str]]:
+def verdicts_of(
+    content: Mapping[str, Any], growing_bias: bool = False, allowed_drift: float | None = None
+) -> list[dict[str, str]]:
     """All checks of a run.
 
     Parameters
@@ -23,11 +25,13 @@ def verdicts_of(content: Mapping[str, Any], growing_bias: bool = False) -> list[
         What `beadwise.analysis.report` describes, all but the verdicts.
     growing_bias : bool
         Whether something does work on the system, as metadynamics or a field that changes.
+    allowed_drift : float or None
+        Of the conserved quantity, in meV per atom and ps, if the input states it.
     """
     series = {one["name"]: one for one in content["series"]}
     found = [
         _ended(content["run"]),
-        _conserved(series.get("conserved"), growing_bias),
+        verdict_of_drift(series.get("conserved"), growing_bias, allowed_drift),
         _temperature(series.get("temperature")),
     ]
     found += [_spectrum(one) for one in content["spectra"]]
@@ -57,7 +61,25 @@ def _ended(run: Mapping[str, Any]) -> dict[str, str]:
     return _verdict("end", "End of the run", colours[run["state"]], run["state_text"])
 
 
-def _conserved(one: Mapping[str, Any] | None, growing_bias: bool) -> dict[str, str]:
+def verdict_of_drift(
+    one: Mapping[str, Any] | None, growing_bias: bool = False, allowed: float | None = None
+) -> dict[str, str]:
+    """Whether the conserved quantity is conserved.
+
+    Parameters
+    ----------
+    one : mapping or None
+        Its series, as `beadwise.analysis.report` describes it; None if the run does not write it.
+    growing_bias : bool
+        Whether something does work on the system.
+    allowed : float or None
+        Drift that the input itself allows, in meV per atom and ps.
+
+    Returns
+    -------
+    dict
+        ``name``, ``label``, ``colour`` and ``sentence``.
+    """
     label = "Conserved quantity"
     if one is None:
         return _verdict("conserved", label, UNKNOWN, "The run does not write its conserved quantity.")
@@ -69,17 +91,20 @@ def _conserved(one: Mapping[str, Any] | None, growing_bias: bool) -> dict[str, s
         sentence = f"It changes by {drift}, and what acts on the system from outside may do that: no verdict."
         return _verdict("conserved", label, UNKNOWN, sentence)
     low, high = abs(value) - 2 * error, abs(value) + 2 * error
+    good, most = (DRIFT_GOOD, DRIFT_FAIR) if allowed is None else (allowed, allowed)
     tolerance = f"up to {DRIFT_GOOD:g} is good, up to {DRIFT_FAIR:g} needs a reason"
-    if high < DRIFT_GOOD:
+    if allowed is not None:
+        tolerance = f"the input allows {allowed:g}"
+    if high < good:
         return _verdict("conserved", label, GOOD, f"It drifts by {drift}: {tolerance}.")
-    if low > DRIFT_FAIR:
-        return _verdict(
-            "conserved", label, BAD, f"It drifts by {drift}: too much, {tolerance}. Try a shorter time step."
-        )
-    if high < DRIFT_FAIR:
+    if low > most:
+        sentence = f"It drifts by {drift}: too much, {tolerance}. Try a shorter time step."
+        return _verdict("conserved", label, BAD, sentence)
+    if high < DRIFT_FAIR or (allowed is not None and abs(value) < allowed):
         sentence = f"It drifts by {drift}: {tolerance}."
-        if low < DRIFT_GOOD:
-            sentence = f"It drifts by {drift}: below {DRIFT_FAIR:g}; a longer run would tell if below {DRIFT_GOOD:g}."
+        if low < good:
+            limit = DRIFT_FAIR if allowed is None else high
+            sentence = f"It drifts by {drift}: below {limit:.2g}; a longer run would tell if below {good:g}."
         return _verdict("conserved", label, FAIR, sentence)
     sentence = f"It drifts by {drift}, which is not known well enough for a verdict: {tolerance}."
     return _verdict("conserved", label, UNKNOWN, sentence)

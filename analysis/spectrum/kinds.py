@@ -4,4 +4,6 @@ from __future__ import annotations
 
 FROM_SERIES = ("ir", "raman", "sfg")  # of dipoles and polarizabilities: also while i-PI runs
 KINDS = (*FROM_SERIES, "dos", "dielectric")
+HARMONIC = "harmonic"  # exact for Kubo line shapes; the names are those of beadwise.spectra.quantum
+CORRECTIONS = ("standard", HARMONIC, "schofield", "none")
 OPTIONS_OF_ONE_KIND = {"laser": "raman", "inner": "sfg", "outer": "sfg", "near": "sfg"}

@@ -71,7 +71,7 @@ def _flux_spectrum(request: Request, shown: Shown) -> Report:
         recorders.append(recorder)
         all_conditions.append(conditions)
     check_alike(recorders)
-    common = common_conditions(all_conditions)
+    common = replace(common_conditions(all_conditions), quantum_correction=request.quantum_correction)
     repeats.refuse_copies()
     grid = wavenumbers(common.timestep, request.highest)
     spectrum = spectrum_of(recorders, common, window, grid, request.optical_permittivity, request.laser_wavenumber)

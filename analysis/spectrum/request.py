@@ -12,6 +12,7 @@ from ...runs.input.run_input import RunInput
 from ...runs.output.series_files import Reading
 from ...runs.source import RunsOfFiles
 from ...spectra import SeriesError, Window, usual_length
+from ...spectra.quantum import HARMONIC
 from ...spectra.raman import LASER
 from ..results import beside, stem_of
 from .conditions import RunConditions, read_run_conditions
@@ -59,6 +60,8 @@ class Request:
         Of the dipole or polarizability in the files; None for what they say, or units of e and Å.
     columns : tuple of str
         Numbers from 1, or names, of the columns of tables; empty if the files are to tell them.
+    quantum_correction : str
+        Out of `beadwise.spectra.quantum.CORRECTIONS`, for ``ir`` and ``raman``.
     """
 
     kind: str
@@ -82,6 +85,7 @@ class Request:
     members: bool = False
     unit: str | None = None
     columns: tuple[str, ...] = ()
+    quantum_correction: str = HARMONIC
 
     @property
     def stem(self) -> Path:

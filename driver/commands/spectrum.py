@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ...analysis.spectrum.kinds import KINDS, OPTIONS_OF_ONE_KIND
+from ...analysis.spectrum.kinds import CORRECTIONS, HARMONIC, KINDS, OPTIONS_OF_ONE_KIND
 from .findings import Findings
 from .options import (
     NOT_NEGATIVE,
@@ -71,6 +71,14 @@ def parse_columns(context: click.Context, parameter: click.Parameter, value: str
 @number("--inner", unit="A", kind=NOT_NEGATIVE, text="Height in Å where a face begins, for sfg  [default: 1].")
 @number("--outer", unit="A", kind=NOT_NEGATIVE, text="Height in Å from where all counts, for sfg  [default: 4].")
 @number("--near", unit="A", text="Distance in Å of near neighbours, for sfg  [default: 4].")
+@click.option(
+    "--quantum-correction",
+    type=NearestChoice(CORRECTIONS),
+    default=HARMONIC,
+    show_default=True,
+    help="Factor that makes quantum intensities of classical ones, for ir and raman of one bead: standard, harmonic, "
+    "schofield or none.",
+)
 @skip_option
 @click.option(
     "--unit",
@@ -119,6 +127,8 @@ def _check_options(kind: str, options: Mapping[str, Any]) -> None:
         )
     if options["members"] and kind not in KINDS_WITH_MEMBERS:
         raise click.UsageError(f"--members is for {' and '.join(KINDS_WITH_MEMBERS)}, not for {kind}")
+    if options["quantum_correction"] != HARMONIC and kind not in KINDS_WITH_MEMBERS:
+        raise click.UsageError(f"--quantum-correction is for {' and '.join(KINDS_WITH_MEMBERS)}, not for {kind}")
     for name in ("unit", "columns"):
         if options[name] and kind not in KINDS_WITH_UNITS:
             raise click.UsageError(f"--{name} is for {', '.join(KINDS_WITH_UNITS)}, not for {kind}")

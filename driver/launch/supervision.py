@@ -340,7 +340,18 @@ class Supervision:
         early = "" if reached >= last else f" of {last}, as i-PI was told by a file EXIT, <total_time> or its motion"
         end = f"finished at step {reached}{early} after {duration(seconds)}"
         drawn = self._plot()
+        if said := self._drift():
+            say(self._console, said)
         say(self._console, f"{end}; log in {self._log}{drawn}{self._report(early.removeprefix(f' of {last}, as '))}")
+
+    def _drift(self) -> str:
+        """What the conserved quantity has done; files that do not tell it are no reason to end otherwise."""
+        from ...analysis.report.drift import drift_in_words  # the numerical libraries take a while to import
+
+        try:
+            return drift_in_words(self._simulation)
+        except (BeadwiseError, OSError, ValueError, IndexError):
+            return ""
 
     def _report(self, reason: str) -> str:
         """Write down how the run ended, and the report; where it is. One that fails is no reason to end otherwise."""
