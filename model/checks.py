@@ -18,6 +18,7 @@ from .molecules import repeating_unit
 from .structures import Batch, species_names
 
 if TYPE_CHECKING:
+    from ..potentials.equivariant_network import EquivariantNetwork
     from .model import Model
 
 CLOSEST_ALLOWED = 0.4  # Å: nearer than any bond, and than any path-integral excursion of one
@@ -71,6 +72,32 @@ def check_model(model: Model) -> None:
         raise ModelFileError(
             f"a network for {model.network.shape}; the model has {model.shape} and {list(model.heads)}"
         )
+    if model.equivariant is not None:
+        check_equivariant(model.equivariant, model)
+
+
+def check_equivariant(network: EquivariantNetwork, model: Model) -> None:
+    """Refuse an equivariant network of another density, or for heads that the model does not have.
+
+    Raises
+    ------
+    ModelFileError
+        Naming what was found and what is allowed.
+    """
+    if model.network is not None:
+        raise ModelFileError("a model has an equivariant network and one of invariants; allowed is one of them")
+    if network.shape != model.shape:
+        raise ModelFileError(f"an equivariant network for {network.shape}; the model has {model.shape}")
+    for layer in network.layers:
+        for kind, orders, names in (
+            ("scalar", (0,), layer.scalars),
+            ("tensor", range(1, layer.l_max + 1), layer.tensors),
+        ):
+            for name in names:
+                head = model.heads.get(name)
+                if head is None or head.order not in orders or head.parity != 1:
+                    allowed = [own for own, one in model.heads.items() if one.order in orders and one.parity == 1]
+                    raise ModelFileError(f"an equivariant network has the {kind} '{name}'; allowed are {allowed}")
 
 
 def check_sizes(numbers: Sequence[int], groups: Sequence[int], shape: DensityShape) -> None:

@@ -20,7 +20,7 @@ from .evaluators import provider_of_fit
 from .evaluators.registry import provider_of
 from .files import ModelFileError, find, load_model, read, shipped_models
 from .structures import species_names
-from .summary import weights_of_head, weights_of_network
+from .summary import equivariant_text, sizes_of_equivariant, weights_of_head, weights_of_network
 
 LONGEST_LIST = 12  # numbers; of longer lists the listing gives count and range
 LONGEST_WORD = 24  # characters; longer items of a list stand on lines of their own
@@ -77,6 +77,7 @@ def describe_model(name: str | Path) -> dict[str, Any]:
             "density": _density(model),
             "heads": {head: _head(own) for head, own in model.heads.items()},
             "network": _network(model),
+            "equivariant": sizes_of_equivariant(model.equivariant) if model.equivariant else None,
             "members": _members(model),
             "local_field": model.local_field,
             "baseline": model.baseline,
@@ -200,6 +201,7 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
         "highest angular momentum": f"{density['l_max']}, of the density of neighbours around an atom",
         "heads": {name: _head_text(own) for name, own in description["heads"].items()},
         "network of the energy": _network_text(description["network"]),
+        "equivariant network": equivariant_text(own) if (own := description["equivariant"]) else "none",
         "members of a committee": _members_text(description["members"]),
         "local field": "Clausius–Mossotti, from local polarizabilities" if description["local_field"] else "none",
         "repulsion": {

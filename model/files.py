@@ -23,6 +23,7 @@ from ..quantity import Head, Quantity
 from ..reading import json_of, reason, refusing, shown
 from ..suggestions import did_you_mean
 from ..whole_files import write_bytes
+from .arrays.equivariant import equivariant_arrays, equivariant_description, equivariant_from
 from .checks import check_sizes
 from .errors import ModelFileError
 from .members import Members
@@ -30,10 +31,15 @@ from .model import Model, Repulsion
 from .radial import RadialBasis, RadialForm
 
 FORMAT = "beadwise model"
-FORMAT_VERSION = 5
-# 1 had neither groups of neighbours nor a network, 2 no baseline, 3 no members, 4 no quantities but those built in
-READABLE_VERSIONS = (1, 2, 3, 4, 5)
-WITH_MEMBERS, WITHOUT_MEMBERS = 4, 3  # what needs no more is written so that earlier releases read it
+FORMAT_VERSION = 6
+# 1 had neither groups of neighbours nor a network, 2 no baseline, 3 no members, 4 no quantities but those built in,
+# 5 no equivariant network
+READABLE_VERSIONS = (1, 2, 3, 4, 5, 6)
+WITH_QUANTITIES, WITH_MEMBERS, WITHOUT_MEMBERS = (
+    5,
+    4,
+    3,
+)  # what needs no more is written so that earlier releases read it
 UNITS = {"energy": "eV", "length": "Å", "dipole": "e·Å", "polarizability": "Å³"}
 HEAD_ARRAYS = ("offset", "linear", "weights")
 
@@ -51,7 +57,7 @@ def save(model: Model, path: str | Path) -> None:
     arrays |= {
         key: array for part, own in by_part(model.heads).items() for key, array in part_arrays(part, own).items()
     }
-    arrays |= network_arrays(model.network) | member_arrays(model.members)
+    arrays |= network_arrays(model.network) | member_arrays(model.members) | equivariant_arrays(model.equivariant)
     description = {
         "format": FORMAT,
         "format_version": version_of(model),
@@ -70,6 +76,8 @@ def save(model: Model, path: str | Path) -> None:
     further = [own for name, own in quantities().items() if name in model.quantities and own not in BUILT_IN]
     if further:
         description["quantities"] = {own.name: described(own) for own in further}
+    if model.equivariant:
+        description["equivariant"] = equivariant_description(model.equivariant)
     if model.members:
         description["members"] = {"count": model.members.count, "calibration": dict(model.members.factors)}
     contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
@@ -88,8 +96,10 @@ def digest_of(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) 
 
 def version_of(model: Model) -> int:
     """The lowest format version that can say what a model is."""
-    if any(heads()[name][0] not in BUILT_IN for name in model.heads):
+    if model.equivariant:
         return FORMAT_VERSION
+    if any(heads()[name][0] not in BUILT_IN for name in model.heads):
+        return WITH_QUANTITIES
     return WITH_MEMBERS if model.members else WITHOUT_MEMBERS
 
 
@@ -233,6 +243,7 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         Repulsion(arrays["repulsion.onset"], float(description["repulsion_strength"])),
         bool(description["local_field"]),
         network_from(arrays, shape, widths),
+        equivariant_from(arrays, description.get("equivariant"), shape),
         groups,
         description["metadata"],
         threads,

@@ -12,6 +12,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from ..errors import StructureWarning
+from ..potentials.equivariant_network import EquivariantNetwork
 from ..potentials.invariant_network import InvariantNetwork
 from ..potentials.repulsion import repulsion_table
 from ..properties.quantities import Property, properties, quantities
@@ -21,7 +22,7 @@ from ..short_repr import short_repr
 from .answers import assemble
 from .checks import CLOSEST_ALLOWED, check_cells, check_model, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
-from .errors import StructureError, as_structure_error
+from .errors import ModelFileError, StructureError, as_structure_error
 from .members import Members, member_heads, member_rows
 from .molecules import repeating_unit
 from .outputs import Layout, empty_head, wants_samples
@@ -65,6 +66,8 @@ class Model:
         polarizabilities, to be mapped by Clausius–Mossotti.
     network : InvariantNetwork, optional
         Nonlinear part of the energy, added to that of the energy head.
+    equivariant : EquivariantNetwork, optional
+        Added to the heads that it names, energy included.
     groups : tuple of int, optional
         Group of neighbours to whose channels of the density each species adds; by default each its own.
     metadata : dict
@@ -97,6 +100,7 @@ class Model:
     repulsion: Repulsion
     local_field: bool = True
     network: InvariantNetwork | None = None
+    equivariant: EquivariantNetwork | None = None
     groups: tuple[int, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
@@ -195,6 +199,10 @@ class Model:
         return self._make_kernel(heads)
 
     def _make_kernel(self, further: Sequence[TensorHead]) -> Kernel:
+        if self.equivariant is not None:
+            raise ModelFileError(
+                "a model with an equivariant network, which the kernel of this release does not evaluate"
+            )
         padded = self.shape.padded_radial
         heads = [self.head(name).kernel_form() for name in self.layout.heads]
         network = None

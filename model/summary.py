@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from ..potentials.equivariant_network import EquivariantNetwork
 from ..potentials.invariant_network import InvariantNetwork
 from ..pyx.tensor_head import TensorHead, feature_sizes
 from ..short_repr import with_lines
@@ -23,6 +25,35 @@ def weights_of_network(network: InvariantNetwork) -> int:
     return sum(array.size for layer in network.layers for array in layer) + network.final.size
 
 
+def weights_of_equivariant(network: EquivariantNetwork) -> int:
+    """Number of weights of an equivariant network."""
+    return sum(array.size for array in network.arrays())
+
+
+def equivariant_text(sizes: Mapping[str, Any]) -> str:
+    """An equivariant network in words."""
+    widths = ", ".join(str(width) for width in sizes["hidden"])
+    sent = f", messages of {sizes['sent']} channels with l ≤ {sizes['l_sent']}" if sizes["sent"] else ", no messages"
+    return (
+        f"{sizes['weights']} weights, {sizes['channels']} channels with l ≤ {sizes['l_max']}, hidden layers of {widths}"
+        f"{sent}; it is added to {', '.join(sizes['heads'])}"
+    )
+
+
+def sizes_of_equivariant(network: EquivariantNetwork) -> dict[str, Any]:
+    """Sizes of an equivariant network."""
+    first, message = network.layers[0], network.message
+    return {
+        "heads": network.heads,
+        "channels": first.channels,
+        "l_max": first.l_max,
+        "hidden": first.widths,
+        "sent": message.sent if message else 0,
+        "l_sent": message.l_sent if message else 0,
+        "weights": weights_of_equivariant(network),
+    }
+
+
 def summary(model: Model) -> str:
     """What a model is for, what it answers, how large it is, and where it comes from."""
     heads = sum(weights_of_head(head) for head in model.heads.values())
@@ -36,6 +67,7 @@ def summary(model: Model) -> str:
         "properties": ", ".join(model.properties),
         "density": f"cutoff {model.radial.cutoff:g} Å, {model.radial.radial} radial functions, l ≤ {model.l_max}",
         "weights": weights,
+        "equivariant network": equivariant_text(sizes_of_equivariant(model.equivariant)) if model.equivariant else "",
         "members": str(model.members.count) if model.members is not None else "",
         "baseline": f"{model.baseline}, which is not in this energy" if model.baseline else "",
         "electric field": f"{list(model.electric_field)} V/Å" if model.is_in_field else "",

@@ -39,9 +39,10 @@ def mean_model(models: Sequence[Model]) -> Model:
             and np.array_equal(model.repulsion.onset, highest.repulsion.onset)
             and model.repulsion.strength == highest.repulsion.strength
         )
-        if not same or model.network is None:
+        if not same or model.network is None or model.equivariant is not None:
             raise ModelFileError(
-                "only models with a network and with the same species, radial functions and repulsion can be averaged"
+                "only models with a network of invariants and with the same species, radial functions and repulsion "
+                "can be averaged"
             )
     heads = {**highest.heads, "energy": mean_head([model.heads["energy"] for model in models], highest.shape)}
     networks = [model.network for model in models if model.network is not None]

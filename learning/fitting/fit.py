@@ -187,7 +187,7 @@ def fit_heads(
 
 def without_heads(model: Model) -> Model:
     """The density and the repulsion of a fitted model alone."""
-    return replace(model, heads={"energy": empty_head(0, model.shape)}, network=None, members=None)
+    return replace(model, heads={"energy": empty_head(0, model.shape)}, network=None, equivariant=None, members=None)
 
 
 def check_same_heads(fitted: Model, heads: Mapping[str, TensorHead], configuration: Configuration) -> None:

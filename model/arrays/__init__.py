@@ -1,0 +1,1 @@
+"""Parts of a model as arrays of its file, and back."""
