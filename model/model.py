@@ -199,13 +199,11 @@ class Model:
         return self._make_kernel(heads)
 
     def _make_kernel(self, further: Sequence[TensorHead]) -> Kernel:
-        if self.equivariant is not None:
-            raise ModelFileError(
-                "a model with an equivariant network, which the kernel of this release does not evaluate"
-            )
         padded = self.shape.padded_radial
         heads = [self.head(name).kernel_form() for name in self.layout.heads]
         network = None
+        if self.equivariant is not None and self.equivariant.message is not None:
+            raise ModelFileError("a model with messages between atoms, which this kernel does not evaluate")
         if self.network is not None:  # evaluates the energy head as well
             network = self.network.kernel_form(self.head("energy"))
             heads[0] = replace(empty_head(0, self.shape), offset=self.head("energy").offset).kernel_form()
@@ -223,6 +221,7 @@ class Model:
             np.array(self.groups, dtype=np.int32),
             heads,
             network,
+            None if self.equivariant is None else self.equivariant.kernel_form(list(self.layout.heads)),
         )
 
     def head(self, name: str) -> TensorHead:
