@@ -40,8 +40,10 @@ RESERVED_LABELS = (
     "cell",
 )
 WEIGHT = "correction_weight"  # of a correction whose baseline takes over where a committee is unsure
+# of a potential that is switched on over a harmonic crystal: V − V_har of every bead, and λ
+SWITCH_DIFFERENCE, SWITCH_COUPLING = "switch_difference", "switch_lambda"
 
-Kind = Literal["value", "derivative", "virial", "molecular", "position", "members", "uncertainty", "alarm"]
+Kind = Literal["value", "derivative", "virial", "molecular", "position", "members", "uncertainty", "alarm", "switch"]
 
 
 class QuantityError(BeadwiseError, ValueError):
@@ -60,7 +62,7 @@ class Property:
     of : str
         The property of one member that ``members`` and ``uncertainty`` are made of, else its own name.
     quantity : Quantity or None
-        None for what no single quantity gives: positions of molecules, alarms.
+        None for what no single quantity gives: positions of molecules, alarms, what a switch says of itself.
     per : str
         ``cell``, ``atom`` or ``molecule``: a sample.
     shape : tuple of int
@@ -201,6 +203,8 @@ def _listed(known: Sequence[Quantity]) -> list[Property]:
     found += [_uncertainty(one) for one in found if one.kind == "value" or one.name == "forces"]
     for alarm in ("envelope_distance", WEIGHT):
         found.append(Property(alarm, "alarm", alarm, None, "cell", (), Unit(), alarm))
+    for own, unit in ((SWITCH_DIFFERENCE, energy.QUANTITY.unit), (SWITCH_COUPLING, Unit())):
+        found.append(Property(own, "switch", own, None, "cell", (), unit, own))
     return found
 
 

@@ -7,6 +7,7 @@ energies of biases in units of k_B T, profiles come out in eV, with standard err
 from .biased_series import BiasedSeries
 from .committee_reweighting import CommitteeAverage, committee_average, two_committee_average
 from .errors import OutOfReachError, SamplingError
+from .harmonic import harmonic_free_energy
 from .hills import Hills, bias_of_hills, profile_of_hills, reweighting_of_hills
 from .mass_integration import (
     MassIntegration,
@@ -20,6 +21,13 @@ from .multistate import Multistate, Window
 from .profile import FreeEnergyProfile, free_energy_difference, series_profile, window_profile, write_profiles
 from .profile_uncertainty import UncertainDifference, UncertainProfile, uncertain_difference, uncertain_profile
 from .promotion import AcceptanceRatio, Promotion, acceptance_ratio, integrated_autocorrelation_time, promote
+from .switching import (
+    SwitchIntegration,
+    SwitchMultistate,
+    integrate_over_switch,
+    multistate_over_switch,
+    switch_nodes,
+)
 
 __all__ = [
     "AcceptanceRatio",
@@ -33,6 +41,8 @@ __all__ = [
     "OutOfReachError",
     "Promotion",
     "SamplingError",
+    "SwitchIntegration",
+    "SwitchMultistate",
     "UncertainDifference",
     "UncertainProfile",
     "Window",
@@ -42,13 +52,17 @@ __all__ = [
     "committee_average",
     "free_energy_difference",
     "gauss_legendre_ratios",
+    "harmonic_free_energy",
     "integrate_over_mass",
+    "integrate_over_switch",
     "integrated_autocorrelation_time",
+    "multistate_over_switch",
     "profile_of_hills",
     "promote",
     "reduced_deviations",
     "reweighting_of_hills",
     "series_profile",
+    "switch_nodes",
     "two_committee_average",
     "uncertain_difference",
     "uncertain_profile",

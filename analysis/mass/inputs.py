@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ...runs.input.elements import InputError
-from ...runs.input.force_fields import SOCKETS
 from ...runs.input.run_input import RunInput
 from ...runs.output.properties import writes_property
+from ..prepared_inputs import renamed_copy, write_input
 from .masses import DALTON, KINETIC_ENERGY, isotopes_of_masses, labels_and_masses, without_template
-
-SUFFIX = ".xml"
 
 
 def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
@@ -68,27 +64,12 @@ def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
 
 def _write(run: RunInput, ratio: float, masses: np.ndarray, labels: Sequence[str]) -> Path:
     """Write the input of one y; masses in u, and labels if they are not those of the structure."""
-    suffix = f"_y{ratio:.4f}"
-    path = run.path.with_name(f"{run.path.name.removesuffix(SUFFIX)}{suffix}{SUFFIX}")
-    if os.path.exists(path):
-        raise InputError(f"'{path}' exists already; remove it, or use it")
-    root = copy.deepcopy(run.document)
+    path, root = renamed_copy(run, f"_y{ratio:.4f}")
     initialize = root.findall("system/initialize")[0]
     if labels:  # a RESTART keeps masses and labels, and only by these it tells heavy hydrogen from a scaled mass
         _add(initialize, "labels", labels, {})
     _add(initialize, "masses", [f"{mass:.10g}" for mass in masses], {"units": "dalton"})
-    output = root.find("output")
-    if output is not None:
-        output.set("prefix", output.get("prefix", "i-pi") + suffix)
-    for socket in (one for one in root.iter() if one.tag in SOCKETS):
-        address = socket.find("address")
-        if socket.get("mode", "inet").strip() != "inet" and address is not None:
-            address.text = f" {(address.text or '').strip()}{suffix} "
-    try:
-        ElementTree.ElementTree(root).write(path, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write '{path}': {error.strerror}") from error
-    return path
+    return write_input(path, root)
 
 
 def _add(initialize: ElementTree.Element, tag: str, entries: Sequence[str], attributes: dict[str, str]) -> None:

@@ -34,8 +34,14 @@ COMMANDS = {
     "export": Place("export", "export", "Write the structures of a run for other programs."),
     "fetch": Place("fetch", "fetch", "Bring a public set of data onto this machine."),
     "fit": Place("fit", "fit", "Fit a model to labelled structures."),
+    "harmonic": Place("crystals.harmonic", "harmonic", "Make the harmonic reference of the crystal in STRUCTURE."),
     "inspect": Place("inspect", "inspect", "Say what a model file says of itself."),
     "ipi": Place("ipi", "ipi", "Run i-PI alone, for servers that are started elsewhere."),
+    "lambda-integration": Place(
+        "crystals.lambda_integration",
+        "lambda_integration",
+        "Switch a potential on over its harmonic crystal, for the anharmonic free energy.",
+    ),
     "learn": Place("learn", "learn", "Let a model choose what it learns from."),
     "mass-integration": Place(
         "mass_integration",

@@ -38,8 +38,8 @@ OUT_OF_TIME = 3  # exit status
     "models",
     multiple=True,
     metavar="MODEL",
-    help="Model file, qtip4pf, name of a shipped model, or MODULE:ATTRIBUTE  [default: that of a shipped input, else "
-    "water].  FORCEFIELD=MODEL serves one <ffsocket> of several; may be repeated.",
+    help="Model file, qtip4pf, name of a shipped model, or MODULE:ATTRIBUTE  [default: what the input names, that of a "
+    "shipped input, else water].  FORCEFIELD=MODEL serves one <ffsocket> of several; may be repeated.",
 )
 @workers_option
 @threads_option
@@ -113,6 +113,7 @@ def run(
     from ...runs.input.run_input import RunInput
     from ..launch.checking.check import check
     from ..launch.examples.changes import Changes
+    from ..launch.named_model import trusted_model_of
     from ..launch.plan import OutOfTime, Plan, RunError
     from ..launch.run import run as launch
     from ..launch.shipped_inputs import example_for, is_shipped_input, refuse_unknown, shipped_copy
@@ -138,6 +139,8 @@ def run(
             folder, source = copied.parent, Path(copied.name)
         given = RunInput.read(folder / source, folder)
         example = example_for(given)
+        if not models and (named := trusted_model_of(given)):
+            models, context.meta[GIVEN] = (named,), (*context.meta[GIVEN], "--model", named)
         shows_profile = has_profile(given) if variable is None else variable != "none"
         plan = Plan(
             input=given,

@@ -17,9 +17,11 @@ from . import (
     mixture,
     nep,
     qtip4pf,
+    switch,
     tight_binding,
     weighted_baseline,
 )
+from .identity import identity_of
 from .loading import baseline_of, in_field, load, load_evaluator, provider_of_fit
 from .provider import Provider, models_from, named_files
 from .registry import (
@@ -52,6 +54,7 @@ BUILT_IN |= {  # in the order in which messages show them
         weighted_baseline,
         member,
         mixture,
+        switch,
     )
 }
 
@@ -62,6 +65,7 @@ __all__ = [
     "files_of",
     "from_any_folder",
     "full_name",
+    "identity_of",
     "in_field",
     "is_evaluator",
     "load",

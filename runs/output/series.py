@@ -46,7 +46,7 @@ class SeriesKind:
 def _kind(one: Property) -> SeriesKind | None:
     """The series that a property makes; None if it makes none."""
     is_of_forces = one.of in ("forces", "virial")  # rows of matrices, which i-PI does not write beside others
-    if not one.key or is_of_forces or one.kind not in ("value", "molecular", "position", "members"):
+    if not one.key or is_of_forces or one.kind not in ("value", "molecular", "position", "members", "switch"):
         return None
     repeated = "members" if one.kind == "members" else "" if one.per == "cell" else one.per
     if one.kind == "members" and one.per != "cell":

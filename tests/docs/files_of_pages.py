@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shutil
 import uuid
 from pathlib import Path
@@ -85,6 +86,16 @@ def inputs(folder: Path) -> None:
     text = (folder / "short.xml").read_text(encoding="utf-8")
     (folder / "short.xml").write_text(text.replace("prefix='water'", "prefix='short'"), encoding="utf-8")
     (folder / "label.py").write_text(LABELS, encoding="utf-8")
+
+
+def a_crystal(folder: Path) -> None:
+    """Ice of eight molecules, and an input of it without the outputs of water."""
+    ice = runpy.run_path(str(REPOSITORY / "benchmarks" / "ice.py"))["ice"]
+    ase.io.write(folder / "iceIh.xyz", ice("Ic", (1, 1, 1)), format="extxyz")
+    an_input(folder, "ice.xml", outputs="")
+    text = (folder / "ice.xml").read_text(encoding="utf-8").replace("prefix='water'", "prefix='ice'")
+    text = re.sub(r"<file mode='xyz'>.*</file>", "<file mode='ase'> iceIh.minimum.xyz </file>", text)
+    (folder / "ice.xml").write_text(text, encoding="utf-8")
 
 
 def to_correlate(folder: Path) -> None:

@@ -144,6 +144,18 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
             Step("beadwise mass-integration water_y*.xml"),
         ],
     ),
+    "crystals": (
+        files.a_crystal,
+        [
+            Step("beadwise harmonic iceIh.xyz --model qtip4pf --temperature 100,250"),
+            Step(
+                "beadwise lambda-integration --prepare ice.xml --harmonic iceIh.harmonic.npz",
+                {"npz": "npz --nodes 1 --stride 1"},
+            ),
+            quick("for input in ice_l*.xml; do beadwise run $input; done"),
+            Step("beadwise lambda-integration ice_l*.xml"),
+        ],
+    ),
     "bias": (
         files.a_folder,
         [

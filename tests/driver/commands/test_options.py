@@ -23,13 +23,15 @@ WITH_NUMBERS = {
     "evaluate",
     "examples",
     "fit",
+    "harmonic",
     "inspect",
-    "spectrum",
+    "lambda-integration",
+    "mass-integration",
     "profile",
     "promote",
-    "mass-integration",
-    "reweight",
     "report",
+    "reweight",
+    "spectrum",
 }
 DIFFERENT = {
     "--output": "results are a table and a picture of one name; a report is one file",

@@ -1,0 +1,82 @@
+"""A crystal from a structure file: atoms with their isotopes, the cell, and how many formula units there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...model import Batch, StructureError
+from ...runs.input.atoms import standard_masses
+from ...runs.input.labels import element_of_label
+from ...runs.input.structures import last_frame
+from ...runs.units import PERIODIC, lengths_from_atomic
+from ..mass.masses import DALTON
+
+OF_IPI = "CELL"  # in the second line of an xyz file, by which i-PI's own are told from others
+NO_CELL = -3.0  # trace of what i-PI's readers give where there is no cell
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A crystal as a file has it.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        Isotopes have i-PI's names.
+    masses : ndarray of float64, shape (atoms,)
+        In u.
+    structure : Batch
+        Of one structure.
+    """
+
+    labels: tuple[str, ...]
+    masses: np.ndarray
+    structure: Batch
+
+
+def read_crystal(path: Path) -> Crystal:
+    """Read the last frame of a structure file as i-PI would.
+
+    Parameters
+    ----------
+    path : Path
+        An xyz file with i-PI's ``CELL`` or ``# CELL(abcABC): …`` in its comment, pdb, or anything that ASE reads.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    StructureError
+        If there is no such file, no cell, or an atom without element or mass.
+    """
+    mode = "pdb" if path.suffix == ".pdb" else "xyz" if _is_of_ipi(path) else "ase"
+    frame = last_frame(path, mode)
+    labels = tuple(map(str, frame["atoms"].names))
+    numbers = [element_of_label(label) for label in labels]
+    masses = np.array(frame["atoms"].m, dtype=np.float64)
+    masses = np.where(masses > 0, masses, standard_masses(labels)) / DALTON
+    for atom, (label, number, mass) in enumerate(zip(labels, numbers, masses, strict=True)):
+        if number is None or not mass > 0:
+            raise StructureError(f"atom {atom} in '{path}' is labelled '{label}'; allowed are chemical symbols")
+    cell = np.array(frame["cell"].h, dtype=np.float64)
+    if np.trace(cell) == NO_CELL or not abs(np.linalg.det(cell)) > 0:
+        raise StructureError(f"'{path}' has no cell that spans a volume; a crystal needs one")
+    positions = np.array(frame["atoms"].q, dtype=np.float64).reshape(1, -1, 3)
+    structure = Batch(
+        np.array(numbers, dtype=np.int32), lengths_from_atomic(positions), lengths_from_atomic(cell.T)[None], PERIODIC
+    )
+    return Crystal(labels, masses, structure)
+
+
+def _is_of_ipi(path: Path) -> bool:
+    if path.suffix != ".xyz":
+        return False
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            file.readline()
+            return OF_IPI in file.readline()
+    except OSError:
+        return False  # said by what reads it

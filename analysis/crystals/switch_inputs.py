@@ -1,0 +1,124 @@
+"""Ready i-PI inputs of the λ that an integration from a harmonic crystal needs."""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...model.crystals.reference import HarmonicReference
+from ...model.crystals.sites import Sites
+from ...properties.quantities import SWITCH_COUPLING, SWITCH_DIFFERENCE
+from ...runs.input.elements import InputError, boolean_in
+from ...runs.input.named_model import name_model
+from ...runs.input.run_input import RunInput, System
+from ..mass.masses import DALTON, without_template
+from ..prepared_inputs import renamed_copy, write_input
+
+SAME_MASS = 1e-3  # relative; tables of atomic weights differ by less, isotopes by more
+RARELY = 10  # samples of V − V_har for each of λ, which does not change
+
+
+def prepare_inputs(
+    run: RunInput,
+    file: Path,
+    couplings: Sequence[float],
+    beads: int | None = None,
+    model: str | None = None,
+    stride: int = 10,
+) -> list[Path]:
+    """Write an input for each λ beside an i-PI input, whose server blends potential and harmonic crystal.
+
+    Parameters
+    ----------
+    run : RunInput
+        Of the crystal in the cell of the reference, at constant volume.
+    file : Path
+        Of the harmonic crystal.
+    couplings : sequence of float
+        λ of each input.
+    beads : int, optional
+        Of each run; by default those of the input.
+    model : str, optional
+        The potential; by default what the reference was made with, by the same name.
+    stride : int
+        Steps between samples.
+
+    Returns
+    -------
+    list of Path
+        The inputs, ``INPUT_l0.33001.xml``, which name their model.
+
+    Raises
+    ------
+    BeadwiseError
+        If the input or the harmonic crystal cannot be used, or they do not belong together.
+    """
+    if not os.path.isfile(file):
+        raise InputError(f"no file '{file}', of the harmonic crystal; `beadwise harmonic` writes one")
+    reference = HarmonicReference.load(file)
+    system = without_template(run)
+    _check(run, system, reference, file)
+    written = []
+    for coupling in couplings:
+        path, root = renamed_copy(run, f"_l{coupling:.5f}")
+        initialize = root.findall("system/initialize")[0]
+        if beads is not None:
+            initialize.set("nbeads", str(beads))
+        name_model(root, f"switch:lambda={coupling:.12g},{file},{model or reference.model}")
+        _add_outputs(root, stride)
+        written.append(write_input(path, root))
+    return written
+
+
+def _check(run: RunInput, system: System, reference: HarmonicReference, file: Path) -> None:
+    """Refuse an input that is not of this crystal, or cannot be blended."""
+    source = run.path
+    if system.element.find("initialize") is None:
+        raise InputError(f"'{source}' has no <initialize>, where beads are set; the input of a new run is needed")
+    if system.dynamics is None or not system.has_constant_volume or system.ensemble.field:
+        raise InputError(
+            f"'{source}' is no dynamics at constant volume without a field; a harmonic crystal belongs to one cell"
+        )
+    forces = system.element.findall("forces/force")
+    asked = {socket.owner for socket in run.sockets}
+    if len(forces) != 1 or not system.force_fields & asked or system.biases:
+        raise InputError(
+            f"'{source}' has {len(forces)} forces, {len(asked)} <ffsocket> and the bias {list(system.biases)}; one "
+            "<force> that asks an <ffsocket>, and no bias, is needed, whose server blends the two potentials"
+        )
+    sites = Sites(reference)
+    sites.check_atoms(run.numbers)
+    sites.check_cells(system.cell[None])
+    ratios = system.atoms.masses / DALTON / reference.masses
+    if len(ratios) != len(reference.masses) or np.abs(ratios - 1).max() > SAME_MASS:
+        atom = int(np.abs(ratios - 1).argmax())
+        raise InputError(
+            f"atom {atom} of '{source}' has {ratios[atom]:g} times the mass that it has in '{file}'; the same isotopes "
+            "are needed"
+        )
+    motion = system.element.find("motion")
+    if not reference.floats and motion is not None and boolean_in(motion, "fixcom", True):
+        raise InputError(
+            f"'{source}' holds the centre of mass, but the atoms of '{file}' are held from outside, where it moves; "
+            "put <fixcom> False </fixcom> into its <motion>"
+        )
+
+
+def _add_outputs(root: ElementTree.Element, stride: int) -> None:
+    """Let i-PI write V − V_har of all beads into one file, and λ into another one.
+
+    In one file i-PI would write numbers that are one for each bead extra by extra, and not bead by bead.
+    """
+    output = root.find("output")
+    if output is None:
+        output = ElementTree.SubElement(root, "output", {"prefix": "i-pi"})
+    for name, steps in ((SWITCH_DIFFERENCE, stride), (SWITCH_COUPLING, RARELY * stride)):
+        trajectory = ElementTree.SubElement(
+            output, "trajectory", {"filename": name, "stride": str(steps), "extra_type": name}
+        )
+        trajectory.text = " extras_component_raw(0) "
+        trajectory.tail = "\n  "

@@ -1,0 +1,1 @@
+"""Commands about free energies of crystals."""
