@@ -22,7 +22,7 @@ ENTRY_POINTS = "beadwise.quantities"
 BUILT_IN = (energy.QUANTITY, dipole.QUANTITY, polarizability.QUANTITY)
 ALWAYS_SENT = ("energy", "forces", "virial")
 # what a quantity cannot be called, since it means something else there
-SECTIONS = ("data", "density", "network", "committee", "repulsion", "output", "metadata")  # of a fit
+SECTIONS = ("data", "density", "network", "equivariant", "committee", "repulsion", "output", "metadata")  # of a fit
 RESERVED_NAMES = ("names",)  # of a response
 RESERVED_KEYS = ("raw", "committee_uncertainty")
 RESERVED_IN_ASE = ("virial", "free_energy", "stresses", "energies", "charges", "magmom", "magmoms")

@@ -24,7 +24,7 @@ def fit(configuration: Path, json_file: Path | None, trackers: tuple[str, ...]) 
     from ...learning.data.summary import DataSummary
     from ...learning.fitting.calibration import calibration_text, calibration_warnings
     from ...learning.fitting.configuration import read_configuration
-    from ...learning.fitting.fit import error_reports, model_path, with_errors, write_report
+    from ...learning.fitting.fit import error_reports, gain_text, model_path, with_errors, write_report
     from ...learning.fitting.fit import fit as fit_model
     from ...learning.fitting.fit_data import read_fit_data
     from ...learning.fitting.head_fit import labels_not_fitted
@@ -56,6 +56,7 @@ def fit(configuration: Path, json_file: Path | None, trackers: tuple[str, ...]) 
     for name, report in reports.items():
         findings.show(report.table(f"{name}, {report.frames} frames"))
         findings.say(report.guards.lines())
+    findings.say(gain_text(model))
     if model.members is not None:
         findings.say([calibration_text(model), *calibration_warnings(model)])
     folder = write_report(settings, reports)

@@ -21,6 +21,7 @@ from .sections import (
     DataSettings,
     DensitySettings,
     EnergySettings,
+    EquivariantSettings,
     Metadata,
     NetworkSettings,
     OutputSettings,
@@ -29,7 +30,7 @@ from .sections import (
 
 __all__ = [
     "FEWEST_MEMBERS", "CommitteeSettings", "Configuration", "ConfigurationError", "DataSettings", "DensitySettings",
-    "EnergySettings", "NetworkSettings", "fit_schema", "read_configuration",
+    "EnergySettings", "EquivariantSettings", "NetworkSettings", "fit_schema", "read_configuration",
 ]  # fmt: skip
 
 
@@ -51,6 +52,7 @@ class Configuration:
     repulsion: RepulsionSettings
     energy: EnergySettings | None
     network: NetworkSettings | None
+    equivariant: EquivariantSettings | None
     quantities: Mapping[str, HeadSettings]
     committee: CommitteeSettings | None
     metadata: dict[str, Any]
@@ -67,10 +69,12 @@ BEFORE: dict[str, type] = {
     "density": DensitySettings,
     "energy": EnergySettings,
     "network": NetworkSettings,
+    "equivariant": EquivariantSettings,
 }
 AFTER: dict[str, type] = {"committee": CommitteeSettings, "repulsion": RepulsionSettings, "output": OutputSettings}
-OPTIONAL = ("energy", "network", "committee")
+OPTIONAL = ("energy", "network", "equivariant", "committee")
 METADATA = "metadata"
+CHANNELS_AT_A_TIME = 8  # in the kernel
 
 
 def fitted_sections() -> dict[str, type[HeadSettings]]:
@@ -89,7 +93,7 @@ def fit_schema() -> dict[str, Any]:
     tables[METADATA] = table_schema(Metadata, is_open=True)
     needs = {
         "anyOf": [{"required": [name]} for name in ("energy", *fitted_sections())],
-        "dependentRequired": {"network": ["energy"]},
+        "dependentRequired": {"network": ["energy"], "equivariant": ["energy"]},
     }
     return sections_schema("A fit: `beadwise fit CONFIG.toml`.", tables, ("data", "output")) | needs
 
@@ -126,6 +130,8 @@ def read_configuration(path: str | Path) -> Configuration:
         raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {['energy', *kinds]}")
     if "network" in sections and "energy" not in sections:
         raise ConfigurationError(f"{path}: [network] corrects the linear energy; it needs a section [energy]")
+    if "equivariant" in sections:
+        check_equivariant(path, sections)
     if "committee" in sections:
         check_committee(path, sections["committee"], "network" in sections)
     check_density(path, sections["density"])
@@ -152,6 +158,26 @@ def checked_data(path: Path, data: DataSettings) -> DataSettings:
     except DataError as error:
         raise ConfigurationError(f"{path}: {error}, in [data]") from error
     return replace(data, **files)
+
+
+def check_equivariant(path: Path, sections: Mapping[str, Any]) -> None:
+    """Refuse an equivariant network beside what it cannot stand with, or of sizes that it cannot have."""
+    own, l_max = sections["equivariant"], sections["density"].l_max
+    if "energy" not in sections:
+        raise ConfigurationError(f"{path}: [equivariant] gives the energy; it needs a section [energy]")
+    for other in ("network", "committee"):
+        if other in sections:
+            raise ConfigurationError(f"{path}: [equivariant] and [{other}]; allowed is one of them")
+    for name in ("channels", "sent"):
+        if getattr(own, name) % CHANNELS_AT_A_TIME:
+            raise ConfigurationError(
+                f"{path}: {name} = {getattr(own, name)} in [equivariant]; it must be a multiple of {CHANNELS_AT_A_TIME}"
+            )
+    if not own.l_max <= l_max or not own.l_sent <= own.l_max:
+        raise ConfigurationError(
+            f"{path}: l_max = {own.l_max} and l_sent = {own.l_sent} in [equivariant]; allowed are at most {l_max}, "
+            "that of the density, and at most l_max"
+        )
 
 
 def check_committee(path: Path, committee: CommitteeSettings, has_network: bool) -> None:

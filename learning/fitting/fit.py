@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def fit(
     DataError
         If a data file is missing, validation included, or cannot be used.
     """
-    if configuration.network:
+    if configuration.network or configuration.equivariant:
         network_fitting()  # before anything is fitted that would be lost
     fitted = fitted_model(configuration)
     baseline = cached_baseline(configuration)
@@ -83,7 +83,10 @@ def fit(
     if baseline is not None:  # of all files: what it cannot evaluate is found before anything is fitted
         baseline.prepare([*data, *frames], progress)
         frames = without_baseline(frames, baseline)
-    model = fit_heads(configuration, frames, progress, fitted, journal)
+    validation = [] if configuration.equivariant is None else data.of("validation")
+    if baseline is not None:
+        validation = without_baseline(validation, baseline)
+    model = fit_heads(configuration, frames, progress, fitted, journal, validation)
     if model.members is not None and (validation := data.of("validation")):
         validation = validation if baseline is None else without_baseline(validation, baseline)
         try:
@@ -141,8 +144,11 @@ def fit_heads(
     progress: Progress | None,
     fitted: Model | None = None,
     journal: Journal | None = None,
+    validation: Sequence[Frame] = (),
 ) -> Model:
     """The model of these frames, with members that are not calibrated yet if there is to be a committee.
+
+    Only an equivariant network sees the validation frames, which say when it is trained.
 
     Raises
     ------
@@ -180,8 +186,16 @@ def fit_heads(
     model = replace(model, heads=heads)
     if configuration.network:
         model = with_network(model, frames, configuration, progress, isolated, journal)
+    if configuration.equivariant:
+        model = with_equivariant(model, frames, configuration, progress, isolated, journal, validation)
     structures = record((Batch.from_ase(frame.atoms) for frame in frames), model.radial.cutoff)
-    metadata = {**configuration.metadata, **charge, "envelope": envelope(model, frames), RECORD: structures}
+    metadata = {
+        **model.metadata,
+        **configuration.metadata,
+        **charge,
+        "envelope": envelope(model, frames),
+        RECORD: structures,
+    }
     return replace(model, members=members, metadata=metadata)
 
 
@@ -254,6 +268,43 @@ def with_network(
     assert configuration.energy is not None and configuration.network is not None
     own = configuration.energy, configuration.network
     return network_fitting()(model, frames, *own, progress, isolated, journal)
+
+
+def with_equivariant(
+    model: Model,
+    frames: list[Frame],
+    configuration: Configuration,
+    progress: Progress | None,
+    isolated: Mapping[int, float],
+    journal: Journal | None,
+    validation: Sequence[Frame],
+) -> Model:
+    """The model with an equivariant network, in place of its linear energy unless that is to stay."""
+    from .equivariant.training import errors_of_energy, fit_equivariant
+
+    energy, settings = configuration.energy, configuration.equivariant
+    assert energy is not None and settings is not None
+    judged = validation or frames
+    linear = errors_of_energy(model, judged, energy)
+    if not settings.linear:
+        offset = species_energies(model.numbers, frames, isolated)
+        model = replace(model, heads={**model.heads, "energy": replace(empty_head(0, model.shape), offset=offset)})
+    kept = configuration.folder / configuration.output.report / "training.pt"
+    fitted = fit_equivariant(model, frames, energy, settings, progress, isolated, journal, validation, kept)
+    told = {"frames": "validation" if validation else "training", "linear": vars(linear), **fitted.metadata}
+    return replace(fitted, metadata={"equivariant": told})
+
+
+def gain_text(model: Model) -> list[str]:
+    """What an equivariant network brought over the linear energy, in a line; none where there is no network."""
+    told = model.metadata.get("equivariant")
+    if not told:
+        return []
+    errors = ", ".join(
+        f"{name} {1000 * told['linear'][key]:.3g} → {1000 * told['network'][key]:.3g} {unit}"
+        for name, key, unit in (("forces", "force", "meV/Å"), ("energies", "energy", "meV"))
+    )
+    return [f"mean absolute errors on {told['frames']} frames, linear → equivariant network: {errors}"]
 
 
 def wanted_parts(configuration: Configuration) -> dict[str, tuple[Quantity, Irrep]]:

@@ -210,6 +210,50 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True)
+class EquivariantSettings:
+    """An equivariant network that gives the energy, with or without messages; its fit needs PyTorch.
+
+    See `beadwise.potentials.equivariant_network`.  A fit that was stopped goes on from `training.pt` in the folder of
+    the report.
+    """
+
+    channels: Annotated[int, about("Number of learned channels, a multiple of 8.", ge=8)] = 32
+    l_max: Annotated[int, about("Highest angular momentum of the channels, at most that of the density.", ge=1)] = 3
+    hidden: Annotated[
+        list[Annotated[int, about("", ge=1)]],
+        about("Widths of the hidden layers that read the invariants.", min_length=1),
+    ] = field(default_factory=lambda: [64, 64])
+    sent: Annotated[
+        int,
+        about("Number of channels that atoms send to their neighbours, a multiple of 8; 0 is no message.", ge=0),
+    ] = 0
+    l_sent: Annotated[int, about("Highest angular momentum of what is sent, at most `l_max`.", ge=0)] = 1
+    epochs: Annotated[int, about("Number of passes over the training frames.", ge=1)] = 300
+    batch: Annotated[int, about("Number of frames in each step of the optimiser.", ge=1)] = 10
+    learning_rate: Annotated[
+        float, about("Highest learning rate; it rises during the first hundred steps and then falls to zero.", gt=0)
+    ] = 0.005
+    averaging: Annotated[
+        float, about("Factor by which a step counts less than the next one in the average of the weights.", ge=0, lt=1)
+    ] = 0.998
+    patience: Annotated[
+        int,
+        about(
+            "After how many looks at the validation frames without a lower loss the fit ends, of 50 looks in all; 0 is "
+            "never.",
+            ge=0,
+        ),
+    ] = 15
+    linear: Annotated[
+        bool,
+        about(
+            "If true, the linear energy stays and the network corrects it; if false, the network is the whole energy."
+        ),
+    ] = False
+    seed: Annotated[int, about("Seed of the initial weights and of the order of the frames.", ge=0)] = 0
+
+
+@dataclass(frozen=True)
 class CommitteeSettings:
     """The members of a committee, whose spread is the uncertainty.
 

@@ -1,0 +1,1 @@
+"""Fitting an equivariant network: its twin in torch, and its training."""

@@ -1,0 +1,340 @@
+"""The equivariant network in plain torch, on scaled inputs: what is trained, on any device; and what it becomes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from ....model import Model
+from ....potentials.equivariant_network import (
+    EquivariantLayer,
+    EquivariantNetwork,
+    Message,
+    Path,
+    four_body_paths,
+    message_paths,
+    number_of_scalars,
+    three_body_paths,
+)
+from .surroundings import Gathered
+from .torch_products import Products, by_species, dense, orders_of
+
+GAIN = 1.6  # of silu, so that the hidden layers keep the size of what they read
+SMALLEST = 0.03  # of the common scale of the invariants of a species: what differs less counts as if it differed so
+
+
+class TorchLayer(torch.nn.Module):
+    """The function of an `EquivariantLayer` on scaled inputs, with readouts of scalars and tensors.
+
+    Parameters
+    ----------
+    species, inputs, channels, l_max : int
+    hidden : sequence of int
+    l_read : int
+    heads : mapping of str to int
+        λ by name.
+    """
+
+    def __init__(
+        self,
+        species: int,
+        inputs: int,
+        channels: int,
+        l_max: int,
+        hidden: Sequence[int],
+        l_read: int,
+        heads: Mapping[str, int],
+    ):
+        super().__init__()
+        self.l_max, self.channels, self.l_read, self.heads = l_max, channels, l_read, dict(heads)
+        self.paths, self.further_paths = three_body_paths(l_max), four_body_paths(l_max, l_read)
+        self.orders = orders_of(l_max)
+
+        def normal(*size: int, scale: float = 1.0) -> torch.nn.Parameter:
+            return torch.nn.Parameter(scale * torch.randn(species, *size))
+
+        def of_paths(paths: Sequence[Path]) -> torch.nn.Parameter:
+            ends = [path[2] for path in paths]
+            scales = torch.tensor([1 / math.sqrt(ends.count(order)) for order in ends])
+            return torch.nn.Parameter(scales[:, None] * torch.randn(species, len(paths), channels))
+
+        self.contraction = normal(l_max + 1, inputs, channels, scale=inputs**-0.5)
+        self.three, self.four = of_paths(self.paths), of_paths(self.further_paths)
+        self.mixing = normal(l_max + 1, channels, channels, scale=channels**-0.5)
+        widths = [number_of_scalars(l_max, channels), *hidden]
+        self.weights = torch.nn.ParameterList([normal(i, o, scale=i**-0.5) for i, o in itertools.pairwise(widths)])
+        self.bias = torch.nn.ParameterList([torch.nn.Parameter(torch.zeros(species, o)) for o in hidden])
+        sizes = {n: (widths[0], widths[-1]) if not order else (3 * channels, widths[-1]) for n, order in heads.items()}
+        self.linear = torch.nn.ParameterDict(
+            {n: torch.nn.Parameter(torch.zeros(species, s[0])) for n, s in sizes.items()}
+        )
+        self.nonlinear = torch.nn.ParameterDict(
+            {
+                name: torch.nn.Parameter(torch.zeros(species, size[1], *([size[0]] if heads[name] else [])))
+                for name, size in sizes.items()
+            }
+        )
+        self.products = Products(self.paths, l_max, True)
+        self.further_products = Products(self.further_paths, l_max, False) if self.further_paths else None
+        self.register_buffer("means", torch.zeros(species, widths[0]))
+        self.register_buffer("scales", torch.ones(species, widths[0]))
+        sums = torch.nn.functional.one_hot(self.orders).T.float()
+        self.register_buffer("sums", sums, persistent=False)
+
+    def channels_of(self, inputs: torch.Tensor, counts: Sequence[int]) -> tuple[torch.Tensor, ...]:
+        """A, B and z of atoms from their inputs (lm, atoms, inputs)."""
+        atoms = inputs.shape[1]
+        a = by_species(inputs, self.contraction[:, self.orders], counts)
+        b = by_species(self.products(a, a, self.three, counts), self.mixing[:, self.orders], counts)
+        sums = self.sums.to(a)
+        squares = [(sums @ (x * y).reshape(len(self.orders), -1)) for x, y in ((a, a), (b, a), (b, b))]
+        z = torch.cat([a[:1], *(own.reshape(-1, atoms, self.channels) for own in squares)])
+        return a, b, z.permute(1, 0, 2).reshape(atoms, -1)
+
+    def forward(
+        self, inputs: torch.Tensor, counts: Sequence[int], species: torch.Tensor
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Outputs by head, (atoms, 2 λ + 1); V = (A | B | Q), (lm, atoms, 3 channels); the last hidden layer."""
+        a, b, z = self.channels_of(inputs, counts)
+        z = (z - self.means[species]) / self.scales[species]
+        h = z
+        for weights, bias in zip(self.weights, self.bias, strict=True):
+            h = GAIN * torch.nn.functional.silu(dense(h, weights, counts) + bias[species])
+        q = self.further_products(b, a, self.four, counts) if self.further_products else torch.zeros_like(a)
+        v = torch.cat([a, b, q], dim=2)
+        found = {}
+        for name, order in self.heads.items():
+            linear, nonlinear = self.linear[name], self.nonlinear[name]
+            if order:
+                gates = linear[species] + dense(h, nonlinear, counts)
+                found[name] = (v[order**2 : (order + 1) ** 2] * gates).sum(dim=2).T
+            else:
+                found[name] = ((z * linear[species]).sum(dim=1) + (h * nonlinear[species]).sum(dim=1))[:, None]
+        return found, v, h
+
+    def measure(self, inputs: torch.Tensor, counts: Sequence[int]) -> None:
+        """Take means and scales of the invariants from some atoms, so that the hidden layers read numbers near one.
+
+        Scales are geometric means of a number's own standard deviation and the root mean square of all.
+        """
+        z = self.channels_of(inputs, counts)[2]
+        for kind, own in enumerate(torch.split(z, list(counts))):
+            if len(own) > 1:
+                deviation = own.std(dim=0)
+                common = deviation.square().mean().sqrt()
+                self.means[kind] = own.mean(dim=0)
+                self.scales[kind] = (deviation.clamp(min=SMALLEST**2 * common) * common).sqrt() + 1e-12
+
+    def fitted(self, input_scales: torch.Tensor, unit: Mapping[str, float]) -> tuple[EquivariantLayer, dict]:
+        """The layer on inputs as they are, and the constants of its scalars, by name of shape (species,).
+
+        Parameters
+        ----------
+        input_scales : Tensor, shape (l_max + 1, inputs)
+            What the inputs were multiplied by.
+        unit : mapping of str to float
+            Of each head: what its outputs are to be multiplied by.
+        """
+        scales, means = numpy(self.scales), numpy(self.means)
+        hidden = []
+        for index, (weights, bias) in enumerate(zip(map(numpy, self.weights), map(numpy, self.bias), strict=True)):
+            own = weights / scales[:, :, None] if index == 0 else GAIN * weights
+            hidden.append((own, bias - np.einsum("si,sio->so", means, own) if index == 0 else bias))
+        scalars, tensors, constants = {}, {}, {}
+        for name, order in self.heads.items():
+            linear, nonlinear = unit[name] * numpy(self.linear[name]), GAIN * unit[name] * numpy(self.nonlinear[name])
+            if order:
+                tensors[name] = linear, nonlinear
+            else:
+                scalars[name] = linear / scales, nonlinear
+                constants[name] = -np.sum(linear / scales * means, axis=1)
+        contraction = numpy(self.contraction) * numpy(input_scales)[:, :, None]
+        three, four, mixing = numpy(self.three), numpy(self.four), numpy(self.mixing)
+        layer = EquivariantLayer(contraction, three, mixing, four, self.l_read, hidden, scalars, tensors)
+        return layer, constants
+
+
+class TorchMessage(torch.nn.Module):
+    """The function of a `Message` on scaled radial functions."""
+
+    def __init__(self, species: int, radial: int, channels: int, width: int, l_max: int, sent: int, l_sent: int):
+        super().__init__()
+        self.l_max, self.l_sent, self.sent = l_max, l_sent, sent
+        self.paths = message_paths(l_max, l_sent)
+
+        def normal(*size: int, scale: float) -> torch.nn.Parameter:
+            return torch.nn.Parameter(scale * torch.randn(species, *size))
+
+        ends = [path[2] for path in self.paths]
+        shares = torch.tensor([1 / math.sqrt(ends.count(order)) for order in ends])
+        self.radial = normal(species, l_max + 1, radial, sent, scale=radial**-0.5)
+        self.linear = normal(l_sent, 3 * channels, sent, scale=(3 * channels) ** -0.5)
+        self.bias = torch.nn.Parameter(torch.cat([torch.zeros(species, 1, sent), torch.ones(species, l_sent, sent)], 1))
+        of_gates = torch.tensor([1.0] + [0.5] * l_sent)[:, None, None]
+        self.gate = torch.nn.Parameter(of_gates * torch.randn(species, l_sent + 1, width, sent) * width**-0.5)
+        self.path = torch.nn.Parameter(shares[:, None] * torch.randn(species, len(self.paths), sent))
+        self.products = Products([(path[0], path[1], path[2]) for path in self.paths], l_max, False)
+        self.register_buffer("scales", torch.ones(l_max + 1))
+
+    def forward(self, gathered: Gathered, v: torch.Tensor, h: torch.Tensor, input_scales: torch.Tensor) -> torch.Tensor:
+        """A' of all atoms, shape (lm, atoms, sent)."""
+        counts, sent_orders = gathered.counts, orders_of(self.l_sent)
+        gates = torch.stack([dense(h, self.gate[:, order], counts) for order in range(self.l_sent + 1)])
+        gates = gates + self.bias[gathered.species].permute(1, 0, 2)
+        features = [gates[:1]]
+        if self.l_sent:
+            above = sent_orders[1:]
+            features.append(by_species(v[1 : len(sent_orders)], self.linear[:, above - 1], counts) * gates[above])
+        sent = torch.cat(features)[:, gathered.neighbour]  # (LM, pairs, sent)
+        blocks = torch.split(gathered.radial, gathered.pair_counts)
+        radial = torch.cat(
+            [
+                torch.einsum("pn,lnk->lpk", own, weights)
+                for own, weights in zip(blocks, (self.radial * input_scales[:, :, None]).flatten(0, 1), strict=True)
+            ],
+            dim=1,
+        )
+        waves = radial[orders_of(self.l_max)] * gathered.harmonics[:, :, None]
+        atoms = len(gathered.species)
+        shape = (len(waves), len(sent), atoms, self.sent)
+        total = torch.zeros(shape, dtype=waves.dtype, device=waves.device)
+        total = total.index_add(2, gathered.centre, waves[:, None] * sent[None])
+        return self.couple(total, counts) / self.scales[orders_of(self.l_max)][:, None, None]
+
+    def couple(self, total: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+        """[T]_ΛM by the paths, from T (lm, LM, atoms, sent)."""
+        own = self.products
+        atoms = total.shape[2]
+        products = total[own.first, own.second]
+        matrix = own.matrix if total.dtype == torch.float32 else own.exact.to(total)
+        rows = (matrix @ products.reshape(len(own.first), -1)).reshape(-1, atoms, self.sent)
+        weights = [w[own.of_path][:, None].expand(-1, n, -1) for w, n in zip(self.path, counts, strict=True)]
+        rows = rows * torch.cat(weights, dim=1)
+        return (own.sums.to(total) @ rows.reshape(len(own.of_path), -1)).reshape(-1, atoms, self.sent)
+
+    def fitted(self, input_scales: torch.Tensor) -> Message:
+        """The message on radial functions as they are."""
+        ends = [path[2] for path in self.paths]
+        return Message(
+            numpy(self.radial) * numpy(input_scales)[:, :, None],
+            numpy(self.linear),
+            numpy(self.bias),
+            GAIN * numpy(self.gate),
+            numpy(self.path) / numpy(self.scales)[ends][:, None],
+        )
+
+
+class TorchEquivariant(torch.nn.Module):
+    """The function of an `EquivariantNetwork` on scaled densities.
+
+    Parameters
+    ----------
+    model : Model
+        Gives the density.
+    channels, l_max : int
+    hidden : sequence of int
+    heads : mapping of str to int
+        λ by name of every head that it adds to.
+    sent, l_sent : int
+        Channels that are sent, and their highest angular momentum; sent = 0 for no message.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        channels: int,
+        l_max: int,
+        hidden: Sequence[int],
+        heads: Mapping[str, int],
+        sent: int = 0,
+        l_sent: int = 1,
+    ):
+        super().__init__()
+        shape, l_read = model.shape, max(heads.values())
+        self.shape, self.l_max, self.groups = shape, l_max, torch.as_tensor(model.groups)
+        self.unit = dict.fromkeys(heads, 1.0)
+        sizes = channels, l_max, hidden
+        self.layers = torch.nn.ModuleList(
+            [TorchLayer(shape.species, shape.channels, *sizes, max(l_read, l_sent if sent else 0), heads)]
+        )
+        self.message = None
+        if sent:
+            self.layers.append(TorchLayer(shape.species, sent + channels, *sizes, l_read, heads))
+            self.message = TorchMessage(shape.species, shape.radial, channels, hidden[-1], l_max, sent, l_sent)
+        self.register_buffer("input_scales", torch.ones(l_max + 1, shape.radial))
+
+    def density(self, gathered: Gathered) -> torch.Tensor:
+        """Scaled density, shape (lm, atoms, channels)."""
+        shape, atoms = self.shape, len(gathered.species)
+        places = gathered.centre * shape.groups + self.groups.to(gathered.centre)[gathered.species[gathered.neighbour]]
+        scaled = gathered.harmonics[:, :, None] * (gathered.radial * self.input_scales[:, None])[orders_of(self.l_max)]
+        flat = torch.zeros(len(scaled), atoms * shape.groups, shape.radial, dtype=scaled.dtype, device=scaled.device)
+        return flat.index_add(1, places, scaled).reshape(len(scaled), atoms, shape.channels)
+
+    def forward(self, gathered: Gathered) -> dict[str, torch.Tensor]:
+        """Outputs by head, shape (atoms, 2 λ + 1)."""
+        counts, species = gathered.counts, gathered.species
+        found, v, h = self.layers[0](self.density(gathered), counts, species)
+        if self.message is not None:
+            heard = torch.cat([self.message(gathered, v, h, self.input_scales), v[:, :, : self.layers[0].channels]], 2)
+            second = self.layers[1](heard, counts, species)[0]
+            found = {name: own + second[name] for name, own in found.items()}
+        return {name: self.unit[name] * own for name, own in found.items()}
+
+    def of_isolated_atoms(self) -> torch.Tensor:
+        """Energies of atoms without neighbours, shape (species, 1)."""
+        kinds = torch.arange(self.shape.species)
+        found = torch.zeros(self.shape.species, 1)
+        for layer in self.layers:
+            inputs = torch.zeros(len(layer.orders), len(kinds), layer.contraction.shape[2]).to(layer.means)
+            found = found + layer(inputs, [1] * len(kinds), kinds)[0]["energy"]
+        return self.unit["energy"] * found
+
+    @torch.no_grad()
+    def measure(self, gathered: Gathered, unit: Mapping[str, float]) -> None:
+        """Scale inputs so that they are near one for some atoms, by decreasing weights for higher n and l.
+
+        Parameters
+        ----------
+        gathered : Gathered
+        unit : mapping of str to float
+            Of each head.
+        """
+        self.unit = dict(unit)
+        n, l = torch.arange(self.shape.radial), torch.arange(self.l_max + 1)  # noqa: E741
+        self.input_scales[:] = 1 / (1 + n)
+        density, orders = self.density(gathered), orders_of(self.l_max)
+        sizes = torch.stack([density[orders == order].square().mean().sqrt() for order in l.tolist()])
+        self.input_scales *= ((1 + l) ** -0.5 / sizes)[:, None]
+        density = self.density(gathered)
+        first = self.layers[0]
+        first.measure(density, gathered.counts)
+        if self.message is not None:
+            _, v, h = first(density, gathered.counts, gathered.species)
+            heard = self.message(gathered, v, h, self.input_scales)
+            sizes = [heard[orders == order].square().mean().sqrt() for order in l.tolist()]
+            self.message.scales[:] = torch.stack(sizes)
+            scaled = heard / self.message.scales[orders][:, None, None]
+            self.layers[1].measure(torch.cat([scaled, v[:, :, : first.channels]], dim=2), gathered.counts)
+
+    def fitted(self) -> tuple[EquivariantNetwork, dict[str, np.ndarray]]:
+        """The network on the density as it is, in double precision, and constants to be added to scalars (species,)."""
+        per_group = self.input_scales.repeat(1, self.shape.groups)
+        first, constants = self.layers[0].fitted(per_group, self.unit)
+        if self.message is None:
+            return EquivariantNetwork(self.shape, [first]), constants
+        ones = torch.ones(self.l_max + 1, self.layers[1].contraction.shape[2])
+        second, further = self.layers[1].fitted(ones, self.unit)
+        message = self.message.fitted(self.input_scales)
+        return EquivariantNetwork(self.shape, [first, second], message), {
+            n: constants[n] + further[n] for n in constants
+        }
+
+
+def numpy(tensor: torch.Tensor) -> np.ndarray:
+    """In double precision, on the processor."""
+    return tensor.detach().cpu().double().numpy()

@@ -1,0 +1,163 @@
+"""Training an equivariant network: what it learns, that it goes on where it was stopped, and what is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase.io import write
+from beadwise.learning.data import Frame
+from beadwise.learning.fitting.configuration import (
+    ConfigurationError,
+    EnergySettings,
+    EquivariantSettings,
+    read_configuration,
+)
+from beadwise.learning.fitting.fit import fit, gain_text
+from beadwise.model import Batch
+from beadwise.model.outputs import empty_head
+from equivariant_models import random_equivariant_model
+from models import labelled, random_model, random_structure
+
+torch = pytest.importorskip("torch", reason="torch is not installed; only fits of networks need it")
+
+from beadwise.learning.fitting.equivariant import training  # noqa: E402
+from beadwise.learning.fitting.equivariant.training import errors_of_energy, fit_equivariant  # noqa: E402
+
+EXPECTED = EnergySettings(energy_error=0.02, force_error=0.1, stress_error=0.01)
+SETTINGS = EquivariantSettings(channels=8, l_max=2, hidden=[8], epochs=12, batch=1, learning_rate=0.01)
+LABELS = ("energy", "forces", "virial")
+
+
+def frames(model, count, first=0):
+    out = []
+    for seed in range(first, first + count):
+        atoms = random_structure(seed, molecules=2)
+        answer = model.evaluate(Batch.from_ase(atoms), LABELS)
+        stress = -answer.virial[0] / atoms.get_volume()
+        out.append(Frame(atoms, {"energy": answer.energy[0], "forces": answer.forces[0], "stress": stress}))
+    return out
+
+
+def truth():
+    return random_equivariant_model(5, heads=("energy",))
+
+
+def start():
+    model = random_model(5, heads=("energy",))
+    return replace(model, heads={"energy": empty_head(0, model.shape)})
+
+
+def test_it_learns_and_says_how_well():
+    data, others, told = frames(truth(), 4), frames(truth(), 2, first=10), []
+    settings = replace(SETTINGS, epochs=40)
+    fitted = fit_equivariant(start(), data, EXPECTED, settings, lambda *own: told.append(own), validation=others)
+    before, after = (errors_of_energy(model, others, EXPECTED) for model in (start(), fitted))
+    assert after.force < 0.6 * before.force and after.energy < before.energy
+    # what the training said of itself is what the kernel gives
+    said = fitted.metadata["network"]
+    assert said["force"] == pytest.approx(after.force, rel=1e-4) and said["energy"] == pytest.approx(
+        after.energy, rel=1e-3
+    )
+    assert told[0] == ("equivariant network", 0, 160) and "validation forces" in told[-1][3]
+
+
+def test_isolated_atoms_keep_their_energy():
+    model = start()
+    model = replace(model, heads={"energy": replace(model.heads["energy"], offset=np.array([-3.0, -5.0]))})
+    fitted = fit_equivariant(model, frames(truth(), 2), EXPECTED, SETTINGS, isolated={1})
+    alone = random_structure(0)[1:2]
+    alone.set_cell(20 * np.eye(3))
+    assert fitted.evaluate(Batch.from_ase(alone), ("energy",)).energy[0] == pytest.approx(-3.0, abs=1e-10)
+
+
+def test_a_training_that_was_stopped_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("beadwise.learning.fitting.equivariant.checkpoint.SECONDS", 0.0)
+    data, others, path = frames(truth(), 2), frames(truth(), 1, first=10), tmp_path / "training.pt"
+
+    def trained(tell=None, kept=None):
+        return fit_equivariant(start(), data, EXPECTED, SETTINGS, tell, validation=others, kept=kept)
+
+    def stop(label, done, total, detail=""):
+        if done == 15:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(stop, path)
+    steps = []
+    again = trained(lambda label, done, total, detail="": steps.append(done), path)
+    assert steps[0] == 14
+    for one, other in zip(again.equivariant.arrays(), trained().equivariant.arrays(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    path.write_bytes(b"nothing of the kind")
+    trained(kept=path)  # is trained anew
+
+
+def test_it_ends_when_validation_gains_nothing(monkeypatch):
+    monkeypatch.setattr(training.Training, "averaged_errors", lambda self: setattr(self, "unimproved", 3) or NOTHING)
+    steps = []
+    settings = replace(SETTINGS, patience=3)
+    fit_equivariant(
+        start(),
+        frames(truth(), 2),
+        EXPECTED,
+        settings,
+        lambda *own: steps.append(own[1]),
+        validation=frames(truth(), 1),
+    )
+    assert max(steps) == 2
+
+
+NOTHING = training.Errors(0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_fit_that_diverges_is_refused():
+    with pytest.raises(ConfigurationError, match=r"diverged .* in \[equivariant\]; lower it"):
+        fit_equivariant(start(), frames(truth(), 2), EXPECTED, replace(SETTINGS, learning_rate=1e30))
+
+
+CONFIGURATION = """
+[data]
+train = ["train.xyz"]
+validation = ["valid.xyz"]
+[density]
+cutoff = 3.0
+radial = 3
+l_max = 2
+{sections}
+[equivariant]
+{lines}
+[output]
+model = "model.safetensors"
+"""
+
+
+def written(folder, lines="", sections="[energy]"):
+    path = folder / "fit.toml"
+    path.write_text(CONFIGURATION.format(lines=lines, sections=sections))
+    return path
+
+
+def test_a_configuration_is_fitted(tmp_path):
+    for name, seeds in (("train", range(3)), ("valid", range(5, 7))):
+        write(tmp_path / f"{name}.xyz", [labelled(truth(), random_structure(seed, molecules=2)) for seed in seeds])
+    path = written(tmp_path, "channels = 8\nl_max = 2\nhidden = [8]\nepochs = 3\nlinear = true")
+    model = fit(read_configuration(path))
+    told = model.metadata["equivariant"]
+    assert told["frames"] == "validation" and set(told) == {"frames", "linear", "network"}
+    assert "linear → equivariant network: forces" in gain_text(model)[0]
+    assert model.equivariant.heads == ("energy",) and model.heads["energy"].weights.any()
+
+
+REFUSED = {
+    "channels = 12 in .equivariant.; it must be a multiple of 8": {"lines": "channels = 12"},
+    "l_max = 3 and l_sent = 1 in .equivariant.; allowed are at most 2": {"lines": "l_max = 3"},
+    "needs a section .energy.": {"sections": "[dipole]", "lines": "l_max = 2"},
+    "allowed is one of them": {"sections": "[energy]\n[network]\nhidden = [3]", "lines": "l_max = 2"},
+    "averaging = 1.0": {"lines": "averaging = 1.0"},
+}
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_what_cannot_be_is_refused(said, tmp_path):
+    with pytest.raises(ConfigurationError, match=said):
+        read_configuration(written(tmp_path, **REFUSED[said]))
