@@ -182,7 +182,7 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class UniformSettings(HeadSettings):
-    """`HeadSettings` with the same ``radial_decay`` for all irreps."""
+    """`HeadSettings` with the same ``radial_decay`` for all irreps, and what labels of derivatives count."""
 
     radial_decay: Annotated[
         float,
@@ -192,6 +192,16 @@ class UniformSettings(HeadSettings):
             ge=0,
         ),
     ] = 0.0
+    derivative_length: Annotated[
+        float,
+        about(
+            "What labels of derivatives count, as Born charges for a dipole: an error of a derivative times this "
+            "length weighs as much as an error of a value over the square root of the number of atoms; 0 leaves them "
+            "out.",
+            unit="Å",
+            ge=0,
+        ),
+    ] = 0.2
 
     def radial_decay_of(self, irrep: Irrep) -> float:
         """The radial decay, whatever the irrep."""

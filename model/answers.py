@@ -11,11 +11,11 @@ from ..properties.quantities import properties
 from .checks import volumes
 from .errors import StructureError
 from .members import committee_properties, member_outputs
-from .molecules import centres_of_mass, molecule_sums
+from .molecules import centres_of_mass, dipoles_of_charges, molecule_sums
 from .outputs import symmetric
 from .response import Response
 from .structures import Batch
-from .training.net_charge import add_net_charge, net_charge
+from .training.net_charge import add_charges, charges_of_atoms, net_charge
 
 if TYPE_CHECKING:
     from .model import Model
@@ -61,8 +61,13 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
             arrays[name] = value_of(model, one.quantity.name, own[one.per], volume, is_whole=one.kind == "value")
     if model.members is not None and totals.shape[1] > model.layout.outputs:
         arrays |= of_committee(model, want, outputs, (gradients, strains), volume)
-    if charge := net_charge(model.metadata):
-        add_net_charge(arrays, charge, batch, model.electric_field)
+    charges = charges_of_atoms(model.metadata, batch.numbers, net_charge(model.metadata))
+    if charges.any():
+        add_charges(arrays, charges, batch, model.electric_field)
+        if "molecular_dipole" in arrays and model.repeating_unit is not None:
+            arrays["molecular_dipole"] = arrays["molecular_dipole"] + dipoles_of_charges(
+                batch, model.repeating_unit, charges
+            )
     return Response(**{name: arrays[name] for name in want})
 
 

@@ -161,10 +161,35 @@ def centres_of_mass(batch: Batch, unit: Sequence[int]) -> np.ndarray:
     ndarray of float64, shape (beads, molecules, 3)
         In Å, with ase's standard atomic masses.
     """
+    first, from_first = whole_molecules(batch, unit)
+    masses = atomic_masses[list(unit)]
+    return first + np.einsum("a,bmai->bmi", masses / masses.sum(), from_first)
+
+
+def whole_molecules(batch: Batch, unit: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """First atom of every molecule, shape (beads, molecules, 3), and vectors from it to each of its atoms.
+
+    The image of an atom is the one of `centres_of_mass`; the vectors have shape (beads, molecules, atoms of each, 3).
+    """
     atoms = batch.positions.reshape(batch.beads, -1, len(unit), 3)
     from_first = atoms - atoms[:, :, :1]
     lattice = batch.cells[:, None, batch.periodic]
     # the pseudo-inverse gives fractional coordinates also where only one or two directions are periodic
     from_first -= np.rint(from_first @ np.linalg.pinv(lattice)) @ lattice
-    masses = atomic_masses[list(unit)]
-    return atoms[:, :, 0] + np.einsum("a,bmai->bmi", masses / masses.sum(), from_first)
+    return atoms[:, :, 0], from_first
+
+
+def dipoles_of_charges(batch: Batch, unit: Sequence[int], charges: np.ndarray) -> np.ndarray:
+    """Σ q (r − R) of the charges of every molecule about its own centre of mass R, shape (beads, molecules, 3).
+
+    Parameters
+    ----------
+    batch : Batch
+    unit : sequence of int
+        Atomic numbers of one molecule.
+    charges : ndarray of float64, shape (atoms,)
+        In e.
+    """
+    first, from_first = whole_molecules(batch, unit)
+    from_centre = from_first - (centres_of_mass(batch, unit) - first)[:, :, None]
+    return np.einsum("ma,bmai->bmi", charges.reshape(-1, len(unit)), from_centre)

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
-from ..quantity import Quantity, Unit
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from ..quantity import Quantity, UniformSettings, Unit
+from ..schema import about
 from .forms import VECTOR
+
+
+@dataclass(frozen=True)
+class DipoleSettings(UniformSettings):
+    """`UniformSettings` with charges that move with the atoms; see `beadwise.model.training.net_charge`."""
+
+    nominal_charges: Annotated[
+        dict[str, Annotated[float, about("", unit="e")]],
+        about(
+            "Charge of each species that moves with its atoms, where ions travel or a system is charged: the dipole is "
+            "the sum of these charges times positions, which must not be wrapped into the cell in a run, and of a "
+            "vector for each atom. They add up to the total charge.",
+            unit="e",
+            more={"propertyNames": {"pattern": "^[A-Z][a-z]?$"}},
+        ),
+    ] = field(default_factory=dict)
+
 
 QUANTITY = Quantity(
     name="dipole",
@@ -14,6 +35,7 @@ QUANTITY = Quantity(
     derivative_extras="BEC",
     derivative_ase="born_effective_charges",
     is_molecular=True,
+    settings=DipoleSettings,
     aliases=("mu", "dipole_moment", "total_dipole"),
     derivative_aliases=("born_charges", "bec", "becs"),
 )

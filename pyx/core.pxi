@@ -129,6 +129,15 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         double* gradients
         double* strains
 
+    cdef cppclass TensorFeatureTask:
+        const Basis* basis
+        const Head* head
+        const NeighbourList* list
+        const int32_t* species
+        int atoms, most_neighbours, begin, end
+        double* gradients
+        size_t features_per_species()
+
     cdef cppclass DensityTask:
         const Basis* basis
         vector[const NeighbourList*] lists
@@ -151,5 +160,6 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
 
     void evaluate(const Task& task, int threads) except +
     void feature_gradients(const FeatureTask& task) except +
+    void tensor_feature_gradients(const TensorFeatureTask& task) except +
     void differentiate_density(const DensityTask& task, int threads) except +
     cbool use_avx2()

@@ -26,6 +26,8 @@ namespace BEADWISE_INSTRUCTION_SET {
 
 #include "features.hpp"
 
+#include "tensor_features.hpp"
+
 #include "differential.hpp"
 
 #undef ALWAYS_INLINE

@@ -67,6 +67,22 @@ struct FeatureTask {
     double *gradients, *strains;
 };
 
+// Derivatives of the features of a head by the positions of some atoms.
+struct TensorFeatureTask {
+    const Basis *basis;
+    const Head *head;  // whose weights are not read
+    const NeighbourList *list;
+    const int32_t *species;
+    int atoms, most_neighbours;
+    int begin, end;     // of the atoms that are displaced
+    double *gradients;  // [end - begin][3][2λ+1][species][features of one species]
+
+    size_t features_per_species() const {
+        const size_t channels = basis->channels();
+        return channels + head->blocks.size() * channels * channels;
+    }
+};
+
 // The density's derivative, times an adjoint (null if not wanted) or times displacements (tangent null if not wanted).
 struct DensityTask {
     const Basis *basis;
@@ -140,6 +156,13 @@ inline void feature_gradients(const FeatureTask &task) {
     if (use_avx2()) return avx2::feature_gradients_of(task);
 #endif
     generic::feature_gradients_of(task);
+}
+
+inline void tensor_feature_gradients(const TensorFeatureTask &task) {
+#ifdef BEADWISE_HAS_AVX2
+    if (use_avx2()) return avx2::tensor_feature_gradients_of(task);
+#endif
+    generic::tensor_feature_gradients_of(task);
 }
 
 inline void differentiate_part(const DensityTask &task, size_t begin, size_t end) {

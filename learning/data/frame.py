@@ -12,10 +12,13 @@ from ase import Atoms
 from ...model import Batch, StructureError
 from ...model.checks import check_cells
 from ...model.training.net_charge import dipole_of_charge
+from .branches import folded, lattice_quantum
 from .label import VIRIAL, DataError, labels, names_in_files
-from .reading import CHARGE, GROUP, ORIGINS, POSITIONS, USUAL, WEIGHT, Reading, is_number, is_weight
+from .reading import CHARGE, GROUP, NO_QUANTUM, ORIGINS, POSITIONS, USUAL, WEIGHT, Reading, is_number, is_weight
 
 CENTRE_OF_MASS = ORIGINS[1]
+DIPOLE, BORN_CHARGES = "dipole", "born_effective_charges"
+QUANTUM = "dipole_quantum"  # three vectors in rows, in the unit of the dipole
 AGREEMENT = 1e-6  # relative, of two entries that stand for the same label
 VIRIAL_AGREEMENT = 1e-3  # of a stress and a virial, which may be written with few digits
 # what is no label, so that nobody needs to be told that it is not used
@@ -67,6 +70,8 @@ class Frame:
         Total charge in e, where it is known.
     found : Found
         Where the labels stood.
+    quantum : ndarray of float64, shape (periodic directions, 3), or None
+        What the dipole is known up to whole numbers of, in e·Å; None where it is known as it stands.
     """
 
     atoms: Atoms
@@ -77,6 +82,14 @@ class Frame:
     charge: float | None = None
     group: str = ""
     found: Found = field(default_factory=Found)
+    quantum: np.ndarray | None = None
+
+    def label_near(self, name: str, predicted: np.ndarray) -> np.ndarray:
+        """A label; of a dipole that is known up to whole quanta, the one nearest to a prediction."""
+        label = self.labels[name]
+        if name != DIPOLE or self.quantum is None:
+            return label
+        return predicted + folded(label - predicted, self.quantum)
 
     @property
     def name(self) -> str:
@@ -119,7 +132,7 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0, reading: Read
     for name in (*keys.values(), *labels()):
         bare.info.pop(name, None)
         bare.arrays.pop(name, None)
-    used = {*keys.values(), *own.values(), *NO_LABELS, GROUP}
+    used = {*keys.values(), *own.values(), *NO_LABELS, GROUP, QUANTUM}
     unused = tuple(key for key, value in known.items() if key not in used and _is_numbers(value))
     names = {("stress" if label == VIRIAL else label): key for label, key in keys.items()}
     found = Found({label: key for label, key in names.items() if label in values}, unused, left_out)
@@ -127,7 +140,26 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0, reading: Read
     charge = _number(where, own[CHARGE], known, "a finite number in e") if own[CHARGE] else reading.charge
     if charge and "dipole" in values and reading.dipole_origin == CENTRE_OF_MASS:
         values["dipole"] = values["dipole"] + dipole_of_charge(charge, bare.numbers, bare.positions)
-    return Frame(bare, values, source, index, weight, charge, group, found)
+    return Frame(bare, values, source, index, weight, charge, group, found, _quantum(where, known, values, reading))
+
+
+def _quantum(
+    frame: Frame, known: Mapping[str, Any], values: Mapping[str, np.ndarray], reading: Reading
+) -> np.ndarray | None:
+    """What the dipole is known up to: what the file says, else e times the lattice where there are Born charges.
+
+    Born charges are of a linear response, whose dipole is a Berry phase, and they tell its branch.
+    """
+    if DIPOLE not in values or reading.dipole_quantum == NO_QUANTUM:
+        return None
+    if QUANTUM in known and not reading.dipole_quantum:
+        said = np.asarray(known[QUANTUM])
+        if said.size != 9 or said.dtype.kind not in "fi" or not np.isfinite(said).all():
+            raise DataError(f"{QUANTUM} of {frame.name} is {known[QUANTUM]!r}; three vectors, nine numbers, are needed")
+        vectors = said.reshape(3, 3) * reading.factors.get(DIPOLE, 1.0)
+        return vectors[vectors.any(axis=1)]
+    is_berry_phase = bool(reading.dipole_quantum) or BORN_CHARGES in values
+    return lattice_quantum(frame.atoms) if is_berry_phase else None
 
 
 def _check_structure(frame: Frame, reading: Reading) -> None:

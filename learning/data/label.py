@@ -40,7 +40,7 @@ class Label:
         Of one sample.
     unit : Unit
     quantity : Quantity or None
-        That its heads are fitted to; None for derivatives.
+        Whose heads are fitted to it; None for what is only compared, and for derivatives of the energy.
     aliases : tuple of str
         Other names that are known in files of others.
     """
@@ -91,7 +91,12 @@ def labels() -> Mapping[str, Label]:
         name, aliases, fitted = {
             "value": (own.label, own.aliases, own),
             "molecular": (one.name, (), own),
-            "derivative": (own.derivative_ase, (own.derivative, *own.derivative_aliases), None),
+            # a map of the cell is not linear in the weights
+            "derivative": (
+                own.derivative_ase,
+                (own.derivative, *own.derivative_aliases),
+                None if own.cell_map else own,
+            ),
         }[one.kind]
         aliases = tuple(dict.fromkeys(alias for alias in aliases if alias != name))
         found.append(Label(name, one.name, allowed, one.per, one.shape, one.unit, fitted, aliases))

@@ -20,6 +20,7 @@ WEIGHT, CHARGE, GROUP = "weight", "charge", "group"
 USUAL = {WEIGHT: ("weight", "config_weight"), CHARGE: ("charge", "total_charge"), GROUP: ("config_type",)}
 POSITIONS = "positions"
 ORIGINS = ("coordinates", "centre_of_mass")
+NO_QUANTUM, LATTICE = "none", "lattice"  # what dipoles are known up to
 AXES = "xyz"
 
 
@@ -59,6 +60,7 @@ class Reading:
     weights: Mapping[str, float] = field(default_factory=dict)
     charge: float | None = None
     dipole_origin: str = ""
+    dipole_quantum: str = ""
 
     def __post_init__(self) -> None:
         allowed = {"keys": names_of_keys(), "units": names_of_units(), "orders": names_of_orders()}
@@ -77,6 +79,8 @@ class Reading:
             raise DataError(f"charge = {self.charge!r}; a finite number in e is needed")
         if self.dipole_origin not in ("", *ORIGINS):
             raise DataError(f"dipole_origin = '{self.dipole_origin}'; allowed are {' and '.join(ORIGINS)}")
+        if self.dipole_quantum not in ("", LATTICE, NO_QUANTUM):
+            raise DataError(f"dipole_quantum = '{self.dipole_quantum}'; allowed are {LATTICE} and {NO_QUANTUM}")
         assert self.factors is not None and self.places is not None  # refuse what cannot be understood at once
 
     @cached_property

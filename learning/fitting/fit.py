@@ -32,6 +32,7 @@ from .fit_data import FitData, charge_of_dipoles, labels_by_role, read_fit_data
 from .head_fit import HeadProblem, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
 from .memory import check_memory
+from .polarization.branches import on_one_branch
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +163,7 @@ def fit_heads(
     charge = charge_of_dipoles(configuration, frames)
     check_memory(configuration, species_of(frames), max(len(frame.atoms) for frame in frames))
     model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
+    frames = on_one_branch(configuration, model, frames, lambda own, name: with_progress(own, name, progress))
     heads: dict[str, TensorHead] = {}
     deviations: dict[str, tuple[TensorHead, ...]] = {}
     for name in wanted_parts(configuration):
@@ -313,7 +315,7 @@ def wanted_parts(configuration: Configuration) -> dict[str, tuple[Quantity, Irre
     return {name: own for name, own in parts().items() if own[0].name in wanted}
 
 
-def with_progress(frames: list[Frame], name: str, progress: Progress | None) -> Iterable[Frame]:
+def with_progress(frames: Sequence[Frame], name: str, progress: Progress | None) -> Iterable[Frame]:
     """Yield the frames and report after each."""
     tell = _told(progress, name.replace("_", " "), len(frames))
     for frame in frames:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ...model.training.net_charge import RECORD
+from ase.data import atomic_numbers
+
+from ...model.training.net_charge import NOMINAL, RECORD, charges_of_atoms
 from ..data import Frame, read_frames, require_files, split
 from .configuration import Configuration, ConfigurationError
 
+NEUTRAL = 1e-9  # e
 SET_ASIDE = "set aside"  # of the training frames, in reports
 ROLES = ("validation", "independent", "training")
 
@@ -75,27 +79,46 @@ def file_labels(configuration: Configuration) -> dict[str, str]:
     return {name: own if short.count(own) == 1 else name for name, own in zip(names, short, strict=True)}
 
 
-def charge_of_dipoles(configuration: Configuration, frames: Iterable[Frame]) -> dict[str, float]:
-    """What the metadata of a model keep of the total charge that its dipole is of; nothing for neutral structures.
+def charge_of_dipoles(configuration: Configuration, frames: Iterable[Frame]) -> dict[str, Any]:
+    """What the metadata of a model keep of the charges that its dipole is of; nothing for neutral structures.
 
     Raises
     ------
     ConfigurationError
-        If frames with dipoles differ in their charge, or what dipoles of ions are about is not said.
+        If frames with dipoles differ in their charge, nominal charges do not add up to it, or what dipoles of ions are
+        about is not said.
     """
     if "dipole" not in configuration.quantities:
         return {}
-    charges = sorted({frame.charge or 0.0 for frame in frames if "dipole" in frame.labels})
+    labelled = [frame for frame in frames if {"dipole", "born_effective_charges"} & set(frame.labels)]
+    nominal = nominal_record(configuration)
+    for frame in labelled if nominal else []:
+        total = charges_of_atoms(nominal, frame.atoms.numbers, 0.0).sum()
+        if abs(total - (frame.charge or 0.0)) > NEUTRAL:
+            raise ConfigurationError(
+                f"nominal_charges in [dipole] add up to {total:+g} e in {frame.name}, whose charge is "
+                f"{frame.charge or 0.0:+g} e; both must be the same"
+            )
+    charges = sorted({frame.charge or 0.0 for frame in labelled})
     if not any(charges):
-        return {}
-    if len(charges) > 1:
+        return nominal
+    if len(charges) > 1 and not nominal:
         shown = ", ".join(f"{charge:+g}" for charge in charges)
         raise ConfigurationError(
             f"training frames with dipoles have the total charges {shown} e; the dipole of a model is for one of them"
         )
-    if not configuration.data.dipole_origin:
+    if not configuration.data.dipole_origin and any("dipole" in frame.labels for frame in labelled):
         raise ConfigurationError(
             f"the dipole of frames of charge {charges[0]:+g} e depends on its origin: say dipole_origin = "
             "'coordinates' or 'centre_of_mass' in [data]"
         )
-    return {RECORD: charges[0]}
+    return nominal or {RECORD: charges[0]}
+
+
+def nominal_record(configuration: Configuration) -> dict[str, Any]:
+    """What the metadata of a model keep of nominal charges."""
+    said = getattr(configuration.quantities.get("dipole"), "nominal_charges", {})
+    unknown = [name for name in said if name not in atomic_numbers]
+    if unknown:
+        raise ConfigurationError(f"nominal_charges in [dipole] has {unknown[0]}, which is no chemical element")
+    return {NOMINAL: dict(said)} if said else {}

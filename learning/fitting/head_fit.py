@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ...quantity import Irrep, Quantity
 from ..data import Frame, labels
 from .configuration import Configuration, ConfigurationError
 from .energy_fit import add_energy_frame, energy_head, species_energies
+from .fit_data import nominal_record
 from .least_squares import NormalEquations
 from .target_fit import add_target, prior_variances
 
@@ -97,6 +99,16 @@ class HeadProblem:
         return prior_variances(self.irrep, self.shape, *decays, self.configuration.density.chemical_channels)
 
     @property
+    def metadata(self) -> dict[str, Any]:
+        """What is said of molecules and charges; also by a model that gets members."""
+        return {**self.model.metadata, **self.configuration.metadata, **nominal_record(self.configuration)}
+
+    @property
+    def derivative_length(self) -> float:
+        """What labels of derivatives count, in Å; see `add_derivatives`."""
+        return getattr(self.configuration.quantities[self.quantity.name], "derivative_length", 0.0)
+
+    @property
     def features(self) -> int:
         """Number of weights of each head."""
         return self.shape.species * sum(feature_sizes(self.irrep.order, self.shape, self.irrep.parity))
@@ -112,8 +124,8 @@ class HeadProblem:
             settings = self.configuration.energy
             add_energy_frame(equations, self.model, frame, self.offsets, settings, self.is_fixed)
         else:
-            metadata = {**self.model.metadata, **self.configuration.metadata}  # of a model that gets members, too
-            add_target(equations, self.quantity, self.irrep, self.shape, self.model, frame, metadata)
+            own = self.quantity, self.irrep, self.shape, self.model
+            add_target(equations, *own, frame, self.metadata, self.derivative_length)
 
     def solve(self, equations: NormalEquations) -> tuple[TensorHead, ...]:
         """The heads.

@@ -80,12 +80,20 @@ class DataSettings:
             "where dipoles of ions are fitted.",
         ),
     ] = ""
+    dipole_quantum: Annotated[
+        Literal["", "lattice", "none"],
+        about(
+            "What dipoles are known up to: `lattice` is whole numbers of e times each lattice vector, as of a Berry "
+            "phase, `none` is that they stand on one branch. If it is empty, the files tell: by `dipole_quantum`, "
+            "three vectors in the unit of the dipole, or by Born charges of a periodic frame, which mean `lattice`.",
+        ),
+    ] = ""
 
     @cached_property
     def reading(self) -> Reading:
         """What is said of the labels; DataError if that cannot be."""
-        how = self.keys, self.units, self.orders, self.nan_is_missing, self.weights, self.charge, self.dipole_origin
-        return Reading(*how)
+        names = "keys units orders nan_is_missing weights charge dipole_origin dipole_quantum".split()
+        return Reading(**{name: getattr(self, name) for name in names})
 
     @property
     def validation_files(self) -> list[str]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...model import Batch, Model
-from ...model.molecules import check_order, repeating_unit
-from ...model.training.net_charge import dipole_of_charge
+from ...model.molecules import check_order, dipoles_of_charges, repeating_unit
+from ...model.training.net_charge import charges_of_atoms
 from ...pyx.coupling import pairs
 from ...pyx.tensor_head import DensityShape, features_of_parts
 from ...quantity import Irrep, Quantity
 from ..data import DataError, Frame, labels
 from .configuration import ConfigurationError
 from .least_squares import NormalEquations
+from .polarization.derivatives import add_derivatives, derivative_label
 
 
 @dataclass(frozen=True)
@@ -60,28 +61,39 @@ def targets_of(quantity: Quantity, model: Model, frame: Frame, metadata: object)
     """
     atoms = len(frame.atoms)
     for name, label in labels().items():
-        if label.quantity is not quantity or name not in frame.labels:
+        if label.quantity is not quantity or name not in frame.labels or name == derivative_label(quantity):
             continue
         values = frame.labels[name]
         if label.per == "cell":
-            yield Target(cell_components(quantity, model, frame, values)[None], np.zeros(atoms, dtype=int))
+            value = cell_components(quantity, model, frame, values, metadata)
+            yield Target(value[None], np.zeros(atoms, dtype=int))
         elif label.per == "atom":
             yield Target(quantity.form.components(values), np.arange(atoms))
         else:
             sample = molecule_of_atoms(frame, metadata, name, len(values))
+            if quantity.name == "dipole":
+                values = values - dipoles_of_nominal(frame, metadata)
             yield Target(quantity.form.components(values), sample)
 
 
-def cell_components(quantity: Quantity, model: Model, frame: Frame, value: np.ndarray) -> np.ndarray:
+def cell_components(quantity: Quantity, model: Model, frame: Frame, value: np.ndarray, metadata: object) -> np.ndarray:
     """Components that the atoms of a cell must add up to."""
     form, cell_map = quantity.form, quantity.cell_map
-    if quantity.name == "dipole" and frame.charge:
-        value = value - dipole_of_charge(frame.charge, frame.atoms.numbers, frame.atoms.positions)
+    if quantity.name == "dipole":
+        value = value - charges_of_atoms(metadata, frame.atoms.numbers, frame.charge or 0.0) @ frame.atoms.positions
     components = form.components(value)
     if cell_map is None or not model.local_field or not frame.atoms.pbc.all():
         return components
     volume = np.array([frame.atoms.get_volume()])
     return form.components(cell_map.invert(form.cartesian(components)[None], volume)[0])
+
+
+def dipoles_of_nominal(frame: Frame, metadata: object) -> np.ndarray:
+    """What nominal charges give to the dipole of each molecule, shape (molecules, 3); zeros where there are none."""
+    unit = repeating_unit(metadata)
+    assert unit is not None
+    charges = charges_of_atoms(metadata, frame.atoms.numbers, 0.0)
+    return dipoles_of_charges(Batch.from_ase(frame.atoms), unit, charges)[0]
 
 
 def molecule_of_atoms(frame: Frame, metadata: object, name: str, molecules: int) -> np.ndarray:
@@ -124,9 +136,13 @@ def prior_variances(
 
 def add_target(
     equations: NormalEquations, quantity: Quantity, irrep: Irrep, shape: DensityShape, model: Model, frame: Frame,
-    metadata: object,
+    metadata: object, derivative_length: float = 0.0,
 ) -> None:  # fmt: skip
-    """Add what one frame says about the heads of one irrep, of which ``shape`` gives the l_max."""
+    """Add what one frame says about the heads of one irrep, of which ``shape`` gives the l_max.
+
+    Labels of the derivative count as `add_derivatives` says.
+    """
+    add_derivatives(equations, quantity, irrep, shape, model, frame, metadata, derivative_length)
     found = list(targets_of(quantity, model, frame, metadata))
     if not found or frame.weight == 0:
         return

@@ -1,8 +1,13 @@
-"""The dipole of ions: what moves with the structure as a whole, which no sum of local vectors can have.
+"""Charges that move with the atoms: what a dipole has beside the sum of local vectors, which no head can have.
 
 Of a system with the total charge Q the dipole depends on the origin.  The heads of a model give the part about the
 centre of mass R, which does not; here Q·R is added, so that the whole is about the origin of the coordinates, Born
 charges add up to Q·1, and a field accelerates the centre of mass.  Masses are the standard ones of the elements.
+
+Where ions travel, each species has a nominal charge N_s instead: the dipole is Σ N_s r_i + the sum of local vectors,
+with positions that are never wrapped into the cell, as i-PI has them.  An atom that goes once round a periodic cell
+then takes N_s lattice vectors along, a whole number of quanta as it must (Rappe, Grasselli, Baroni, Nat. Phys. 15, 967
+(2019)), where local vectors alone come back to what they were.  The nominal charges add up to Q.
 """
 
 from __future__ import annotations
@@ -12,19 +17,39 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-from ase.data import atomic_masses
+from ase.data import atomic_masses, atomic_numbers
 
 from ..electric_field import Field
 from ..structures import Batch
 
 RECORD = "net_charge"
+NOMINAL = "nominal_charges"
 
 
 def net_charge(metadata: Any) -> float:
     """Total charge in e of the structures that a model was fitted to, for its dipole; 0 if nothing says so."""
     charge = metadata.get(RECORD) if isinstance(metadata, dict) else None
-    is_number = isinstance(charge, (int, float)) and not isinstance(charge, bool) and isfinite(charge)
-    return float(charge) if is_number and charge is not None else 0.0
+    return float(charge) if _is_number(charge) and charge is not None else 0.0
+
+
+def nominal_charges(metadata: Any) -> dict[int, float]:
+    """Nominal charges in e by atomic number that a model adds to its local vectors; none if nothing says so."""
+    said = metadata.get(NOMINAL) if isinstance(metadata, dict) else None
+    if not isinstance(said, dict) or not all(name in atomic_numbers and _is_number(own) for name, own in said.items()):
+        return {}
+    return {atomic_numbers[name]: float(own) for name, own in said.items()}
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, (int, float)) and not isinstance(given, bool) and isfinite(given)
+
+
+def charges_of_atoms(metadata: Any, numbers: np.ndarray, charge: float) -> np.ndarray:
+    """What moves with each atom, shape (atoms,) in e: its nominal charge, or its part of the total one by mass."""
+    nominal = nominal_charges(metadata)
+    if nominal:
+        return np.array([nominal.get(number, 0.0) for number in numbers.tolist()])
+    return charge * mass_fractions(numbers)
 
 
 def mass_fractions(numbers: np.ndarray) -> np.ndarray:
@@ -38,27 +63,26 @@ def dipole_of_charge(charge: float, numbers: np.ndarray, positions: np.ndarray) 
     return charge * mass_fractions(numbers) @ positions
 
 
-def add_net_charge(arrays: dict[str, np.ndarray], charge: float, batch: Batch, electric_field: Field) -> None:
-    """Add what a charge at the centre of mass gives to the answers of a model, in place.
+def add_charges(arrays: dict[str, np.ndarray], charges: np.ndarray, batch: Batch, electric_field: Field) -> None:
+    """Add what charges that move with the atoms give to the answers of a model, in place.
 
     Parameters
     ----------
     arrays : dict of str to ndarray of float64
         Answers by property, of members too.
-    charge : float
-        In e.
+    charges : ndarray of float64, shape (atoms,)
+        In e; see `charges_of_atoms`.
     batch : Batch
     electric_field : tuple of float
-        In V/Å, whose energy −E·Q·R has forces and a virial.
+        In V/Å, whose energy −E·Σ q r has forces and a virial.
     """
     field = np.array(electric_field)
-    dipoles = dipole_of_charge(charge, batch.numbers, batch.positions)
-    fractions = charge * mass_fractions(batch.numbers)
+    dipoles = charges @ batch.positions
     further: Mapping[str, np.ndarray] = {
         "dipole": dipoles,
-        "born_charges": fractions[None, :, None, None] * np.eye(3),
+        "born_charges": charges[None, :, None, None] * np.eye(3),
         "energy": -dipoles @ field,
-        "forces": fractions[None, :, None] * field,
+        "forces": charges[None, :, None] * field,
         "virial": np.einsum("a,Bb->Bab", field, dipoles),
     }
     for name, value in further.items():

@@ -98,7 +98,7 @@ def test_a_new_quantity_brings_its_section() -> None:
     with registered(LEVELS):
         section = fit_schema()["properties"]["level_density"]
         assert section["description"] == "The level density of each cell (1/eV)."
-        assert set(section["properties"]) == {"l_max", "ridge", "angular_decay", "radial_decay"}
+        assert set(section["properties"]) == {"l_max", "ridge", "angular_decay", "radial_decay", "derivative_length"}
         assert "level_density" in learn_schema()["properties"]["fit"]["anyOf"][0]["properties"]
         assert "level_density" in fit_schema()["properties"]["data"]["properties"]["keys"]["properties"]
 

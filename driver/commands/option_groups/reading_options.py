@@ -57,6 +57,12 @@ OPTIONS = (
         metavar="ORIGIN",
         help="What dipoles of charged frames are about, coordinates or centre_of_mass.",
     ),
+    click.option(
+        "--dipole-quantum",
+        default="",
+        metavar="QUANTUM",
+        help="What dipoles are known up to, lattice or none; without it, the files tell.",
+    ),
 )
 
 

@@ -1,0 +1,1 @@
+"""What Born charges say of a dipole: its derivatives as labels, and which branch labels of it are on."""
