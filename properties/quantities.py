@@ -153,7 +153,12 @@ def _check_names(known: Sequence[Quantity]) -> None:
         "label": [
             *RESERVED_LABELS,
             *(own.label for own in known),
-            *(one.name for one in listed if one.kind == "molecular"),
+            *(
+                f"{of}_{one.quantity.name}"
+                for one in listed
+                if one.kind == "molecular" and one.quantity
+                for of in ("molecular", "atomic")
+            ),
         ],
     }
     for what, every in names.items():

@@ -82,6 +82,7 @@ NAMES = {
 ATOMIC = ("au", "a.u.", "atomic", "atomic_unit", "atomic_units")  # whatever is measured
 ONLY_AS_WRITTEN = frozenset({"mev", "mpa", "pa", "pm", "m", "d", "c", "a", "j", "v"})  # MeV and mPa are other units
 POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+LEADING_NUMBER = re.compile(r"(?P<number>\d+(\.\d+)?)\s*\*\s*(?=\D)")
 FACTOR = re.compile(r"\s*(?P<sign>[*/]|)\s*(?P<name>a0|[A-Za-zÅ]+|1)(?P<power>\^?-?\d|)\s*")
 EXAMPLES = {
     DIPOLE: "e*angstrom, e*bohr, debye, au",
@@ -101,7 +102,8 @@ def in_own_units(name: str, unit: Unit) -> float:
     ----------
     name : str
         Products, quotients and powers of the units in `NAMES`, read from left to right: ``debye``, ``e*bohr``,
-        ``kcal/mol/angstrom``, ``bohr^3``, ``eV/Å³``; or ``au``, the atomic unit of whatever `unit` measures.
+        ``kcal/mol/angstrom``, ``bohr^3``, ``eV/Å³``, perhaps with a number before them, ``8*e*Å``; or ``au``, the
+        atomic unit of whatever `unit` measures.
     unit : Unit
         What is wanted, as ``quantities()["dipole"].unit``.
 
@@ -131,11 +133,13 @@ def in_own_units(name: str, unit: Unit) -> float:
 def _product(name: str, unit: Unit) -> Named:
     text = unicodedata.normalize("NFC", name).translate(POWERS).replace("**", "^")
     text = text.replace("·", "*").replace("⋅", "*").strip()
-    found, place = Named(1.0, NUMBER), 0
+    number = LEADING_NUMBER.match(text)
+    found, place = Named(float(number["number"]) if number else 1.0, NUMBER), number.end() if number else 0
+    start = place
     while place < len(text):
         factor = FACTOR.match(text, place)
         own = _unit(factor["name"]) if factor else None
-        if factor is None or own is None or (place == 0 and factor["sign"]):
+        if factor is None or own is None or (place == start and factor["sign"]):
             unknown = factor["name"] if factor and own is None else name
             hint = did_you_mean(unknown, NAMES)
             raise UnitError(f"the unit '{name}' is unknown; allowed is {_allowed(unit)}{hint}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .coupling import coupling, pairs
-from .kernel import Kernel
+from .kernel import Kernel, head_feature_gradients
 from .tensor_head import DensityShape, feature_sizes
 
 BYTES_AT_A_TIME = 2**27  # of derivatives as the kernel writes them
@@ -62,7 +62,7 @@ def feature_derivatives(
     for begin in range(0, atoms, some):
         displaced = slice(begin, min(begin + some, atoms))
         raw = np.zeros((displaced.stop - begin, 3, components, shape.species, raw_size))
-        kernel.tensor_feature_gradients(species, *where, head, begin, raw)
+        head_feature_gradients(kernel, species, *where, head, begin, raw)
         found = np.zeros((*raw.shape[:-1], offset + len(chosen)))
         found[..., offset:] = raw[..., chosen]
         yield displaced, found.reshape(*raw.shape[:3], -1)

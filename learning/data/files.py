@@ -18,11 +18,13 @@ from ase import Atoms
 from ase.io import iread
 
 from ...extended_xyz import FormatError, frames_of_text
+from .arrays import atoms_of_arrays
 from .frame import Frame, frame_from_ase
 from .label import DataError
 from .reading import Reading
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+ARRAYS = ".npz"
 EXTENDED_XYZ = (".xyz", ".extxyz")
 PART = re.compile(r"(.+)@(-?\d*):(-?\d*)(?::(\d*))?")
 UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError)
@@ -39,7 +41,8 @@ def iterate_frames(paths: str | Path | Iterable[str | Path], reading: Reading | 
     Parameters
     ----------
     paths : str, Path, or iterable of them
-        Extended xyz, also compressed, or any other format that ASE reads.  ``FILE@START:STOP:STEP`` is a part of a
+        Extended xyz, also compressed, arrays of NumPy (``.npz``, see `beadwise.learning.data.arrays`), or any other
+        format that ASE reads.  ``FILE@START:STOP:STEP`` is a part of a
         file, as of a list in Python.  Labels are looked for among ASE's results, then in ``atoms.info`` and
         ``atoms.arrays``, under the names of `labels` and under usual other ones.
     reading : Reading, optional
@@ -59,7 +62,7 @@ def iterate_frames(paths: str | Path | Iterable[str | Path], reading: Reading | 
     for name in files:
         path, part = part_of_file(name)
         is_empty = True
-        for index, atoms in _chosen(enumerate(_iterate_atoms(path)), part):
+        for index, atoms in _chosen(enumerate(_iterate_atoms(path, reading)), part):
             is_empty = False
             yield frame_from_ase(atoms, str(path), index, reading)
         if is_empty:
@@ -126,9 +129,12 @@ def _numbers_in(name: str) -> list[tuple[int, str]]:
     return [(int(text), "") if text.isdecimal() else (-1, text) for text in re.split(r"(\d+)", name)]
 
 
-def _iterate_atoms(path: Path) -> Iterator[Atoms]:
+def _iterate_atoms(path: Path, reading: Reading | None) -> Iterator[Atoms]:
     """Structures of a file with what stands beside them."""
     last = path.suffix.lower()
+    if last == ARRAYS:
+        yield from atoms_of_arrays(path, reading.species if reading else "")
+        return
     if (Path(path.stem).suffix.lower() if last in OPENERS else last) in EXTENDED_XYZ:
         try:
             with OPENERS.get(last, open)(path, "rt", encoding="utf-8-sig") as file:

@@ -31,7 +31,7 @@ class Label:
     name : str
         In extended xyz, and in `Frame.labels`.
     of : str
-        The property that it is compared with.
+        The property that it is compared with; empty for what atoms add, which is only fitted.
     allowed : str
         What it must be, for messages.
     per : str
@@ -100,12 +100,15 @@ def labels() -> Mapping[str, Label]:
         }[one.kind]
         aliases = tuple(dict.fromkeys(alias for alias in aliases if alias != name))
         found.append(Label(name, one.name, allowed, one.per, one.shape, one.unit, fitted, aliases))
+        if one.kind == "molecular":  # what single atoms add, as a Wannier centroid tells
+            allowed = allowed.replace(PER_SAMPLE["molecule"], PER_SAMPLE["atom"])
+            found.append(Label(f"atomic_{own.name}", "", allowed, "atom", one.shape, one.unit, own))
     return {label.name: label for label in found}
 
 
 def whole_labels() -> tuple[str, ...]:
     """Labels of cells and atoms that a model is made from: no parts of molecules, no derivatives but forces, stress."""
-    kinds = {name: properties()[label.of].kind for name, label in labels().items()}
+    kinds = {name: properties()[label.of].kind for name, label in labels().items() if label.of}
     return tuple(name for name, kind in kinds.items() if kind == "value" or name in ("forces", "stress"))
 
 

@@ -46,6 +46,12 @@ class Reading:
     dipole_origin : str
         What dipoles of charged frames are about: ``coordinates``, their origin, or ``centre_of_mass``; empty if it is
         not known.
+    dipole_quantum : str
+        ``lattice``, if dipoles are known up to whole numbers of e times each lattice vector, ``none``, if they stand on
+        one branch; empty if the files tell: by an entry ``dipole_quantum``, three vectors in the unit of the dipole, or
+        by Born charges of a periodic frame.
+    species : str
+        Elements of the atoms in files of arrays that do not say them, as ``OHH``, repeated for all atoms.
 
     Raises
     ------
@@ -61,6 +67,7 @@ class Reading:
     charge: float | None = None
     dipole_origin: str = ""
     dipole_quantum: str = ""
+    species: str = ""
 
     def __post_init__(self) -> None:
         allowed = {"keys": names_of_keys(), "units": names_of_units(), "orders": names_of_orders()}

@@ -32,7 +32,7 @@ NUMBER_HEADINGS = (
 def report_units() -> Mapping[str, str]:
     """Unit of the errors of every label."""
     known = properties()
-    return {name: OF_ENERGIES.get(name) or str(known[label.of].unit) for name, label in labels().items()}
+    return {name: OF_ENERGIES.get(name) or str(known[label.of].unit) for name, label in labels().items() if label.of}
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,18 @@ class DataSettings:
             "three vectors in the unit of the dipole, or by Born charges of a periodic frame, which mean `lattice`.",
         ),
     ] = ""
+    species: Annotated[
+        str,
+        about(
+            "Elements of the atoms, in their order, in files of arrays (`.npz`) that do not say them, as `OHH`; "
+            "repeated for all atoms of a frame."
+        ),
+    ] = ""
 
     @cached_property
     def reading(self) -> Reading:
         """What is said of the labels; DataError if that cannot be."""
-        names = "keys units orders nan_is_missing weights charge dipole_origin dipole_quantum".split()
+        names = "keys units orders nan_is_missing weights charge dipole_origin dipole_quantum species".split()
         return Reading(**{name: getattr(self, name) for name in names})
 
     @property

@@ -255,7 +255,7 @@ def test_a_section_without_labels_names_what_is_there(tmp_path):
     (tmp_path / "fit.toml").write_text(text)
     done = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
     assert done.exit_code == 2
-    wanted = "(dipole, born_effective_charges, molecular_dipole)"
+    wanted = "(dipole, born_effective_charges, molecular_dipole, atomic_dipole)"
     assert f"labels for the dipole head {wanted}; they have 'my_moment': say which" in done.output
 
 

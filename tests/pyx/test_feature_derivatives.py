@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from beadwise.model import Batch
 from beadwise.pyx.feature_derivatives import feature_derivatives
+from beadwise.pyx.kernel import head_feature_gradients
 from beadwise.pyx.tensor_head import feature_sizes, features, head_from_features
 from kernel_calls import ATOMS, CHANNELS, KINDS, kernel, structures
 from models import random_model, random_structure
@@ -75,16 +76,16 @@ def arguments(**changed):
 
 
 def test_what_does_not_fit_is_refused():
-    kernel().tensor_feature_gradients(**arguments())
-    assert kernel().tensor_feature_gradients(**arguments(gradients=arguments()["gradients"][:0])) is None
+    head_feature_gradients(kernel(), **arguments())
+    assert head_feature_gradients(kernel(), **arguments(gradients=arguments()["gradients"][:0])) is None
     with pytest.raises(ValueError, match=r"begin is \d+; allowed are 0 to"):
-        kernel().tensor_feature_gradients(**arguments(begin=ATOMS - 1))
+        head_feature_gradients(kernel(), **arguments(begin=ATOMS - 1))
     with pytest.raises(ValueError, match="gradients has shape"):
-        kernel().tensor_feature_gradients(**arguments(gradients=np.zeros((2, 3, 3, 2, 5))))
+        head_feature_gradients(kernel(), **arguments(gradients=np.zeros((2, 3, 3, 2, 5))))
     with pytest.raises(ValueError, match=f"gradients are of {ATOMS + 1} atoms; there are {ATOMS}"):
         shape = arguments()["gradients"].shape
-        kernel().tensor_feature_gradients(**arguments(gradients=np.zeros((ATOMS + 1, *shape[1:]))))
+        head_feature_gradients(kernel(), **arguments(gradients=np.zeros((ATOMS + 1, *shape[1:]))))
     order, offset, linear, blocks = arguments()["head"]
     same = (0, 0, True, np.ones((1, 1, 1)), blocks[0][4])
     with pytest.raises(ValueError, match="is symmetric"):
-        kernel().tensor_feature_gradients(**arguments(head=(order - 1, offset, linear, [same])))
+        head_feature_gradients(kernel(), **arguments(head=(order - 1, offset, linear, [same])))

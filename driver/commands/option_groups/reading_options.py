@@ -63,6 +63,12 @@ OPTIONS = (
         metavar="QUANTUM",
         help="What dipoles are known up to, lattice or none; without it, the files tell.",
     ),
+    click.option(
+        "--species",
+        default="",
+        metavar="FORMULA",
+        help="Elements in files of arrays (.npz) that do not say them, as OHH, repeated for all atoms.",
+    ),
 )
 
 

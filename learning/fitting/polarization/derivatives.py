@@ -19,7 +19,7 @@ from ..least_squares import NormalEquations
 def derivative_label(quantity: Quantity) -> str:
     """Name of the label of a quantity's derivative; empty if it is not fitted."""
     for name, label in labels().items():
-        if label.quantity is quantity and properties()[label.of].kind == "derivative":
+        if label.quantity is quantity and label.of and properties()[label.of].kind == "derivative":
             return name
     return ""
 

@@ -1,0 +1,130 @@
+"""Dipoles of molecules and of atoms as labels, from arrays of NumPy and from extended xyz."""
+
+import ase.io
+import numpy as np
+import pytest
+from beadwise.learning.data import DataError, Reading, read_frames
+from beadwise.learning.fitting.configuration import read_configuration
+from beadwise.learning.fitting.fit import error_reports, fit
+from beadwise.model import Batch
+from beadwise.properties.unit_names import UnitError, in_own_units
+from beadwise.quantity import Unit
+from models import random_model, random_structure
+
+OHH = {"repeating_unit": "OHH"}
+WANT = ("molecular_dipole", "molecular_polarizability")
+
+
+def arrays(model, count, names=WANT):
+    """What a file of arrays holds."""
+    frames = [random_structure(seed, 2) for seed in range(count)]
+    found = {
+        "positions": np.array([atoms.positions for atoms in frames]),
+        "cell": np.array([atoms.cell.array for atoms in frames]),
+    }
+    responses = [model.evaluate(Batch.from_ase(atoms), names) for atoms in frames]
+    return found | {name: np.array([response[name][0] for response in responses]) for name in names}
+
+
+def configured(folder, train, sections, data=""):
+    (folder / "fit.toml").write_text(
+        f'[data]\ntrain = ["{train}"]\n{data}\n[density]\ncutoff = 3.0\nradial = 3\nl_max = 2\n{sections}\n'
+        '[metadata]\nrepeating_unit = "OHH"\n[output]\nmodel = "model.safetensors"\n'
+    )
+    return read_configuration(folder / "fit.toml")
+
+
+def test_molecules_from_arrays(tmp_path):
+    """As they lie in a file of arrays; the model and its errors are those of the labels."""
+    truth = random_model(metadata=OHH)
+    np.savez_compressed(tmp_path / "train.npz", **arrays(truth, 30))
+    settings = "l_max = 2\nridge = 1e-12"
+    sections = f"[dipole]\n{settings}\n[polarizability]\n{settings}\nlocal_field = false"
+    configuration = configured(tmp_path, "train.npz@:20", sections, 'species = "OHH"')
+    model = fit(configuration)
+    batch = Batch.from_ase(random_structure(50, 2))
+    received, expected = (one.evaluate(batch, WANT) for one in (model, truth))
+    for name in WANT:
+        np.testing.assert_allclose(received[name], expected[name], atol=2e-3 * np.abs(expected[name]).max())
+    errors = error_reports(model, configuration)["train.npz@:20"].properties["molecular_dipole"]
+    assert errors.count == 20 * 2 * 3 and errors.percent_error < 0.1
+
+
+def test_what_arrays_may_hold(tmp_path):
+    plain = arrays(random_model(metadata=OHH), 3)
+    energies, forces = np.arange(3.0), np.ones((3, 6, 3), dtype=np.float32)
+    symbols = np.array(["O", "H", "H", "O", "H", "H"])
+    np.savez(tmp_path / "a.npz", **plain, energy=energies, forces=forces, symbols=symbols, note=np.array("water"))
+    frames = read_frames(tmp_path / "a.npz")
+    assert [float(frame.labels["energy"]) for frame in frames] == [0, 1, 2]
+    assert frames[1].labels["forces"].shape == (6, 3) and frames[1].labels["forces"].dtype == np.float64
+    assert frames[2].atoms.get_chemical_formula(mode="reduce") == "OH2OH2" and frames[2].atoms.pbc.all()
+    np.testing.assert_array_equal(frames[2].atoms.cell.array, plain["cell"][2])
+    np.savez(tmp_path / "b.npz", positions=plain["positions"], numbers=[8, 1, 1, 8, 1, 1])
+    assert not read_frames(tmp_path / "b.npz")[0].atoms.pbc.any()
+    np.savez(tmp_path / "c.npz", **plain, pbc=[True, True, False])
+    (frame,) = read_frames(str(tmp_path / "c.npz") + "@1:2", Reading(species="OHH"))
+    assert frame.atoms.pbc.tolist() == [True, True, False] and frame.index == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "species", "message"),
+    [
+        ({}, "", "does not say its elements; say species"),
+        ({}, "OHHH", "has 6 atoms, no whole number of 'OHHH'"),
+        ({}, "Q", "'Q' has what is no element"),
+        ({"positions": np.zeros((2, 6))}, "OHH", r"positions of .* are \(2, 6\)"),
+        ({"cell": np.zeros((2, 3))}, "OHH", r"cell of .* has shape \(2, 3\); three vectors for each of 2 frames"),
+        ({"pbc": np.ones(2, bool)}, "OHH", r"pbc of .* has shape \(2,\); three truths"),
+        ({"numbers": np.ones(4)}, "", r"numbers of .* has shape \(4,\); 6 elements"),
+        ({"symbols": np.array(["O", "H", "Xx", "O", "H", "H"])}, "", "'Xx'"),
+        ({"molecular_dipole": np.zeros((2, 5))}, "OHH", "molecular_dipole of frame 0 .* has shape"),
+    ],
+)
+def test_what_is_not_understood_is_one_line(tmp_path, changed, species, message):
+    np.savez(tmp_path / "a.npz", **(arrays(random_model(metadata=OHH), 2) | changed))
+    with pytest.raises(DataError, match=message) as error:
+        read_frames(tmp_path / "a.npz", Reading(species=species))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"no arrays"])
+def test_a_damaged_file_is_one_line(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npz' cannot be read") as error:
+        read_frames(tmp_path / "a.npz")
+    assert "\n" not in str(error.value)
+
+
+def test_wannier_centroids(tmp_path):
+    """Centres of electrons from their atoms in Å: with −8 e there, and the charges of cores, a model of dipoles."""
+    truth = random_model(metadata={**OHH, "nominal_charges": {"O": -2, "H": 1}}, heads=("energy", "dipole"))
+    frames, local = (
+        [random_structure(seed, 2) for seed in range(25)],
+        random_model(heads=("energy", "dipole"), metadata=OHH),
+    )
+    for atoms in frames:
+        batch = Batch.from_ase(atoms)
+        atoms.arrays["wannier_centroid"] = of_each_atom(local, batch) / -8
+    ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
+    data = 'keys = {atomic_dipole = "wannier_centroid"}\nunits = {atomic_dipole = "-8*e*angstrom"}'
+    sections = "[dipole]\nl_max = 2\nridge = 1e-12\nnominal_charges = {O = -2, H = 1}"
+    model = fit(configured(tmp_path, "train.xyz", sections, data))
+    batch = Batch.from_ase(random_structure(50, 2))
+    received, expected = (one.evaluate(batch, ("dipole", "molecular_dipole")) for one in (model, truth))
+    for name in ("dipole", "molecular_dipole"):
+        np.testing.assert_allclose(received[name], expected[name], atol=1e-3)
+
+
+def of_each_atom(model, batch):
+    """Vectors of single atoms, which the kernel gives beside sums where molecules are wanted."""
+    return model.layout.cartesian("dipole", model.evaluate_part(batch, ("molecular_dipole",), 0, 1)[-1][0])
+
+
+def test_a_number_before_a_unit():
+    dipole = Unit(charge=1, length=1)
+    assert in_own_units("8*e*angstrom", dipole) == 8
+    assert in_own_units("0.5 * debye", dipole) == pytest.approx(0.5 * in_own_units("debye", dipole))
+    for wrong in ("8", "8*", "8*/e*angstrom", "8 8*e*angstrom", "*e*angstrom"):
+        with pytest.raises(UnitError):
+            in_own_units(wrong, dipole)
