@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -17,6 +17,7 @@ from ..own_modules import modules_of_here
 from ..properties.quantities import properties, quantities
 from ..properties.unit_names import UnitError, in_own_units
 from .errors import EvaluatorError, StructureError
+from .external.names import ByName
 from .response import Response, refuse_unavailable
 from .structures import Batch
 
@@ -26,7 +27,7 @@ UNIT = "_unit"  # end of the names of our own parameters, dipole_unit=debye
 ASE_NAMES = {"energy": "energy", "forces": "forces", "virial": "stress", "dipole": "dipole"}
 
 
-class AsePotential:
+class AsePotential(ByName):
     """An ASE calculator that evaluates bead after bead.
 
     All beads share one calculator, and each is a new ``Atoms`` object, so what a calculator keeps from one bead is
@@ -74,14 +75,9 @@ class AsePotential:
         self._has_plain_energy = "energy" in implemented
         self.calculator = calculator
         self.provider = _provider(calculator)
-        self.made_from = ""
 
     def __repr__(self) -> str:
         return f"AsePotential({self._name} of {self.provider or 'no package'}: {', '.join(self.properties)})"
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Make it again from its name where it has one: many calculators cannot be copied once they have been used."""
-        return (ase_potential, (self.made_from,)) if self.made_from else super().__reduce_ex__(protocol)
 
     def _known_names(self) -> dict[str, str]:
         """What ASE calls our properties: its own, and those of quantities whose unit is said."""
@@ -200,7 +196,7 @@ def ase_potential(text: str) -> AsePotential:
             f"the ASE calculator '{path}' cannot be made with the parameters {arguments}: {describe(error)}"
         ) from error
     potential = AsePotential(calculator, units)
-    potential.made_from = text
+    potential.made_from = (ase_potential, (text,))
     return potential
 
 

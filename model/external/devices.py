@@ -1,4 +1,4 @@
-"""Where torch computes."""
+"""Where torch computes, and how much at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import Any
 
 from ...reading import reason, shown
 from ..errors import EvaluatorError
+
+# pairs in one forward, unless a number of beads is given: on a processor so many that arrays of a model of medium size
+# are below 32 MB, above which the C library asks the system anew for each; elsewhere about 3 GB
+MOST_PAIRS = {"cpu": 4_000}
+MOST_PAIRS_ELSEWHERE = 200_000
 
 
 def torch_device(name: str) -> Any:
@@ -26,6 +31,11 @@ def torch_device(name: str) -> Any:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise EvaluatorError(f"device is '{shown(name)}', which is not there: {reason(error)}") from error
     return device
+
+
+def most_pairs(device: Any) -> int:
+    """How many pairs there should be in one forward on a device, if no bead alone has more."""
+    return MOST_PAIRS.get(device.type, MOST_PAIRS_ELSEWHERE)
 
 
 @contextmanager

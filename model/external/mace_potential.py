@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...reading import reason
 from ..checks import check_cells, refuse_unknown_species
+from ..electric_field import NO_FIELD, Field, checked_field
 from ..errors import EvaluatorError, StructureError
 from ..response import Response, refuse_unavailable
 from ..structures import Batch
-from .devices import threads_of_torch
+from .derivatives import gradients, in_field
+from .devices import most_pairs, threads_of_torch
 from .mace_file import MaceFile, read_mace
-from .names import file_and_settings, one_of, unit_factors, whole
+from .names import ByName, file_and_settings, one_of, unit_factors, whole
 from .neighbours import edges
 
 if TYPE_CHECKING:
@@ -25,16 +27,13 @@ if TYPE_CHECKING:
 PREFIX = "mace"
 SETTINGS = ("head", "dtype", "device", "chunk", "charge", "spin", "dipole_unit", "polarizability_unit")
 USAGE = f"{PREFIX}:FILE[,head=NAME][,dtype=float64|float32][,device=cpu|cuda][,chunk=BEADS][,dipole_unit=UNIT]"
-# pairs in one forward, unless a number of beads is given: on a processor so many that arrays of a model of medium size
-# are below 32 MB, above which the C library asks the system anew for each; elsewhere about 3 GB
-MOST_EDGES = {"cpu": 4_000}
-MOST_EDGES_ELSEWHERE = 200_000
+VALUES = ("energy", "dipole", "polarizability")
 SHAPES = {"energy": (), "virial": (3, 3), "dipole": (3,), "polarizability": (3, 3)}
 SHAPES_OF_ATOMS = {"forces": (3,), "born_charges": (3, 3), "polarizability_derivatives": (3, 3, 3)}
 SYMMETRIC = [(first, second) for first in range(3) for second in range(first, 3)]  # components of a polarizability
 
 
-class MacePotential:
+class MacePotential(ByName):
     """A model of MACE, of energies, dipoles, or dipoles and polarizabilities.
 
     Parameters
@@ -45,11 +44,13 @@ class MacePotential:
     units : mapping of str to str, optional
         Names of the units of dipole and polarizability in the file, where they are not those of its class.
     chunk : int
-        Beads in one forward; 0 for as many as have `MOST_EDGES` pairs together, and at least one.
+        Beads in one forward; 0 for as many as have no more than `most_pairs` together, and at least one.
     charge, spin : int
         Of all atoms together, for models that ask for them.
     threads : int
         Of torch, on a processor.
+    electric_field : tuple of float
+        In V/Å; energy, forces and virial are those in it.
     """
 
     def __init__(
@@ -61,15 +62,16 @@ class MacePotential:
         charge: int = 0,
         spin: int = 1,
         threads: int = 1,
+        electric_field: Field = NO_FIELD,
     ):
         self.file, self.path = file, path
         self.units = {**file.units, **(units or {})}
         self._factors = unit_factors(self.units, path)
         self.chunk, self.charge, self.spin, self.threads = chunk, charge, spin, threads
+        self.electric_field = electric_field
         self.properties = file.properties
         self.species = tuple(sorted(file.species))
         self.provider = f"mace-torch {version('mace-torch')}"
-        self.made_from: tuple[str, int] | None = None
         parameter = next(file.module.parameters())
         self._dtype, self._device = parameter.dtype, parameter.device
 
@@ -78,9 +80,20 @@ class MacePotential:
         where = f"{str(self._dtype).removeprefix('torch.')} on {self._device}"
         return f"MacePotential('{self.path}', {self.file.kind}, {where}{units}: {', '.join(self.properties)})"
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Read the file again where it came from one."""
-        return (mace_potential, self.made_from) if self.made_from else super().__reduce_ex__(protocol)
+    def in_field(self, electric_field: Sequence[float]) -> MacePotential:
+        """The same in a static electric field in V/Å; only models with an energy and a dipole can be.
+
+        Raises
+        ------
+        PropertyError
+            If the field is not three finite numbers, or there is no energy or no dipole.
+        """
+        own = checked_field(electric_field, self.properties)
+        refuse_unavailable(["energy"] if any(own) else [], self.properties, f"the MACE model '{self.path}'")
+        given = (self.file, self.path, self.units, self.chunk, self.charge, self.spin, self.threads, own)
+        driven = MacePotential(*given)
+        driven.made_from = self.made_from
+        return driven
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.
@@ -116,7 +129,7 @@ class MacePotential:
         """First bead and pairs of the beads of each forward."""
         graphs: list[tuple[np.ndarray, ...]] = []
         first = pairs = 0
-        most = MOST_EDGES.get(self._device.type, MOST_EDGES_ELSEWHERE)
+        most = most_pairs(self._device)
         for bead in range(batch.beads):
             graph = edges(batch, bead, self.file.cutoff)
             is_full = len(graphs) == self.chunk if self.chunk else pairs + len(graph[0]) > most
@@ -136,26 +149,57 @@ class MacePotential:
 
         data = self._data(batch, first, graphs)
         positions = data["positions"].requires_grad_(True)
-        differentiates = any(name not in ("energy", "dipole", "polarizability") for name in want)
+        strains = positions.new_zeros((len(graphs), 3, 3)).requires_grad_(True)
+        differentiates = any(name not in VALUES for name in want)
         try:
             with torch.set_grad_enabled(differentiates):
-                output = self.file.module(
-                    data, training=False, compute_force=False, compute_displacement="virial" in want
-                )
-                found = _values(output, positions, want)
-                if "energy" in found and self._dtype == torch.float32 and self.file.sums_atoms:
-                    # energies of atoms are large, and their sum in single precision has steps of 1 meV for a liquid
-                    found["energy"] = output["node_energy"].reshape(len(graphs), -1).sum(dim=1, dtype=torch.float64)
+                if "virial" in want:
+                    _strain(data, strains)
+                output = self.file.module(data, training=False, compute_force=False)
+                found = self._derived(self._values(output, len(graphs)), positions, strains, want)
         except RuntimeError as error:  # of torch: out of memory, mostly
             beads = f"beads {first} to {first + len(graphs) - 1}"
             raise StructureError(f"the MACE model '{self.path}' cannot answer for {beads}: {reason(error)}") from error
         arrays = {name: value.detach().to("cpu", torch.float64).numpy() for name, value in found.items()}
-        for name in arrays:
-            quantity = {"born_charges": "dipole", "polarizability_derivatives": "polarizability"}.get(name, name)
-            arrays[name] = arrays[name] * self._factors.get(quantity, 1.0)
-            if name in SHAPES_OF_ATOMS:
-                arrays[name] = arrays[name].reshape(len(graphs), batch.atoms, *SHAPES_OF_ATOMS[name])
+        for name in set(arrays) & set(SHAPES_OF_ATOMS):
+            arrays[name] = arrays[name].reshape(len(graphs), batch.atoms, *SHAPES_OF_ATOMS[name])
         return arrays
+
+    def _values(self, output: Mapping[str, Any], beads: int) -> dict[str, Tensor]:
+        """What the model says of each bead, in eV, Å and e, in the field."""
+        import torch
+
+        values = {name: output[name] * self._factors.get(name, 1.0) for name in VALUES if output.get(name) is not None}
+        if "energy" in values and self._dtype == torch.float32 and self.file.sums_atoms:
+            # energies of atoms are large, and their sum in single precision has steps of 1 meV for a liquid
+            values["energy"] = output["node_energy"].reshape(beads, -1).sum(dim=1, dtype=torch.float64)
+        if any(self.electric_field):
+            values["energy"] = in_field(values["energy"], values["dipole"], self.electric_field)
+        return values
+
+    def _derived(
+        self, values: Mapping[str, Tensor], positions: Tensor, strains: Tensor, want: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Wanted properties; derivatives by one sweep back for each component."""
+        import torch
+
+        found = {name: value for name, value in values.items() if name in want}
+        of_energy = {name: one for name, one in {"forces": positions, "virial": strains}.items() if name in want}
+        if of_energy:
+            slopes = gradients(values["energy"], list(of_energy.values()))
+            found |= {name: -slope for name, slope in zip(of_energy, slopes, strict=True)}
+        if "virial" in want and not any(self.electric_field):  # a field turns molecules
+            found["virial"] = (found["virial"] + found["virial"].transpose(1, 2)) / 2
+        if "born_charges" in want:
+            slopes = [gradients(values["dipole"][:, axis], [positions])[0] for axis in range(3)]
+            found["born_charges"] = torch.stack(slopes, dim=-1)
+        if "polarizability_derivatives" in want:
+            derivatives = positions.new_zeros((*positions.shape, 3, 3))
+            for row, column in SYMMETRIC:
+                slope = gradients(values["polarizability"][:, row, column], [positions])[0]
+                derivatives[..., row, column] = derivatives[..., column, row] = slope
+            found["polarizability_derivatives"] = derivatives
+        return found
 
     def _data(self, batch: Batch, first: int, graphs: Sequence[tuple[np.ndarray, ...]]) -> dict[str, Tensor]:
         """All beads of a forward as one graph, as MACE wants it."""
@@ -189,34 +233,14 @@ class MacePotential:
         }
 
 
-def _values(output: Mapping[str, Any], positions: Tensor, want: Sequence[str]) -> dict[str, Tensor]:
-    """Wanted properties of a forward in the model's own units; derivatives by one sweep back for each component."""
+def _strain(data: dict[str, Tensor], strains: Tensor) -> None:
+    """Strain positions and cells of every bead, so that the virial is a derivative; MACE's own strain is symmetric."""
     import torch
 
-    found = {name: output[name] for name in ("energy", "dipole", "polarizability") if name in want}
-
-    def gradients(value: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
-        if not value.requires_grad:  # nothing depends on positions where no atom has a neighbour
-            return [torch.zeros_like(one) for one in inputs]
-        own = torch.autograd.grad([value.sum()], list(inputs), retain_graph=True, allow_unused=True)
-        return [torch.zeros_like(one) if slope is None else slope for one, slope in zip(inputs, own, strict=True)]
-
-    inputs: dict[str, Any] = {"forces": positions, "virial": output.get("displacement")}
-    of_energy: dict[str, Tensor] = {name: given for name, given in inputs.items() if name in want}
-    if of_energy:
-        slopes = gradients(output["energy"], list(of_energy.values()))
-        found |= {name: -slope for name, slope in zip(of_energy, slopes, strict=True)}
-    if "born_charges" in want:
-        dipole = output["dipole"]
-        found["born_charges"] = torch.stack([gradients(dipole[:, axis], [positions])[0] for axis in range(3)], dim=-1)
-    if "polarizability_derivatives" in want:
-        tensor = output["polarizability"]
-        derivatives = positions.new_zeros((*positions.shape, 3, 3))
-        for row, column in SYMMETRIC:
-            slope = gradients(tensor[:, row, column], [positions])[0]
-            derivatives[..., row, column] = derivatives[..., column, row] = slope
-        found["polarizability_derivatives"] = derivatives
-    return found
+    of_atoms = strains[data["batch"]]
+    of_pairs = of_atoms[data["edge_index"][0]]
+    for name, own in {"positions": of_atoms, "shifts": of_pairs}.items():
+        data[name] = data[name] + torch.einsum("ix,ixy->iy", data[name], own)
 
 
 def mace_potential(rest: str, threads: int = 1) -> MacePotential:
@@ -237,5 +261,5 @@ def mace_potential(rest: str, threads: int = 1) -> MacePotential:
         if quantity not in file.units:
             raise EvaluatorError(f"{quantity}_unit of '{path}': {file.kind} has no {quantity}")
     potential = MacePotential(file, path, units, chunk, charge, spin, threads)
-    potential.made_from = (rest, threads)
+    potential.made_from = (mace_potential, (rest, threads))
     return potential

@@ -103,6 +103,8 @@ def read_metatomic(path: Path, wanted: Mapping[str, str], device: str, extension
             module = metatomic.load_atomistic_model(str(path), extensions_directory=extensions or None)
             capabilities = module.capabilities()
             module = module.to(chosen)
+            for parameter in module.parameters():  # derivatives by them are of no use here
+                parameter.requires_grad = False
             inputs = list(module.requested_inputs(use_new_names=True))
         except (OSError, RuntimeError, ValueError, TypeError, AttributeError, AssertionError) as error:
             raise EvaluatorError(f"'{path}' cannot be loaded as a model of metatomic: {reason(error)}") from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,13 +15,15 @@ from ...properties.quantities import properties, quantities
 from ...quantity import Unit
 from ...reading import reason
 from ..checks import check_cells, refuse_unknown_species
+from ..electric_field import NO_FIELD, Field, checked_field
 from ..errors import EvaluatorError, StructureError
 from ..members import spread
 from ..response import Response, refuse_unavailable
 from ..structures import Batch
-from .devices import threads_of_torch
+from .derivatives import gradients, in_field
+from .devices import most_pairs, threads_of_torch
 from .metatomic_file import DIRECT, ENERGY, ENSEMBLE, MetatomicFile, quiet, read_metatomic
-from .names import file_and_settings, one_of, unit_factors, whole
+from .names import ByName, file_and_settings, one_of, unit_factors, whole
 from .neighbours import refuse_overlapping
 
 if TYPE_CHECKING:
@@ -31,12 +34,27 @@ logger = logging.getLogger(__name__)
 PREFIX = "metatomic"
 USAGE = f"{PREFIX}:FILE[,energy=OUTPUT][,dipole=OUTPUT][,dipole_unit=UNIT][,forces=direct][,device=cpu|cuda]"
 OWN_SETTINGS = ("forces", "device", "chunk", "extensions")
-CHUNK = 16  # beads in one forward, unless a number is given
 OF_MEMBERS = {"committee_energy": "energy", "committee_forces": "forces", "committee_virial": "virial"}
 Y, Z, X = range(3)  # order of the components of a vector in spherical form
 
 
-class MetatomicPotential:
+@dataclass(frozen=True)
+class Beads:
+    """Beads of one forward, and what their answers are differentiated by.
+
+    Parameters
+    ----------
+    systems : list of System
+    positions, strains : list of Tensor
+        Of each system; shapes (atoms, 3) and (3, 3).
+    """
+
+    systems: list[Any] = field(default_factory=list)
+    positions: list[Tensor] = field(default_factory=list)
+    strains: list[Tensor] = field(default_factory=list)
+
+
+class MetatomicPotential(ByName):
     """A model of metatomic.
 
     Parameters
@@ -49,9 +67,11 @@ class MetatomicPotential:
     direct : bool
         Whether forces are those that the model gives by themselves: cheaper, and no derivatives of the energy.
     chunk : int
-        Beads in one forward.
+        Beads in one forward; 0 for as many as have no more than `most_pairs` together, and at least one.
     threads : int
         Of torch, on a processor.
+    electric_field : tuple of float
+        In V/Å; energy, forces and virial are those in it.
 
     Raises
     ------
@@ -65,10 +85,12 @@ class MetatomicPotential:
         path: Path,
         units: Mapping[str, str] | None = None,
         direct: bool = False,
-        chunk: int = CHUNK,
+        chunk: int = 0,
         threads: int = 1,
+        electric_field: Field = NO_FIELD,
     ):
         self.file, self.path, self.direct, self.chunk, self.threads = file, path, direct, chunk, threads
+        self.electric_field = electric_field
         said = {name: unit for name, unit in file.units.items() if unit} | dict(units or {})
         self._others = [name for name in file.outputs if name in quantities() and name != ENERGY]
         in_use = [ENERGY, DIRECT] if direct else [ENERGY, ENSEMBLE]
@@ -92,7 +114,6 @@ class MetatomicPotential:
         self.species = file.species
         self.provider = f"metatomic-torch {version('metatomic-torch')}"
         self.properties = tuple(name for name in properties() if self._has(name))
-        self.made_from: tuple[str, int] | None = None
         self._lists: list[Any] = []
 
     def __repr__(self) -> str:
@@ -100,9 +121,20 @@ class MetatomicPotential:
         direct = ", forces that are no derivatives" if self.direct else ""
         return f"MetatomicPotential('{self.path}', {where}{direct}: {', '.join(self.properties)})"
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Read the file again where it came from one."""
-        return (metatomic_potential, self.made_from) if self.made_from else super().__reduce_ex__(protocol)
+    def in_field(self, electric_field: Sequence[float]) -> MetatomicPotential:
+        """The same in a static electric field in V/Å; only models with an energy and a dipole can be.
+
+        Raises
+        ------
+        PropertyError
+            If the field is not three finite numbers, or there is no energy or no dipole.
+        """
+        own = checked_field(electric_field, self.properties)
+        refuse_unavailable([ENERGY] if any(own) else [], self.properties, f"the metatomic model '{self.path}'")
+        said = {name: unit for name, unit in self.units.items() if not self.file.units.get(name)}
+        driven = MetatomicPotential(self.file, self.path, said, self.direct, self.chunk, self.threads, own)
+        driven.made_from = self.made_from
+        return driven
 
     def _has(self, name: str) -> bool:
         """Whether a property can be made of the outputs."""
@@ -136,21 +168,38 @@ class MetatomicPotential:
         refuse_unknown_species(batch, self.species, f"the metatomic model '{self.path}'")
         check_cells(batch)
         pieces = []
-        for first in range(0, batch.beads, self.chunk):
-            beads = range(first, min(first + self.chunk, batch.beads))
-            for bead in beads:
-                refuse_overlapping(batch, bead)
-            try:
-                with quiet() as metatomic, threads_of_torch(self.file.device, self.threads):
-                    pieces.append(self._forward(metatomic, batch, beads, want))
-            except RuntimeError as error:  # of torch and of the model
-                raise StructureError(
-                    f"the metatomic model '{self.path}' cannot answer for beads {first} to {beads[-1]}: {reason(error)}"
-                ) from error
+        with quiet() as metatomic, threads_of_torch(self.file.device, self.threads):
+            for first, beads in self._chunks(metatomic, batch, want):
+                try:
+                    pieces.append(self._forward(metatomic, beads, batch.atoms, want))
+                except RuntimeError as error:  # of torch and of the model
+                    last = first + len(beads.systems) - 1
+                    raise StructureError(
+                        f"the metatomic model '{self.path}' cannot answer for beads {first} to {last}: {reason(error)}"
+                    ) from error
         return Response(**{name: np.concatenate([piece[name] for piece in pieces]) for name in want})
 
-    def _forward(self, metatomic: Any, batch: Batch, beads: range, want: Sequence[str]) -> dict[str, np.ndarray]:
-        """Answer for some beads, in eV, Å and e."""
+    def _chunks(self, metatomic: Any, batch: Batch, want: Sequence[str]) -> Iterator[tuple[int, Beads]]:
+        """First bead, and the beads of each forward."""
+        given = self._given if not any(self.electric_field) else set()
+        differentiates = any(properties()[name].of not in {*quantities(), *given} for name in want)
+        first, pairs, beads = 0, 0, Beads()
+        for bead in range(batch.beads):
+            refuse_overlapping(batch, bead)
+            one, own = self._bead(metatomic, batch, bead, differentiates)
+            is_full = len(beads.systems) == self.chunk if self.chunk else pairs + own > most_pairs(self.file.device)
+            if beads.systems and is_full:
+                yield first, beads
+                first, pairs, beads = bead, 0, Beads()
+            beads.systems.extend(one.systems)
+            beads.positions.extend(one.positions)
+            beads.strains.extend(one.strains)
+            pairs += own
+        if beads.systems:
+            yield first, beads
+
+    def _bead(self, metatomic: Any, batch: Batch, bead: int, differentiates: bool) -> tuple[Beads, int]:
+        """One bead with its neighbours, and how many pairs it has."""
         import torch
 
         def real(array: np.ndarray) -> Tensor:
@@ -158,50 +207,48 @@ class MetatomicPotential:
 
         types = torch.as_tensor(batch.numbers, dtype=torch.int32, device=self.file.device)
         periodic = torch.as_tensor(np.asarray(batch.periodic, dtype=bool), device=self.file.device)
-        positions = [real(batch.positions[bead]).requires_grad_(True) for bead in beads]
-        strains = [real(np.eye(3)).requires_grad_(True) for _ in beads]
-        cells = [real(np.where(np.asarray(batch.periodic)[:, None], batch.cells[bead], 0.0)) for bead in beads]
-        systems = [
-            metatomic.System(types, own @ strain, cell @ strain, periodic)
-            for own, strain, cell in zip(positions, strains, cells, strict=True)
-        ]
-        self._add_neighbours(systems)
+        positions = real(batch.positions[bead]).requires_grad_(differentiates)
+        strain = real(np.eye(3)).requires_grad_(differentiates)
+        cell = real(np.where(np.asarray(batch.periodic)[:, None], batch.cells[bead], 0.0))
+        system = metatomic.System(types, positions @ strain, cell @ strain, periodic)
+        most = 0
+        for own in self._lists_of(bead):
+            own.add_neighbor_list(system, copy=True)
+            most = max(most, len(system.get_neighbor_list(own.options).samples))
+        return Beads([system], [positions], [strain]), most
+
+    def _lists_of(self, bead: int) -> list[Any]:
+        """Every bead has lists of its own, which last while its atoms move little."""
+        import vesin.metatomic
+
+        requested = self.file.module.requested_neighbor_lists()
+        while len(self._lists) <= bead:
+            self._lists.append([vesin.metatomic.NeighborList(own, length_unit="angstrom") for own in requested])
+        return self._lists[bead]
+
+    def _forward(self, metatomic: Any, beads: Beads, atoms: int, want: Sequence[str]) -> dict[str, np.ndarray]:
+        """Answer for some beads, in eV, Å and e."""
+        import torch
+
         options = metatomic.ModelEvaluationOptions(length_unit="angstrom", outputs=self._asked(metatomic, want))
-        answer = self.file.module(systems, options, check_consistency=False)
-        found = self._values(answer, want, positions, strains, batch.atoms)
+        answer = self.file.module(beads.systems, options, check_consistency=False)
+        found = self._values(answer, want, beads, atoms)
         arrays = {name: value.detach().to("cpu", torch.float64).numpy() for name, value in found.items()}
-        for name, array in arrays.items():
-            quantity = properties()[name].quantity
-            assert quantity is not None
-            own = self._output_of(name) if quantity.name == ENERGY else ""
-            is_converted = bool(own) and own not in self._unsaid  # by metatomic
-            arrays[name] = array * (1.0 if is_converted else self._factors.get(quantity.name, 1.0))
         for name in want:
             if properties()[name].kind == "uncertainty":
                 member = next(own for own, of in OF_MEMBERS.items() if of == properties()[name].of)
                 arrays[name] = spread(properties()[name].of, arrays[member])
         return {name: arrays[name] for name in want}
 
-    def _add_neighbours(self, systems: Sequence[Any]) -> None:
-        """Every bead has lists of its own, which last while its atoms move little."""
-        import vesin.metatomic
-
-        requested = self.file.module.requested_neighbor_lists()
-        while len(self._lists) < len(systems):
-            self._lists.append([vesin.metatomic.NeighborList(own, length_unit="angstrom") for own in requested])
-        for system, lists in zip(systems, self._lists, strict=False):
-            for own in lists:
-                own.add_neighbor_list(system, copy=True)
-
     def _asked(self, metatomic: Any, want: Sequence[str]) -> dict[str, Any]:
         """Outputs that the wanted properties are made of."""
+        units = {ENERGY: "eV", ENSEMBLE: "eV", DIRECT: "eV/Angstrom"}
+        of = {name: one.quantity.name for name in want if (one := properties()[name]).quantity is not None}
+        needed = [self._output_of(name) if own == ENERGY else own for name, own in of.items()]
+        if any(self.electric_field) and ENERGY in of.values():
+            needed.append("dipole")
         asked = {}
-        for name in want:
-            one = properties()[name]
-            assert one.quantity is not None
-            own = one.quantity.name
-            output = self._output_of(name) if own == ENERGY else own
-            units = {ENERGY: "eV", ENSEMBLE: "eV", DIRECT: "eV/Angstrom"}
+        for output in needed:
             per_atom = output == DIRECT or (output in quantities() and quantities()[output].per == "atom")
             asked[self.file.outputs[output]] = metatomic.ModelOutput(
                 unit="" if output in self._unsaid else units.get(output, ""),
@@ -215,68 +262,68 @@ class MetatomicPotential:
             return ENSEMBLE
         return DIRECT if self.direct and name == "forces" else ENERGY
 
-    def _values(
-        self,
-        answer: Mapping[str, Any],
-        want: Sequence[str],
-        positions: Sequence[Tensor],
-        strains: Sequence[Tensor],
-        atoms: int,
-    ) -> dict[str, Tensor]:
-        """Wanted properties in the model's units."""
+    def _values(self, answer: Mapping[str, Any], want: Sequence[str], beads: Beads, atoms: int) -> dict[str, Tensor]:
+        """Wanted properties, and energies of members for the spread of them, in eV, Å and e."""
         import torch
 
-        outputs, beads = self.file.outputs, len(positions)
+        count, found = len(beads.systems), {}
 
         def value(own: str) -> Tensor:
-            return _block(answer[outputs[own]], outputs[own], self.path)
+            is_said = own in (ENERGY, ENSEMBLE, DIRECT) and own not in self._unsaid  # and converted by metatomic
+            name = ENERGY if own in (ENSEMBLE, DIRECT) else own
+            factor = 1.0 if is_said else self._factors.get(name, 1.0)
+            return _block(answer[self.file.outputs[own]], self.file.outputs[own], self.path) * factor
 
-        def gradients(of: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-            if not of.requires_grad:  # nothing depends on positions where no atom has a neighbour
-                return torch.stack([torch.zeros_like(one) for one in inputs])
-            own = torch.autograd.grad([of.sum()], list(inputs), retain_graph=True, allow_unused=True)
-            both = zip(inputs, own, strict=True)
-            return torch.stack([torch.zeros_like(one) if slope is None else slope for one, slope in both])
+        def driven(energies: Tensor) -> Tensor:
+            is_driven = any(self.electric_field)
+            return in_field(energies, value("dipole").reshape(count, 3), self.electric_field) if is_driven else energies
 
-        def virial(energies: Tensor) -> Tensor:
-            own = -gradients(energies, strains)
-            return (own + own.transpose(1, 2)) / 2
-
-        found: dict[str, Tensor] = {}
-        members = {OF_MEMBERS.get(name, properties()[name].of) for name in want
-                   if properties()[name].kind in ("members", "uncertainty")}  # fmt: skip
-        if members:
-            energies = value(ENSEMBLE).reshape(beads, -1)
-            each = range(energies.shape[1])
-            if "energy" in members:
-                found["committee_energy"] = energies
-            if "forces" in members:
-                slopes = [-gradients(energies[:, member], positions) for member in each]
-                found["committee_forces"] = torch.stack(slopes, dim=1)
-            if "virial" in members:
-                found["committee_virial"] = torch.stack([virial(energies[:, member]) for member in each], dim=1)
-        if {"energy", "forces", "virial"} & set(want) and outputs[ENERGY] in answer:
-            energies = value(ENERGY).reshape(beads)
-            found["energy"] = energies
-            if "forces" in want and not self.direct:
-                found["forces"] = -gradients(energies, positions)
-            if "virial" in want:
-                found["virial"] = virial(energies)
+        of_members = [properties()[name] for name in want if properties()[name].kind in ("members", "uncertainty")]
+        if of_members:
+            energies = driven(value(ENSEMBLE).reshape(count, -1))
+            slopes = [self._slopes(energies[:, member], {one.of for one in of_members}, beads)
+                      for member in range(energies.shape[1])]  # fmt: skip
+            own = {name: torch.stack([slope[name] for slope in slopes], dim=1) for name in slopes[0]}
+            found |= {f"committee_{name}": tensor for name, tensor in ({"energy": energies} | own).items()}
+        of_energy = {"energy", "forces", "virial"} & set(want)
+        if of_energy and self.file.outputs[ENERGY] in answer:
+            energies = driven(value(ENERGY).reshape(count))
+            found |= {"energy": energies, **self._slopes(energies, of_energy - self._given, beads)}
         if "forces" in want and self.direct:
-            forces = value(DIRECT).reshape(beads, atoms, 3)
+            forces = value(DIRECT).reshape(count, atoms, 3)
             found["forces"] = forces - forces.mean(dim=1, keepdim=True)  # nothing pushes all atoms together
+            if any(self.electric_field):
+                of_field = driven(forces.new_zeros(count))
+                found["forces"] = found["forces"] + self._slopes(of_field, {"forces"}, beads)["forces"]
         for name in self._others:
             one = quantities()[name]
             if not {name, one.derivative} & set(want):
                 continue
-            samples = (beads,) if one.per == "cell" else (beads, atoms)
-            own = value(name).reshape(*samples, *one.form.shape)
-            found[name] = own
+            samples = (count,) if one.per == "cell" else (count, atoms)
+            found[name] = value(name).reshape(*samples, *one.form.shape)
             if one.derivative and one.derivative in want:
-                flat = own.reshape(beads, -1)
-                slopes = [gradients(flat[:, place], positions) for place in range(flat.shape[1])]
-                found[one.derivative] = torch.stack(slopes, dim=-1).reshape(beads, atoms, 3, *one.form.shape)
+                flat = found[name].reshape(count, -1)
+                columns = [torch.stack(gradients(flat[:, place], beads.positions)) for place in range(flat.shape[1])]
+                found[one.derivative] = torch.stack(columns, dim=-1).reshape(count, atoms, 3, *one.form.shape)
         return found
+
+    def _slopes(self, energies: Tensor, names: set[str], beads: Beads) -> dict[str, Tensor]:
+        """Forces and virial of each bead, as far as they are wanted, in one sweep back."""
+        import torch
+
+        inputs = {"forces": beads.positions, "virial": beads.strains}
+        inputs = {name: own for name, own in inputs.items() if name in names}
+        slopes = gradients(energies, [one for own in inputs.values() for one in own])
+        count = len(beads.systems)
+        found = {name: -torch.stack(slopes[place * count : (place + 1) * count]) for place, name in enumerate(inputs)}
+        if "virial" in found and not any(self.electric_field):  # a field turns molecules
+            found["virial"] = (found["virial"] + found["virial"].transpose(1, 2)) / 2
+        return found
+
+    @property
+    def _given(self) -> set[str]:
+        """What the model gives by itself, and is no derivative."""
+        return {"forces"} if self.direct else set()
 
 
 def _block(answer: Any, name: str, path: Path) -> Tensor:
@@ -309,6 +356,7 @@ def metatomic_potential(rest: str, threads: int = 1) -> MetatomicPotential:
     units = [f"{name}_unit" for name in quantities()]
     path, settings = file_and_settings(PREFIX, rest, [*names, *units, *OWN_SETTINGS], USAGE)
     direct = one_of("forces", settings, ("derivatives", "direct"), "derivatives") == "direct"
+    chunk = whole("chunk", settings, 0, 1) if "chunk" in settings else 0
     wanted = {name: settings[name] for name in names if name in settings}
     file = read_metatomic(path, wanted, settings.get("device", "cpu"), settings.get("extensions", ""))
     said = {name.removesuffix("_unit"): settings[name] for name in units if name in settings}
@@ -319,6 +367,6 @@ def metatomic_potential(rest: str, threads: int = 1) -> MetatomicPotential:
         logger.warning(
             "'%s' gives forces that are no derivatives of its energy: use them inside multiple time steps", path
         )
-    potential = MetatomicPotential(file, path, said, direct, whole("chunk", settings, CHUNK, 1), threads)
-    potential.made_from = (rest, threads)
+    potential = MetatomicPotential(file, path, said, direct, chunk, threads)
+    potential.made_from = (metatomic_potential, (rest, threads))
     return potential

@@ -1,18 +1,39 @@
-"""``FILE,key=value,…``: how a file of another package is named, with its settings."""
+"""``FILE,key=value,…``: how a file of another package is named, with its settings; and what is copied by its name."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, SupportsIndex
 
 from ...properties.quantities import quantities
 from ...properties.unit_names import UnitError, in_own_units
 from ...reading import shown
 from ...suggestions import did_you_mean
+from ..electric_field import NO_FIELD, Field
 from ..errors import EvaluatorError
 
 Rename = Callable[[str], str]
+
+
+class ByName:
+    """An evaluator that is made again from its name where it is copied to another process: its file is read there.
+
+    Many models and calculators of other packages cannot be pickled, or no longer once they were used.
+    """
+
+    made_from: tuple[Callable[..., Any], tuple[Any, ...]] | None = None  # what makes it, and of what
+    electric_field: Field = NO_FIELD
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """What makes it again, where it was made from a name."""
+        return (_again, (*self.made_from, self.electric_field)) if self.made_from else super().__reduce_ex__(protocol)
+
+
+def _again(make: Callable[..., Any], arguments: tuple[Any, ...], electric_field: Field) -> Any:
+    made = make(*arguments)
+    return made.in_field(electric_field) if any(electric_field) else made
 
 
 def file_of(rest: str) -> str:

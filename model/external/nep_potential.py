@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..checks import check_cells, refuse_unknown_species
 from ..errors import EvaluatorError, StructureError
 from ..response import Response, refuse_unavailable
 from ..structures import Batch
-from .names import file_and_settings, one_of, unit_factors
+from .names import ByName, file_and_settings, one_of, unit_factors
 from .neighbours import box, refuse_overlapping
 from .nep_file import NepFile, read_nep
 
@@ -35,7 +35,7 @@ EXAMPLES = {"dipole": "e*bohr", "polarizability": "bohr^3"}
 VOIGT = [[0, 3, 5], [3, 1, 4], [5, 4, 2]]  # places of xx, yy, zz, xy, yz, zx
 
 
-class NepPotential:
+class NepPotential(ByName):
     """A NEP through the optional package nep-adapters; all beads of a batch in one call.
 
     A NEP of dipoles or polarizabilities has no derivatives of them here, as nep-adapters gives none.
@@ -62,15 +62,10 @@ class NepPotential:
         except (RuntimeError, ValueError) as error:  # all of nep-adapters are one of these
             raise EvaluatorError(f"nep-adapters cannot load '{path}' on {device}: {reason(error)}") from error
         self.provider = f"nep-adapters {version('nep-adapters')}"
-        self.made_from: tuple[str, int] | None = None
 
     def __repr__(self) -> str:
         units = "".join(f", {name} in {unit}" for name, unit in self.units.items())
         return f"NepPotential('{self.path}', {self.file.kind} on {self.device}{units}: {', '.join(self.properties)})"
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Read the file again where it came from one."""
-        return (nep_potential, self.made_from) if self.made_from else super().__reduce_ex__(protocol)
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.
@@ -151,7 +146,7 @@ def nep_potential(rest: str, threads: int = 1) -> NepPotential:
                 f"training; give {quantity}_unit, as {quantity}_unit={EXAMPLES[quantity]}"
             )
     potential = NepPotential(file, path, units, device)
-    potential.made_from = (rest, threads)
+    potential.made_from = (nep_potential, (rest, threads))
     return potential
 
 

@@ -20,6 +20,7 @@ from beadwise.model import Batch, PropertyError, StructureError
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import files_of, from_any_folder, load_evaluator
 from beadwise.model.external import mace_potential as module
+from beadwise.model.external.devices import MOST_PAIRS
 from beadwise.model.external.mace_file import FORCED_PICKLES, KINDS, quiet
 from beadwise.properties.unit_names import COULOMB, DEBYE
 from mace_files import mace_file
@@ -127,7 +128,7 @@ def test_chunks_change_nothing(files, loaded, kind, monkeypatch):
     evaluator = loaded(kind)
     whole = answer(evaluator, frames)
     for parts in (load_evaluator(f"mace:{files(kind)},chunk=2"), evaluator):
-        monkeypatch.setitem(module.MOST_EDGES, "cpu", 300)  # a forward for each
+        monkeypatch.setitem(MOST_PAIRS, "cpu", 300)  # a forward for each
         found = answer(parts, frames)
         for name in whole.names:
             np.testing.assert_allclose(found[name], whole[name], rtol=1e-11, atol=1e-11, err_msg=name)
