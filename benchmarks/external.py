@@ -7,9 +7,10 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
@@ -17,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import all_changes
+from ase.units import Bohr
 from beadwise.model import Batch
 from beadwise.model.evaluators import load_evaluator
 from measuring import interleaved, limit_threads, machine, moving_beads
@@ -51,30 +54,48 @@ class Ours(Way):
 
 @dataclass(eq=False)
 class Alone(Ours):
-    """Forward and backward of what MACE itself was handed, without neighbours and conversions."""
+    """Forward and backward of what the package itself was handed, without neighbours and conversions."""
+
+    forwards: Callable[[Any, Batch], list[Callable[[], Any]]] = lambda evaluator, batch: []
 
     def evaluate(self, positions: np.ndarray) -> Any:
-        from torch import set_grad_enabled
-
-        answers = []
-        for prepared in self.prepared:
-            data = dict(prepared)
-            data["positions"] = place = prepared["positions"].detach().requires_grad_(True)
-            with set_grad_enabled(True):
-                output = self.evaluator.file.module(data, compute_force=False, compute_displacement=True)
-                answers.append(gradients(output, place))
-        return answers
+        return [run() for run in self.prepared]
 
     def prepare(self, positions: np.ndarray) -> None:
-        """Make the graphs, which is not counted."""
-        batch = batch_of(self.structure, positions)
-        self.prepared = [self.evaluator._data(batch, first, graphs) for first, graphs in self.evaluator._chunks(batch)]
+        """Make what it is handed, which is not counted."""
+        self.prepared = self.forwards(self.evaluator, batch_of(self.structure, positions))
 
 
-def gradients(output: dict[str, Any], positions: Any) -> Any:
+def forwards_of_mace(evaluator: Any, batch: Batch) -> list[Callable[[], Any]]:
+    """One for each graph."""
+    from torch import set_grad_enabled
     from torch.autograd import grad
 
-    return grad([output["energy"].sum()], [positions, output["displacement"]])
+    def run(prepared: dict[str, Any]) -> Any:
+        data = dict(prepared)
+        data["positions"] = place = prepared["positions"].detach().requires_grad_(True)
+        with set_grad_enabled(True):
+            output = evaluator.file.module(data, compute_force=False, compute_displacement=True)
+            return grad([output["energy"].sum()], [place, output["displacement"]])
+
+    return [partial(run, evaluator._data(batch, first, graphs)) for first, graphs in evaluator._chunks(batch)]
+
+
+def forwards_of_metatomic(evaluator: Any, batch: Batch) -> list[Callable[[], Any]]:
+    """One for each list of systems."""
+    from beadwise.model.external.metatomic_file import quiet
+    from torch.autograd import grad
+
+    with quiet() as metatomic:
+        options = metatomic.ModelEvaluationOptions(
+            length_unit="angstrom", outputs=evaluator._asked(metatomic, ("energy",))
+        )
+
+        def run(beads: Any) -> Any:
+            energy = evaluator.file.module(beads.systems, options, check_consistency=False)["energy"].block().values
+            return grad([energy.sum()], [*beads.positions, *beads.strains], retain_graph=True)
+
+        return [partial(run, beads) for _, beads in evaluator._chunks(metatomic, batch, WANT)]
 
 
 @dataclass(eq=False)
@@ -87,7 +108,7 @@ class ThroughAse(Way):
         for bead in positions:
             atoms = self.structure.copy()
             atoms.positions = bead
-            self.calculator.calculate(atoms)
+            self.calculator.calculate(atoms, ["energy", "forces", "stress"], all_changes)
             answers.append(self.calculator.results["energy"])
         return answers
 
@@ -104,6 +125,15 @@ class OfIpi(Way):
             atoms.positions = bead
             frames.append(atoms)
         return self.calculator.compute_batched(frames)
+
+
+@dataclass(eq=False)
+class OfIpiByArrays(OfIpi):
+    """A driver of i-PI that takes cells and positions in atomic units."""
+
+    def evaluate(self, positions: np.ndarray) -> Any:
+        cell = self.structure.cell.array.T / Bohr
+        return self.calculator.compute([cell] * len(positions), list(positions / Bohr))
 
 
 def batch_of(structure: Atoms, positions: np.ndarray) -> Batch:
@@ -142,6 +172,43 @@ def make_mace(path: Path, channels: int, dtype: str) -> None:
     torch.set_default_dtype(torch.float32)
 
 
+def make_pet(path: Path) -> None:
+    """A PET with random weights and metatrain's default sizes, of energy and dipole, in double precision."""
+    import torch
+    from metatrain.pet import PET
+    from metatrain.utils.architectures import get_default_hypers
+    from metatrain.utils.data import DatasetInfo
+    from metatrain.utils.data.target_info import get_energy_target_info, get_generic_target_info
+
+    dipole = {"quantity": "dipole", "unit": "e*angstrom", "type": {"cartesian": {"rank": 1}}}
+    dipole |= {"num_subtargets": 1, "sample_kind": "system"}
+    targets = {
+        "energy": get_energy_target_info("energy", {"unit": "eV"}),
+        "mtt::dipole": get_generic_target_info("mtt::dipole", dipole),
+    }
+    torch.manual_seed(0)
+    known = DatasetInfo(length_unit="angstrom", atomic_types=[1, 8], targets=targets)
+    PET(get_default_hypers("pet")["model"], known).to(torch.float64).export().save(str(path))
+
+
+def ways_of_metatomic(path: Path, structure: Atoms, threads: int) -> list[Way]:
+    """All ways to one file of metatomic."""
+    from ipi.pes.metatomic import MetatomicDriver
+    from metatomic_ase import MetatomicCalculator
+
+    ours = load_evaluator(f"metatomic:{path}", threads)
+    template = path.with_name("template.xyz")
+    structure.write(template)
+    driver = MetatomicDriver(template=str(template), model=str(path), device="cpu")
+    calculator = MetatomicCalculator(str(path), device="cpu")
+    return [
+        Alone(ALONE, evaluator=ours, structure=structure, forwards=forwards_of_metatomic),
+        Ours("beadwise, metatomic:FILE", evaluator=ours, structure=structure),
+        OfIpiByArrays("i-PI's batched driver", calculator=driver, structure=structure),
+        ThroughAse("ASE calculator, bead by bead", calculator=calculator, structure=structure),
+    ]
+
+
 def ways_of_mace(path: Path, structure: Atoms, threads: int) -> list[Way]:
     """All ways to one file of MACE."""
     import torch
@@ -155,7 +222,7 @@ def ways_of_mace(path: Path, structure: Atoms, threads: int) -> list[Way]:
     batched = BatchedMACE(models=modules[1], device="cpu", default_dtype=dtype)
     batched._print_output_summary = lambda *_: None
     return [
-        Alone(ALONE, evaluator=ours, structure=structure),
+        Alone(ALONE, evaluator=ours, structure=structure, forwards=forwards_of_mace),
         Ours("beadwise, mace:FILE", evaluator=ours, structure=structure),
         OfIpi("i-PI's batched driver", calculator=batched, structure=structure),
         ThroughAse("ASE calculator, bead by bead", calculator=calculator, structure=structure),
@@ -173,7 +240,12 @@ def measure(ways: Sequence[Way], structure: Atoms, beads: int, repetitions: int,
             yield positions
 
     seconds = interleaved(ways, trajectory(), repetitions, CLOCKS[clock])
-    alone = next(times for way, times in seconds.items() if way.name == ALONE)
+    return rows_of(seconds, ALONE, structure, beads)
+
+
+def rows_of(seconds: Mapping[Any, np.ndarray], unit: str, structure: Atoms, beads: int) -> list[dict[str, Any]]:
+    """Microseconds for an atom and bead of each way, and how they compare with the way of this name."""
+    alone = next(times for way, times in seconds.items() if way.name == unit)
     return [
         {
             "atoms": len(structure),
@@ -188,9 +260,29 @@ def measure(ways: Sequence[Way], structure: Atoms, beads: int, repetitions: int,
     ]
 
 
+def more_properties(evaluator: Any, structure: Atoms, beads: int, repetitions: int, clock: str) -> list[dict[str, Any]]:
+    """What dipole and Born charges cost beside energy, forces and virial."""
+    more = {"energy, forces, virial": (), "and dipole": ("dipole",), "and Born charges": ("dipole", "born_charges")}
+
+    @dataclass(eq=False)
+    class Asked(Ours):
+        want: tuple[str, ...] = ()
+
+        def evaluate(self, positions: np.ndarray) -> Any:
+            return self.evaluator.evaluate(batch_of(self.structure, positions), self.want)
+
+    ways = [Asked(name, evaluator=evaluator, structure=structure, want=WANT + own) for name, own in more.items()]
+    seconds = interleaved(ways, moving_beads(structure, beads), repetitions, CLOCKS[clock])
+    return rows_of(seconds, ways[0].name, structure, beads)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mace", type=Path, help="a file of MACE that knows H and O; by default random weights")
+    parser.add_argument("--package", default="mace", choices=("mace", "metatomic"))
+    parser.add_argument(
+        "--metatomic", type=Path, help="a file of metatomic that knows H and O; by default a random PET"
+    )
     parser.add_argument("--channels", type=int, default=64, help="of random weights (default: %(default)s)")
     parser.add_argument("--dtype", default="float64", choices=("float64", "float32"))
     parser.add_argument("--atoms", type=int, nargs="+", default=[96], help="three for each molecule of water")
@@ -205,15 +297,19 @@ def main() -> None:
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
-        path = options.mace or Path(folder) / "random.model"
+        is_mace = options.package == "mace"
+        given = options.mace if is_mace else options.metatomic
+        path = given or Path(folder) / ("random.model" if is_mace else "random.pt")
         with redirect_stdout(io.StringIO()):
-            if options.mace is None:
-                make_mace(path, options.channels, options.dtype)
+            if given is None:
+                make_mace(path, options.channels, options.dtype) if is_mace else make_pet(path)
         for atoms in options.atoms:
             structure = box(atoms)
-            ways = ways_of_mace(path, structure, options.threads)
+            ways = (ways_of_mace if is_mace else ways_of_metatomic)(path, structure, options.threads)
             for beads in options.beads:
                 rows += measure(ways, structure, beads, options.repetitions, options.clock)
+                if "born_charges" in ways[0].evaluator.properties:
+                    rows += more_properties(ways[0].evaluator, structure, beads, options.repetitions, options.clock)
     console = Console()
     described = machine()
     console.print(described)

@@ -120,7 +120,7 @@ def _absolute(path: Path, section: str, names: Any) -> Iterator[str]:
         raise MixtureError(f"[{section}] of '{path}' names {shown(names)}; a list of names of models is needed")
     for name in names:
         found = from_any_folder(name.strip(), (path.parent, Path()))
-        if Path(found) == path.resolve():
+        if Path(found).is_file() and path.samefile(found):
             raise MixtureError(f"[{section}] of '{path}' leads back to '{name}'; a file cannot be a part of itself")
         yield found
 

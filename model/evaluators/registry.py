@@ -121,9 +121,12 @@ def from_any_folder(name: str, folders: Sequence[Path] = (Path(),)) -> str:
 
 
 def _absolute(word: str, folders: Sequence[Path]) -> str:
-    """The path of a file in one of some folders; the word itself where none has it."""
+    """The path of a file in one of some folders; the word itself where none has it.
+
+    A link stays one: the Python of a virtual environment is a link, and knows its packages by where the link is.
+    """
     found = (folder / word for folder in folders if word and os.path.isfile(folder / word))
-    return next((str(path.resolve()) for path in found), word)
+    return next((os.path.abspath(path) for path in found), word)
 
 
 def parts_of(name: str) -> list[str]:

@@ -266,7 +266,8 @@ class MetatomicPotential(ByName):
         """Wanted properties, and energies of members for the spread of them, in eV, Å and e."""
         import torch
 
-        count, found = len(beads.systems), {}
+        count = len(beads.systems)
+        found: dict[str, Tensor] = {}
 
         def value(own: str) -> Tensor:
             is_said = own in (ENERGY, ENSEMBLE, DIRECT) and own not in self._unsaid  # and converted by metatomic

@@ -127,6 +127,14 @@ def test_files_and_paths_mean_the_same_elsewhere(tmp_path, monkeypatch):
     assert {Path(tmp_path / "driver.py"), tmp_path / "input.inp"} <= set(files_of(name))
 
 
+def test_a_python_of_another_environment_stays_a_link(tmp_path, monkeypatch):
+    """It finds its packages by where the link is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").symlink_to(sys.executable)
+    name = from_any_folder("client:other driver.py {address}")
+    assert read_command(name.partition(":")[2]).words[0] == str(tmp_path / "other")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

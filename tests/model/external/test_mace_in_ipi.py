@@ -12,7 +12,7 @@ import pytest
 from ase.io import write
 from beadwise.model import Batch
 from beadwise.model.evaluators import load_evaluator
-from beadwise.runs.units import BOHR_PER_ANGSTROM
+from beadwise.runs.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from ipi_pair import Side, beadwise, final_state, largest_differences, properties, run_together
 from mace_files import mace_file
 
@@ -31,7 +31,7 @@ def patience(monkeypatch):
 
 
 INPUT = f"""
-<simulation verbosity='low'>
+<simulation verbosity='low' floatformat='%.17e'>
   <output prefix='out'>
     <properties filename='properties' stride='1'>
       [step, potential{{electronvolt}}, conserved{{electronvolt}}, pressure_cv]
@@ -118,3 +118,28 @@ def test_dipole_and_polarizability_from_elsewhere(tmp_path):
         np.testing.assert_allclose(found["polarizability"], tensor[bead].ravel() * BOHR_PER_ANGSTROM**3, atol=1e-5)
     energy = load_evaluator(f"mace:{energies}").evaluate(batch, ["energy"]).energy.mean()
     assert properties(folder)[-1, 1] == pytest.approx(energy, rel=1e-9)
+
+
+def test_two_files_as_a_committee_of_ipi(tmp_path):
+    """Energies of members, and their mean, are what each file answers alone for the beads that i-PI left."""
+    files = [mace_file(tmp_path / f"{seed}.model", seed=seed) for seed in range(2)]
+    sockets = "".join(
+        f"<ffsocket mode='unix' name='{name}' pbc='false'><address>@{place}</address></ffsocket>"
+        for place, name in enumerate("ab")
+    )
+    committee = f"<ffcommittee name='driver'>{sockets}</ffcommittee>"
+    outputs = "".join(
+        f"<trajectory filename='{name}' stride='1' extra_type='{name}'> extras </trajectory>"
+        for name in ("committee_pot", "committee_uncertainty")
+    )
+    text = INPUT.replace("EXTRAS", outputs).replace("FORCEFIELD", committee).replace(f"nbeads='{BEADS}'", "nbeads='2'")
+    side = Side(text.replace(f"<total_steps>{STEPS}", "<total_steps>2"), [beadwise(f"mace:{one}") for one in files])
+    folder = run_together(tmp_path, start(), {"committee": side})["committee"]
+    positions = final_state(folder)["q"].reshape(2, -1, 3) / BOHR_PER_ANGSTROM
+    atoms = waters(seed=5)
+    batch = Batch(atoms.numbers, positions, np.repeat(atoms.cell.array[None], 2, axis=0), np.ones(3, bool))
+    alone = np.array([load_evaluator(f"mace:{one}").evaluate(batch, ["energy"]).energy for one in files])
+    found = np.array([np.loadtxt(folder / f"out.committee_pot_{bead}")[-1] for bead in range(2)])
+    np.testing.assert_allclose(found, alone.T * HARTREE_PER_ELECTRONVOLT, rtol=1e-9)
+    assert np.ptp(alone, axis=0).min() > 1e-3
+    assert properties(folder)[-1, 1] == pytest.approx(alone.mean(), rel=1e-9)
