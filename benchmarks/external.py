@@ -172,8 +172,8 @@ def make_mace(path: Path, channels: int, dtype: str) -> None:
     torch.set_default_dtype(torch.float32)
 
 
-def make_pet(path: Path) -> None:
-    """A PET with random weights and metatrain's default sizes, of energy and dipole, in double precision."""
+def make_pet(path: Path, size: int) -> None:
+    """A PET with random weights, of energy and dipole, in double precision; metatrain's default size is 128."""
     import torch
     from metatrain.pet import PET
     from metatrain.utils.architectures import get_default_hypers
@@ -188,7 +188,14 @@ def make_pet(path: Path) -> None:
     }
     torch.manual_seed(0)
     known = DatasetInfo(length_unit="angstrom", atomic_types=[1, 8], targets=targets)
-    PET(get_default_hypers("pet")["model"], known).to(torch.float64).export().save(str(path))
+    sizes = {
+        "d_pet": size,
+        "d_head": size,
+        "d_node": 2 * size,
+        "d_feedforward": 2 * size,
+        "num_heads": max(1, size // 16),
+    }
+    PET({**get_default_hypers("pet")["model"], **sizes}, known).to(torch.float64).export().save(str(path))
 
 
 def ways_of_metatomic(path: Path, structure: Atoms, threads: int) -> list[Way]:
@@ -233,7 +240,12 @@ def measure(ways: Sequence[Way], structure: Atoms, beads: int, repetitions: int,
     """One row for each way; ratios are medians of those within one repetition."""
 
     def trajectory() -> Any:
-        for positions in moving_beads(structure, beads):
+        for repetition, positions in enumerate(moving_beads(structure, beads)):
+            for way in ways if repetition == 0 else ():  # TorchScript compiles in the first three
+                if isinstance(way, Alone):
+                    way.prepare(positions)
+                for _ in range(2):
+                    way.evaluate(positions[:1] if not isinstance(way, Alone) else positions)
             for way in ways:
                 if isinstance(way, Alone):
                     way.prepare(positions)
@@ -283,7 +295,10 @@ def main() -> None:
     parser.add_argument(
         "--metatomic", type=Path, help="a file of metatomic that knows H and O; by default a random PET"
     )
-    parser.add_argument("--channels", type=int, default=64, help="of random weights (default: %(default)s)")
+    parser.add_argument("--channels", type=int, default=64, help="of a MACE with random weights (default: %(default)s)")
+    parser.add_argument(
+        "--size", type=int, default=128, help="d_pet of a PET with random weights (default: %(default)s)"
+    )
     parser.add_argument("--dtype", default="float64", choices=("float64", "float32"))
     parser.add_argument("--atoms", type=int, nargs="+", default=[96], help="three for each molecule of water")
     parser.add_argument("--beads", type=int, nargs="+", default=[1, 8])
@@ -302,7 +317,7 @@ def main() -> None:
         path = given or Path(folder) / ("random.model" if is_mace else "random.pt")
         with redirect_stdout(io.StringIO()):
             if given is None:
-                make_mace(path, options.channels, options.dtype) if is_mace else make_pet(path)
+                make_mace(path, options.channels, options.dtype) if is_mace else make_pet(path, options.size)
         for atoms in options.atoms:
             structure = box(atoms)
             ways = (ways_of_mace if is_mace else ways_of_metatomic)(path, structure, options.threads)

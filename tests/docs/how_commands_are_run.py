@@ -270,6 +270,9 @@ PARSED: dict[str, str] = {
     "beadwise run input.xml --model metatomic:model.pt": (
         "it needs a model of metatomic; tests/model/external/test_metatomic.py makes some"
     ),
+    "beadwise run input.xml --model reference=metatomic:model.pt --model learned=metatomic:model.pt,forces=direct": (
+        "it needs a model of metatomic; tests/model/external/test_metatomic_in_ipi.py does that"
+    ),
     "beadwise fit fit.toml --track tensorboard:board": "it needs TensorBoard; tests/learning/logs/test_logs.py",
     "beadwise watch FOLDER": WATCH,
     "beadwise watch FOLDER --terminal": WATCH,

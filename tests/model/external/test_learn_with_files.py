@@ -22,9 +22,8 @@ from mace_files import mace_file
 MIXED = '[energy]\nmodels = ["metatomic:pet.pt", "mace:e.model"]\n'
 
 
-@pytest.fixture
-def folder(pet, tmp_path):
-    """All that a loop needs, with frames that the model out of several has labelled."""
+def test_a_round(pet, tmp_path):
+    """As a baseline it is refused, in one line; as a reference it gives the labels of a round."""
     folder = Folder(tmp_path)
     shutil.copy(pet, tmp_path / "pet.pt")
     mace_file(tmp_path / "e.model")
@@ -34,20 +33,24 @@ def folder(pet, tmp_path):
     every = zip(frames, labels.energy, labels.forces, strict=True)
     write_frames(tmp_path / "frames.xyz", [Frame(one, {"energy": e, "forces": f}) for one, e, f in every])
     folder.write_steps(4)
-    folder.write(reference="mixed.toml", count=8, members=5, rounds=1, flag=1e-3, stop=500.0, stride=2)
-    return folder
+    values = {
+        "reference": "mixed.toml",
+        "count": 8,
+        "members": 5,
+        "rounds": 1,
+        "flag": 1e-3,
+        "stop": 500.0,
+        "stride": 2,
+    }
+    configuration = folder.write(**values)
+    plain = configuration.read_text()
 
-
-def test_a_round(folder):
-    status, _, errors = folder.run()
-    assert status == 0, errors
-    assert next((record.new, record.failed) for record in folder.records) == (4, 0)
-
-
-def test_a_baseline_of_files_is_refused(folder):
-    configuration = folder.path / "learn.toml"
-    text = configuration.read_text()
-    configuration.write_text(text.replace("[fit.energy]", '[fit.energy]\nbaseline = "mixed.toml"'))
+    configuration.write_text(plain.replace("[fit.energy]", '[fit.energy]\nbaseline = "mixed.toml"'))
     status, _, errors = folder.run()
     assert status == 2 and errors.strip().count("\n") == 0
     assert "baseline 'mixed.toml' is made of files; allowed are potentials that have a name everywhere" in errors
+
+    configuration.write_text(plain)
+    status, _, errors = folder.run()
+    assert status == 0, errors
+    assert next((record.new, record.failed) for record in folder.records) == (4, 0)
