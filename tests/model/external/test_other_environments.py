@@ -16,7 +16,6 @@ from beadwise.model import Batch
 from beadwise.model.evaluators import load_evaluator
 from beadwise.runs.units import BOHR_PER_ANGSTROM
 from ipi_pair import Side, beadwise, properties, run_together
-from places import HELPERS
 
 if find_spec("mace") is None:
     pytest.skip("mace-torch is not installed: pip install 'beadwise[mace]'", allow_module_level=True)
@@ -42,7 +41,7 @@ def test_three_in_one_run(tmp_path, monkeypatch):
     model = mace_file(tmp_path / "e.model")
     pythons = {f"mace:{model}": Path(sys.executable), **OTHERS}
     (tmp_path / "frame.xyz").write_text(start())
-    client = HELPERS / "calculator_client.py"
+    client = Path(__file__).with_name("calculator_client.py")
     names = []
     for place, (kind, python) in enumerate(pythons.items()):
         words = map(str, (python, client, kind, "{address}", "{structure}", tmp_path / "frame.xyz"))
