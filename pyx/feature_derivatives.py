@@ -10,7 +10,7 @@ from .coupling import coupling, pairs
 from .kernel import Kernel, head_feature_gradients
 from .tensor_head import DensityShape, feature_sizes
 
-BYTES_AT_A_TIME = 2**27  # of derivatives as the kernel writes them
+BYTES_AT_A_TIME = 2**25  # of derivatives as the kernel writes them
 
 
 def feature_derivatives(
@@ -58,13 +58,16 @@ def feature_derivatives(
     raw_size = width + len(own_pairs) * width**2
     some = max(1, bytes_at_a_time // (8 * 3 * components * shape.species * raw_size))
     chosen = _columns(order, shape, parity)
+    is_whole = np.array_equal(chosen, np.arange(raw_size))
     offset = feature_sizes(order, shape, parity)[0]  # which no displacement changes
     for begin in range(0, atoms, some):
         displaced = slice(begin, min(begin + some, atoms))
         raw = np.zeros((displaced.stop - begin, 3, components, shape.species, raw_size))
         head_feature_gradients(kernel, species, *where, head, begin, raw)
-        found = np.zeros((*raw.shape[:-1], offset + len(chosen)))
-        found[..., offset:] = raw[..., chosen]
+        found = raw
+        if offset or not is_whole:
+            found = np.zeros((*raw.shape[:-1], offset + len(chosen)))
+            found[..., offset:] = raw[..., chosen]
         yield displaced, found.reshape(*raw.shape[:3], -1)
 
 

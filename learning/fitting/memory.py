@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...properties.quantities import quantities
+from ...pyx.feature_derivatives import BYTES_AT_A_TIME
 from ...pyx.tensor_head import feature_sizes
 from ...quantity import HeadSettings
 from .bare_model import density_shape
@@ -16,6 +17,7 @@ from .least_squares import WAITING_BYTES
 
 GIBIBYTE = 2**30
 ENERGY_ROWS = 3  # copies of the derivatives of the features of one frame, raw and sorted and weighted
+DERIVATIVE_BLOCKS = 4  # copies of the derivatives of some atoms, raw and sorted and chosen and weighted
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -70,7 +72,8 @@ def needs(
         for irrep in quantities()[name].form.irreps:
             features = species * sum(feature_sizes(irrep.order, own, irrep.parity))
             matrix = 8 * features**2
-            rows = WAITING_BYTES if settings else ENERGY_ROWS * 8 * (3 * atoms + 9) * 2 * features
+            derivatives = DERIVATIVE_BLOCKS * BYTES_AT_A_TIME if getattr(settings, "derivative_length", 0) else 0
+            rows = WAITING_BYTES + derivatives if settings else ENERGY_ROWS * 8 * (3 * atoms + 9) * 2 * features
             found.append(Need(quantities()[name].part(irrep), features, matrix, matrices * matrix + rows))
     return sorted(found, key=lambda need: -need.bytes)
 
