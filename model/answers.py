@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..properties.quantities import properties
-from .checks import volumes
-from .errors import StructureError
+from .checks import CLOSEST_ALLOWED, check_cells, refuse_overlap, volumes
+from .errors import StructureError, as_structure_error
 from .members import committee_properties, member_outputs
 from .molecules import centres_of_mass, dipoles_of_charges, molecule_sums
 from .outputs import symmetric
@@ -69,6 +69,43 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
                 batch, model.repeating_unit, charges
             )
     return Response(**{name: arrays[name] for name in want})
+
+
+def values_of_atoms(model: Model, batch: Batch, name: str) -> np.ndarray:
+    """What single atoms add to a quantity per cell, before its map and without charges that move with atoms.
+
+    Parameters
+    ----------
+    model : Model
+    batch : Batch
+    name : str
+        Of a quantity of the model.
+
+    Returns
+    -------
+    ndarray of float64, shape (beads, atoms, *shape of one sample)
+
+    Raises
+    ------
+    StructureError
+        As `Model.evaluate`.
+    """
+    layout, beads, atoms = model.layout, batch.beads, batch.atoms
+    species = model.species_indices(batch.numbers)
+    check_cells(batch)
+    heads = [own.name == name for own in layout.quantities.values() for _ in own.heads]
+    values = np.zeros((beads, atoms, layout.outputs))
+    no_gradients = (
+        np.zeros((beads, 0, layout.outputs)),
+        values,
+        np.zeros((beads, 0, atoms, 3)),
+        np.zeros((beads, 0, 3, 3)),
+    )
+    with as_structure_error():
+        where = species, batch.positions, batch.cells, batch.periodic
+        overlap = model.kernel.evaluate(*where, heads, *no_gradients, CLOSEST_ALLOWED, model.threads)
+    refuse_overlap(overlap)
+    return layout.cartesian(name, values)
 
 
 def of_committee(

@@ -31,7 +31,7 @@ class Label:
     name : str
         In extended xyz, and in `Frame.labels`.
     of : str
-        The property that it is compared with; empty for what atoms add, which is only fitted.
+        The property that it is compared with; empty for what atoms add, see `values_of_atoms` of the model.
     allowed : str
         What it must be, for messages.
     per : str
@@ -53,6 +53,11 @@ class Label:
     unit: Unit
     quantity: Quantity | None = None
     aliases: tuple[str, ...] = ()
+
+    @property
+    def is_of_atoms(self) -> bool:
+        """Whether it is what single atoms add to a quantity of the cell."""
+        return not self.of
 
     def shaped(self, label: np.ndarray, atoms: int) -> np.ndarray | None:
         """A label of so many atoms in its shape; None if it does not fit."""

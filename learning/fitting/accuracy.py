@@ -12,7 +12,8 @@ from ase.units import GPa
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ...model import Batch, Evaluator, StructureError
+from ...model import Batch, Evaluator, Model, StructureError
+from ...model.answers import values_of_atoms
 from ...properties.quantities import properties, table_of_registry
 from ..data import DataError, Frame, labels
 from .guards import ENVELOPE, GuardReport
@@ -32,7 +33,8 @@ NUMBER_HEADINGS = (
 def report_units() -> Mapping[str, str]:
     """Unit of the errors of every label."""
     known = properties()
-    return {name: OF_ENERGIES.get(name) or str(known[label.of].unit) for name, label in labels().items() if label.of}
+    units = {name: label.unit if label.is_of_atoms else known[label.of].unit for name, label in labels().items()}
+    return {name: OF_ENERGIES.get(name) or str(unit) for name, unit in units.items()}
 
 
 @dataclass(frozen=True)
@@ -237,20 +239,22 @@ def evaluate_errors(
 
 def _compare(model: Evaluator, frame: Frame, guards: GuardReport) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Pairs (reference, predicted) of one frame by label, each of shape (samples, components)."""
-    names = [name for name in frame.labels if labels()[name].of in model.properties]
+    names = [name for name in frame.labels if can_be_compared(model, name)]
     if frame.atoms.cell.rank < 3:
         names = [name for name in names if name != "stress"]
     if not names:
         return {}
     try:
-        want = [*(labels()[name].of for name in names), *([ENVELOPE] if guards.has_envelope else [])]
-        response = model.evaluate(Batch.from_ase(frame.atoms), want)
+        batch = Batch.from_ase(frame.atoms)
+        want = [labels()[name].of for name in names if not labels()[name].is_of_atoms]
+        response = model.evaluate(batch, [*want, *([ENVELOPE] if guards.has_envelope else [])])
+        of_atoms = {name: of_each_atom(model, batch, name) for name in names if labels()[name].is_of_atoms}
     except StructureError as error:
         raise StructureError(f"{frame.name}: {error}") from error
     guards.add(frame, float(response[ENVELOPE][0]) if guards.has_envelope else 0.0)
     pairs = {}
     for name in names:
-        predicted = response[labels()[name].of][0]
+        predicted = of_atoms[name] if name in of_atoms else response[labels()[name].of][0]
         if not np.isfinite(predicted).all():
             raise StructureError(f"{frame.name}: the model's {name} is not finite; it cannot answer for this structure")
         if predicted.shape != frame.labels[name].shape and name != "stress":
@@ -263,6 +267,21 @@ def _compare(model: Evaluator, frame: Frame, guards: GuardReport) -> dict[str, t
         is_known = np.isfinite(reference).all(axis=1)  # atoms and molecules may have no label
         pairs[name] = (reference[is_known], _in_report_units(name, predicted, frame.atoms)[is_known])
     return pairs
+
+
+def can_be_compared(model: Evaluator, name: str) -> bool:
+    """Whether a model answers for a label; for what single atoms add, it must be a fitted one."""
+    label = labels()[name]
+    if label.is_of_atoms:
+        return isinstance(model, Model) and label.quantity is not None and label.quantity.name in model.quantities
+    return label.of in model.properties
+
+
+def of_each_atom(model: Evaluator, batch: Batch, name: str) -> np.ndarray:
+    """What a model says of a label of single atoms."""
+    quantity = labels()[name].quantity
+    assert isinstance(model, Model) and quantity is not None
+    return values_of_atoms(model, batch, quantity.name)[0]
 
 
 def _in_report_units(name: str, value: np.ndarray, atoms: Atoms) -> np.ndarray:
@@ -278,7 +297,7 @@ def _in_report_units(name: str, value: np.ndarray, atoms: Atoms) -> np.ndarray:
 
 
 def _nothing_to_compare(model: Evaluator, count: int, present: set[str]) -> str:
-    known = [name for name in labels() if labels()[name].of in model.properties]
+    known = [name for name in labels() if can_be_compared(model, name)]
     found = [name for name in labels() if name in present]
     return (
         f"nothing to compare: the {count} frames have {', '.join(found) or 'no labels'}; "

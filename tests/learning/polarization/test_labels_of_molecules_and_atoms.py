@@ -7,6 +7,7 @@ from beadwise.learning.data import DataError, Reading, read_frames
 from beadwise.learning.fitting.configuration import read_configuration
 from beadwise.learning.fitting.fit import error_reports, fit
 from beadwise.model import Batch
+from beadwise.model.answers import values_of_atoms
 from beadwise.properties.unit_names import UnitError, in_own_units
 from beadwise.quantity import Unit
 from models import random_model, random_structure
@@ -105,20 +106,27 @@ def test_wannier_centroids(tmp_path):
     )
     for atoms in frames:
         batch = Batch.from_ase(atoms)
-        atoms.arrays["wannier_centroid"] = of_each_atom(local, batch) / -8
+        atoms.arrays["wannier_centroid"] = values_of_atoms(local, batch, "dipole")[0] / -8
     ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
     data = 'keys = {atomic_dipole = "wannier_centroid"}\nunits = {atomic_dipole = "-8*e*angstrom"}'
     sections = "[dipole]\nl_max = 2\nridge = 1e-12\nnominal_charges = {O = -2, H = 1}"
-    model = fit(configured(tmp_path, "train.xyz", sections, data))
+    configuration = configured(tmp_path, "train.xyz", sections, data)
+    model = fit(configuration)
+    errors = error_reports(model, configuration)["train.xyz"].properties["atomic_dipole"]
+    assert errors.unit == "e·Å" and errors.count == 25 * 6 * 3 and errors.percent_error < 0.1
     batch = Batch.from_ase(random_structure(50, 2))
     received, expected = (one.evaluate(batch, ("dipole", "molecular_dipole")) for one in (model, truth))
     for name in ("dipole", "molecular_dipole"):
         np.testing.assert_allclose(received[name], expected[name], atol=1e-3)
 
 
-def of_each_atom(model, batch):
-    """Vectors of single atoms, which the kernel gives beside sums where molecules are wanted."""
-    return model.layout.cartesian("dipole", model.evaluate_part(batch, ("molecular_dipole",), 0, 1)[-1][0])
+def test_what_atoms_add():
+    """They add up to molecules and to the cell, and change by what a head changes."""
+    model, batch = random_model(metadata=OHH), Batch.from_ase(random_structure(1, 2))
+    for name in ("dipole", "polarizability"):
+        of_atoms = values_of_atoms(model, batch, name)[0]
+        whole = model.evaluate(batch, (f"molecular_{name}",))[f"molecular_{name}"][0]
+        np.testing.assert_allclose(of_atoms.reshape(2, 3, *of_atoms.shape[1:]).sum(axis=1), whole, atol=1e-13)
 
 
 def test_a_number_before_a_unit():
