@@ -269,7 +269,7 @@ def with_network(
     """The model with the nonlinear part of its energy."""
     assert configuration.energy is not None and configuration.network is not None
     own = configuration.energy, configuration.network
-    return network_fitting()(model, frames, *own, progress, isolated, journal)
+    return network_fitting()(model, frames, *own, progress, isolated, journal, state_path(configuration))
 
 
 def with_equivariant(
@@ -291,10 +291,15 @@ def with_equivariant(
     if not settings.linear:
         offset = species_energies(model.numbers, frames, isolated)
         model = replace(model, heads={**model.heads, "energy": replace(empty_head(0, model.shape), offset=offset)})
-    kept = configuration.folder / configuration.output.report / "training.pt"
-    fitted = fit_equivariant(model, frames, energy, settings, progress, isolated, journal, validation, kept)
+    own = energy, settings, progress, isolated, journal, validation, state_path(configuration)
+    fitted = fit_equivariant(model, frames, *own)
     told = {"frames": "validation" if validation else "training", "linear": vars(linear), **fitted.metadata}
     return replace(fitted, metadata={"equivariant": told})
+
+
+def state_path(configuration: Configuration) -> Path:
+    """Where the state of the training of a network is kept."""
+    return configuration.folder / configuration.output.report / "training.pt"
 
 
 def gain_text(model: Model) -> list[str]:

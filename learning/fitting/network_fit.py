@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from ...pyx.coupling import coupling
 from ...pyx.tensor_head import DensityShape
 from ..data import Frame
 from ..logs.journal import Journal
+from .checkpoint import Checkpoint, fingerprint
 from .configuration import ConfigurationError, EnergySettings, NetworkSettings
 from .density_function import DensityFunction, Structure
 
@@ -191,6 +193,7 @@ def fit_network(
     progress: Progress | None = None,
     isolated: Collection[int] = (),
     journal: Journal | None = None,
+    kept: Path | None = None,
 ) -> Model:
     """The model with a network added to its energy.
 
@@ -211,6 +214,8 @@ def fit_network(
         Atomic numbers whose isolated atoms keep the energy that they have in the model.
     journal : Journal, optional
         Told of each pass: its number, mean loss and learning rate.
+    kept : Path, optional
+        File for the state of the training, which goes on from there if it was stopped.
 
     Raises
     ------
@@ -231,7 +236,15 @@ def fit_network(
     )
     per_epoch = math.ceil(len(residuals) / settings.batch)
     steps = settings.epochs * per_epoch
-    for step in range(steps):
+    belongs_to = fingerprint((settings, energy, model.radial.form), (own.forces for own in residuals))
+    checkpoint = Checkpoint(kept, belongs_to)
+    state = checkpoint.read() or {"step": 0}
+    for part, own in (("network", network), ("optimiser", optimiser), ("averaged", averaged)):
+        if part in state:
+            own.load_state_dict(state[part])
+    for _ in range(state["step"] // per_epoch):  # the passes that are over
+        order.permutation(len(residuals))
+    for step in range(state["step"], steps):
         if step % per_epoch == 0:
             shuffled, losses = order.permutation(len(residuals)), []
         for group in optimiser.param_groups:
@@ -251,6 +264,10 @@ def fit_network(
         if progress:
             passes = f"pass {step // per_epoch + 1} of {settings.epochs}, loss {np.mean(losses):.4g}"
             progress(STAGE, step + 1, steps, passes)
+        if (step + 1) % per_epoch == 0:
+            states = {"network": network, "optimiser": optimiser, "averaged": averaged}
+            state = {name: own.state_dict() for name, own in states.items()}
+            checkpoint.write({"step": step + 1, **state}, step + 1 == steps)
         if journal and (step + 1) % per_epoch == 0:
             rate = learning_rate(settings, step / steps)
             journal.tell(

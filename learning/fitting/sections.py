@@ -209,7 +209,10 @@ class EnergySettings:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """A neural network that is added to the linear energy; its fit needs PyTorch."""
+    """A neural network that is added to the linear energy; its fit needs PyTorch.
+
+    A fit that was stopped goes on from `training.pt` in the folder of the report.
+    """
 
     hidden: Annotated[
         list[Annotated[int, about("", ge=1)]],

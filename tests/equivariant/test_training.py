@@ -71,7 +71,7 @@ def test_isolated_atoms_keep_their_energy():
 
 
 def test_a_training_that_was_stopped_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("beadwise.learning.fitting.equivariant.checkpoint.SECONDS", 0.0)
+    monkeypatch.setattr("beadwise.learning.fitting.checkpoint.SECONDS", 0.0)
     data, others, path = frames(truth(), 2), frames(truth(), 1, first=10), tmp_path / "training.pt"
 
     def trained(tell=None, kept=None):

@@ -119,6 +119,25 @@ def test_features_that_never_varied_do_not_count_elsewhere():
     assert np.isfinite(network.layers[0][0]).all() and np.any(network.layers[0][0][1, 0] != 0)
 
 
+def test_a_fit_that_was_stopped_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("beadwise.learning.fitting.checkpoint.SECONDS", 0.0)
+    model, training = random_model(5, heads=("energy",)), frames(random_model(5, hidden=(4,), heads=("energy",)), 3)
+    settings, steps = NetworkSettings(hidden=[3], epochs=6, batch=2), []
+
+    def fitted(tell=None, kept=None):
+        return fit_network(model, training, SETTINGS, settings, tell, kept=kept).network
+
+    def stop(label, done, total, detail=""):
+        if done == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(stop, tmp_path / "training.pt")
+    again = fitted(lambda label, done, total, detail="": steps.append(done), tmp_path / "training.pt")
+    assert steps[1] == 7
+    np.testing.assert_array_equal(again.final, fitted().final)
+
+
 def test_a_fit_that_diverges_is_refused():
     model, training = random_model(5, heads=("energy",)), frames(random_model(5, hidden=(4,), heads=("energy",)), 2)
     settings = NetworkSettings(hidden=[3], epochs=200, batch=1, learning_rate=1e30)

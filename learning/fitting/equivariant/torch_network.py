@@ -24,7 +24,7 @@ from .surroundings import Gathered
 from .torch_products import Products, by_species, dense, orders_of
 
 GAIN = 1.6  # of silu, so that the hidden layers keep the size of what they read
-SMALLEST = 0.03  # of the common scale of the invariants of a species: what differs less counts as if it differed so
+SMALLEST = 1e-6  # scale of invariants that do not differ at all between atoms
 
 
 class TorchLayer(torch.nn.Module):
@@ -38,6 +38,10 @@ class TorchLayer(torch.nn.Module):
     heads : mapping of str to int
         λ by name.
     """
+
+    means: torch.Tensor
+    scales: torch.Tensor
+    sums: torch.Tensor
 
     def __init__(
         self,
@@ -119,15 +123,15 @@ class TorchLayer(torch.nn.Module):
     def measure(self, inputs: torch.Tensor, counts: Sequence[int]) -> None:
         """Take means and scales of the invariants from some atoms, so that the hidden layers read numbers near one.
 
-        Scales are geometric means of a number's own standard deviation and the root mean square of all.
+        All of one kind (A_00, A·A, B·A, B·B) have one scale, so that what varies little stays small: it mostly fits
+        noise.
         """
-        z = self.channels_of(inputs, counts)[2]
-        for kind, own in enumerate(torch.split(z, list(counts))):
-            if len(own) > 1:
-                deviation = own.std(dim=0)
-                common = deviation.square().mean().sqrt()
-                self.means[kind] = own.mean(dim=0)
-                self.scales[kind] = (deviation.clamp(min=SMALLEST**2 * common) * common).sqrt() + 1e-12
+        z, own = self.channels_of(inputs, counts)[2], self.channels * (self.l_max + 1)
+        for kind, some in enumerate(torch.split(z, list(counts))):
+            if len(some) > 1:
+                self.means[kind] = some.mean(dim=0)
+                blocks = torch.split(some.var(dim=0), [self.channels, own, own, own])
+                self.scales[kind] = torch.cat([b.mean().sqrt().expand(len(b)) for b in blocks]) + SMALLEST
 
     def fitted(self, input_scales: torch.Tensor, unit: Mapping[str, float]) -> tuple[EquivariantLayer, dict]:
         """The layer on inputs as they are, and the constants of its scalars, by name of shape (species,).
@@ -160,6 +164,8 @@ class TorchLayer(torch.nn.Module):
 
 class TorchMessage(torch.nn.Module):
     """The function of a `Message` on scaled radial functions."""
+
+    scales: torch.Tensor
 
     def __init__(self, species: int, radial: int, channels: int, width: int, l_max: int, sent: int, l_sent: int):
         super().__init__()
@@ -243,6 +249,8 @@ class TorchEquivariant(torch.nn.Module):
         Channels that are sent, and their highest angular momentum; sent = 0 for no message.
     """
 
+    input_scales: torch.Tensor
+
     def __init__(
         self,
         model: Model,
@@ -258,13 +266,13 @@ class TorchEquivariant(torch.nn.Module):
         self.shape, self.l_max, self.groups = shape, l_max, torch.as_tensor(model.groups)
         self.unit = dict.fromkeys(heads, 1.0)
         sizes = channels, l_max, hidden
-        self.layers = torch.nn.ModuleList(
-            [TorchLayer(shape.species, shape.channels, *sizes, max(l_read, l_sent if sent else 0), heads)]
-        )
+        of_first = max(l_read, l_sent if sent else 0)
+        self.layers = [TorchLayer(shape.species, shape.channels, *sizes, of_first, heads)]
         self.message = None
         if sent:
             self.layers.append(TorchLayer(shape.species, sent + channels, *sizes, l_read, heads))
             self.message = TorchMessage(shape.species, shape.radial, channels, hidden[-1], l_max, sent, l_sent)
+        self.registered = torch.nn.ModuleList(self.layers)
         self.register_buffer("input_scales", torch.ones(l_max + 1, shape.radial))
 
     def density(self, gathered: Gathered) -> torch.Tensor:
@@ -316,8 +324,8 @@ class TorchEquivariant(torch.nn.Module):
         if self.message is not None:
             _, v, h = first(density, gathered.counts, gathered.species)
             heard = self.message(gathered, v, h, self.input_scales)
-            sizes = [heard[orders == order].square().mean().sqrt() for order in l.tolist()]
-            self.message.scales[:] = torch.stack(sizes)
+            own = [heard[orders == order].square().mean().sqrt() for order in l.tolist()]
+            self.message.scales[:] = torch.stack(own)
             scaled = heard / self.message.scales[orders][:, None, None]
             self.layers[1].measure(torch.cat([scaled, v[:, :, : first.channels]], dim=2), gathered.counts)
 

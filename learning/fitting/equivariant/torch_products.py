@@ -40,10 +40,15 @@ class Products(torch.nn.Module):
         Whether x and y are the same.
     """
 
+    matrix: torch.Tensor
+    sums: torch.Tensor
+
     def __init__(self, paths: Sequence[Path], l_max: int, is_square: bool):
         super().__init__()
         places: dict[tuple[int, int], int] = {}
-        entries, of_path, of_row = [], [], []
+        of_path: list[int] = []
+        of_row: list[int] = []
+        entries: list[tuple[int, int, float]] = []
         for index, (l1, l2, order) in enumerate(paths):
             own = coupling(l1, l2, order)
             for component in range(2 * order + 1):

@@ -15,9 +15,9 @@ from ....model import Model
 from ....progress import Progress
 from ...data import Frame
 from ...logs.journal import Journal
+from ..checkpoint import Checkpoint, fingerprint
 from ..configuration import ConfigurationError, EnergySettings, EquivariantSettings
 from ..network_fit import Residual
-from .checkpoint import Checkpoint, fingerprint
 from .surroundings import Gathered, Surroundings, gather
 from .torch_network import TorchEquivariant
 
@@ -49,8 +49,8 @@ class Errors:
     @classmethod
     def of(cls, energies: np.ndarray, forces: np.ndarray, loss: float = 0.0) -> Errors:
         """From single ones; zeros where there are none."""
-        mean = (float(np.mean(np.abs(own))) if len(own) else 0.0 for own in (energies, forces))
-        return cls(*mean, float(np.sqrt(np.mean(forces**2))) if len(forces) else 0.0, loss)
+        energy, force = (float(np.mean(np.abs(own))) if len(own) else 0.0 for own in (energies, forces))
+        return cls(energy, force, float(np.sqrt(np.mean(forces**2))) if len(forces) else 0.0, loss)
 
     @classmethod
     def of_nothing(cls, examples: Sequence[Example]) -> Errors:

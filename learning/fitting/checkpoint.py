@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ....whole_files import write_bytes
+from ...whole_files import write_bytes
 
 SECONDS = 30.0  # between two states that are written
 
