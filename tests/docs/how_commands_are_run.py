@@ -247,6 +247,9 @@ PARSED: dict[str, str] = {
     "python -m pip install --no-deps hillclimber==0.1.8": INSTALLS,
     "python docs/ethanol/labels.py sample": "it needs hours and PySCF",
     "python docs/ethanol/labels.py label": "it needs hours and PySCF",
+    "beadwise fit docs/equivariant/ethanol.toml": (
+        "it needs public data and half an hour; tests/equivariant/test_training.py fits such a network"
+    ),
     "beadwise learn water_learn.toml": CP2K,
     "python docs/pictures/active_learning/compare.py water_data compare": CP2K,
     "beadwise fetch water": "it needs the network; tests/learning/test_public_sets.py fetches from this machine",
