@@ -64,6 +64,28 @@ def adjoint_list(paths: Sequence[Path], square: bool, to_second: bool = False) -
     return _listed(found)
 
 
+def message_lists(paths: Sequence[Path], sent_rows: int) -> tuple[ProductList, ProductList]:
+    """The coupling of received rows, and its adjoint: ``out_M = Σ_paths w Σ G(m, m', M) received_{lm, Lm'}``.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        From l of the harmonics and L of what is sent.
+    sent_rows : int
+        Rows (l_sent + 1)² of what is sent; row (lm, LM) of what is received is lm · sent_rows + LM.
+
+    Returns
+    -------
+    tuple of ProductList
+        The first factor is what is received, or the adjoint of the product; the second is a row of ones.
+    """
+    forward, adjoint = [], []
+    for path, first, second, out, value in _entries(paths):
+        forward.append((out, path, first * sent_rows + second, 0, value))
+        adjoint.append((first * sent_rows + second, path, out, 0, value))
+    return _listed(forward), _listed(adjoint)
+
+
 def _entries(paths: Sequence[Path]) -> Iterable[tuple[int, int, int, int, float]]:
     """(path, row of the first, row of the second, row of the product, coefficient) of all that are not zero."""
     for index, (l1, l2, order, coupling) in enumerate(paths):
@@ -74,8 +96,8 @@ def _entries(paths: Sequence[Path]) -> Iterable[tuple[int, int, int, int, float]
 def _listed(entries: Iterable[tuple[int, int, int, int, float]]) -> ProductList:
     """Entries (row, path, first, second, coefficient), equal ones added, row by row and path by path."""
     sums: dict[tuple[int, int, int, int], float] = {}
-    for *place, value in entries:
-        key = tuple(place)
+    for row, path, first, second, value in entries:
+        key = (row, path, first, second)
         sums[key] = sums.get(key, 0.0) + value
     terms: list[tuple[int, int, float]] = []
     segments: list[tuple[int, int]] = []

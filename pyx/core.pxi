@@ -90,8 +90,22 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         vector[TensorReadout] tensors
         int width()
 
+    cdef cppclass Sender:
+        DenseLayer gate
+        const double* linear
+        const double* linear_transposed
+
+    cdef cppclass Message:
+        int sent, l_sent, l_max
+        const double* radial
+        const double* radial_transposed
+        vector[Sender] senders
+        Product paths
+        int rows()
+
     cdef cppclass Equivariant:
         vector[EquivariantLayer] layers
+        vector[Message] messages
 
     cdef cppclass Overlap:
         int bead, first, second

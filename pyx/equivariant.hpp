@@ -169,16 +169,21 @@ static void channels_adjoint(const EquivariantLayer &layer, int species, const L
                  layer.inputs, input_adjoint + l * l * layer.inputs);
 }
 
+// For the atoms that are evaluated together.
 struct EquivariantWorkspace {
-    std::vector<LayerState> states;      // [atom]
-    std::vector<LayerAdjoint> adjoints;  // [atom]
-    std::vector<double> sums, p;
+    std::vector<LayerState> kept;
+    LayerState *states[MOST_ROWS];  // those of `kept`, or others that outlive the group
+    std::vector<LayerAdjoint> adjoints;
+    std::vector<double> p;
 
     void size_for(const EquivariantLayer &layer) {
-        states.resize(MOST_ROWS);
+        kept.resize(MOST_ROWS);
         adjoints.resize(MOST_ROWS);
-        for (LayerState &state : states) state.size_for(layer);
-        for (LayerAdjoint &adjoint : adjoints) adjoint.size_for(layer);
+        for (int k = 0; k < MOST_ROWS; ++k) {
+            kept[k].size_for(layer);
+            adjoints[k].size_for(layer);
+            states[k] = &kept[k];
+        }
         p.resize(size_t(layer.harmonics()) * layer.channels);
     }
 };
@@ -189,22 +194,22 @@ static void forward_layer(const EquivariantLayer &layer, int species, const doub
     const double *in[MOST_ROWS];
     double *out[MOST_ROWS];
     for (int atom = 0; atom < count; ++atom) {
-        LayerState &state = workspace.states[atom];
+        LayerState &state = *workspace.states[atom];
         layer_channels(layer, species, inputs[atom], workspace.p, state);
         in[atom] = state.features.data();
     }
     for (size_t k = 0; k < layer.hidden.size(); ++k) {
-        for (int atom = 0; atom < count; ++atom) out[atom] = workspace.states[atom].slopes[k].data();
+        for (int atom = 0; atom < count; ++atom) out[atom] = workspace.states[atom]->slopes[k].data();
         layer_forward(layer.hidden[k], species, count, in, out);
         for (int atom = 0; atom < count; ++atom) {
-            LayerState &state = workspace.states[atom];
+            LayerState &state = *workspace.states[atom];
             activate(out[atom], layer.hidden[k].outputs / WIDTH, state.values[k].data(), out[atom]);
             in[atom] = state.values[k].data();
         }
     }
     for (size_t k = 0; k < layer.tensors.size(); ++k) {
         if (!reads_head[layer.tensors[k].head]) continue;
-        for (int atom = 0; atom < count; ++atom) out[atom] = workspace.states[atom].factors[k].data();
+        for (int atom = 0; atom < count; ++atom) out[atom] = workspace.states[atom]->factors[k].data();
         layer_forward(layer.tensors[k].factors, species, count, in, out);
     }
 }
@@ -272,7 +277,7 @@ static void reverse_layer(const EquivariantLayer &layer, int species, const doub
         if (std::all_of(own, own + 2 * tensor.lambda + 1, [](double f) { return f == 0.0; })) continue;
         for (int atom = 0; atom < count; ++atom) {
             LayerAdjoint &adjoint = workspace.adjoints[atom];
-            tensor_adjoint(layer, k, workspace.states[atom], factors, adjoint);
+            tensor_adjoint(layer, k, *workspace.states[atom], factors, adjoint);
             out[atom] = adjoint.factors.data();
             in[atom] = adjoint.hidden.back().data();
         }
@@ -282,7 +287,7 @@ static void reverse_layer(const EquivariantLayer &layer, int species, const doub
         for (int atom = 0; atom < count; ++atom) {
             LayerAdjoint &adjoint = workspace.adjoints[atom];
             double *own = adjoint.hidden[k].data();
-            const double *slopes = workspace.states[atom].slopes[k].data();
+            const double *slopes = workspace.states[atom]->slopes[k].data();
             for (int j = 0; j < layer.hidden[k].outputs; j += WIDTH) store(own + j, load(own + j) * load(slopes + j));
             out[atom] = own;
             in[atom] = k == 0 ? adjoint.features.data() : adjoint.hidden[k - 1].data();
@@ -291,5 +296,5 @@ static void reverse_layer(const EquivariantLayer &layer, int species, const doub
         layer_backward(layer.hidden[k], species, count, out, in);
     }
     for (int atom = 0; atom < count; ++atom)
-        channels_adjoint(layer, species, workspace.states[atom], workspace.adjoints[atom], input_adjoints[atom]);
+        channels_adjoint(layer, species, *workspace.states[atom], workspace.adjoints[atom], input_adjoints[atom]);
 }

@@ -1,19 +1,72 @@
 # What the kernel holds of an equivariant network, from the tuples that its docstring describes.  `owned` collects the
 # arrays that are pointed to.  Included by kernel.pyx.
 
-from .channel_products import Path, adjoint_list, forward_list
+from .channel_products import Path, adjoint_list, forward_list, message_lists
 
 
 cdef Equivariant make_equivariant(const Basis& basis, const vector[Head]& heads, form, list owned) except *:
     cdef Equivariant network
+    cdef int count, inputs
     layers, message = entries("equivariant", form, ("layers", "message"))
-    if message is not None:
-        raise ValueError("equivariant has a message; the kernel evaluates a network of one layer without messages")
-    if len(listed("layers of equivariant", layers)) != 1:
-        raise ValueError(f"layers of equivariant is {layers!r:.80}; it must be a list of one layer")
+    count = 1 if message is None else 2
+    if len(listed("layers of equivariant", layers)) != count:
+        raise ValueError(f"layers of equivariant has {len(layers)} entries; allowed are 1 without a message, 2 with one")
     network.layers.push_back(make_equivariant_layer(basis, heads, "layer 0 of equivariant", basis.channels(),
                                                     basis.l_max, layers[0], owned))
+    if message is not None:
+        network.messages.push_back(make_message(basis, network.layers[0], message, owned))
+        inputs = network.messages[0].sent + network.layers[0].channels
+        network.layers.push_back(make_equivariant_layer(basis, heads, "layer 1 of equivariant", inputs,
+                                                        network.layers[0].l_max, layers[1], owned))
+        if network.layers[1].l_max != network.layers[0].l_max:
+            raise ValueError(f"contraction of layer 1 of equivariant has shape {layers[1][0].shape}; allowed are as many "
+                             f"angular momenta as in layer 0, {network.layers[0].l_max + 1}")
     return network
+
+
+cdef Message make_message(const Basis& basis, const EquivariantLayer& layer, form, list owned) except *:
+    cdef Message message
+    cdef object radial, send, paths, by_radial, by_sent, couplings, weights, forward, adjoint
+    cdef tuple sizes
+    cdef int order, kinds = basis.species, levels = layer.l_max + 1, channels = layer.channels
+    radial, send, paths = entries("message of equivariant", form, ("radial", "send", "paths"))
+    sizes = (kinds, kinds, levels, basis.radial, "sent")
+    message.sent = checked("radial of the message", radial, cnp.NPY_DOUBLE, sizes).shape[4]
+    if message.sent % 8 or message.sent == 0:
+        raise ValueError(f"radial of the message has shape {radial.shape}; the channels sent must be a multiple of 8")
+    message.l_max = layer.l_max
+    by_radial = np.ascontiguousarray(np.swapaxes(radial, 2, 3))
+    by_sent = np.ascontiguousarray(np.swapaxes(radial, 3, 4))
+    message.radial = read("radial", by_radial, by_radial.shape)
+    message.radial_transposed = read("radial", by_sent, by_sent.shape)
+    owned += [by_radial, by_sent]
+    if not 1 <= len(listed("send of the message", send)) <= levels:
+        raise ValueError(f"send of the message has {len(send)} orders; allowed are 1 to {levels}")
+    message.l_sent = len(send) - 1
+    for order in range(len(send)):
+        message.senders.push_back(make_sender(f"order {order} of send", layer, kinds, message.sent, send[order], owned))
+    couplings, weights = checked_paths("paths of the message", kinds, message.sent, paths, layer.l_max, message.l_sent)
+    weights_of(message.paths, weights, owned)
+    forward, adjoint = message_lists(couplings, message.rows())
+    message.paths.forward = as_bilinear(forward)
+    message.paths.to_first = as_bilinear(adjoint)
+    return message
+
+
+cdef Sender make_sender(str name, const EquivariantLayer& layer, int kinds, int sent, form, list owned) except *:
+    """What is sent of one order; without channels of their own it is of order 0, the gate alone."""
+    cdef Sender sender
+    linear, bias, gate = entries(name, form, ("linear", "bias", "gate"))
+    sender.gate = make_dense(name, kinds, layer.width(), (gate, bias), owned, sent)
+    sender.linear = NULL
+    sender.linear_transposed = NULL
+    if not name.startswith("order 0 "):
+        sizes = (kinds, 3 * layer.channels, sent)
+        sender.linear = read(f"linear of {name}", linear, sizes)
+        transposed = np.ascontiguousarray(np.swapaxes(linear, 1, 2))
+        sender.linear_transposed = read("linear", transposed, transposed.shape)
+        owned += [linear, transposed]
+    return sender
 
 
 cdef EquivariantLayer make_equivariant_layer(const Basis& basis, const vector[Head]& heads, str name, int inputs,
@@ -117,24 +170,34 @@ def tiled(weights):
 cdef Product make_product(str name, int kinds, int l_max, int channels, bint square, forms, list owned) except *:
     """A product of channels; `square` if both factors are the same."""
     cdef Product product
-    listed(name, forms)
-    stacked = np.zeros((kinds, len(forms), channels))
-    paths = []
-    for index, form in enumerate(forms):
-        own = f"path {index} of {name}"
-        l1, l2, order, coupling, weights = entries(own, form, ("l1", "l2", "order", "coupling", "weights"))
-        sizes = [whole(f"{word} of {own}", given, 0, l_max) for word, given in (("l1", l1), ("l2", l2), ("order", order))]
-        checked(f"coupling of {own}", coupling, cnp.NPY_DOUBLE, tuple([2 * size + 1 for size in sizes]))
-        stacked[:, index] = checked(f"weights of {own}", weights, cnp.NPY_DOUBLE, (kinds, channels))
-        paths.append(Path(*sizes, coupling))
-    product.paths = len(paths)
-    product.weights = read(name, stacked, stacked.shape)
-    owned.append(stacked)
+    paths, weights = checked_paths(name, kinds, channels, forms, l_max, l_max)
+    weights_of(product, weights, owned)
     product.forward = as_bilinear(forward_list(paths, square))
     product.to_first = as_bilinear(adjoint_list(paths, square))
     if not square:
         product.to_second = as_bilinear(adjoint_list(paths, False, True))
     return product
+
+
+cdef tuple checked_paths(str name, int kinds, int channels, forms, int l_max, int highest_second):
+    """The paths of a product, and their weights (species, paths, channels)."""
+    weights = np.zeros((kinds, len(listed(name, forms)), channels))
+    paths = []
+    for index, form in enumerate(forms):
+        own = f"path {index} of {name}"
+        l1, l2, order, coupling, of_path = entries(own, form, ("l1", "l2", "order", "coupling", "weights"))
+        sizes = (whole(f"l1 of {own}", l1, 0, l_max), whole(f"l2 of {own}", l2, 0, highest_second),
+                 whole(f"order of {own}", order, 0, l_max))
+        checked(f"coupling of {own}", coupling, cnp.NPY_DOUBLE, tuple([2 * size + 1 for size in sizes]))
+        weights[:, index] = checked(f"weights of {own}", of_path, cnp.NPY_DOUBLE, (kinds, channels))
+        paths.append(Path(*sizes, coupling))
+    return paths, weights
+
+
+cdef weights_of(Product& product, weights, list owned):
+    product.paths = weights.shape[1]
+    product.weights = read("weights", weights, weights.shape)
+    owned.append(weights)
 
 
 cdef Bilinear as_bilinear(found) except *:

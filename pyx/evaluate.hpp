@@ -75,24 +75,31 @@ static void scatter_gradient(const Environment &environment, int centre, const W
     for (int k = 0; k < 9; ++k) strain[k] += sum(strained[k]);
 }
 
-// Neighbours, density and values of all heads of one atom; false if a neighbour is too close.
+// Neighbours of one atom with radial functions and harmonics; false if one is too close.
 template <int VECTORS, int L>
-static bool prepare_atom(const Task &task, int bead, int atom, Workspace &workspace) {
-    const Basis &basis = *task.basis;
-    const std::vector<Head> &heads = *task.heads;
-    const int species = task.species[atom], size = basis.harmonics() * basis.channels();
-    Environment &environment = workspace.environment;
-    gather(*task.lists[bead], basis, atom, environment);
+static bool prepare_environment(const Task &task, int bead, int atom, Environment &environment) {
+    gather(*task.lists[bead], *task.basis, atom, environment);
     if (environment.closest_atom >= 0 && environment.closest < task.closest_allowed) {
         task.report_overlap(bead, atom, environment.closest_atom, environment.closest);
         return false;
     }
-    radial_functions<VECTORS>(basis, species, task.gradient_channels > 0, environment);
+    radial_functions<VECTORS>(*task.basis, task.species[atom], task.gradient_channels > 0, environment);
     angular_functions<L>(environment);
+    return true;
+}
+
+// The same with the density and the values of all heads, which are written where they are not there yet.
+template <int VECTORS, int L>
+static bool prepare_atom(const Task &task, int bead, int atom, Workspace &workspace, bool writes = true) {
+    const Basis &basis = *task.basis;
+    const std::vector<Head> &heads = *task.heads;
+    const int species = task.species[atom], size = basis.harmonics() * basis.channels();
+    Environment &environment = workspace.environment;
+    if (!prepare_environment<VECTORS, L>(task, bead, atom, environment)) return false;
     expand_density<VECTORS>(environment, basis, workspace.density.data());
     pair_potential(basis, species, environment);
     const size_t place = size_t(bead) * task.atoms + atom;
-    if (task.density) std::copy_n(workspace.density.data(), size, task.density + place * size);
+    if (task.density && writes) std::copy_n(workspace.density.data(), size, task.density + place * size);
 
     double *value = workspace.values.data();
     if (task.shares_invariants) scalar_invariants(basis, workspace.density.data(), workspace.invariants.data());
@@ -104,10 +111,10 @@ static bool prepare_atom(const Task &task, int bead, int atom, Workspace &worksp
         else
             head_value(heads[index], basis, species, workspace.density.data(), task.differentiate_head[index],
                        workspace.heads[index], value + first);
-        if (task.want_head[index])
+        if (task.want_head[index] && writes)
             std::copy_n(value + first, heads[index].components(), task.values + place * task.outputs + first);
     }
-    if (task.want_head[0]) task.values[place * task.outputs] += environment.pair_energy;
+    if (task.want_head[0] && writes) task.values[place * task.outputs] += environment.pair_energy;
     return true;
 }
 
@@ -129,11 +136,11 @@ static void add_network(const Task &task, int bead, const int *atoms, int count,
 static void add_equivariant(const Task &task, int bead, const int *atoms, int count, Group &group) {
     const EquivariantLayer &layer = task.equivariant->layers[0];
     const int species = task.species[atoms[0]];
-    const double *densities[MOST_ROWS];
+    const double *densities[MOST_ROWS] = {};
     for (int k = 0; k < count; ++k) densities[k] = group.workspaces[k].density.data();
     forward_layer(layer, species, densities, count, task.reads_head.data(), group.equivariant);
     for (int k = 0; k < count; ++k)
-        read_out(layer, species, group.equivariant.states[k], task.want_head.data(),
+        read_out(layer, species, *group.equivariant.states[k], task.want_head.data(),
                  task.values + (size_t(bead) * task.atoms + atoms[k]) * task.outputs);
 }
 
@@ -186,17 +193,15 @@ static bool evaluate_group(const Task &task, int bead, const int *atoms, int cou
     return true;
 }
 
-// Atoms first ≤ atom < last of one bead, species by species in groups as large as the heads can use.
-template <int VECTORS, int L>
-static bool evaluate_atoms(const Task &task, int bead, int first, int last, Group &group, double *gradients,
-                           double *strains) {
-    const int most = int(group.workspaces.size());
+// function(atoms, count) for atoms species by species, in groups of at most `most`, until one returns false.
+template <class Function>
+static bool by_species(const Task &task, const std::vector<int> &atoms, int most, const Function &function) {
     for (int species = 0; species < task.basis->species; ++species) {
-        int atoms[WIDTH], count = 0;
-        for (int atom = first; atom < last; ++atom) {
-            if (task.species[atom] == species) atoms[count++] = atom;
-            if (count == most || (count > 0 && atom + 1 == last)) {
-                if (!evaluate_group<VECTORS, L>(task, bead, atoms, count, group, gradients, strains)) return false;
+        int group[WIDTH], count = 0;
+        for (int atom : atoms) {
+            if (task.species[atom] == species) group[count++] = atom;
+            if (count == most || (count > 0 && atom == atoms.back())) {
+                if (!function(group, count)) return false;
                 count = 0;
             }
         }
@@ -204,20 +209,31 @@ static bool evaluate_atoms(const Task &task, int bead, int first, int last, Grou
     return true;
 }
 
+#include "message_sweeps.hpp"
+
 // A contiguous range of the flattened (bead, atom) index, with gradients summed locally and handed over bead by bead.
 template <int VECTORS, int L>
 static void evaluate_range(const Task &task, size_t begin, size_t end) {
     Group group(task, sizeof(Harmonics<L>));
+    MessageWorkspace messages(task);
     const size_t channels = task.gradient_channels, gradient_size = channels * task.atoms * 3;
     std::vector<double> gradients(gradient_size), strains(channels * 9);
+    std::vector<int> atoms;
     for (size_t index = begin; index < end;) {
         const int bead = int(index / task.atoms);
         const size_t bead_begin = size_t(bead) * task.atoms, bead_end = std::min(end, bead_begin + task.atoms);
         std::fill(gradients.begin(), gradients.end(), 0.0);
         std::fill(strains.begin(), strains.end(), 0.0);
-        if (!evaluate_atoms<VECTORS, L>(task, bead, int(index - bead_begin), int(bead_end - bead_begin), group,
-                                        gradients.data(), strains.data()))
-            return;
+        atoms.resize(bead_end - index);
+        std::iota(atoms.begin(), atoms.end(), int(index - bead_begin));
+        const bool is_done =
+            messages.is_wanted ? evaluate_with_messages<VECTORS, L>(task, bead, atoms, group, messages,
+                                                                    gradients.data(), strains.data())
+                               : by_species(task, atoms, int(group.workspaces.size()), [&](const int *own, int count) {
+                                     return evaluate_group<VECTORS, L>(task, bead, own, count, group, gradients.data(),
+                                                                       strains.data());
+                                 });
+        if (!is_done) return;
         task.add_gradients(bead, gradients.data(), strains.data());
         index = bead_end;
     }

@@ -22,6 +22,8 @@ namespace BEADWISE_INSTRUCTION_SET {
 
 #include "equivariant.hpp"
 
+#include "messages.hpp"
+
 #include "evaluate.hpp"
 
 #include "features.hpp"

@@ -87,13 +87,17 @@ cdef class Kernel:
         outputs are padded with zeros to multiples of 8.
     equivariant : tuple (layers, message), optional
         Adds to the heads that it reads out, in place of a network.  ``layers`` a list of one tuple (contraction, three,
-        mixing, four, hidden, scalars, tensors), ``message`` None.  Channels K and widths are multiples of 8.
+        mixing, four, hidden, scalars, tensors), or of two with a message.  Channels K and widths are multiples of 8.
         ``contraction`` (species, l, channels of the density, K), ``mixing`` (species, l, K, K) from three-body products
         to those that are used; ``three`` and ``four`` lists of (l1, l2, order, coupling, weights) with ``coupling``
         (2 l1+1, 2 l2+1, 2 order+1), used as it is, and ``weights`` (species, K), of A with A and of B with A;
         ``hidden`` a list of (weights, bias) as in ``network``, of the K (1 + 3 l) invariants A_00, A·A, B·A, B·B;
         ``scalars`` a list of (head, skip (species, invariants), final (species, width)); ``tensors`` a list of (head,
-        linear (species, 3 K), gate (species, width, 3 K)) for A, B and Q of the head's lambda.
+        linear (species, 3 K), gate (species, width, 3 K)) for A, B and Q of the head's lambda.  ``message`` None or
+        (radial, send, paths), S channels: ``radial`` (species, species of the neighbour, l, radial, S); ``send`` for
+        every order L from 0 (linear (species, 3 K, S), bias (species, S), gate (species, width, S)), ``linear`` None for
+        order 0; ``paths`` of (l of the harmonics, L of what is sent, order, coupling, weights (species, S)).  The inputs
+        of the second layer are the S channels that are heard, then the K of the first layer.
 
     Raises
     ------
@@ -254,10 +258,15 @@ cdef class Kernel:
             scalars += components == 1 and task.want_head[index] and not task.differentiate_head[index]
             first += components
         task.shares_invariants = scalars >= MANY_SCALARS
+        cdef size_t first_listed = task.begin, last_listed = task.end
+        if self.with_equivariant and self.equivariant.messages.size():  # neighbours of neighbours, too
+            first_listed = task.begin // atoms * atoms
+            last_listed = (task.end + atoms - 1) // atoms * atoms
         with self.lock:
             with nogil:
                 task.lists = self.pool.lists_for(given.positions, given.cells, given.periodic, given.species,
-                                                 self.basis.species, beads, atoms, task.begin, task.end, thread_count)
+                                                 self.basis.species, beads, atoms, first_listed, last_listed,
+                                                 thread_count)
             task.most_neighbours = longest(task.lists, self.basis.species)
             with nogil:
                 evaluate(task, thread_count)

@@ -117,8 +117,26 @@ struct EquivariantLayer {
     int width() const { return hidden.back().outputs; }
 };
 
+// Features of one order that an atom sends: a gate of the hidden layer, times a combination of its channels.
+struct Sender {
+    DenseLayer gate;
+    const double *linear, *linear_transposed;  // [species][3 channels][sent]; null for order 0, where the gate is all
+};
+
+// What an atom hears of its neighbours' features (see messages.hpp).
+struct Message {
+    int sent, l_sent, l_max;                   // channels and highest order of the features, highest of the harmonics
+    const double *radial, *radial_transposed;  // [species][species of the neighbour][radial][l][sent]
+    std::vector<Sender> senders;               // by order
+    Product paths;                             // of received rows [lm][LM] with a row of ones
+
+    int harmonics() const { return (l_max + 1) * (l_max + 1); }
+    int rows() const { return (l_sent + 1) * (l_sent + 1); }
+};
+
 struct Equivariant {
     std::vector<EquivariantLayer> layers;
+    std::vector<Message> messages;  // none or one, between two layers
 };
 
 // Recursion constants of the normalised associated Legendre polynomials

@@ -5,8 +5,9 @@ from copy import copy
 import numpy as np
 import pytest
 import twin
+from beadwise.pyx.coupling import real_harmonics
 from beadwise.pyx.kernel import Kernel
-from equivariant_twin import outputs, random_layer
+from equivariant_twin import network_outputs, random_layer, random_message
 from scipy.spatial.transform import Rotation
 from test_kernel import CELLS, CUTOFF, Setup, structure, wigner
 from test_kernel_arguments import changed
@@ -17,15 +18,20 @@ ORDERS = (0, 1, 0, 2)
 class NetworkSetup(Setup):
     """A random model with an equivariant network, and heads without weights or with them."""
 
-    def __init__(self, channels=8, l_network=3, widths=(16, 8), seed=0, **given):
+    def __init__(self, channels=8, l_network=3, widths=(16, 8), l_sent=None, sent=8, seed=0, **given):
         super().__init__(seed=seed, heads=[(order, 1) for order in ORDERS], **given)
         rng = np.random.default_rng(seed + 100)
-        self.layer = random_layer(
-            rng, self.kinds, self.channels, channels, l_network, widths, scalars=(0, 2), tensors=(1, 3)
-        )
+        sizes = {"channels": channels, "l_max": l_network, "widths": widths, "scalars": (0, 2), "tensors": (1, 3)}
+        self.network = [random_layer(rng, self.kinds, self.channels, **sizes)], None
+        if l_sent is not None:
+            radial = self.channels // self.kinds
+            message = random_message(rng, self.kinds, radial, channels, widths[-1], l_network, l_sent, sent)
+            second = random_layer(rng, self.kinds, sent + channels, **sizes)
+            self.network = [*self.network[0], second], message
         without = [(order, 0 * offset, 0 * linear, []) for order, offset, linear, _ in self.heads]
-        self.kernel = self.make(without, ([self.layer], None))
-        self.with_heads = self.make(self.heads, ([self.layer], None))
+        self.kernel = self.make(without, self.network)
+        self.with_heads = self.make(self.heads, self.network)
+        self.only_pairs = self.make(without, None)
 
     def make(self, heads, equivariant, network=None):
         groups = np.arange(self.kinds, dtype=np.int32)
@@ -34,30 +40,49 @@ class NetworkSetup(Setup):
             equivariant,
         )  # fmt: skip
 
+    def twin(self, species, positions, cell, periodic):
+        """What the slow twin gives, with the density of the last evaluation."""
+        edges, energies = [], np.zeros(len(species))
+        for i, j, vector in twin.neighbour_vectors(positions, cell, periodic, CUTOFF):
+            distance = np.linalg.norm(vector)
+            pair = species[i], species[j]
+            harmonics = real_harmonics(vector[None] / distance, self.l_max)[0]
+            edges.append((i, j, twin.hermite(self.table[pair], CUTOFF, distance)[0], harmonics))
+            energies[i] += 0.5 * twin.hermite(self.pair_table[pair], CUTOFF, distance)[0]
+        found = network_outputs(self.network, species, self.density[0], ORDERS, edges)
+        found[:, 0] += energies
+        return found
+
 
 @pytest.fixture(scope="module")
-def setup():
-    return NetworkSetup(l_max=3)
+def with_messages():
+    return NetworkSetup(l_max=3, l_sent=2)
 
 
-def pair_energies(setup, species, positions, cell, periodic):
-    energies = np.zeros(len(species))
-    for i, j, vector in twin.neighbour_vectors(positions, cell, periodic, CUTOFF):
-        distance = np.linalg.norm(vector)
-        energies[i] += 0.5 * twin.hermite(setup.pair_table[species[i], species[j]], CUTOFF, distance)[0]
-    return energies
+@pytest.fixture(params=["one layer", "messages"], scope="module")
+def setup(request, with_messages):
+    return with_messages if request.param == "messages" else NetworkSetup(l_max=3)
 
 
 @pytest.mark.parametrize(
-    ("name", "channels", "l_network", "l_max"),
-    [("cubic", 8, 3, 3), ("skewed", 16, 2, 3), ("molecule", 32, 3, 4), ("small", 24, 4, 4), ("slab", 8, 2, 2)],
+    ("name", "channels", "l_network", "l_max", "l_sent"),
+    [
+        ("cubic", 8, 3, 3, None),
+        ("skewed", 16, 2, 3, None),
+        ("molecule", 32, 3, 4, None),
+        ("small", 24, 4, 4, None),
+        ("cubic", 8, 3, 3, 0),
+        ("skewed", 16, 2, 3, 1),
+        ("molecule", 32, 3, 4, 2),
+        ("small", 8, 4, 4, 3),
+        ("slab", 8, 2, 2, 1),
+    ],
 )
-def test_values_agree_with_the_twin(name, channels, l_network, l_max):
-    setup = NetworkSetup(channels, l_network, l_max=l_max, kinds=3)
-    species, positions, cell, periodic = structure(name, atoms=9, kinds=3)
+def test_values_agree_with_the_twin(name, channels, l_network, l_max, l_sent):
+    setup = NetworkSetup(channels, l_network, l_max=l_max, kinds=3, l_sent=l_sent, sent=16 if channels == 16 else 8)
+    species, positions, cell, periodic = structure(name, atoms=6, kinds=3)
     setup.evaluate(species, positions, cell, periodic)
-    expected = np.array([outputs(setup.layer, s, c, ORDERS) for s, c in zip(species, setup.density[0], strict=True)])
-    expected[:, 0] += pair_energies(setup, species, positions, cell, periodic)
+    expected = setup.twin(species, positions, cell, periodic)
     np.testing.assert_allclose(setup.values[0], expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
 
 
@@ -140,12 +165,13 @@ def test_parts_add_up_to_the_whole(setup, parts):
 
 def test_only_what_is_wanted_is_written_and_linear_heads_are_added(setup):
     species, positions, cell, periodic = structure("skewed")
-    network = setup.evaluate(species, positions, cell, periodic).values.copy()
+    network, both, pairs = (
+        setup.evaluate(species, positions, cell, periodic, kernel=kernel).values.copy()
+        for kernel in (setup.kernel, setup.with_heads, setup.only_pairs)
+    )
     linear = Setup(l_max=3, heads=[(order, 1) for order in ORDERS])
     linear = linear.evaluate(species, positions, cell, periodic).values
-    both = setup.evaluate(species, positions, cell, periodic, kernel=setup.with_heads).values.copy()
-    pairs_of = pair_energies(setup, species, positions, cell, periodic)
-    network[0, :, 0] -= pairs_of  # which both have
+    network -= pairs  # which both have
     np.testing.assert_allclose(both, linear + network, atol=1e-12 * np.abs(both).max())
     wanted = [False, True, False, False]
     setup.evaluate(species, positions, cell, periodic, combinations=np.zeros((0, 10)), want_head=wanted)
@@ -156,28 +182,37 @@ def test_only_what_is_wanted_is_written_and_linear_heads_are_added(setup):
 @pytest.mark.parametrize(
     ("path", "wrong", "message"),
     [
-        ((0,), np.zeros((2, 4, 16, 12)), "contraction of layer 0"),
-        ((0,), np.zeros((2, 5, 16, 8)), "contraction of layer 0"),
-        ((2,), np.zeros((2, 4, 8, 16)), "mixing of layer 0"),
-        ((1, 0, 0), 4, "l1 of path 0 of three of layer 0"),
-        ((1, 1, 3), np.zeros((1, 1, 1)), "coupling of path 1 of three"),
-        ((3, 0, 4), np.zeros((2, 4)), "weights of path 0 of four"),
-        ((4,), [], "hidden of layer 0"),
-        ((5,), None, "scalars of layer 0"),
-        ((3,), 3, "four of layer 0"),
-        ((4, 0, 0), np.zeros((2, 104, 12)), "weights of hidden layer 0"),
-        ((5, 0, 0), 1, "head of scalar 0"),
-        ((5, 0, 0), 4, "head of scalar 0"),
-        ((5, 0, 2), np.zeros((2, 16)), "final of scalar 0"),
-        ((6, 1, 0), 2, "head of tensor 1"),
-        ((6, 1, 2), np.zeros((2, 8, 8)), "weights of tensor 1"),
+        ((0, 0, 0), np.zeros((2, 4, 16, 12)), "contraction of layer 0"),
+        ((0, 0, 0), np.zeros((2, 5, 16, 8)), "contraction of layer 0"),
+        ((0, 0, 2), np.zeros((2, 4, 8, 16)), "mixing of layer 0"),
+        ((0, 0, 1, 0, 0), 4, "l1 of path 0 of three of layer 0"),
+        ((0, 0, 1, 1, 3), np.zeros((1, 1, 1)), "coupling of path 1 of three"),
+        ((0, 0, 3, 0, 4), np.zeros((2, 4)), "weights of path 0 of four"),
+        ((0, 0, 4), [], "hidden of layer 0"),
+        ((0, 0, 5), None, "scalars of layer 0"),
+        ((0, 0, 3), 3, "four of layer 0"),
+        ((0, 0, 4, 0, 0), np.zeros((2, 104, 12)), "weights of hidden layer 0"),
+        ((0, 0, 5, 0, 0), 1, "head of scalar 0"),
+        ((0, 0, 5, 0, 0), 4, "head of scalar 0"),
+        ((0, 0, 5, 0, 2), np.zeros((2, 16)), "final of scalar 0"),
+        ((0, 0, 6, 1, 0), 2, "head of tensor 1"),
+        ((0, 0, 6, 1, 2), np.zeros((2, 8, 8)), "weights of tensor 1"),
+        ((0, 1, 0), np.zeros((2, 4, 8, 8)), "contraction of layer 1"),
+        ((1,), None, "layers of equivariant has 2 entries"),
+        ((1, 0), np.zeros((2, 2, 4, 8, 12)), "radial of the message"),
+        ((1, 1, 1, 0), None, "linear of order 1 of send"),
+        ((1, 1, 0, 1), np.zeros((2, 16)), "bias of order 0 of send"),
+        ((1, 2, 0, 1), 3, "l2 of path 0 of paths of the message"),
+        ((1, 2, 0, 4), np.zeros((2, 16)), "weights of path 0 of paths of the message"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused_by_name(setup, path, wrong, message):
+def test_arrays_that_do_not_fit_are_refused_by_name(with_messages, path, wrong, message):
+    setup = with_messages
     with pytest.raises((ValueError, TypeError), match=message):
-        setup.make(setup.heads, ([changed(setup.layer, path, wrong)], None))
+        setup.make(setup.heads, changed(setup.network, path, wrong))
 
 
-def test_a_network_of_each_kind_in_one_kernel_is_refused(setup):
+def test_a_network_of_each_kind_in_one_kernel_is_refused(with_messages):
+    setup = with_messages
     with pytest.raises(ValueError, match="both network and equivariant"):
-        setup.make(setup.heads, ([setup.layer], None), network=(None, None, None))
+        setup.make(setup.heads, setup.network, network=(None, None, None))

@@ -90,3 +90,65 @@ def outputs(layer, species, density, heads):
     for head, linear, gate in tensors:
         found[head] += channels[rows(heads[head])] @ (linear[species] + h @ gate[species])
     return np.concatenate(found)
+
+
+def random_message(rng, kinds, radial, channels, width, l_max, l_sent, sent):
+    """A message in the form the kernel takes."""
+
+    def normal(*shape):
+        return rng.normal(size=shape)
+
+    send = [
+        (
+            normal(kinds, 3 * channels, sent) / np.sqrt(3 * channels) if order else None,
+            normal(kinds, sent),
+            normal(kinds, width, sent) / np.sqrt(width),
+        )
+        for order in range(l_sent + 1)
+    ]
+    paths = [
+        (level, sent_order, order, coupling(level, sent_order, order), normal(kinds, sent) / np.sqrt(l_sent + 1))
+        for level, sent_order, order in natural_paths(l_max, range(l_max + 1), ordered=True)
+        if sent_order <= l_sent
+    ]
+    return normal(kinds, kinds, l_max + 1, radial, sent) / np.sqrt(radial), send, paths
+
+
+def sent_features(message, species, channels, h):
+    """s_LM of one atom from V = [A, B, Q] and the hidden layer."""
+    _, send, _ = message
+    features = []
+    for order, (linear, bias, gate) in enumerate(send):
+        gates = bias[species] + h @ gate[species]
+        features.append(gates * (channels[rows(order)] @ linear[species]) if order else gates[None])
+    return np.concatenate(features)
+
+
+def network_outputs(network, species, densities, heads, edges):
+    """All outputs of all atoms; edges are (centre, neighbour, radial functions, harmonics) of every neighbour."""
+    (first, *others), message = network
+    found = np.array([outputs(first, s, c, heads) for s, c in zip(species, densities, strict=True)])
+    if message is None:
+        return found
+    (second,) = others
+    radial, _, paths = message
+    levels, size = radial.shape[2], first[0].shape[3]
+    states = [layer_values(first, s, c)[1:3] for s, c in zip(species, densities, strict=True)]
+    sent = [sent_features(message, s, *state) for s, state in zip(species, states, strict=True)]
+    received = np.zeros((len(species), levels**2, *sent[0].shape))
+    for i, j, values, harmonics in edges:
+        rho = np.concatenate(
+            [
+                (values @ own)[None].repeat(2 * order + 1, axis=0)
+                for order, own in enumerate(radial[species[i], species[j]])
+            ]
+        )
+        received[i] += (harmonics[: levels**2, None] * rho)[:, None] * sent[j]
+    for i, s in enumerate(species):
+        coupled = np.zeros((levels**2, radial.shape[4]))
+        for l1, l2, order, g, weights in paths:
+            own = received[i, rows(l1), rows(l2)]
+            coupled[rows(order)] += np.einsum("abM,abk,k->Mk", g, own, weights[s])
+        inputs = np.concatenate([coupled, states[i][0][:, :size]], axis=1)
+        found[i] += outputs(second, s, inputs, heads)
+    return found
