@@ -141,7 +141,7 @@ def batch_of(structure: Atoms, positions: np.ndarray) -> Batch:
     return Batch(structure.numbers, positions, cells, structure.pbc)
 
 
-def make_mace(path: Path, channels: int, dtype: str) -> None:
+def make_mace(path: Path, channels: int, dtype: str, numbers: Sequence[int] = (1, 8)) -> None:
     """A model with random weights, of the form of most published ones."""
     import mace.modules as modules  # before e3nn, whose files need what mace sets
     import torch
@@ -157,14 +157,14 @@ def make_mace(path: Path, channels: int, dtype: str) -> None:
         interaction_cls=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
         interaction_cls_first=modules.interaction_classes["RealAgnosticInteractionBlock"],
         num_interactions=2,
-        num_elements=2,
+        num_elements=len(numbers),
         hidden_irreps=o3.Irreps(f"{channels}x0e + {channels}x1o"),
         MLP_irreps=o3.Irreps("16x0e"),
         gate=torch.nn.functional.silu,
         avg_num_neighbors=40.0,
-        atomic_numbers=[1, 8],
+        atomic_numbers=list(numbers),
         correlation=3,
-        atomic_energies=np.array([-13.6, -432.0]),
+        atomic_energies=np.full(len(numbers), -13.6),
         atomic_inter_scale=1.0,
         atomic_inter_shift=0.0,
     )

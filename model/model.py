@@ -22,7 +22,7 @@ from ..short_repr import short_repr
 from .answers import assemble
 from .checks import CLOSEST_ALLOWED, check_cells, check_model, refuse_overlap
 from .electric_field import NO_FIELD, Field, checked_field
-from .errors import ModelFileError, StructureError, as_structure_error
+from .errors import StructureError, as_structure_error
 from .members import Members, member_heads, member_rows
 from .molecules import repeating_unit
 from .outputs import Layout, empty_head, wants_samples
@@ -202,8 +202,6 @@ class Model:
         padded = self.shape.padded_radial
         heads = [self.head(name).kernel_form() for name in self.layout.heads]
         network = None
-        if self.equivariant is not None and self.equivariant.message is not None:
-            raise ModelFileError("a model with messages between atoms, which this kernel does not evaluate")
         if self.network is not None:  # evaluates the energy head as well
             network = self.network.kernel_form(self.head("energy"))
             heads[0] = replace(empty_head(0, self.shape), offset=self.head("energy").offset).kernel_form()

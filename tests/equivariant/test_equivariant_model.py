@@ -13,6 +13,8 @@ CASES = {
     "as usual": {},
     "more channels of higher l": {"l_max": 4, "l_network": 3, "channels": 16, "hidden": (9,), "l_read": 3, "radial": 5},
     "shared channels": {"groups": (0, 0), "radial": 5},
+    "messages": {"message": True},
+    "messages in shared channels": {"message": True, "groups": (0, 0), "radial": 5, "l_sent": 2},
 }
 
 
@@ -27,8 +29,9 @@ def test_answers_are_those_of_the_twin(name):
     np.testing.assert_allclose((answer.dipole - bare.dipole)[0], dipole, rtol=1e-10, atol=1e-12)
 
 
-def test_forces_are_derivatives():
-    model, atoms = random_equivariant_model(4), random_structure(4, molecules=2)
+@pytest.mark.parametrize("message", [False, True])
+def test_forces_are_derivatives(message):
+    model, atoms = random_equivariant_model(4, message=message), random_structure(4, molecules=2)
     forces, step = model.evaluate(Batch.from_ase(atoms), ("forces",)).forces[0], 1e-4
     for atom, axis in [(0, 0), (1, 2), (5, 1)]:
         energies = []
@@ -37,3 +40,20 @@ def test_forces_are_derivatives():
             moved.positions[atom, axis] += sign * step
             energies.append(model.evaluate(Batch.from_ase(moved), ("energy",)).energy[0])
         assert forces[atom, axis] == pytest.approx((energies[0] - energies[1]) / (2 * step), rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("message", [False, True])
+def test_parts_and_threads_answer_as_the_whole_does(message):
+    model, atoms = random_equivariant_model(5, message=message), random_structure(5, molecules=3)
+    beads = [atoms.copy() for _ in range(3)]
+    for seed, bead in enumerate(beads):
+        bead.rattle(0.05, seed=seed)
+    batch, want = Batch.from_ase(beads), ("forces", "virial", "dipole", "born_charges")
+    whole = model.evaluate(batch, want)
+    parts = [model.evaluate_part(batch, want, part, 4) for part in range(4)]
+    shared = model.assemble(batch, want, [sum(arrays) for arrays in zip(*parts, strict=True)])
+    threaded = replace(model, threads=2).evaluate(batch, want)
+    for name in want:
+        expected = getattr(whole, name)
+        for other in (shared, threaded):
+            np.testing.assert_allclose(getattr(other, name), expected, atol=1e-12 * np.abs(expected).max())

@@ -80,7 +80,7 @@ def setup(request, with_messages):
 )
 def test_values_agree_with_the_twin(name, channels, l_network, l_max, l_sent):
     setup = NetworkSetup(channels, l_network, l_max=l_max, kinds=3, l_sent=l_sent, sent=16 if channels == 16 else 8)
-    species, positions, cell, periodic = structure(name, atoms=6, kinds=3)
+    species, positions, cell, periodic = structure(name, atoms=5, kinds=3)
     setup.evaluate(species, positions, cell, periodic)
     expected = setup.twin(species, positions, cell, periodic)
     np.testing.assert_allclose(setup.values[0], expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
