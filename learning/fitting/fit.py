@@ -14,6 +14,7 @@ from ...model.evaluators import full_name
 from ...model.files import load_model
 from ...model.members import Members
 from ...model.outputs import empty_head
+from ...model.training.net_charge import NOMINAL
 from ...model.training.periodicity import RECORD, record
 from ...progress import Progress
 from ...pyx.tensor_head import TensorHead
@@ -28,7 +29,7 @@ from .calibration import calibrated, calibration_record, reliabilities
 from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError
 from .energy_fit import species_energies
-from .fit_data import FitData, charge_of_dipoles, labels_by_role, read_fit_data
+from .fit_data import FitData, charge_of_dipoles, labels_by_role, nominal_record, read_fit_data
 from .head_fit import HeadProblem, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
 from .memory import check_memory
@@ -128,6 +129,12 @@ def fitted_model(configuration: Configuration) -> Model | None:
         raise ConfigurationError(
             f"baseline = '{energy.baseline}' in [energy]; '{committee.model}', which gets members, corrects "
             f"'{fitted.baseline}', and both must be the same"
+        )
+    said = nominal_record(configuration)
+    if said and said[NOMINAL] != fitted.metadata.get(NOMINAL):
+        raise ConfigurationError(
+            f"nominal_charges = {said[NOMINAL]} in [dipole]; '{committee.model}', which gets members, has "
+            f"{fitted.metadata.get(NOMINAL, 'none')}, and both must be the same"
         )
     wanted = {head.name for quantity, irrep in wanted_parts(configuration).values() for head in quantity.heads}
     lost = set(fitted.members.deviations) - wanted if fitted.members else set()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from beadwise.learning.fitting.configuration import ConfigurationError, read_configuration
 from beadwise.learning.fitting.fit import error_reports, fit
-from beadwise.model import Batch
+from beadwise.model import Batch, save
 from models import random_model, random_structure
 
 BORN_CHARGES = "born_effective_charges"
@@ -114,3 +114,24 @@ def test_a_committee_and_errors(tmp_path):
 def test_without_any_label_of_the_dipole(tmp_path):
     with pytest.raises(ConfigurationError, match=r"labels for the dipole head \(dipole, born_effective_charges, mol"):
         fit(configured(tmp_path, [random_structure(0, 2)]))
+
+
+def test_ions(tmp_path):
+    """Of a system with a charge: what moves with the centre of mass is known, and they add up to it."""
+    ion = truth(metadata={"net_charge": 1.0})
+    frames = list(labelled(ion, 12))
+    for atoms in frames:
+        atoms.info["charge"] = 1
+    model = fit(configured(tmp_path, frames, data='dipole_origin = "coordinates"'))
+    for received, expected in zip(answers(model), answers(ion), strict=True):
+        np.testing.assert_allclose(received, expected, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(answers(model)[1].sum(axis=1), np.broadcast_to(np.eye(3), (4, 3, 3)), atol=1e-10)
+
+
+def test_members_of_another_model(tmp_path):
+    """Nominal charges must be those of the model that gets members."""
+    save(fit(configured(tmp_path, labelled(truth(), 6))), tmp_path / "plain.safetensors")
+    committee = "[committee]\nkind = 'last-layer'\nmodel = 'plain.safetensors'"
+    own = configured(tmp_path, labelled(truth(), 6), dipole="nominal_charges = {O = -2, H = 1}", more=committee)
+    with pytest.raises(ConfigurationError, match=r"nominal_charges = .* gets members, has none, and both must be"):
+        fit(own)
