@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 from collections import Counter
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones
+from ase.io import write
 from beadwise.model import Batch, StructureError, save
 from beadwise.model.ase_potential import AsePotential
 from beadwise.model.clients.potential import ClientPotential, read_command
@@ -18,6 +20,8 @@ from beadwise.model.clients.scratch import PREFIX, SOCKETS
 from beadwise.model.correction import BaselineError
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import files_of, from_any_folder, load_evaluator
+from beadwise.runs.units import BOHR_PER_ANGSTROM
+from ipi_pair import Side, beadwise, final_state, properties, run_together
 from models import random_model, random_structure
 from places import HELPERS
 
@@ -125,6 +129,38 @@ def test_files_and_paths_mean_the_same_elsewhere(tmp_path, monkeypatch):
     assert command.files == (str(tmp_path / "input.inp"),)
     assert command.words[1] == str(tmp_path / "driver.py")
     assert {Path(tmp_path / "driver.py"), tmp_path / "input.inp"} <= set(files_of(name))
+
+
+INPUT = """<simulation verbosity='low' floatformat='%.17e'>
+  <output prefix='out'>
+    <properties filename='properties' stride='1'> [step, potential{electronvolt}, conserved{electronvolt}] </properties>
+  </output>
+  <total_steps> 3 </total_steps>
+  <ffsocket mode='unix' name='driver' pbc='false'><address>@0</address><batch_size> 2 </batch_size></ffsocket>
+  <system>
+    <initialize nbeads='2'>
+      <file mode='ase'>start.xyz</file><velocities mode='thermal' units='kelvin'>30</velocities>
+    </initialize>
+    <forces><force forcefield='driver'/></forces>
+    <motion mode='dynamics'>
+      <dynamics mode='nve'><timestep units='femtosecond'> 1 </timestep></dynamics>
+    </motion>
+    <ensemble><temperature units='kelvin'>30</temperature></ensemble>
+  </system>
+</simulation>"""
+
+
+def test_a_run_goes_on_when_a_program_dies(tmp_path):
+    """It dies over every third bead of its life; eight answers need several lives."""
+    atoms, text = beads(1), io.StringIO()
+    write(text, Atoms(atoms.numbers, atoms.positions[0], cell=atoms.cells[0], pbc=True), format="extxyz")
+    server = beadwise(name_of(tmp_path / "log", habit="dies:3"))
+    folder = run_together(tmp_path, text.getvalue(), {"run": Side(INPUT, [server])})["run"]
+    assert len(properties(folder)) == 4
+    positions = final_state(folder)["q"].reshape(2, -1, 3) / BOHR_PER_ANGSTROM
+    left = Batch(atoms.numbers, positions, np.repeat(atoms.cells, 2, axis=0), np.ones(3, bool))
+    assert properties(folder)[-1, 1] == pytest.approx(expected(left).energy.mean(), rel=1e-7)
+    assert (tmp_path / "log").read_text().count("start") >= 3
 
 
 def test_a_python_of_another_environment_stays_a_link(tmp_path, monkeypatch):
