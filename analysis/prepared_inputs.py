@@ -7,21 +7,25 @@ import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from ..runs.input.elements import InputError
+from ..runs.input.elements import InputError, integer_in
 from ..runs.input.force_fields import SOCKETS
 from ..runs.input.run_input import RunInput
 
 SUFFIX = ".xml"
 
 
-def renamed_copy(run: RunInput, suffix: str) -> tuple[Path, ElementTree.Element]:
-    """A copy of an input with names of its own for outputs and unix sockets.
+def renamed_copy(run: RunInput, suffix: str, number: int) -> tuple[Path, ElementTree.Element]:
+    """A copy of an input with names of its own for outputs and unix sockets, and random numbers of its own.
+
+    Runs of one seed have the same noise: their errors are not independent, and add up where they should average out.
 
     Parameters
     ----------
     run : RunInput
     suffix : str
         What is added to the name of the file, the prefix of outputs and the names of sockets.
+    number : int
+        Of the copy, which is added to the seed where the input gives one; otherwise i-PI chooses it anew for each run.
 
     Returns
     -------
@@ -46,6 +50,9 @@ def renamed_copy(run: RunInput, suffix: str) -> tuple[Path, ElementTree.Element]
         address = socket.find("address")
         if socket.get("mode", "inet").strip() != "inet" and address is not None:
             address.text = f" {(address.text or '').strip()}{suffix} "
+    seed = root.find("prng/seed")
+    if seed is not None and integer_in(root, "prng/seed", -1) >= 0:
+        seed.text = f" {integer_in(root, 'prng/seed', -1) + number} "
     return path, root
 
 

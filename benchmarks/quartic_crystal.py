@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +20,19 @@ from beadwise.inputs.quartic_crystal import QUARTIC, STIFFNESS, structure
 
 MODEL = "beadwise.inputs.quartic_crystal:crystal"
 TEMPERATURE = 300.0
+TIMESTEP = 0.5  # fs
 MASS = 1.008  # u, of ASE
 INPUT = """<simulation verbosity='low' safe_stride='1000'>
   <output prefix='quartic'>
     <properties filename='out' stride='5'> [ step, potential{{electronvolt}}, kinetic_cv{{electronvolt}} ] </properties>
   </output>
   <total_steps> {steps} </total_steps>
-  <prng> <seed> 7 </seed> </prng>
-  <ffsocket mode='unix' name='crystal' pbc='false'> <address> {address} </address> </ffsocket>
+  <prng> <seed> {seed} </seed> </prng>
+  <ffdirect name='crystal' threaded='true' pbc='false'>
+    <pes> custom </pes> <pes_path> {shim} </pes_path>
+    <parameters> {{structure: quartic.minimum.xyz, model: {model}}} </parameters>
+    <batch_size> {beads} </batch_size>
+  </ffdirect>
   <system>
     <initialize nbeads='{beads}'>
       <file mode='ase'> quartic.minimum.xyz </file>
@@ -58,11 +65,24 @@ def kernel_free_energy(stiffness: float, quartic: float, beads: int, mass: float
     return float(-np.log((values[values > 0] ** beads).sum()) / beta)
 
 
-def run(*arguments: object) -> None:
-    """Call a command of beadwise."""
+def run(*arguments: object, folder: Path = Path()) -> str:
+    """Call a command of beadwise; what it printed."""
     command = [sys.executable, "-m", "beadwise", *map(str, arguments)]
-    environment = {**os.environ, "BEADWISE_PROGRESS": "none"}
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    environment = {**os.environ, "BEADWISE_PROGRESS": "none", "BEADWISE_TRUST": MODEL, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, check=True, env=environment, cwd=folder, stdout=subprocess.PIPE, text=True).stdout
+
+
+def run_apart(source: Path) -> Path:
+    """Run an input in a folder of its own, unless that was done; the input there."""
+    folder = source.with_suffix("")
+    moved = folder / source.name
+    if not (folder / "RESTART").exists():
+        folder.mkdir(exist_ok=True)
+        for file in ("quartic.minimum.xyz", "quartic.harmonic.npz"):
+            shutil.copy(file, folder)
+        shutil.copy(source, moved)
+        run("run", moved.name, "--no-report", folder=folder)
+    return moved
 
 
 def main(folder: Path, picoseconds: float, beads: int) -> None:
@@ -72,46 +92,28 @@ def main(folder: Path, picoseconds: float, beads: int) -> None:
     start = structure()
     start.rattle(0.02, seed=1)
     write("quartic.xyz", start, format="extxyz")
-    run(
-        "harmonic",
-        "quartic.xyz",
-        "--model",
-        MODEL,
-        "--held",
-        "--displacement",
-        1e-3,
-        "--beads",
-        beads,
-        "--json",
-        "harmonic.json",
-    )
-    routes = {"classical": (1, 1.0, "langevin"), "quantum": (beads, 0.5, "pile_l")}
-    for name, (own, timestep, thermostat) in routes.items():
+    harmonic = ("quartic.xyz", "--model", MODEL, "--held", "--displacement", 1e-3, "--beads", beads)
+    run("harmonic", *harmonic, "--json", "harmonic.json")
+    shim = run("shim").strip()
+    for name, own, thermostat, seed in (("classical", 1, "langevin", 900), ("quantum", beads, "pile_l", 700)):
         text = INPUT.format(
-            steps=round(1000 * picoseconds / timestep), beads=own, timestep=timestep, thermostat=thermostat,
-            address=f"{name}_{os.getpid()}",
+            steps=round(1000 * picoseconds / TIMESTEP), beads=own, timestep=TIMESTEP, thermostat=thermostat, seed=seed,
+            shim=shim, model=MODEL,
         )  # fmt: skip
         Path(f"{name}.xml").write_text(text)
         if not list(Path().glob(f"{name}_l*.xml")):
-            run("lambda-integration", "--prepare", f"{name}.xml", "--harmonic", "quartic.harmonic.npz", "--nodes", 4,
-                "--path", "plain", "--model", MODEL)  # fmt: skip
+            nodes = ("--nodes", 4, "--path", "plain", "--stride", 4)
+            run("lambda-integration", "--prepare", f"{name}.xml", "--harmonic", "quartic.harmonic.npz", *nodes)
     if not list(Path().glob("quantum_y*.xml")):
         run("mass-integration", "--prepare", "quantum.xml", "--ratios", 4)
+    kinds = {"classical_l": "lambda-integration", "quantum_l": "lambda-integration", "quantum_y": "mass-integration"}
+    inputs = {kind: sorted(Path().glob(f"{kind}*.xml")) for kind in kinds}
+    every = [source for own in inputs.values() for source in own]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = dict(zip(every, pool.map(run_apart, every), strict=True))
     results = {}
-    for kind, command in (
-        ("classical_l", "lambda-integration"),
-        ("quantum_l", "lambda-integration"),
-        ("quantum_y", "mass-integration"),
-    ):
-        inputs = sorted(Path().glob(f"{kind}*.xml"))
-        for own in inputs:
-            prefix = own.stem.replace("classical", "quartic").replace("quantum", "quartic")
-            text = own.read_text().replace(f'prefix="{prefix}"', f'prefix="{own.stem}"')
-            own.write_text(text)
-            if not Path(f"{own.stem}.log").exists():
-                models = ["--model", MODEL] if kind.endswith("y") else ["--trust", MODEL]
-                run("run", own, "--no-report", *models)
-        run(command, *inputs, "--json", f"{kind}.json")
+    for kind, command in kinds.items():
+        run(command, *(done[source] for source in inputs[kind]), "--output", kind, "--json", f"{kind}.json")
         results[kind] = json.loads(Path(f"{kind}.json").read_text())
     report(results, json.loads(Path("harmonic.json").read_text()), beads)
 

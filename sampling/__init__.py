@@ -6,9 +6,11 @@ energies of biases in units of k_B T, profiles come out in eV, with standard err
 
 from .biased_series import BiasedSeries
 from .committee_reweighting import CommitteeAverage, committee_average, two_committee_average
+from .constant_pressure import PressureStep, pressure_step
 from .errors import OutOfReachError, SamplingError
 from .harmonic import harmonic_free_energy
 from .hills import Hills, bias_of_hills, profile_of_hills, reweighting_of_hills
+from .isotopes import IsotopeRatio, isotope_ratio, scaled_beads
 from .mass_integration import (
     MassIntegration,
     centroid_virial_kinetic_energy,
@@ -35,10 +37,12 @@ __all__ = [
     "CommitteeAverage",
     "FreeEnergyProfile",
     "Hills",
+    "IsotopeRatio",
     "MassIntegration",
     "Method",
     "Multistate",
     "OutOfReachError",
+    "PressureStep",
     "Promotion",
     "SamplingError",
     "SwitchIntegration",
@@ -56,11 +60,14 @@ __all__ = [
     "integrate_over_mass",
     "integrate_over_switch",
     "integrated_autocorrelation_time",
+    "isotope_ratio",
     "multistate_over_switch",
+    "pressure_step",
     "profile_of_hills",
     "promote",
     "reduced_deviations",
     "reweighting_of_hills",
+    "scaled_beads",
     "series_profile",
     "switch_nodes",
     "two_committee_average",

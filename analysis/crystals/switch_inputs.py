@@ -63,12 +63,14 @@ def prepare_inputs(
     system = without_template(run)
     _check(run, system, reference, file)
     written = []
-    for coupling in couplings:
-        path, root = renamed_copy(run, f"_l{coupling:.5f}")
+    for number, coupling in enumerate(couplings):
+        path, root = renamed_copy(run, f"_l{coupling:.5f}", number)
         initialize = root.findall("system/initialize")[0]
         if beads is not None:
             initialize.set("nbeads", str(beads))
-        name_model(root, f"switch:lambda={coupling:.12g},{file},{model or reference.model}")
+        blend = f"switch:lambda={coupling:.12g},{file},{model or reference.model}"
+        name_model(root, blend)
+        _set_in_process(root, blend)
         _add_outputs(root, stride)
         written.append(write_input(path, root))
     return written
@@ -84,11 +86,12 @@ def _check(run: RunInput, system: System, reference: HarmonicReference, file: Pa
             f"'{source}' is no dynamics at constant volume without a field; a harmonic crystal belongs to one cell"
         )
     forces = system.element.findall("forces/force")
-    asked = {socket.owner for socket in run.sockets}
+    asked = {socket.owner for socket in run.sockets} | {one.name for one in run.others if one.python_file}
     if len(forces) != 1 or not system.force_fields & asked or system.biases:
         raise InputError(
-            f"'{source}' has {len(forces)} forces, {len(asked)} <ffsocket> and the bias {list(system.biases)}; one "
-            "<force> that asks an <ffsocket>, and no bias, is needed, whose server blends the two potentials"
+            f"'{source}' has {len(forces)} forces, {len(asked)} force fields of beadwise and the bias "
+            f"{list(system.biases)}; one <force> that asks an <ffsocket>, or an <ffdirect> with beadwise's shim, is "
+            "needed, and no bias"
         )
     sites = Sites(reference)
     sites.check_atoms(run.numbers)
@@ -106,6 +109,16 @@ def _check(run: RunInput, system: System, reference: HarmonicReference, file: Pa
             f"'{source}' holds the centre of mass, but the atoms of '{file}' are held from outside, where it moves; "
             "put <fixcom> False </fixcom> into its <motion>"
         )
+
+
+def _set_in_process(root: ElementTree.Element, blend: str) -> None:
+    """Name the model, and what i-PI reads of it, in the ``<parameters>`` of an ``<ffdirect>``."""
+    for parameters in root.iterfind("ffdirect/parameters"):
+        entries = [entry.strip() for entry in (parameters.text or "").strip().strip("{}").split(",")]
+        kept = [entry for entry in entries if entry and entry.partition(":")[0].strip() not in ("model", "want")]
+        # i-PI parts parameters at commas, so a semicolon stands in place of one
+        named = [f"model: {blend.replace(',', ';')}", f"want: {SWITCH_DIFFERENCE}+{SWITCH_COUPLING}"]
+        parameters.text = f" {{{', '.join([*kept, *named])}}} "
 
 
 def _add_outputs(root: ElementTree.Element, stride: int) -> None:

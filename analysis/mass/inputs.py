@@ -20,7 +20,7 @@ def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
 
     ``<masses mode='manual'>`` at the end of ``<initialize>`` sets them: i-PI takes masses from the labels of the
     structure, or from its column ``masses``, and what comes last in ``<initialize>`` wins.  Outputs and unix sockets
-    get names of their own, so that the runs do not disturb each other.
+    get names of their own, and each run random numbers of its own, so that the runs do not disturb each other.
 
     Parameters
     ----------
@@ -59,17 +59,21 @@ def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
             "of isotopes, is needed"
         )
     named = () if isotopes == labels else isotopes
-    return [_write(run, ratio, masses / DALTON / ratio**2, named) for ratio in ratios]
+    return [_write(run, n, ratio, masses / DALTON / ratio**2, named) for n, ratio in enumerate(ratios)]
 
 
-def _write(run: RunInput, ratio: float, masses: np.ndarray, labels: Sequence[str]) -> Path:
-    """Write the input of one y; masses in u, and labels if they are not those of the structure."""
-    path, root = renamed_copy(run, f"_y{ratio:.4f}")
-    initialize = root.findall("system/initialize")[0]
+def _write(run: RunInput, number: int, ratio: float, masses: np.ndarray, labels: Sequence[str]) -> Path:
+    """Write the input of one y, with its number; masses in u, and labels if they are not those of the structure."""
+    path, root = renamed_copy(run, f"_y{ratio:.4f}", number)
     if labels:  # a RESTART keeps masses and labels, and only by these it tells heavy hydrogen from a scaled mass
-        _add(initialize, "labels", labels, {})
-    _add(initialize, "masses", [f"{mass:.10g}" for mass in masses], {"units": "dalton"})
+        _add(root.findall("system/initialize")[0], "labels", labels, {})
+    add_masses(root, masses)
     return write_input(path, root)
+
+
+def add_masses(root: ElementTree.Element, masses: np.ndarray) -> None:
+    """Set the masses of an input, in u, whatever stands before them in ``<initialize>``."""
+    _add(root.findall("system/initialize")[0], "masses", [f"{mass:.10g}" for mass in masses], {"units": "dalton"})
 
 
 def _add(initialize: ElementTree.Element, tag: str, entries: Sequence[str], attributes: dict[str, str]) -> None:

@@ -34,9 +34,22 @@ COMMANDS = {
     "export": Place("export", "export", "Write the structures of a run for other programs."),
     "fetch": Place("fetch", "fetch", "Bring a public set of data onto this machine."),
     "fit": Place("fit", "fit", "Fit a model to labelled structures."),
+    "free-energy": Place(
+        "crystals.free_energy",
+        "free_energy",
+        "Add up what commands found for crystals, and compare them with the first.",
+    ),
+    "gibbs": Place(
+        "crystals.gibbs", "gibbs", "Make the step from the Helmholtz to the Gibbs free energy of the volumes of RUNS."
+    ),
     "harmonic": Place("crystals.harmonic", "harmonic", "Make the harmonic reference of the crystal in STRUCTURE."),
     "inspect": Place("inspect", "inspect", "Say what a model file says of itself."),
     "ipi": Place("ipi", "ipi", "Run i-PI alone, for servers that are started elsewhere."),
+    "isotopes": Place(
+        "crystals.isotopes",
+        "isotopes",
+        "Tell what a heavier isotope changes, from beads that are scaled about their centroids.",
+    ),
     "lambda-integration": Place(
         "crystals.lambda_integration",
         "lambda_integration",

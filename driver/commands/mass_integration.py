@@ -26,6 +26,11 @@ from .options import PATH, json_option, output_option, skip_option
     show_default=True,
     help="Number of masses that --prepare chooses.",
 )
+@click.option(
+    "--element",
+    metavar="LIGHT=HEAVY",
+    help="Integrate over the mass of one isotope's atoms alone, as H=D, from one to the other.",
+)
 @skip_option
 @output_option
 @json_option
@@ -33,6 +38,7 @@ def mass_integration(
     runs: tuple[Path, ...],
     prepare: Path | None,
     ratios: int,
+    element: str | None,
     skip: float | None,
     output: Path | None,
     json_file: Path | None,
@@ -40,10 +46,12 @@ def mass_integration(
     """Integrate over the mass, for the free energy of quantum nuclei over that of classical ones.
 
     RUNS are path-integral runs whose atoms all have the masses m/y², which write kinetic_cv: those of --prepare, whose
-    y suit the Gauss-Legendre rule, or any up to y = 1, for the trapezoidal rule.
+    y suit the Gauss-Legendre rule, or any up to y = 1, for the trapezoidal rule.  With --element H=D only the atoms of
+    one isotope get other masses, from its own to that of the other, and the runs write kinetic_cv(H).
     """
     if (prepare is None) == (not runs):
         raise click.UsageError("either RUNS or --prepare INPUT.xml is needed")
+    from ...analysis.mass.elements import Exchange, integrate_exchange, prepare_exchange
     from ...analysis.mass.inputs import prepare_inputs
     from ...analysis.mass.make import integrate
     from ...analysis.results import written_to
@@ -51,12 +59,24 @@ def mass_integration(
     from ...sampling import gauss_legendre_ratios
     from ..launch.stages import Stages
 
+    exchange = None if element is None else Exchange.of(element)
     if prepare is not None:
-        for path in prepare_inputs(RunInput.read(prepare), gauss_legendre_ratios(ratios)[0].tolist()):
+        source = RunInput.read(prepare)
+        if exchange is not None:
+            paths = prepare_exchange(source, exchange, ratios)
+        else:
+            paths = prepare_inputs(source, gauss_legendre_ratios(ratios)[0].tolist())
+        for path in paths:
             click.echo(path)
         return
     findings = Findings(json_file)
     with Stages() as stages:
-        report = integrate(list(stages.counted(runs, "reading runs")), skip)
+        sources = list(stages.counted(runs, "reading runs"))
+        if exchange is not None:
+            of_exchange = integrate_exchange(sources, exchange, skip)
+            findings.say(of_exchange.lines())
+            findings.numbers(of_exchange.as_dict())
+            return
+        report = integrate(sources, skip)
     findings.say([*report.lines(), written_to(report.write(output))])
     findings.numbers(report.as_dict())

@@ -139,7 +139,7 @@ def run(
             folder, source = copied.parent, Path(copied.name)
         given = RunInput.read(folder / source, folder)
         example = example_for(given)
-        if not models and (named := trusted_model_of(given)):
+        if not models and given.sockets and (named := trusted_model_of(given)):
             models, context.meta[GIVEN] = (named,), (*context.meta[GIVEN], "--model", named)
         shows_profile = has_profile(given) if variable is None else variable != "none"
         plan = Plan(

@@ -230,10 +230,21 @@ def test_what_is_prepared_and_what_a_run_takes_of_it(folder):
     outputs = source.only_system().extras_outputs
     assert [one.extras for one in outputs] == [("switch_difference",), ("switch_lambda",)]
     assert [(one.stride, one.rows) for one in outputs] == [(4, 1), (40, 1)]
+    seeds = [RunInput.read(folder / name).root.findtext("prng/seed").strip() for name in done.output.split()]
+    assert seeds == ["7", "8"]  # errors of runs with the same noise would not be independent
     assert source.sockets[0].address == "crystal_l0.21132" and source.prefix == "crystal_l0.21132"
     assert {"switch_difference", "switch_lambda"} <= set(source.want)
     refused = run("run", "crystal_l0.21132.xml")
     assert refused.exit_code == 2 and "may run code, and only the file names it" in refused.stderr
+
+    parameters = "<parameters> {structure: s.xyz, want: dipole} </parameters>"
+    custom = "<pes> custom </pes> <pes_path> shim.py </pes_path>"
+    direct = f"<ffdirect name='crystal'> {custom} {parameters} </ffdirect>"
+    (folder / "direct.xml").write_text(re.sub("<ffsocket.*?</ffsocket>", direct, INPUT))
+    done = run("lambda-integration", "--prepare", "direct.xml", "--harmonic", "crystal.harmonic.npz", "--nodes", 1)
+    parameters = RunInput.read(folder / done.output.strip()).root.findtext("ffdirect/parameters").strip()
+    model = f"switch:lambda=0.5;crystal.harmonic.npz;{MODEL}"
+    assert parameters == f"{{structure: s.xyz, model: {model}, want: switch_difference+switch_lambda}}"
 
     def message(old="", new="", **changes):
         (folder / "crystal.xml").write_text(INPUT.replace(old, new) if old else INPUT)
@@ -245,7 +256,7 @@ def test_what_is_prepared_and_what_a_run_takes_of_it(folder):
 
     assert "holds the centre of mass" in message("<fixcom> False </fixcom>", "")
     assert "a harmonic crystal belongs to one cell" in message("mode='nvt'", "mode='npt'")
-    assert "one <force> that asks an <ffsocket>" in message("<forces>", "<forces> <force forcefield='crystal'/>")
+    assert "one <force> that asks an <ffsocket>, or" in message("<forces>", "<forces> <force forcefield='crystal'/>")
     assert "no file 'other.npz'" in message(**{"--harmonic": "other.npz"})
     heavy = "<masses mode='manual' units='dalton'> [ 2.0141, 1, 1, 1, 1, 1, 1, 1 ] </masses> <velocities"
     assert "times the mass" in message("<velocities", heavy)

@@ -46,6 +46,14 @@ for atoms in frames:
     atoms.get_potential_energy()
 ase.io.write("labelled.xyz", frames)
 """
+VOLUMES = """
+import numpy as np
+
+volume = abs(np.linalg.det(np.load("iceIh.harmonic.npz")["cell"]))
+rows = "".join(f"{n} {own}\\n" for n, own in enumerate(np.random.default_rng(1).normal(volume, 2.0, size=400)))
+head = "# column 1 --> step : Step\\n# column 2 --> volume{angstrom3} : Volume\\n"
+open("npt.out", "w").write(head + rows)
+"""
 FIT = """
 [data]
 train = ["train.xyz"]
@@ -96,6 +104,18 @@ def a_crystal(folder: Path) -> None:
     text = (folder / "ice.xml").read_text(encoding="utf-8").replace("prefix='water'", "prefix='ice'")
     text = re.sub(r"<file mode='xyz'>.*</file>", "<file mode='ase'> iceIh.minimum.xyz </file>", text)
     (folder / "ice.xml").write_text(text, encoding="utf-8")
+    at_constant_pressure = "<pressure units='megapascal'> 0.1 </pressure> </ensemble>"
+    text = text.replace("</ensemble>", at_constant_pressure).replace("mode='nvt' splitting='baoab'", "mode='npt'")
+    text = text.replace("</thermostat>", "</thermostat> <barostat mode='isotropic'/>").replace("'ice'", "'npt'")
+    (folder / "npt.xml").write_text(text, encoding="utf-8")
+    page = (DOCS / "how_to" / "crystals.md").read_text(encoding="utf-8")
+    crystal = (
+        page.partition("```toml\n")[2].partition("```")[0].replace("250", "300").replace("quantum =", "# quantum =")
+    )
+    for name in ("Ih", "Ic"):
+        own = crystal.replace("reference =", "# reference =").replace("ice Ih", f"ice {name}")
+        (folder / f"{name}.toml").write_text(own, encoding="utf-8")
+    (folder / "results.py").write_text(VOLUMES, encoding="utf-8")
 
 
 def to_correlate(folder: Path) -> None:

@@ -139,6 +139,8 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
     "quantum nuclei": (
         files.inputs,
         [
+            first("sed -i 's/kinetic_cv{electronvolt}/&, kinetic_cv(H){electronvolt}/' water.xml"),
+            Step("beadwise mass-integration --prepare water.xml --element H=D --ratios 3", {"3": "1"}),
             Step("beadwise mass-integration --prepare water.xml --ratios 4", {"4": "2"}),
             quick("for input in water_y*.xml; do beadwise run $input --model water; done"),
             Step("beadwise mass-integration water_y*.xml"),
@@ -153,7 +155,17 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
                 {"npz": "npz --nodes 1 --stride 1"},
             ),
             quick("for input in ice_l*.xml; do beadwise run $input; done"),
-            Step("beadwise lambda-integration ice_l*.xml"),
+            Step("beadwise lambda-integration ice_l*.xml", {"xml": "xml --json Ih_lambda.json"}),
+            first("python results.py"),
+            Step("beadwise gibbs npt.xml --harmonic iceIh.harmonic.npz --json Ih_gibbs.json"),
+            Step("beadwise free-energy Ih.toml Ic.toml"),
+            Step(
+                "beadwise isotopes Ih.xml Ic.xml --model qtip4pf --from H --to D",
+                {
+                    "Ih.xml Ic.xml": "ice_l*.xml --samples 8 --atoms 1",
+                    "--model qtip4pf": "--model switch:lambda=0.5,iceIh.harmonic.npz,qtip4pf",
+                },
+            ),
         ],
     ),
     "bias": (

@@ -23,8 +23,11 @@ WITH_NUMBERS = {
     "evaluate",
     "examples",
     "fit",
+    "free-energy",
+    "gibbs",
     "harmonic",
     "inspect",
+    "isotopes",
     "lambda-integration",
     "mass-integration",
     "profile",
@@ -42,6 +45,10 @@ DIFFERENT = {
     "--skip": "an export is of the whole run unless it is told otherwise; averages leave out the beginning",
     "--want": "serve and run send to i-PI; export writes",
     "--temperature": "run sets that of a shipped input; spectra and masses are told it where no input tells it",
+    "--harmonic": "lambda-integration needs it with --prepare only",
+    "--from": "of isotopes a label, of profiles a range",
+    "--to": "of isotopes a label, of profiles a range",
+    "--samples": "promote takes so many of all runs together, isotopes of each",
     "--profile": "run has nothing else to say which variable; reweight may make it of any variable, by --variable",
 }
 

@@ -1,0 +1,310 @@
+"""The free energy of a crystal as a sum of what commands found, and differences between crystals."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from ase.data import chemical_symbols
+from ase.units import kB
+
+from ...model.crystals.reference import CrystalError, HarmonicReference
+from ...reading import json_of, refusing, shown, toml_of
+from ...sampling.harmonic import harmonic_free_energy
+from ...schema import about, settings_of
+from ...with_errors import with_error
+from ..mass.make import formula_unit
+from ..results import warned
+from .harmonic import KILOJOULE_PER_MOLE, MILLI
+
+MINIMUM, HARMONIC, BEADS = "minimum", "harmonic", "harmonic, beads"
+ANHARMONIC, QUANTUM, PROMOTED = "anharmonic", "quantum nuclei", "reference"
+VOLUME, DISORDER = "constant pressure", "disorder"
+SAME_TEMPERATURE = 1e-4  # K
+
+
+@dataclass(frozen=True)
+class CycleSettings:
+    """What a file says of one crystal: files are looked for beside it."""
+
+    harmonic: Annotated[str, about("Harmonic crystal, FILE.harmonic.npz of `beadwise harmonic`.")]
+    temperature: Annotated[float, about("Temperature.", unit="K", gt=0)]
+    name: Annotated[str, about("What the crystal is called; the name of the file if it is not given.")] = ""
+    anharmonic: Annotated[str, about("JSON of `beadwise lambda-integration`.")] = ""
+    quantum: Annotated[str, about("JSON of `beadwise mass-integration`, after classical runs over λ.")] = ""
+    reference: Annotated[str, about("JSON of `beadwise promote`.")] = ""
+    pressure: Annotated[str, about("JSON of `beadwise gibbs`, from constant volume to constant pressure.")] = ""
+    residual_entropy: Annotated[
+        float,
+        about("Entropy of disorder per formula unit in k, 0.405465 = ln(3/2) for the protons of ice.", ge=0),
+    ] = 0.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One contribution, of all atoms, in eV."""
+
+    name: str
+    value: float
+    error: float = 0.0
+
+
+@dataclass(frozen=True)
+class CrystalFreeEnergy:
+    """The free energy of one crystal.
+
+    Parameters
+    ----------
+    name : str
+    unit : str
+        Formula unit.
+    units : int
+        How many there are.
+    temperature : float
+        In K.
+    nuclei : str
+        ``classical``, ``quantum``, or with so many beads.
+    letter : str
+        A, or G at constant pressure.
+    parts : tuple of Part
+    warnings : tuple of str
+    """
+
+    name: str
+    unit: str
+    units: int
+    temperature: float
+    nuclei: str
+    letter: str
+    parts: tuple[Part, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def total(self) -> Part:
+        """The sum, with its error from those of the parts, which are independent."""
+        return Part(
+            self.letter,
+            math.fsum(part.value for part in self.parts),
+            float(np.sqrt(sum(part.error**2 for part in self.parts))),
+        )
+
+    def per_unit(self, part: Part) -> tuple[float, float]:
+        """A contribution and its error in meV per formula unit."""
+        return MILLI * part.value / self.units, MILLI * part.error / self.units
+
+
+@dataclass(frozen=True)
+class CycleReport:
+    """Free energies of crystals, and their differences from the first."""
+
+    crystals: tuple[CrystalFreeEnergy, ...]
+
+    def lines(self) -> Iterator[str]:
+        """What the command prints."""
+        for crystal in self.crystals:
+            yield f"{crystal.name}: {crystal.units} x {crystal.unit}, {crystal.temperature:g} K, {crystal.nuclei}"
+            yield from _table(crystal.unit, [(part.name, *crystal.per_unit(part)) for part in crystal.parts])
+            yield _row(f"{crystal.letter}", *crystal.per_unit(crystal.total))
+        first = self.crystals[0]
+        for other in self.crystals[1:]:
+            yield f"{other.name} - {first.name}"
+            yield from _table(first.unit, [(name, *found) for name, found in differences(first, other).items()])
+            value, error = _difference(first.per_unit(first.total), other.per_unit(other.total))
+            yield _row(f"{first.letter}", value, error)
+            stable = first.name if value > 0 else other.name
+            sure = abs(value) / error if error > 0 else math.inf
+            yield f"{stable} is more stable by {with_error(f'{abs(value):.4f}', error, f'meV per {first.unit}')}" + (
+                f", {sure:.1f} errors" if math.isfinite(sure) else ""
+            )
+        yield from warned(warning for crystal in self.crystals for warning in crystal.warnings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for programs, in eV of all atoms, differences in meV per formula unit."""
+        first = self.crystals[0]
+        return {
+            "crystals": [
+                {
+                    "name": one.name,
+                    "formula_unit": one.unit,
+                    "formula_units": one.units,
+                    "temperature": one.temperature,
+                    "nuclei": one.nuclei,
+                    "free_energy": one.letter,
+                    "total": one.total.value,
+                    "standard_error": one.total.error,
+                    "parts": [{"name": p.name, "value": p.value, "standard_error": p.error} for p in one.parts],
+                    "warnings": one.warnings,
+                }
+                for one in self.crystals
+            ],
+            "differences": [
+                {
+                    "of": other.name,
+                    "from": first.name,
+                    "parts": differences(first, other),
+                    "total": _difference(first.per_unit(first.total), other.per_unit(other.total)),
+                }
+                for other in self.crystals[1:]
+            ],
+        }
+
+
+def differences(first: CrystalFreeEnergy, other: CrystalFreeEnergy) -> dict[str, tuple[float, float]]:
+    """Each contribution of another crystal over that of the first, with its error, in meV per formula unit."""
+    own = {part.name: other.per_unit(part) for part in other.parts}
+    return {part.name: _difference(first.per_unit(part), own[part.name]) for part in first.parts}
+
+
+def sum_up(paths: Sequence[Path]) -> CycleReport:
+    """Read what files say of crystals, and add up.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        TOML files, see `CycleSettings`.
+
+    Raises
+    ------
+    CrystalError
+        If one cannot be read, its parts do not belong together, or crystals cannot be compared.
+    """
+    crystals = tuple(map(free_energy_of, paths))
+    first = crystals[0]
+    for other in crystals[1:]:
+        for what, value, own in (
+            ("formula unit", first.unit, other.unit),
+            ("temperature in K", first.temperature, other.temperature),
+            ("nuclei", first.nuclei, other.nuclei),
+            ("contributions", [part.name for part in first.parts], [part.name for part in other.parts]),
+        ):
+            if value != own:
+                raise CrystalError(
+                    f"'{first.name}' has the {what} {value}, '{other.name}' {own}; they must be the same"
+                )
+    return CycleReport(crystals)
+
+
+def free_energy_of(path: Path) -> CrystalFreeEnergy:
+    """Read one file, and add up.
+
+    Raises
+    ------
+    CrystalError
+        If it cannot be read, or its parts do not belong together.
+    """
+    with refusing(CrystalError, f"cannot read '{path}'"):
+        content = toml_of(path)
+    settings = settings_of(CycleSettings, content, path.name, lambda text: CrystalError(f"'{path}': {text}"))
+    folder, temperature = path.parent, settings.temperature
+    if not os.path.isfile(folder / settings.harmonic):
+        raise CrystalError(f"'{path}' names the harmonic crystal '{settings.harmonic}', and there is no such file")
+    reference = HarmonicReference.load(folder / settings.harmonic)
+    unit, units = formula_unit([chemical_symbols[number] for number in reference.numbers])
+    found = _Results(path, folder, temperature, len(reference.numbers))
+    anharmonic = found.read(settings.anharmonic, "anharmonic")
+    quantum = found.read(settings.quantum, "quantum")
+    promotion = found.read(settings.reference, "reference")
+    pressure = found.read(settings.pressure, "pressure")
+    beads = 1 if anharmonic is None else int(anharmonic["beads"])
+    if beads > 1 and quantum is not None:
+        raise CrystalError(f"'{path}' has runs of {beads} beads over λ and quantum nuclei besides; they count twice")
+    _check_model(path, anharmonic, reference)
+    parts = [
+        Part(MINIMUM, reference.energy),
+        Part(HARMONIC, harmonic_free_energy(reference.quanta, temperature, beads)),
+    ]
+    parts += [
+        Part(name, *numbers)
+        for name, numbers in (
+            (ANHARMONIC, _numbers(anharmonic)),
+            (QUANTUM, _numbers(quantum)),
+            (PROMOTED, _of_promotion(promotion)),
+            (VOLUME, _numbers(pressure)),
+        )
+        if numbers is not None
+    ]
+    if settings.residual_entropy:
+        parts.append(Part(DISORDER, -kB * temperature * settings.residual_entropy * units))
+    nuclei = f"{beads} beads" if beads > 1 else "classical" if quantum is None else "quantum"
+    return CrystalFreeEnergy(
+        name=settings.name or path.stem,
+        unit=unit,
+        units=units,
+        temperature=temperature,
+        nuclei=nuclei,
+        letter="A" if pressure is None else "G",
+        parts=tuple(parts),
+        warnings=tuple(found.warnings),
+    )
+
+
+class _Results:
+    """Results of commands, as JSON, that belong to one crystal at one temperature."""
+
+    def __init__(self, source: Path, folder: Path, temperature: float, atoms: int):
+        self._source, self._folder = source, folder
+        self._temperature, self._atoms = temperature, atoms
+        self.warnings: list[str] = []
+
+    def read(self, name: str, key: str) -> Mapping[str, Any] | None:
+        """One result; None where no file is named."""
+        if not name:
+            return None
+        path = self._folder / name
+        what = f"'{path}', the {key} of '{self._source}',"
+        with refusing(CrystalError, f"{what} cannot be read"):
+            content = json_of(path.read_bytes())
+            own = content.get("promotion") or content
+            temperature, atoms = float(own["temperature"]), int(content["atoms"])
+        if abs(temperature - self._temperature) > SAME_TEMPERATURE or atoms != self._atoms:
+            raise CrystalError(
+                f"{what} is of {atoms} atoms at {temperature:g} K; {self._atoms} atoms at {self._temperature:g} K are "
+                "needed, as in the harmonic crystal"
+            )
+        self.warnings += [f"{path.name}: {shown(text)}" for text in content.get("warnings") or []]
+        return content if isinstance(content, Mapping) else None
+
+
+def _numbers(content: Mapping[str, Any] | None) -> tuple[float, float] | None:
+    """Difference and error of a result."""
+    if content is None:
+        return None
+    with refusing(CrystalError, "a result has no difference with its error"):
+        return float(content["difference"]), float(content["standard_error"])
+
+
+def _of_promotion(content: Mapping[str, Any] | None) -> tuple[float, float] | None:
+    """Those of a promotion: by the acceptance ratio where there is one."""
+    return None if content is None else _numbers(content.get("acceptance_ratio") or content["promotion"])
+
+
+def _check_model(path: Path, anharmonic: Mapping[str, Any] | None, reference: HarmonicReference) -> None:
+    """Refuse runs over λ that say they switched on another potential."""
+    for run in (anharmonic or {}).get("runs", []):
+        name = str(run.get("model", ""))
+        if name and not name.rpartition(".harmonic.npz,")[2].endswith(reference.model.rpartition("/")[2]):
+            raise CrystalError(
+                f"'{path}': the runs over λ switched on '{shown(name)}', and the harmonic crystal is of "
+                f"{reference.model}"
+            )
+
+
+def _difference(first: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return other[0] - first[0], float(np.hypot(first[1], other[1]))
+
+
+def _table(unit: str, rows: Sequence[tuple[str, float, float]]) -> Iterator[str]:
+    yield f"  {'':<18}{f'meV per {unit}':>18}{'error':>9}{'kJ/mol':>16}{'error':>9}"
+    for row in rows:
+        yield _row(*row)
+
+
+def _row(name: str, value: float, error: float) -> str:
+    factor = KILOJOULE_PER_MOLE / MILLI
+    errors = [f"{own:.2g}" if own else "" for own in (error, factor * error)]
+    return f"  {name:<18}{value:>18.4f}{errors[0]:>9}{factor * value:>16.5f}{errors[1]:>9}".rstrip()

@@ -1,0 +1,116 @@
+"""One isotope in place of another by integration over its mass: traps, exactly; what is prepared and refused."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from beadwise.analysis.mass.elements import Exchange
+from beadwise.analysis.mass.masses import DALTON, labels_and_masses
+from beadwise.driver.commands.group import OneLineErrors
+from beadwise.driver.commands.mass_integration import mass_integration
+from beadwise.runs.input.elements import InputError
+from beadwise.runs.input.run_input import RunInput
+from click.testing import CliRunner
+from ipi.utils.units import Elements
+from rings import THERMAL_ENERGY, modes_of_ring, reduced_square
+
+BEADS, HYDROGENS, STIFFNESS = 8, 4, 2.2
+MASS = Elements.mass("H")
+RANGE = np.log(Elements.mass("D") / MASS)
+INPUT = f"""<simulation>
+  <output prefix='trap'>
+    <properties filename='out' stride='2'>
+      [ step, kinetic_cv(H){{electronvolt}}, kinetic_cv{{electronvolt}} ]
+    </properties>
+  </output>
+  <ffsocket mode='unix' name='trap'> <address> trap </address> </ffsocket>
+  <system>
+    <initialize nbeads='{BEADS}'> <file mode='xyz'> start.xyz </file> </initialize>
+    <forces> <force forcefield='trap'/> </forces>
+    <ensemble> <temperature units='kelvin'> 300 </temperature> </ensemble>
+    <motion mode='dynamics'>
+      <dynamics mode='nvt'> <timestep units='femtosecond'> 0.5 </timestep> </dynamics>
+    </motion>
+  </system>
+</simulation>
+"""
+HEADER = "# column   1     --> step : The step.\n# column   2     --> kinetic_cv(H){electronvolt} : Of H.\n"
+main = OneLineErrors(commands={"mass-integration": mass_integration})
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["mass-integration", *map(str, arguments)])
+
+
+def square_of(mass):
+    return reduced_square(STIFFNESS) * MASS / mass
+
+
+def kinetic_energy(mass):
+    """Exact mean of all hydrogens, of ring polymers."""
+    square = square_of(mass)
+    return 1.5 * HYDROGENS * THERMAL_ENERGY * (square / (modes_of_ring(BEADS) + square)).sum()
+
+
+def free_energy(mass):
+    """Exact, of all hydrogens, but for what does not depend on the mass; a ring polymer's A is of βħω_i alone."""
+    # kT Σ_k ln((1/P) √((βħω_k)² + (βħω)²)), three coordinates for each atom
+    return 1.5 * HYDROGENS * THERMAL_ENERGY * np.log(modes_of_ring(BEADS) + square_of(mass)).sum()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    atoms = "".join(f"{label} 0 0 0\n" for label in "OHH" * (HYDROGENS // 2))
+    (tmp_path / "start.xyz").write_text(f"{HYDROGENS * 3 // 2}\n# CELL(abcABC): 50 50 50 90 90 90\n{atoms}")
+    (tmp_path / "trap.xml").write_text(INPUT)
+    return tmp_path
+
+
+def test_exact_kinetic_energies_give_the_exact_difference(folder):
+    done = run("--prepare", "trap.xml", "--element", "H=D", "--ratios", 3)
+    assert done.exit_code == 0, done.output
+    inputs = done.output.split()
+    assert len(inputs) == 3 and re.fullmatch(r"trap_H1\.\d{4}\.xml", inputs[0])
+    random = np.random.default_rng(1)
+    for name in inputs:
+        labels, masses = labels_and_masses(RunInput.read(folder / name))
+        assert set(labels) == {"O", "H"}
+        (mass,) = set(masses[np.array(labels) == "H"].tolist())
+        assert masses[0] / DALTON == pytest.approx(15.9994, rel=1e-3)
+        noise = random.normal(scale=0.01, size=400)
+        rows = kinetic_energy(mass) + noise - noise[40:].mean()
+        text = "".join(f"{2 * n:12d} {row:16.10e}\n" for n, row in enumerate(rows))
+        (folder / f"{name.removesuffix('.xml')}.out").write_text(HEADER + text)
+    done = run(*inputs, "--element", "H=D", "--json", "found.json")
+    assert done.exit_code == 0, done.output
+    numbers = json.loads((folder / "found.json").read_text())
+    exact = free_energy(Elements.mass("D")) - free_energy(MASS)
+    assert numbers["difference"] == pytest.approx(exact, rel=1e-5)
+    modes = modes_of_ring(BEADS)[1:]
+    ratio = np.prod((modes + square_of(MASS)) / (modes + square_of(MASS) / np.exp(RANGE)))
+    scaled = -HYDROGENS * THERMAL_ENERGY * 1.5 * (np.log(ratio) + RANGE)  # as `beadwise isotopes` has it
+    assert exact == pytest.approx(scaled, rel=1e-9)
+    assert numbers["standard_error"] == pytest.approx(RANGE * 0.01 / np.sqrt(360) / np.sqrt(3), rel=0.35)
+    assert numbers["substituted"] == HYDROGENS and numbers["beads"] == BEADS
+    assert "4 H -> D, 8 beads, 300 K" in done.output and "A(D) - A(H) = " in done.output
+    assert "those of 2 runs are" in run(*inputs[:2], "--element", "H=D").stderr
+    assert "must be scaled alike" in run(*inputs).stderr
+
+
+def test_what_is_refused(folder):
+    def message(old, new, element="H=D"):
+        (folder / "trap.xml").write_text(INPUT.replace(old, new))
+        result = run("--prepare", "trap.xml", "--element", element)
+        assert result.exit_code == 2 and result.stderr.count("\n") == 1, result.output
+        return result.stderr
+
+    assert "writes no kinetic_cv(H)" in message("kinetic_cv(H)", "potential")
+    assert "has one bead" in message(f"nbeads='{BEADS}'", "nbeads='1'")
+    assert "has no N; it has H, O" in message("", "", "N=N15") if "N15" in Elements.mass_list else True
+    set_already = "<masses mode='manual'> [ 1 ] </masses> </initialize>"
+    assert "has no <initialize>, or sets <masses> there" in message("</initialize>", set_already)
+    for text in ("H", "H=H", "H=O", "=D", "Q=D"):
+        with pytest.raises(InputError, match="no two isotopes"):
+            Exchange.of(text)
