@@ -9,6 +9,7 @@ import numpy as np
 
 from ..properties.quantities import properties
 from .checks import CLOSEST_ALLOWED, check_cells, refuse_overlap, volumes
+from .electric_field import add_second_order, with_needed
 from .errors import StructureError, as_structure_error
 from .members import committee_properties, member_outputs
 from .molecules import centres_of_mass, dipoles_of_charges, molecule_sums
@@ -37,6 +38,7 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
         If the map of a cell diverges, or molecular properties are wanted of atoms that do not stand molecule by
         molecule.
     """
+    asked, want = want, with_needed(want) if model.is_polarized else want
     totals, gradients, strains, *of_atoms = sums
     volume = volumes(batch)
     arrays: dict[str, np.ndarray] = {}
@@ -68,7 +70,9 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
             arrays["molecular_dipole"] = arrays["molecular_dipole"] + dipoles_of_charges(
                 batch, model.repeating_unit, charges
             )
-    return Response(**{name: arrays[name] for name in want})
+    if model.is_polarized:
+        add_second_order(model, batch, arrays)
+    return Response(**{name: arrays[name] for name in asked})
 
 
 def values_of_atoms(model: Model, batch: Batch, name: str) -> np.ndarray:

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
 from ..errors import StructureWarning
 from ..potentials.equivariant_network import EquivariantNetwork
@@ -21,17 +20,17 @@ from ..pyx.tensor_head import DensityShape, TensorHead
 from ..short_repr import short_repr
 from .answers import assemble
 from .checks import CLOSEST_ALLOWED, check_cells, check_model, refuse_overlap
-from .electric_field import NO_FIELD, Field, checked_field
-from .errors import StructureError, as_structure_error
+from .electric_field import NO_FIELD, Field, add_energy_row, checked_field, checked_order, lasts_polarized, with_needed
+from .errors import as_structure_error
 from .members import Members, member_heads, member_rows
-from .molecules import repeating_unit
+from .molecules import needs_dressing, repeating_unit
 from .outputs import Layout, empty_head, wants_samples
 from .radial import INTERVALS, RadialBasis
 from .response import Response, refuse_unavailable
-from .structures import Batch
+from .structures import Batch, indices_of_species
 from .summary import summary
 from .training.envelope import Envelope
-from .training.periodicity import always_had_images, what_is_missing
+from .training.periodicity import always_had_images, warning_of, what_is_missing
 
 SKIN = 0.5  # Å: a list then lasts some tens of steps in liquid water
 
@@ -77,6 +76,8 @@ class Model:
     electric_field : tuple of float
         Static field in V/Å that energy, forces and virial are evaluated in; everything else stays what it is without
         (see `beadwise.model.electric_field`).  It is not written to a model file.
+    field_order : int
+        1 or 2; to second order dipole and Born charges are those in the field, too.
     baseline : str
         Name of the potential that the energy is a correction to, as `beadwise.model.evaluators.load_evaluator` takes
         it; empty if the energy is the whole.  What is evaluated here is the correction alone.
@@ -105,6 +106,7 @@ class Model:
     metadata: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
     electric_field: Field = NO_FIELD
+    field_order: int = 1
     baseline: str = ""
     members: Members | None = None
     source: str = field(default="", compare=False)
@@ -116,6 +118,8 @@ class Model:
         self.groups = tuple(self.groups) or tuple(range(len(self.numbers)))
         check_model(self)
         self.electric_field = checked_field(self.electric_field, self.properties)
+        self.field_order = checked_order(self.field_order, self.electric_field, self.properties)
+        self._properties = None
 
     __repr__ = summary
 
@@ -149,6 +153,8 @@ class Model:
 
     def _has(self, one: Property, present: Collection[str]) -> bool:
         """Whether a property can be asked for, of the quantities and the properties of members that are present."""
+        if (self.is_polarized and not lasts_polarized(one.name)) or needs_dressing(self.metadata, one):
+            return False
         if self.repeating_unit is None and (one.per == "molecule" or one.kind == "position"):
             return False
         if one.kind in ("members", "uncertainty"):
@@ -181,6 +187,11 @@ class Model:
     def is_in_field(self) -> bool:
         """Whether there is an electric field."""
         return self.electric_field != NO_FIELD
+
+    @property
+    def is_polarized(self) -> bool:
+        """Whether there is one to second order."""
+        return self.is_in_field and self.field_order > 1
 
     @cached_property
     def kernel(self) -> Kernel:
@@ -230,15 +241,15 @@ class Model:
         own = self.layout.heads[name]
         return empty_head(own.order, self.shape, own.parity)
 
-    def in_field(self, electric_field: Sequence[float]) -> Model:
-        """The same model in a static electric field in V/Å.
+    def in_field(self, electric_field: Sequence[float], order: int = 1) -> Model:
+        """The same model in a static electric field in V/Å, to first or second order.
 
         Raises
         ------
         PropertyError
-            If the field is not three finite numbers, or there is no dipole head.
+            If the field is not three finite numbers, or there is no dipole head, or to second order no polarizability.
         """
-        return replace(self, electric_field=checked_field(electric_field, self.properties))
+        return replace(self, electric_field=checked_field(electric_field, self.properties), field_order=order)
 
     def species_indices(self, numbers: np.ndarray) -> np.ndarray:
         """Species indices of atomic numbers.
@@ -248,16 +259,7 @@ class Model:
         StructureError
             If a species is unknown to the model.
         """
-        places = np.searchsorted(self.numbers, numbers)
-        known = np.take(self.numbers, np.minimum(places, len(self.numbers) - 1)) == numbers
-        if not known.all():
-            atom = int(np.argmin(known))
-            allowed = ", ".join(chemical_symbols[number] for number in self.numbers)
-            raise StructureError(
-                f"atom {atom} is {chemical_symbols[numbers[atom]]}, a species unknown to the model; "
-                f"allowed are {allowed}"
-            )
-        return places.astype(np.int32)
+        return indices_of_species(self.numbers, numbers)
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.
@@ -305,7 +307,11 @@ class Model:
         if part == 0:
             self._warn_without_cell(batch)
         beads, atoms, shape = batch.beads, batch.atoms, self.shape
+        want = with_needed(want) if self.is_polarized else want
         kernel, heads, rows = self._asked_of_kernel(want)
+        rows_of_beads = np.repeat(rows[None], beads, axis=0)
+        if self.is_polarized and ("forces" in want or "virial" in want):
+            add_energy_row(self, batch, rows_of_beads)
         values = np.zeros((beads, atoms, rows.shape[1]))
         gradients = np.zeros((beads, len(rows), atoms, 3))
         strains = np.zeros((beads, len(rows), 3, 3))
@@ -319,7 +325,7 @@ class Model:
                 batch.cells,
                 batch.periodic,
                 heads,
-                np.repeat(rows[None], beads, axis=0),
+                rows_of_beads,
                 values,
                 gradients,
                 strains,
@@ -345,12 +351,7 @@ class Model:
         missing = what_is_missing(batch, self.radial.cutoff) if always_had_images(self.metadata) else ""
         if missing:
             self._has_warned = True
-            called = f"'{self.source}' " if self.source else ""
-            text = (
-                f"model {called}was fitted to structures with periodic images, and this one of {batch.atoms} atoms has "
-                f"none within the cutoff of {self.radial.cutoff:g} Å: {missing}; a droplet in vacuum is evaluated, so "
-                "give a liquid or solid its cell"
-            )
+            text = warning_of(missing, batch.atoms, self.radial.cutoff, self.source)
             warnings.warn(text, StructureWarning, stacklevel=2)
 
     def _asked_of_kernel(self, want: Sequence[str]) -> tuple[Kernel, list[bool], np.ndarray]:

@@ -10,12 +10,36 @@ import numpy as np
 from ase.data import atomic_masses, atomic_numbers, chemical_symbols
 from ase.formula import Formula
 
+from ..properties.quantities import Property
 from ..reading import shown
 from .errors import ModelFileError, StructureError
 from .structures import Batch
 
 NOTHING_TIMES = re.compile(r"(?<!\d)0+(?!\d)")
 MOST_IN_UNIT = 1000  # atoms of a molecule that repeats
+
+
+FIELD_INSIDE = "field_inside"  # of the metadata: polarizabilities are local, and count only in each other's field
+
+
+def needs_dressing(metadata: object, one: Property) -> bool:
+    """Whether a property of a model makes sense only in the field of all molecules, as `model.field_inside` has it.
+
+    Of a model that was fitted to local polarizabilities, whose metadata say so, it is what is made of their sum.
+
+    Parameters
+    ----------
+    metadata : object
+        Of the model.
+    one : Property
+    """
+    is_local = isinstance(metadata, dict) and FIELD_INSIDE in metadata
+    return is_local and is_polarizability(one) and one.kind != "molecular"
+
+
+def is_polarizability(one: Property) -> bool:
+    """Whether a property is a polarizability, or is made of it."""
+    return one.quantity is not None and one.quantity.name == "polarizability"
 
 
 def repeating_unit(metadata: object) -> tuple[int, ...] | None:

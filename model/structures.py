@@ -184,3 +184,22 @@ class Batch:
 def species_names(numbers: Iterable[int]) -> list[str]:
     """Chemical symbols of atomic numbers."""
     return [chemical_symbols[number] for number in numbers]
+
+
+def indices_of_species(known: Sequence[int], numbers: np.ndarray) -> np.ndarray:
+    """Species indices of atomic numbers, of a model that knows some in ascending order.
+
+    Raises
+    ------
+    StructureError
+        If a species is unknown to it.
+    """
+    places = np.searchsorted(known, numbers)
+    is_known = np.take(known, np.minimum(places, len(known) - 1)) == numbers
+    if not is_known.all():
+        atom = int(np.argmin(is_known))
+        allowed = ", ".join(chemical_symbols[number] for number in known)
+        raise StructureError(
+            f"atom {atom} is {chemical_symbols[numbers[atom]]}, a species unknown to the model; allowed are {allowed}"
+        )
+    return places.astype(np.int32)

@@ -165,11 +165,19 @@ def jackknife(function: Callable[..., np.ndarray], *estimates: Estimate) -> tupl
         return values, np.full(np.shape(values), np.nan)
     left_out = function(*(estimate.without_each for estimate in estimates))
     with np.errstate(invalid="ignore"):  # what has no value, as at ω = 0, has no error either
-        return values, _spread(values, left_out, estimates[0].pairs[:, 0])
+        return values, spread_of_left_out(values, left_out, estimates[0].pairs[:, 0])
 
 
-def _spread(values: np.ndarray, left_out: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Standard errors from what is found without each of the units, with so many samples."""
+def spread_of_left_out(values: np.ndarray, left_out: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Standard errors from what is found without each of the units, with so many samples.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (values,)
+        Of all units together.
+    left_out : ndarray of float64, shape (units, values)
+    samples : ndarray of float64, shape (units,)
+    """
     share = samples / samples.sum()
     units = len(share)
     inverse = (1 / share).reshape(-1, *[1] * (left_out.ndim - 1))

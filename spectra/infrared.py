@@ -20,7 +20,10 @@ from .transform import even_transform, wavenumbers
 from .units import ANGSTROM, ELEMENTARY_CHARGE, FEMTOSECOND, SPEED_OF_LIGHT, VACUUM_PERMITTIVITY, thermal_energy
 from .window import Window
 
-WATER_OPTICAL_PERMITTIVITY = 1.77  # the square of the refractive index of water in visible light
+NOT_KNOWN = (
+    "not known, so that neither alpha nor the refractive index is told; it follows from polarizabilities beside the "
+    "dipoles, or is given by --optical-permittivity"
+)
 
 
 def absorption(
@@ -87,7 +90,7 @@ def infrared_spectrum(
     window: Window,
     wavenumber: np.ndarray | None = None,
     is_difference: bool = True,
-    optical_permittivity: float = WATER_OPTICAL_PERMITTIVITY,
+    optical_permittivity: float | None = None,
     committee: CommitteeEstimates | None = None,
 ) -> Spectrum:
     """Infrared spectrum with standard errors, and with model errors where there are members.
@@ -102,42 +105,48 @@ def infrared_spectrum(
         In cm⁻¹, equally spaced from 0; up to 5000 cm⁻¹ by default.
     is_difference : bool
         Whether the flux is a central difference.
-    optical_permittivity : float
-        ε∞, which the absorption coefficient alone needs.
+    optical_permittivity : float, optional
+        ε∞, which the absorption coefficient and the refractive index alone need.
     committee : CommitteeEstimates, optional
         Of the members, under the name ``dipole``.
 
     Returns
     -------
     Spectrum
-        ``n_alpha`` and ``alpha`` in cm⁻¹, and ``refractive_index``.
+        ``n_alpha`` in cm⁻¹, and where ε∞ is known ``alpha`` in cm⁻¹ and ``refractive_index``.
     """
     grid = wavenumbers(conditions.timestep) if wavenumber is None else wavenumber
 
     def columns(values: np.ndarray) -> np.ndarray:
         n_alpha = absorption(values, conditions, window, grid, is_difference)
-        index = refractive_index(*permittivity(n_alpha, grid, optical_permittivity))
         total = np.broadcast_to(trapezoid(n_alpha, grid, axis=-1)[..., None], n_alpha.shape)
+        if optical_permittivity is None:
+            return np.stack([n_alpha, total], axis=-2)
+        index = refractive_index(*permittivity(n_alpha, grid, optical_permittivity))
         with np.errstate(divide="ignore", invalid="ignore"):  # noise may make the index zero
             alpha = n_alpha / index
         return np.stack([n_alpha, alpha, index, total], axis=-2)
 
     values, errors = jackknife(columns, flux)
+    last = len(values) - 1
     notes = notes_of(conditions, window, flux)
     notes["flux"] = "central difference of the dipole, its transfer function divided out"
     if not is_difference:
         notes["flux"] = "Born effective charges times velocities"
-    integral = with_error(f"{values[3, 0]:.5g}", errors[3, 0], "cm⁻²")
+    integral = with_error(f"{values[last, 0]:.5g}", errors[last, 0], "cm⁻²")
     notes["sum rule"] = (
         f"integral of n alpha from 0 to {grid[-1]:.0f} cm⁻¹ is {integral}, "
-        f"of fixed charges it would be {charge_density(values[3, 0], conditions.volume):.4g} e^2/Da in the cell"
+        f"of fixed charges it would be {charge_density(values[last, 0], conditions.volume):.4g} e^2/Da in the cell"
     )
-    notes["optical permittivity"] = f"{optical_permittivity:.4g}, for alpha and the refractive index only"
-    names = {"n_alpha": "cm^-1", "alpha": "cm^-1", "refractive_index": ""}
+    names = {"n_alpha": "cm^-1"}
+    notes["optical permittivity"] = NOT_KNOWN
+    if optical_permittivity is not None:
+        notes["optical permittivity"] = f"{optical_permittivity:.4g}, for alpha and the refractive index only"
+        names |= {"alpha": "cm^-1", "refractive_index": ""}
     models: list[ModelError | None] = [None] * len(values)
     if committee is not None:
         of_columns = model_errors(columns, {"dipole": flux}, committee, conditions.temperature)
-        notes["sum rule"] += f"; its model error is {of_columns[3].total[0]:.2g} cm⁻²"
+        notes["sum rule"] += f"; its model error is {of_columns[last].total[0]:.2g} cm⁻²"
         column = (0, "n alpha", values[0], errors[0])
         notes |= notes_of_model(of_columns, column, grid, committee, conditions.temperature)
         models = [*of_columns]

@@ -13,7 +13,7 @@ from .conditions import Conditions
 from .correlation import Correlation
 from .estimates import estimate, refuse_longer_window
 from .flux import Overlap, central_difference, flux_from_born_charges
-from .infrared import WATER_OPTICAL_PERMITTIVITY, infrared_spectrum
+from .infrared import infrared_spectrum
 from .raman import LASER, invariants, raman_spectrum
 from .spectrum import Spectrum
 from .sum_frequency import FACES, TERMS, Slab, sum_frequency_spectrum, weighted_fluxes
@@ -37,6 +37,7 @@ class FluxRecorder:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ()  # what is taken in where it is given
     members: ClassVar[tuple[str, ...]] = ()  # series of members of committees, which are recorded if they are given
 
     def __init__(self, timestep: float, window: Window, names: Sequence[str]):
@@ -128,14 +129,43 @@ class DifferenceRecorder(FluxRecorder):
 
 
 class InfraredRecorder(DifferenceRecorder):
-    """⟨Ṁ(0)·Ṁ(t)⟩ from ``dipole``, shape (samples, 3) in e·Å."""
+    """⟨Ṁ(0)·Ṁ(t)⟩ from ``dipole``, shape (samples, 3) in e·Å.
+
+    Where there is ``polarizability`` (samples, 3, 3) in Å³ beside it, its mean tells the permittivity of the electrons.
+    """
 
     needs = ("dipole",)
+    optional = ("polarizability",)
     members = ("committee_dipole", ENERGIES)
     shape = (3,)
 
     def __init__(self, timestep: float, window: Window):
         super().__init__(timestep, window, ["dipole"])
+        self._polarizability = np.zeros(2)  # sum of the isotropic part, and of how many
+
+    @property
+    def mean_polarizability(self) -> float | None:
+        """Of the isotropic part, in Å³; None if none was given."""
+        total, count = self._polarizability
+        return total / count if count else None
+
+    def add(self, samples: Mapping[str, np.ndarray]) -> None:
+        """Add the next samples, as `DifferenceRecorder.add`."""
+        super().add(samples)
+        if (tensor := with_means(samples).get("polarizability")) is not None:
+            isotropic = np.trace(np.asarray(tensor, dtype=np.float64), axis1=-2, axis2=-1) / 3
+            # one after the other, so that the sum does not depend on the pieces
+            total = np.add.accumulate(np.concatenate([self._polarizability[:1], isotropic]))[-1]
+            self._polarizability = np.array([total, self._polarizability[1] + len(isotropic)])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that has been recorded, as arrays that ``numpy.savez`` stores."""
+        return super().state() | {"polarizability": self._polarizability}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was taken."""
+        super().restore(state)
+        self._polarizability = np.array(state["polarizability"])
 
     def parts(self, flux: np.ndarray) -> dict[str, np.ndarray]:
         """The flux itself."""
@@ -218,6 +248,13 @@ def with_means(samples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return means | dict(samples)
 
 
+def _optical_permittivity(recorders: Sequence[FluxRecorder], volume: float) -> float | None:
+    """1 + 4π⟨α⟩/V of the first recorder that knows ⟨α⟩; None if none does."""
+    known = (one.mean_polarizability for one in recorders if isinstance(one, InfraredRecorder))
+    polarizability = next((one for one in known if one is not None), None)
+    return None if polarizability is None else 1 + 4 * np.pi * polarizability / volume
+
+
 def can_record(kind: str, names: Collection[str]) -> bool:
     """Whether series of these names are enough for one kind of spectrum."""
     recorder: type[FluxRecorder] = RECORDERS[kind]
@@ -279,7 +316,7 @@ def spectrum_of(
     conditions: Conditions,
     window: Window,
     wavenumber: np.ndarray | None = None,
-    optical_permittivity: float = WATER_OPTICAL_PERMITTIVITY,
+    optical_permittivity: float | None = None,
     laser: float = LASER,
 ) -> Spectrum:
     """Spectrum of what was recorded.
@@ -293,8 +330,8 @@ def spectrum_of(
         That of the recorders, or a shorter one.
     wavenumber : ndarray of float64, optional
         In cm⁻¹, equally spaced from 0; up to 5000 cm⁻¹ by default.
-    optical_permittivity : float
-        ε∞ for the absorption coefficient.
+    optical_permittivity : float, optional
+        ε∞ for the absorption coefficient; by default that of the polarizabilities, where some were recorded.
     laser : float
         For the Stokes intensity, in cm⁻¹.
 
@@ -318,6 +355,8 @@ def spectrum_of(
     committee = committee_estimates(committees, list(estimates), lags) if committees else None
     if isinstance(first, InfraredRecorder | BornChargeRecorder):
         is_difference = isinstance(first, InfraredRecorder)
+        if optical_permittivity is None:
+            optical_permittivity = _optical_permittivity(recorders, conditions.volume)
         return infrared_spectrum(
             estimates["dipole"], conditions, window, wavenumber, is_difference, optical_permittivity, committee
         )

@@ -18,6 +18,7 @@ from ..profile.samples import ProfileOptions
 from ..spectrum.conditions import read_run_conditions
 from ..spectrum.kinds import FROM_SERIES
 from ..spectrum.live import LiveSpectra, possible_kinds
+from ..spectrum.live_dielectric import LiveDielectric
 from .citations import citations_of
 from .curves import profile_content, spectrum_content
 from .drift import has_work_from_outside
@@ -43,7 +44,7 @@ class RunContent:
     share : float or None
         Of the time that may go into looking, as a run should not be slowed by it: each part that is costly is made
         again only when that much time has passed.  None to make all of it each time.
-    readers : sequence of LiveSpectra and LiveProfile, optional
+    readers : sequence of LiveSpectra, LiveDielectric and LiveProfile, optional
         What reads the series of the run already; by default all spectra and profiles that it writes series for.
     most_bytes : float
         Of a file that is read as a whole for what the model said of itself, and for frames.
@@ -57,7 +58,7 @@ class RunContent:
         self,
         run: RunInput,
         share: float | None = None,
-        readers: Sequence[LiveSpectra | LiveProfile] | None = None,
+        readers: Sequence[LiveSpectra | LiveDielectric | LiveProfile] | None = None,
         most_bytes: float = math.inf,
         window: float | None = None,
         remark: str = "",

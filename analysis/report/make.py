@@ -15,6 +15,7 @@ from ...whole_files import write_text
 from ..profile.live import LiveProfile
 from ..results import Report, written_to
 from ..spectrum.live import LiveSpectra
+from ..spectrum.live_dielectric import LiveDielectric
 from .content import RunContent
 from .facts import known
 from .page import MARK, WORDS, run_page
@@ -70,14 +71,14 @@ def make(source: Path, output: Path | None = None) -> Report:
     return Report((*lines, written_to([path])), content)
 
 
-def report_of_end(run: RunInput, readers: Sequence[LiveSpectra | LiveProfile]) -> Path:
+def report_of_end(run: RunInput, readers: Sequence[LiveSpectra | LiveDielectric | LiveProfile]) -> Path:
     """Write the report of a run that has just ended; quick, so that large files are left to ``beadwise report``.
 
     Parameters
     ----------
     run : RunInput
         As it was started.
-    readers : sequence of LiveSpectra and LiveProfile
+    readers : sequence of LiveSpectra, LiveDielectric and LiveProfile
         What was kept current.
 
     Returns

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput, System
+from ...runs.output.volumes import volume_file
 from ...spectra import Conditions
 
 TRAJECTORIES = "spectra are made of trajectories in time"
@@ -32,6 +34,8 @@ class RunConditions:
         Labels of the atoms: chemical symbols, and of other isotopes i-PI's names, such as ``D`` and ``O18``.
     has_constant_volume : bool
         Whether the cell stays what it is.
+    volume_file : Path or None
+        Where the volume of every step is written; None where it is not.
     """
 
     timestep: float
@@ -41,6 +45,7 @@ class RunConditions:
     dynamics: str
     symbols: frozenset[str]
     has_constant_volume: bool = True
+    volume_file: Path | None = None
 
     @property
     def volume(self) -> float:
@@ -83,4 +88,5 @@ def read_run_conditions(run: RunInput, system: System | None = None) -> RunCondi
         dynamics=system.name_of_dynamics,
         symbols=frozenset(system.labels),
         has_constant_volume=system.has_constant_volume,
+        volume_file=volume_file(system),
     )

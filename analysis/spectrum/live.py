@@ -55,6 +55,8 @@ class LiveSpectra:
         Length of the window in fs; None for `beadwise.spectra.usual_length`.
     continues : bool
         Whether i-PI is about to go on from the step of a RESTART; not where what it writes is only looked at.
+    optical : float or None
+        Optical permittivity ε∞; None for that of the polarizabilities.
 
     Raises
     ------
@@ -73,8 +75,10 @@ class LiveSpectra:
         conditions: RunConditions,
         window: float | None = None,
         continues: bool = True,
+        optical: float | None = None,
     ):
         self._run = run
+        self._optical = optical
         self._conditions = conditions
         self._outputs = {kind: output_for(kind, run, conditions) for kind in kinds}
         self._window = Window("hann", window or usual_length(run.total_steps * conditions.timestep))
@@ -138,7 +142,9 @@ class LiveSpectra:
             conditions = self._conditions.of_samples(recording.output.stride)
             for kind, recorder in recording.recorders.items():
                 with suppress(NotComputedError):
-                    spectrum = spectrum_of([recorder], conditions, self._window_for(recorder))
+                    spectrum = spectrum_of(
+                        [recorder], conditions, self._window_for(recorder), optical_permittivity=self._optical
+                    )
                     made[kind] = spectrum.so_far(*self._progress(recorder, recording.output.stride))
         return made
 

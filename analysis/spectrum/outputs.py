@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ...runs.input.elements import InputError
@@ -61,6 +62,29 @@ def output_for(kind: str, run: RunInput, conditions: RunConditions) -> ExtrasOut
     )
 
 
+def output_of_both(run: RunInput, conditions: RunConditions) -> ExtrasOutput:
+    """The output with dipole and polarizability of every bead that is written most often.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    names = series_of_extras()
+    both = [
+        output
+        for output in usable_outputs("dielectric", run, conditions)
+        if can_record("raman", {names[key] for key in output.extras if key in names})
+    ]
+    if not both:
+        raise InputError(
+            f"a permittivity is made of dipole and polarizability of every bead, which '{run.path}' does not write "
+            "into the same files; add <trajectory filename='moments' stride='2' extra_type='dipole,polarizability'> "
+            "extras </trajectory>, or give --optical-permittivity, 1 for fixed charges"
+        )
+    return min(both, key=lambda output: output.stride)
+
+
 def files_of_runs(kind: str, paths: Sequence[Path]) -> tuple[list[Path], dict[Path, RunInput]]:
     """Files that a spectrum is made of, where runs stand among them for what they wrote.
 
@@ -108,8 +132,16 @@ def _flux_of(kind: str) -> str:
 
 
 def _extras(kind: str, run: RunInput, conditions: RunConditions) -> tuple[Path, list[Path]]:
-    output = output_for(kind, run, conditions)
+    output = _output_of(kind, run, conditions)
     return run.folder / output.name, [run.folder / name for name in output.files(conditions.beads)]
+
+
+def _output_of(kind: str, run: RunInput, conditions: RunConditions) -> ExtrasOutput:
+    """The output that a spectrum is made of; that of a permittivity has polarizabilities, too, where one has."""
+    if kind == "dielectric":
+        with suppress(InputError):
+            return output_of_both(run, conditions)
+    return output_for(kind, run, conditions)
 
 
 def _velocities(kind: str, run: RunInput, conditions: RunConditions) -> tuple[Path, list[Path]]:

@@ -63,7 +63,8 @@ def record(
     """
     series = CheckedSeries(source, run, given, skip, repeats)
     recorder: FluxRecorder | None = None
-    for samples in series.pieces(lambda samples: _needed(kind, samples, source)):
+    has_own_unit = given.unit is not None
+    for samples in series.pieces(lambda samples: _needed(kind, samples, source, has_own_unit)):
         if recorder is None:
             slab = Slab(run.cell, **(distances or {})) if run is not None and kind == "sfg" else None
             recorder = make_recorder(_recorder_kind(kind, samples), series.conditions.timestep, window, slab)
@@ -80,15 +81,21 @@ def _recorder_kind(kind: str, samples: Mapping[str, np.ndarray]) -> str:
     return "ir_from_born_charges" if kind == "ir" and is_of_born_charges(samples) else kind
 
 
-def _needed(kind: str, samples: Mapping[str, np.ndarray], source: Source) -> dict[str, np.ndarray]:
-    """What a recorder takes of samples: all that it needs, and the members of committees that there are."""
+def _needed(
+    kind: str, samples: Mapping[str, np.ndarray], source: Source, has_own_unit: bool = False
+) -> dict[str, np.ndarray]:
+    """What a recorder takes of samples: all that it needs, and the members of committees that there are.
+
+    A unit that is given is that of what is needed, so that nothing is known of the rest.
+    """
     recorder = RECORDERS.get(_recorder_kind(kind, samples))
     if recorder is None:
         raise SeriesError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(RECORDERS)}")
     missing = [name for name in recorder.needs if name not in samples and MEMBERS_OF.get(name) not in samples]
     if missing:
         raise SeriesError(f"'{source.path}' holds no {missing[0]}; it holds {', '.join(samples)}")
-    needed = {name: samples[name] for name in (*recorder.needs, *recorder.members) if name in samples}
+    wanted = (*recorder.needs, *recorder.members, *(() if has_own_unit else recorder.optional))
+    needed = {name: samples[name] for name in wanted if name in samples}
     if len({len(values) for values in needed.values()}) > 1:
         lengths = ", ".join(f"{len(values)} of {name}" for name, values in needed.items())
         raise SeriesError(f"'{source.path}' holds {lengths}; as many samples of each are needed")

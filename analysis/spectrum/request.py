@@ -45,7 +45,8 @@ class Request:
     window_shape : str
     highest : float
         Wavenumber in cm⁻¹.
-    optical_permittivity : float
+    optical_permittivity : float or None
+        ε∞; None for that of polarizabilities in the same files.
     laser : float or None
         In cm⁻¹, for Raman spectra; None for 532 nm.
     inner, outer, near : float or None
@@ -75,7 +76,7 @@ class Request:
     resolution: float | None = None
     window_shape: str = "hann"
     highest: float = 4500.0
-    optical_permittivity: float = 1.77
+    optical_permittivity: float | None = None
     laser: float | None = None
     inner: float | None = None
     outer: float | None = None

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ...analysis.spectrum.kinds import FROM_SERIES
+from ...analysis.spectrum.kinds import LIVE
 from ...properties.quantities import properties
 from ...suggestions import did_you_mean
 from .findings import STANDARD_OUTPUT
@@ -62,7 +62,7 @@ def parse_spectra(context: click.Context, parameter: click.Parameter, value: str
     """Split ``ir,raman`` and refuse unknown names; ``none`` is none."""
     if value is None or value.strip() == "none":
         return None if value is None else ()
-    return _names(value, FROM_SERIES, "spectrum", ", none")
+    return _names(value, LIVE, "spectrum", ", none")
 
 
 def parse_field(
@@ -208,6 +208,15 @@ field_option = click.option(
     metavar="EX,EY,EZ",
     help="Static electric field in V/Å that energy, forces and virial are served in.",
 )
+WITHOUT_FIELD = "--field-order 2 without --field; give --field EX,EY,EZ, too"
+field_order_option = click.option(
+    "--field-order",
+    type=click.IntRange(1, 2),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Order of --field: 2 for -E·α·E/2 in the energy, too, with the dipole and Born charges in the field.",
+)
 json_option = click.option(
     "--json",
     "json_file",
@@ -234,6 +243,12 @@ window_option = number(
     "--window",
     unit="FS",
     text="Length of the window of spectra, in fs  [default: a fifth of the shortest run, from 100 to 1000].",
+)
+optical_option = number(
+    "--optical-permittivity",
+    unit="EPS",
+    kind=click.FloatRange(min=1),
+    text="Permittivity ε∞ at optical frequencies; 1 of fixed charges  [default: that of the polarizabilities].",
 )
 temperature_option = number("--temperature", unit="K", text="Temperature in K, where no i-PI input tells it.")
 variable_option = click.option(

@@ -10,14 +10,17 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from ...analysis.spectrum.kinds import FROM_SERIES
+from ...analysis.spectrum.kinds import LIVE
 from .messages import fail
 from .option_groups.copy_options import copy_options
 from .option_groups.given_options import GIVEN, OptionOfCopy, RememberingCommand
 from .option_groups.walltime import time_to_stop, walltime_option
 from .options import (
     PATH,
+    WITHOUT_FIELD,
     field_option,
+    field_order_option,
+    optical_option,
     parse_models,
     parse_spectra,
     threads_option,
@@ -44,16 +47,18 @@ OUT_OF_TIME = 3  # exit status
 @workers_option
 @threads_option
 @field_option
+@field_order_option
 @want_option
 @click.option(
     "--spectrum",
     "spectra",
     callback=parse_spectra,
     metavar="KINDS",
-    help=f"Spectra that are kept current as CSV and PNG: {', '.join(FROM_SERIES)}, separated by commas, or none  "
+    help=f"Spectra that are kept current as CSV and PNG: {', '.join(LIVE)}, separated by commas, or none  "
     "[default: those of a shipped input].",
 )
 @window_option
+@optical_option
 @click.option(
     "--profile",
     "variable",
@@ -81,9 +86,11 @@ def run(
     workers: int | None,
     threads: int | None,
     electric_field: tuple[float, float, float] | None,
+    field_order: int,
     want: tuple[str, ...] | None,
     spectra: tuple[str, ...] | None,
     window: float | None,
+    optical_permittivity: float | None,
     variable: str | None,
     no_report: bool,
     live: bool,
@@ -150,8 +157,10 @@ def run(
             want=want,
             spectra=possible_kinds(example.spectra, given) if spectra is None else spectra,
             window=window,
+            optical_permittivity=optical_permittivity,
             profile=ProfileOptions(variable=variable) if shows_profile else None,
             electric_field=electric_field or example.electric_field,
+            field_order=field_order,
             server_options=tuple(
                 name for name, value in (("--model", models), ("--want", want), ("--field", electric_field)) if value
             ),
@@ -161,7 +170,10 @@ def run(
             walltime=None if walltime is None else time_to_stop(walltime) - (time.monotonic() - began),
         )
         if plan.electric_field is not None:
-            say(console, f"in the electric field {list(plan.electric_field)} V/Å")
+            order = " to second order" if plan.field_order > 1 else ""
+            say(console, f"in the electric field {list(plan.electric_field)} V/Å{order}")
+        elif plan.field_order > 1:
+            raise click.UsageError(WITHOUT_FIELD)
         try:
             (check if only_check else launch)(plan, console)
         except RunError as failure:

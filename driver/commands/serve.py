@@ -7,7 +7,17 @@ from pathlib import Path
 
 import click
 
-from .options import NOT_NEGATIVE, PATH, field_option, number, threads_option, trust_option, want_option
+from .options import (
+    NOT_NEGATIVE,
+    PATH,
+    WITHOUT_FIELD,
+    field_option,
+    field_order_option,
+    number,
+    threads_option,
+    trust_option,
+    want_option,
+)
 
 
 @click.command()
@@ -39,6 +49,7 @@ from .options import NOT_NEGATIVE, PATH, field_option, number, threads_option, t
 )
 @threads_option
 @field_option
+@field_order_option
 @trust_option
 def serve(
     model: str,
@@ -56,6 +67,7 @@ def serve(
     properties_only: bool,
     threads: int | None,
     electric_field: tuple[float, float, float] | None,
+    field_order: int,
 ) -> None:
     """Answer an i-PI that was started by hand.
 
@@ -70,6 +82,8 @@ def serve(
     The atoms are read from --structure, which may also be i-PI's input or RESTART, or from i-PI's <parameters>.  Of an
     input with systems of different atoms, or an <activelist>, --force-field says which of them are sent here.
     """
+    if field_order > 1 and electric_field is None:
+        raise click.UsageError(WITHOUT_FIELD)
     from ...model.evaluators import in_field, load_evaluator
     from ...properties.quantities import ALWAYS_SENT
     from ..doors.door import DoorSettings, make_door
@@ -86,7 +100,7 @@ def serve(
 
             species = species_of_run(structure, None, force_field or "", any_label)
         if electric_field is not None:
-            evaluator = in_field(evaluator, electric_field, model)
+            evaluator = in_field(evaluator, electric_field, model, field_order)
         wanted = wanted_properties(evaluator, want or ALWAYS_SENT, properties_only)
         if species is not None:
             check_species(evaluator, species)

@@ -17,6 +17,7 @@ from .options import (
     NearestChoice,
     json_option,
     number,
+    optical_option,
     output_option,
     skip_option,
     temperature_option,
@@ -60,13 +61,7 @@ def parse_columns(context: click.Context, parameter: click.Parameter, value: str
     help="Shape of the window: hann, blackman, blackman-harris or none.",
 )
 @number("--highest", unit="CM", kind=click.FloatRange(min=10), default=4500.0, text="Highest wavenumber, in cm⁻¹.")
-@number(
-    "--optical-permittivity",
-    unit="EPS",
-    kind=click.FloatRange(min=1),
-    default=1.77,
-    text="Permittivity ε at optical frequencies; 1.77 is that of water.",
-)
+@optical_option
 @number("--laser", unit="CM", text="Wavenumber of the laser in cm⁻¹, for raman  [default: that of 532 nm].")
 @number("--inner", unit="A", kind=NOT_NEGATIVE, text="Height in Å where a face begins, for sfg  [default: 1].")
 @number("--outer", unit="A", kind=NOT_NEGATIVE, text="Height in Å from where all counts, for sfg  [default: 4].")

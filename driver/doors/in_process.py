@@ -28,7 +28,7 @@ from ...runs.input.labels import FILE_PARAMETERS, species_from_parameters
 from ...runs.input.run_input import species_of_run
 from .responder import Answer, Responder
 
-NAMES = ("model", *FILE_PARAMETERS, "species", "want", "field", "properties_only", "threads")
+NAMES = ("model", *FILE_PARAMETERS, "species", "want", "field", "field_order", "properties_only", "threads")
 ADDED_BY_IPI = ("verbosity", "verbose")
 DEFAULT_MODEL = "water"
 FAILED = 2  # exit status
@@ -51,7 +51,8 @@ class InProcessDriver(Dummy_driver):
         ``model``: what `beadwise serve` calls MODEL, by default the shipped model ``water``.  ``structure`` or
         ``template``: a structure file, an i-PI input or a RESTART that names the atoms; or ``species``: a formula such
         as ``(OH2)64``.  ``want``: properties, with ``+``, blanks or semicolons between them.  ``field``: three
-        numbers in V/Å, with blanks or semicolons.  ``properties_only``: true for a force of weight 0.
+        numbers in V/Å, with blanks or semicolons, and its ``field_order``, 1 or 2.  ``properties_only``: true for a
+        force of weight 0.
         ``threads``: of an evaluation, by default 1.  i-PI adds ``verbosity`` or ``verbose``, which change nothing.
 
     Raises
@@ -132,13 +133,21 @@ def _responder(unnamed: tuple[Value, ...], parameters: Mapping[str, Value]) -> R
     model = given.get("model", DEFAULT_MODEL).replace(";", ",")
     evaluator = load_evaluator(model, _threads(given.get("threads", "1")))
     if "field" in given:
-        evaluator = in_field(evaluator, _field(given["field"]), model)
+        evaluator = in_field(evaluator, _field(given["field"]), model, _field_order(given.get("field_order", "1")))
+    elif "field_order" in given:
+        raise ParameterError(f"field_order={shown(given['field_order'])} without a field; give field, too")
     species = _species(given, any_label=len(evaluator.species) == 0)
     want = _want(given["want"]) if "want" in given else ALWAYS_SENT
     responder = Responder(evaluator, species, want, _switch("properties_only", given.get("properties_only", "false")))
     if species is None:
         responder.take_parameters({})  # raises unless the species can be told from distances
     return responder
+
+
+def _field_order(text: str) -> int:
+    if text not in ("1", "2"):
+        raise ParameterError(f"field_order={shown(text)}; allowed are 1 and 2")
+    return int(text)
 
 
 def _names() -> str:

@@ -39,10 +39,14 @@ class Plan:
         Kinds of spectra that are kept current.
     window : float or None
         Length of their window in fs; None for one that suits the length of the run.
+    optical_permittivity : float or None
+        ε∞ of spectra and permittivity; None for that of the polarizabilities.
     profile : ProfileOptions or None
         Free-energy profile that is kept current; None for none.
     electric_field : tuple of float or None
         Static field in V/Å that is served; None for no field.
+    field_order : int
+        1, or 2 for the response of the electrons, too.
     server_options : tuple of str
         What the user asked of servers, as options of the command line.
     options : tuple of str
@@ -62,8 +66,10 @@ class Plan:
     want: tuple[str, ...] | None = None
     spectra: tuple[str, ...] = ()
     window: float | None = None
+    optical_permittivity: float | None = None
     profile: ProfileOptions | None = None
     electric_field: tuple[float, float, float] | None = None
+    field_order: int = 1
     server_options: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     report: bool = True

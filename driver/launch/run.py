@@ -10,7 +10,9 @@ from rich.console import Console
 
 from ...analysis.profile.live import LiveProfile
 from ...analysis.spectrum.conditions import read_run_conditions
+from ...analysis.spectrum.kinds import FROM_SERIES
 from ...analysis.spectrum.live import LiveSpectra
+from ...analysis.spectrum.live_dielectric import LiveDielectric
 from ...properties.quantities import properties
 from ...runs.input.elements import InputError
 from ...runs.input.force_fields import IN_PROCESS
@@ -101,7 +103,7 @@ def look_over(plan: Plan) -> list[str]:
     return remarks + _remarks_about_systems(plan)
 
 
-def live_results(plan: Plan) -> list[LiveSpectra | LiveProfile]:
+def live_results(plan: Plan) -> list[LiveSpectra | LiveDielectric | LiveProfile]:
     """What is kept current while it runs.
 
     Raises
@@ -148,13 +150,19 @@ def _cut_torn_records(plan: Plan) -> list[str]:
     return [f"cut half a record off the end of {names}; i-PI writes it again"] if cut else []
 
 
-def _live_spectra(plan: Plan) -> list[LiveSpectra]:
-    """The spectra that are kept current; none if none is wanted."""
+def _live_spectra(plan: Plan) -> list[LiveSpectra | LiveDielectric]:
+    """The spectra that are kept current, and the permittivity; none if none is wanted."""
     if not plan.spectra:
         return []
     conditions = read_run_conditions(plan.input)
+    kinds = [kind for kind in plan.spectra if kind in FROM_SERIES]
+    made: list[LiveSpectra | LiveDielectric] = []
     try:
-        return [LiveSpectra(plan.spectra, plan.input, conditions, plan.window)]
+        if kinds:
+            made.append(LiveSpectra(kinds, plan.input, conditions, plan.window, optical=plan.optical_permittivity))
+        if len(kinds) < len(plan.spectra):
+            made.append(LiveDielectric(plan.input, conditions, plan.optical_permittivity))
+        return made
     except SeriesError as error:
         raise InputError(f"no spectra of this run: {error}") from error
 

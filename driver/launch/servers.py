@@ -176,6 +176,7 @@ def _serve_command(plan: Plan, address: ForceSocket) -> list[str]:
     limits = ["--threads", str(plan.threads), "--wait", str(SERVER_WAIT)]
     if plan.electric_field is not None and not address.properties_only:
         options += ["--field", ",".join(map(repr, plan.electric_field))]
+        options += ["--field-order", str(plan.field_order)] if plan.field_order > 1 else []
     return [*SERVE_COMMAND, plan.model_of(address), *where, *options, *limits]
 
 

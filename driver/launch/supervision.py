@@ -18,6 +18,7 @@ from rich.console import Console
 
 from ...analysis.profile.live import LiveProfile
 from ...analysis.spectrum.live import LiveSpectra
+from ...analysis.spectrum.live_dielectric import LiveDielectric
 from ...model import BeadwiseError
 from ...runs.input.elements import InputError
 from ...runs.output.words_of_ipi import TRACEBACK, is_unintended, reason_of_failure
@@ -40,6 +41,7 @@ SERVER_PATIENCE = 3.0
 IPI_PATIENCE = 30.0
 ABANDONED_PATIENCE = 30.0
 IPI_REPORTS_PROBLEM = "I-PI reports a problem"
+Live = LiveSpectra | LiveDielectric | LiveProfile
 FAILED_IN_PROCESS = 2  # status of an i-PI that in_process.py ends, after it has printed one of these
 REFUSAL = re.compile(r"^Error: (.+)$", re.MULTILINE)
 
@@ -59,7 +61,7 @@ class Supervision:
         Signals received so far; the first stops i-PI softly, a second one skips the patience.
     claim : Claim
         To the folder and the addresses; i-PI holds it as well.
-    results : sequence of LiveSpectra and LiveProfile
+    results : sequence of LiveSpectra, LiveDielectric and LiveProfile
         What is kept current.
     events : Events, optional
         Where to write down what is said and how it ended, for a report, which is then made at the end.
@@ -72,7 +74,7 @@ class Supervision:
         servers: list[Server],
         stop_requests: list[int],
         claim: Claim,
-        results: Sequence[LiveSpectra | LiveProfile] = (),
+        results: Sequence[Live] = (),
         events: Events | None = None,
     ):
         self._simulation = simulation = plan.input
@@ -326,7 +328,7 @@ class Supervision:
             return f"; no picture of the energies, as {self._properties[0].name} cannot be drawn: {error}"
         return f", energies in {self._image}" if drawn else ""
 
-    def _plot_result(self, result: LiveSpectra | LiveProfile) -> str:
+    def _plot_result(self, result: Live) -> str:
         try:
             images = result.draw()
         except (OSError, BeadwiseError) as error:

@@ -150,7 +150,7 @@ def _loaded(name: str, threads: int) -> Evaluator:
     return load(name, threads)
 
 
-def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str) -> Evaluator:
+def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str, order: int = 1) -> Evaluator:
     """Put an evaluator into a static electric field.
 
     Parameters
@@ -162,11 +162,13 @@ def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str) -
         In V/Å.
     name : str
         What the user calls it.
+    order : int
+        1, or 2 for a model file with a polarizability, whose electrons then follow the field.
 
     Raises
     ------
     EvaluatorError
-        If the evaluator has no such method.
+        If the evaluator has no such method, or it is no model file and the order is 2.
     PropertyError
         If the field is not three finite numbers, or the model has no dipole.
     """
@@ -177,4 +179,11 @@ def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str) -
             f"'{name}' cannot be put into the electric field {shown(field)} V/Å: it has no method in_field; "
             "allowed are model files with a dipole, shipped models, qtip4pf, and evaluators with that method"
         )
-    return method(electric_field)
+    if order == 1:
+        return method(electric_field)
+    if not isinstance(evaluator, Model):
+        raise EvaluatorError(
+            f"'{name}' cannot be put into the electric field {list(electric_field)} V/Å to second order; allowed are "
+            "model files with dipole and polarizability, and others to first order"
+        )
+    return evaluator.in_field(electric_field, order)

@@ -77,3 +77,23 @@ def what_is_missing(batch: Batch, cutoff: float) -> str:
     if batch.atoms < FEWEST_ATOMS or not batch.beads or directions_with_images(batch, cutoff):
         return ""
     return "its cell leaves empty space on all sides" if batch.periodic.any() else "it is not periodic"
+
+
+def warning_of(missing: str, atoms: int, cutoff: float, source: str) -> str:
+    """What is said of a structure without the images that all had in training.
+
+    Parameters
+    ----------
+    missing : str
+        What `what_is_missing` found.
+    atoms : int
+    cutoff : float
+        In Å.
+    source : str
+        What the model is called; empty if nothing.
+    """
+    called = f"'{source}' " if source else ""
+    return (
+        f"model {called}was fitted to structures with periodic images, and this one of {atoms} atoms has none within "
+        f"the cutoff of {cutoff:g} Å: {missing}; a droplet in vacuum is evaluated, so give a liquid or solid its cell"
+    )

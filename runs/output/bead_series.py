@@ -24,6 +24,11 @@ class BeadSeries:
         One file for each bead, or a single one of ``extras_component_raw``, which holds all beads.
     last_step : int, optional
         What the files hold already beyond this step does not count.
+
+    Attributes
+    ----------
+    steps : ndarray of int64, shape (samples,)
+        Of the samples that were read last.
     """
 
     def __init__(self, paths: Sequence[Path], last_step: int | None = None):
@@ -31,6 +36,7 @@ class BeadSeries:
             raise SeriesError("there is no file of extras; one for each bead is needed")
         self.paths = tuple(paths)
         self.stride = 0
+        self.steps = np.zeros(0, dtype=np.int64)
         self._files = [BeadFile(path, last_step) for path in paths]
         self._aligned = AlignedBeads(len(self._files))
         self._last: int | None = None
@@ -75,6 +81,7 @@ class BeadSeries:
                 f"'{self.paths[unlike]}' and '{self.paths[0]}' do not hold the same steps and extras; "
                 "the files of all beads of one run are needed"
             )
+        self.steps = steps
         if not len(steps):
             return {}
         self._check_steps(steps)

@@ -268,7 +268,7 @@ def find_property(tables: Sequence[PropertyTable], name: str) -> tuple[PropertyT
 
 def writes_property(system: System, name: str) -> bool:
     """Whether a system writes a property, together with the step."""
-    return bool(_files_with(system, name))
+    return bool(files_with(system, name))
 
 
 def energies_of_run(system: System, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -292,7 +292,7 @@ def energies_of_run(system: System, name: str) -> tuple[np.ndarray, np.ndarray]:
     InputError
         If no output holds it and the step, or a file cannot be read.
     """
-    files = _files_with(system, name)
+    files = files_with(system, name)
     if not files:
         raise InputError(
             f"'{system.run.path}' does not write {name}; add to its <output> <properties filename='out' stride='10'> "
@@ -326,11 +326,17 @@ def electronvolts(unit: str, path: Path) -> float:
     InputError
         If i-PI knows no such unit of energy.
     """
-    return _internal("energy", unit, path) / HARTREE_PER_ELECTRONVOLT
+    return internal_unit("energy", unit, path) / HARTREE_PER_ELECTRONVOLT
 
 
-def _internal(family: str, unit: str, path: Path) -> float:
-    """A unit of a column in i-PI's internal units."""
+def internal_unit(family: str, unit: str, path: Path) -> float:
+    """A unit of a column in i-PI's internal units.
+
+    Raises
+    ------
+    InputError
+        If i-PI knows no such unit of its family.
+    """
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # i-PI prints all units that it knows
             return float(unit_to_internal(family, unit or "automatic", 1.0))
@@ -338,7 +344,7 @@ def _internal(family: str, unit: str, path: Path) -> float:
         raise InputError(f"'{path}' has a column in {unit}, which is no unit of {family} that i-PI knows") from None
 
 
-def _files_with(system: System, name: str) -> list[Path]:
+def files_with(system: System, name: str) -> list[Path]:
     """Files with the step and a property, the one that is written most often first."""
     found = [one for one in system.properties_outputs if {"step", name} <= set(one.properties)]
     return [system.run.folder / one.name for one in sorted(found, key=lambda one: (one.stride, one.name))]
@@ -361,5 +367,5 @@ def _rounded(values: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _steps_of_times(times: np.ndarray, unit: str, timestep: float, path: Path) -> np.ndarray:
-    femtoseconds = _internal("time", unit, path) / float(unit_to_internal("time", "femtosecond", 1.0))
+    femtoseconds = internal_unit("time", unit, path) / float(unit_to_internal("time", "femtosecond", 1.0))
     return _rounded(times * femtoseconds / timestep, path)

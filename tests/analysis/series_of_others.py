@@ -45,7 +45,8 @@ def invoke(kind, *arguments):
 def values(kind, folder, *arguments):
     """First column of a spectrum without its value at zero, or the dielectric constant."""
     if kind == "dielectric":
-        status, output = invoke(kind, *arguments)
+        given = "--optical-permittivity", 1.77, "--output", folder / "out"
+        status, output = invoke(kind, *arguments, *given)
         assert status == 0, output
         return np.array([float(output.split()[3])])
     status, output = invoke(kind, *arguments, "--output", folder / "out")

@@ -200,8 +200,7 @@ def test_volume_at_constant_pressure(run):
     (folder / "input.xml").write_text(INPUT.replace("mode='nve'", "mode='npt'"))
     files = [folder / name for name in BEADS]
     label = "dynamics: RPMD at constant pressure (volume of the input), 3 beads, 300 K"
-    for kind in ("ir", "dielectric"):
-        assert label.split(": ")[kind == "dielectric" :][-1] in invoke(kind, *files, "--window", 100)[1]
+    assert label in invoke("ir", *files, "--window", 100)[1]
     output = invoke("ir", *files, "--window", 100, "--volume", 900)[1]
     assert "dynamics: RPMD at constant pressure, 3 beads, 300 K" in output
 

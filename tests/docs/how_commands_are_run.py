@@ -59,6 +59,7 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
             quick("beadwise run INPUT.xml --field 0,0,0.1"),
             quick("beadwise run water.xml"),
             quick("beadwise run INPUT.xml --spectrum ir,raman"),
+            quick("beadwise run INPUT.xml --spectrum dielectric"),
         ],
     ),
     "multiple time steps": (
@@ -249,6 +250,7 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
 INSTALLS = "it installs; .ci/run does so in an environment of its own"
 CP2K = "it needs CP2K and labelled frames that are not part of the repository"
 MACE = "it needs a model of MACE; tests/model/external/test_mace_in_ipi.py makes one"
+FIELD_INSIDE = "it needs a model of local polarizabilities; tests/model/fields/test_field_inside_served.py makes one"
 WATCH = "it goes on until it is interrupted; tests/driver/watch/test_watch.py runs it"
 PARSED: dict[str, str] = {
     "python -m pip install . && beadwise run": f"{INSTALLS}, and runs it there",
@@ -280,6 +282,9 @@ PARSED: dict[str, str] = {
         "it needs another program; tests/model/external/test_client_potential.py starts one"
     ),
     'python -m pip install "beadwise[mace]"': INSTALLS,
+    "beadwise serve field-inside:MODEL --unix driver --structure init.xyz --want polarizability": FIELD_INSIDE,
+    "beadwise evaluate field-inside:damping=1.0,MODEL valid.xyz": FIELD_INSIDE,
+    "beadwise spectrum dielectric run_1 run_2 --output water": "its runs have fewer samples than an error needs",
     "beadwise run input.xml --model mace:my.model": MACE,
     "beadwise run input.xml --model mixed.toml --spectrum ir,raman": MACE,
     "beadwise run input.xml --model metatomic:model.pt": (

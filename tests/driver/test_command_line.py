@@ -48,7 +48,7 @@ def refuse(*arguments: str) -> str:
         (["run", "none.xml"], "cannot read the i-PI input 'none.xml'"),
         (["run", "--workers", "0"], "0 is not in the range x>=1"),
         (["run", "--colour"], "No such option"),
-        (["run", "--spectrum", "ir,uv"], "'uv' is no spectrum; allowed are ir,raman,sfg, none"),
+        (["run", "--spectrum", "ir,uv"], "'uv' is no spectrum; allowed are ir,raman,sfg,dielectric, none"),
         (["spectrum", "uv", "a"], "'uv' is not one of 'ir', 'raman', 'sfg', 'dos', 'dielectric'"),
         (["spectrum", "ir", "none_0"], "'none_0' does not exist"),
         (["spectrum", "ir", "a", "--window", "0"], "0.0 is not in the range x>0"),

@@ -104,7 +104,7 @@ def test_input_that_does_not_write_what_is_needed(folder):
     status, _, errors = folder.run("input.xml", "--spectrum", "ir")
     assert status == 2 and "made of dipole of every bead" in errors and "<trajectory filename='moments'" in errors
     status, _, errors = folder.run("input.xml", "--spectrum", "uv")
-    assert status == 2 and "'uv' is no spectrum; allowed are ir,raman,sfg, none" in errors
+    assert status == 2 and "'uv' is no spectrum; allowed are ir,raman,sfg,dielectric, none" in errors
 
 
 def test_the_most_frequent_output_is_used(folder):

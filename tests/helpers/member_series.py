@@ -30,7 +30,7 @@ def spectrum_from(kind, *trajectories, window=WINDOW):
     for samples in trajectories:
         recorders.append(make_recorder(kind, 1.0, window))
         recorders[-1].add(samples)
-    return spectrum_of(recorders, CONDITIONS, window)
+    return spectrum_of(recorders, CONDITIONS, window, optical_permittivity=1.77)
 
 
 SERIES = {

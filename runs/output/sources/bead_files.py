@@ -33,7 +33,7 @@ class BeadFiles(Source):
         self.unit = "au"
         series = BeadSeries(self.files)
         while samples := series.read():
-            self.stride, self.beads = series.stride, series.beads
+            self.stride, self.beads, self.steps = series.stride, series.beads, series.steps
             yield samples
 
 

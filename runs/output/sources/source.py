@@ -27,6 +27,10 @@ class Source:
         Time between samples, in fs.
     volumes : tuple of float or None
         Lowest, mean and highest volume of the cell, in Å³.
+    volume_of_samples : ndarray of float64, shape (samples,), or None
+        Volume of the cell of each sample in Å³, where it changes.
+    steps : ndarray of int64, shape (samples,), or None
+        Of those samples that `samples` gave last.
     cell : ndarray of float64, shape (3, 3), or None
         Lattice vectors in Å, one per row, where they are the same for all samples.
     unit : str
@@ -42,6 +46,8 @@ class Source:
     stride: int = field(default=0, kw_only=True)
     spacing: float | None = field(default=None, kw_only=True)
     volumes: tuple[float, float, float] | None = field(default=None, kw_only=True)
+    volume_of_samples: np.ndarray | None = field(default=None, kw_only=True)
+    steps: np.ndarray | None = field(default=None, kw_only=True)
     cell: np.ndarray | None = field(default=None, kw_only=True)
     unit: str = field(default="", kw_only=True)
     tells_unit: bool = field(default=False, kw_only=True)
@@ -75,5 +81,6 @@ class Source:
                 f"{volumes[place - 1]:.6g} Å³; the frames of one run are needed"
             )
         self.cell = None if changes.any() else cells[0]
+        self.volume_of_samples = volumes if changes.any() else None
         self.volumes = float(volumes.min()), float(volumes.mean()), float(volumes.max())
         return ""

@@ -108,7 +108,10 @@ def test_json_alone_goes_to_standard_output():
     [
         (["run", "--spectrm", "ir"], "No such option '--spectrm' of 'beadwise run'; did you mean '--spectrum'?"),
         (["spectrum", "raamn", "a"], "'sfg', 'dos', 'dielectric'; did you mean 'raman'?"),
-        (["run", "--spectrum", "ramn"], "'ramn' is no spectrum; allowed are ir,raman,sfg, none; did you mean 'raman'?"),
+        (
+            ["run", "--spectrum", "ramn"],
+            "'ramn' is no spectrum; allowed are ir,raman,sfg,dielectric, none; did you mean 'raman'?",
+        ),
         (["serve", "water", "--want", "dipol"], "; did you mean 'dipole'"),
         (["reweight", "a", "--method", "dirct"], "; did you mean 'direct'?"),
         (["profile", "a", "--energy-unit", "kcal"], "; did you mean 'kcal/mol'"),
