@@ -9,6 +9,7 @@ from . import (
     client,
     committee,
     correction,
+    field_inside,
     harmonic,
     lennard_jones,
     mace,
@@ -53,6 +54,7 @@ BUILT_IN |= {  # in the order in which messages show them
         correction,
         weighted_baseline,
         member,
+        field_inside,
         mixture,
         switch,
     )
