@@ -97,6 +97,22 @@ def test_a_damaged_file_is_one_line(tmp_path, content):
     assert "\n" not in str(error.value)
 
 
+def test_damaged_bytes_are_one_line_or_another_file(tmp_path):
+    np.savez(tmp_path / "a.npz", **arrays(random_model(metadata=OHH), 2))
+    content, generator, refused = (tmp_path / "a.npz").read_bytes(), np.random.default_rng(0), 0
+    for _ in range(100):
+        damaged = bytearray(content)
+        for place in generator.integers(0, len(content), 3):
+            damaged[place] = generator.integers(256)
+        (tmp_path / "a.npz").write_bytes(damaged)
+        try:
+            read_frames(tmp_path / "a.npz", Reading(species="OHH"))
+        except DataError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 50
+
+
 def test_wannier_centroids(tmp_path):
     """Centres of electrons from their atoms in Å: with −8 e there, and the charges of cores, a model of dipoles."""
     truth = random_model(metadata={**OHH, "nominal_charges": {"O": -2, "H": 1}}, heads=("energy", "dipole"))
