@@ -61,6 +61,15 @@ def test_it_learns_and_says_how_well():
     assert told[0] == ("equivariant network", 0, 160) and "validation forces" in told[-1][3]
 
 
+def test_what_is_said_of_messages_is_what_the_kernel_gives():
+    data, settings = frames(truth(), 2), replace(SETTINGS, sent=8, epochs=3)
+    fitted = fit_equivariant(start(), data, EXPECTED, settings)
+    said, found = fitted.metadata["network"], errors_of_energy(fitted, data, EXPECTED)
+    assert fitted.equivariant.message is not None
+    assert said["force"] == pytest.approx(found.force, rel=1e-4)
+    assert said["energy"] == pytest.approx(found.energy, rel=1e-3)
+
+
 def test_isolated_atoms_keep_their_energy():
     model = start()
     model = replace(model, heads={"energy": replace(model.heads["energy"], offset=np.array([-3.0, -5.0]))})

@@ -315,7 +315,8 @@ def fit_equivariant(
     objective = Objective(model, network, is_anchored, loss_of_nothing(examples) or 1.0)
     training = Training(objective, settings, examples, others)
     labels = [own.residual.forces for own in examples + others] + [own.surroundings.vectors for own in examples]
-    checkpoint = Checkpoint(kept, fingerprint((settings, energy, model.radial.form, len(others)), labels))
+    sizes = {name: tuple(own.shape) for name, own in network.state_dict().items()}  # another release may have others
+    checkpoint = Checkpoint(kept, fingerprint((settings, energy, model.radial.form, len(others), sizes), labels))
     if state := checkpoint.read():
         training.go_on(state)
     train(training, checkpoint, progress, journal)
