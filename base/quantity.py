@@ -201,7 +201,7 @@ class UniformSettings(HeadSettings):
             unit="Å",
             ge=0,
         ),
-    ] = 0.2
+    ] = 0.1
 
     def radial_decay_of(self, irrep: Irrep) -> float:
         """The radial decay, whatever the irrep."""
