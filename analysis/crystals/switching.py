@@ -33,7 +33,8 @@ from ..results import beside, stem_of, warned, write_files
 FEWEST_SAMPLES = 16
 SAME_COUPLING = 1e-7
 DIFFER = 2.0  # errors, from which on two numbers that should be one are said to differ
-LEAST_OVERLAP = 0.06  # as of umbrella windows
+# of two runs, as of umbrella windows; K in a row whose neighbours share as much have 1 − cos(π/K) of it
+LEAST_OVERLAP = 0.06
 MILLI = 1000
 
 
@@ -151,10 +152,11 @@ class SwitchReport:
         if self.multistate is None:
             warnings.append(f"no MBAR: {self.without_multistate}")
             return warnings
-        if self.multistate.overlap < LEAST_OVERLAP:
+        least = LEAST_OVERLAP * (1 - np.cos(np.pi / max(2, len(self.runs))))
+        if self.multistate.overlap < least:
             warnings.append(
-                f"the overlap of runs is {self.multistate.overlap:.2g}, less than {LEAST_OVERLAP:g}: the error of MBAR "
-                "may be too small; more λ are needed"
+                f"the overlap of runs is {self.multistate.overlap:.2g}, less than {least:.2g}: the error of MBAR may "
+                "be too small; more λ are needed"
             )
         if self.integration is not None:
             error = np.hypot(self.integration.standard_error, self.multistate.standard_error)
