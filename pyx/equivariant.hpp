@@ -236,6 +236,18 @@ static void read_out(const EquivariantLayer &layer, int species, const LayerStat
     }
 }
 
+// Whether a combination of outputs has anything of a network; one that has not needs no reverse sweep of it.
+static bool is_read(const Equivariant &network, const double *factors) {
+    for (const EquivariantLayer &layer : network.layers) {
+        for (const ScalarReadout &scalar : layer.scalars)
+            if (factors[scalar.output] != 0.0) return true;
+        for (const TensorReadout &tensor : layer.tensors)
+            for (int m = 0; m <= 2 * tensor.lambda; ++m)
+                if (factors[tensor.output + m] != 0.0) return true;
+    }
+    return false;
+}
+
 // Adjoints of what the readouts of one atom read, for Σ factors · outputs; those of the factors of a tensor wait in
 // `adjoint.factors` for the hidden layer.
 static void tensor_adjoint(const EquivariantLayer &layer, size_t index, const LayerState &state, const double *factors,

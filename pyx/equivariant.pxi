@@ -26,6 +26,7 @@ cdef Equivariant make_equivariant(const Basis& basis, const vector[Head]& heads,
 
 cdef Message make_message(const Basis& basis, const EquivariantLayer& layer, form, list owned) except *:
     cdef Message message
+    # without these types, Cython's own search for them does not end
     cdef object radial, send, paths, by_radial, by_sent, couplings, weights, forward, adjoint
     cdef tuple sizes
     cdef int order, kinds = basis.species, levels = layer.l_max + 1, channels = layer.channels
@@ -51,6 +52,19 @@ cdef Message make_message(const Basis& basis, const EquivariantLayer& layer, for
     message.paths.forward = as_bilinear(forward)
     message.paths.to_first = as_bilinear(adjoint)
     return message
+
+
+cdef bint reads_any(const Equivariant& network, const vector[char]& heads):
+    """Whether a network adds to any of some heads."""
+    cdef size_t layer, index
+    for layer in range(network.layers.size()):
+        for index in range(network.layers[layer].scalars.size()):
+            if heads[network.layers[layer].scalars[index].head]:
+                return True
+        for index in range(network.layers[layer].tensors.size()):
+            if heads[network.layers[layer].tensors[index].head]:
+                return True
+    return False
 
 
 cdef Sender make_sender(str name, const EquivariantLayer& layer, int kinds, int sent, form, list owned) except *:

@@ -156,15 +156,15 @@ static void reverse_equivariant(const Task &task, int species, int count, const 
 
 // The reverse sweep of one atom for one combination of outputs; a network's adjoint is there already.
 template <int VECTORS, int L>
-static void differentiate_atom(const Task &task, int atom, int channel, const double *factor, Workspace &workspace,
-                               double *gradients, double *strains) {
+static void differentiate_atom(const Task &task, int atom, int channel, const double *factor, bool with_equivariant,
+                               Workspace &workspace, double *gradients, double *strains) {
     const Basis &basis = *task.basis;
     const std::vector<Head> &heads = *task.heads;
     const int species = task.species[atom], size = basis.harmonics() * basis.channels();
     std::fill_n(workspace.adjoint.data(), size, 0.0);
     if (task.network && factor[0] != 0.0)
         add_scaled(workspace.adjoint.data(), factor[0], workspace.network_adjoint.data(), size);
-    if (task.equivariant)
+    if (with_equivariant)
         add_scaled(workspace.adjoint.data(), 1.0, workspace.network_adjoint.data(),
                    task.equivariant->layers[0].harmonics() * basis.channels());
     for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components())
@@ -186,9 +186,11 @@ static bool evaluate_group(const Task &task, int bead, const int *atoms, int cou
     if (task.equivariant) add_equivariant(task, bead, atoms, count, group);
     for (int channel = 0; channel < task.gradient_channels; ++channel) {
         const double *factor = task.combinations + (size_t(bead) * task.gradient_channels + channel) * task.outputs;
-        if (task.equivariant) reverse_equivariant(task, task.species[atoms[0]], count, factor, group);
+        const bool with_equivariant = task.equivariant && is_read(*task.equivariant, factor);
+        if (with_equivariant) reverse_equivariant(task, task.species[atoms[0]], count, factor, group);
         for (int k = 0; k < count; ++k)
-            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factor, group.workspaces[k], gradients, strains);
+            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factor, with_equivariant, group.workspaces[k],
+                                           gradients, strains);
     }
     return true;
 }

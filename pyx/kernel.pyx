@@ -240,7 +240,7 @@ cdef class Kernel:
         task.basis = &self.basis
         task.heads = &self.heads
         task.network = &self.network if self.with_network else NULL
-        task.equivariant = &self.equivariant if self.with_equivariant else NULL
+        task.equivariant = NULL
         task.species = given.species
         task.beads = beads
         task.atoms = atoms
@@ -259,7 +259,9 @@ cdef class Kernel:
             first += components
         task.shares_invariants = scalars >= MANY_SCALARS
         cdef size_t first_listed = task.begin, last_listed = task.end
-        if self.with_equivariant and self.equivariant.messages.size():  # neighbours of neighbours, too
+        if self.with_equivariant and reads_any(self.equivariant, task.reads_head):
+            task.equivariant = &self.equivariant
+        if task.equivariant is not NULL and self.equivariant.messages.size():  # neighbours of neighbours, too
             first_listed = task.begin // atoms * atoms
             last_listed = (task.end + atoms - 1) // atoms * atoms
         with self.lock:

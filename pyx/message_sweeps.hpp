@@ -153,10 +153,10 @@ static bool receive_group(const Task &task, int bead, const int *atoms, int coun
         read_out(next, species, *messages.second.states[k], task.want_head.data(),
                  task.values + (size_t(bead) * task.atoms + atoms[k]) * task.outputs);
     for (int channel = 0; channel < task.gradient_channels; ++channel) {
+        const double *factor = task.combinations + (size_t(bead) * task.gradient_channels + channel) * task.outputs;
+        if (!is_read(*task.equivariant, factor)) continue;
         for (int k = 0; k < count; ++k) messages.second.adjoints[k].clear();
-        reverse_layer(next, species,
-                      task.combinations + (size_t(bead) * task.gradient_channels + channel) * task.outputs, count,
-                      messages.second, adjoints);
+        reverse_layer(next, species, factor, count, messages.second, adjoints);
         for (int k = 0; k < count; ++k)
             hand_back<VECTORS, L>(task, atoms[k], channel, k, group, messages, gradients, strains);
     }
@@ -170,7 +170,7 @@ static bool reverse_group(const Task &task, int bead, const int *atoms, int coun
     const EquivariantLayer &layer = task.equivariant->layers[0];
     const int species = task.species[atoms[0]];
     SentFeatures *sent[MOST_ROWS];
-    const double *features[MOST_ROWS];
+    const double *features[MOST_ROWS] = {};
     double *adjoints[MOST_ROWS];
     for (int k = 0; k < count; ++k) {
         Workspace &workspace = group.workspaces[k];
@@ -184,18 +184,24 @@ static bool reverse_group(const Task &task, int bead, const int *atoms, int coun
     }
     for (int channel = 0; channel < task.gradient_channels; ++channel) {
         const size_t row = size_t(bead) * task.gradient_channels + channel;
-        const double *factor = is_own ? task.combinations + row * task.outputs : messages.zeros.data();
-        for (int k = 0; k < count; ++k) {
+        const double *combination = task.combinations + row * task.outputs;
+        const double *factor = is_own ? combination : messages.zeros.data();
+        const bool with_equivariant = is_read(*task.equivariant, combination);
+        if (!is_own && !with_equivariant) continue;
+        for (int k = 0; k < count && with_equivariant; ++k) {
             LayerAdjoint &adjoint = group.equivariant.adjoints[k];
             adjoint.clear();
             std::copy_n(messages.a_adjoint_of(atoms[k], channel), messages.a_size, adjoint.a.data());
             features[k] = messages.sent_adjoint_of(atoms[k], channel);
         }
-        send_adjoint(task.equivariant->messages[0], layer, species, count, sent, features, group.equivariant.adjoints,
-                     messages.sender);
-        reverse_layer(layer, species, factor, count, group.equivariant, adjoints);
+        if (with_equivariant) {
+            send_adjoint(task.equivariant->messages[0], layer, species, count, sent, features,
+                         group.equivariant.adjoints, messages.sender);
+            reverse_layer(layer, species, factor, count, group.equivariant, adjoints);
+        }
         for (int k = 0; k < count; ++k)
-            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factor, group.workspaces[k], gradients, strains);
+            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factor, with_equivariant, group.workspaces[k],
+                                           gradients, strains);
     }
     return true;
 }

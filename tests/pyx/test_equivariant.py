@@ -18,10 +18,13 @@ ORDERS = (0, 1, 0, 2)
 class NetworkSetup(Setup):
     """A random model with an equivariant network, and heads without weights or with them."""
 
-    def __init__(self, channels=8, l_network=3, widths=(16, 8), l_sent=None, sent=8, seed=0, **given):
+    def __init__(
+        self, channels=8, l_network=3, widths=(16, 8), l_sent=None, sent=8, seed=0, scalars=(0, 2), tensors=(1, 3),
+        **given,
+    ):  # fmt: skip
         super().__init__(seed=seed, heads=[(order, 1) for order in ORDERS], **given)
         rng = np.random.default_rng(seed + 100)
-        sizes = {"channels": channels, "l_max": l_network, "widths": widths, "scalars": (0, 2), "tensors": (1, 3)}
+        sizes = {"channels": channels, "l_max": l_network, "widths": widths, "scalars": scalars, "tensors": tensors}
         self.network = [random_layer(rng, self.kinds, self.channels, **sizes)], None
         if l_sent is not None:
             radial = self.channels // self.kinds
@@ -177,6 +180,23 @@ def test_only_what_is_wanted_is_written_and_linear_heads_are_added(setup):
     setup.evaluate(species, positions, cell, periodic, combinations=np.zeros((0, 10)), want_head=wanted)
     np.testing.assert_allclose(setup.values[..., 1:4], network[..., 1:4], atol=1e-12 * np.abs(network).max())
     assert not setup.values[..., [0, *range(4, 10)]].any()
+
+
+@pytest.mark.parametrize("l_sent", [None, 1])
+def test_heads_that_a_network_does_not_read_are_what_they_were(l_sent):
+    setup = NetworkSetup(l_max=3, l_network=2, scalars=(2,), tensors=(), l_sent=l_sent)
+    linear = Setup(l_max=3, heads=[(order, 1) for order in ORDERS])
+    species, positions, cell, periodic = structure("skewed", atoms=5)
+    for part in range(2):
+        given = {"part": part, "parts": 2}
+        setup.evaluate(species, positions, cell, periodic, kernel=setup.with_heads, **given)
+        linear.evaluate(species, positions, cell, periodic, **given)
+        others = [0, 1, 2, 3, *range(5, 10)]
+        for own, expected in ((setup.gradients, linear.gradients), (setup.strains, linear.strains)):
+            scale = np.abs(expected).max()
+            np.testing.assert_allclose(own[:, others], expected[:, others], rtol=0, atol=1e-13 * scale)
+            assert np.abs(own[:, 4] - expected[:, 4]).max() > 1e-3 * scale
+        np.testing.assert_array_equal(setup.values[..., others], linear.values[..., others])
 
 
 @pytest.mark.parametrize(
