@@ -10,7 +10,7 @@ from ...runs.input.run_input import RunInput
 from ...runs.output.tail import Tail
 from ...runs.output.words_of_ipi import TRACEBACK, Warnings
 
-TEXTS, TABLES = ("event", "time", "text"), ("models", "versions")
+TEXTS, TABLES = ("event", "time", "text", "dynamics"), ("models", "versions")
 STEP = "Average timings at MD step"
 MOST_MESSAGES = 60
 MOST_DIGITS = 18  # of a step
@@ -20,6 +20,13 @@ TAIL_OF_LOG = 20_000  # characters, in which a traceback is looked for
 def events_file(run: RunInput) -> Path:
     """Where `beadwise run` writes down what it does."""
     return run.folder / f"{run.prefix or 'i-pi'}.events.jsonl"
+
+
+def dynamics_told(run: RunInput) -> str:
+    """What `beadwise run` calls the dynamics of a run, where the model and not the input makes it; else empty."""
+    events = RunEvents(events_file(run))
+    events.read()
+    return str(events.start.get("dynamics", ""))
 
 
 class LogMessages:

@@ -11,6 +11,7 @@ from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput, System
 from ...runs.output.volumes import volume_file
 from ...spectra import Conditions
+from ..report.events import dynamics_told
 
 TRAJECTORIES = "spectra are made of trajectories in time"
 
@@ -85,7 +86,7 @@ def read_run_conditions(run: RunInput, system: System | None = None) -> RunCondi
         temperature=system.temperature,
         cell=system.cell,
         beads=system.beads,
-        dynamics=system.name_of_dynamics,
+        dynamics=(dynamics_told(run) if system.beads == 1 else "") or system.name_of_dynamics,
         symbols=frozenset(system.labels),
         has_constant_volume=system.has_constant_volume,
         volume_file=volume_file(system),

@@ -61,6 +61,9 @@ COMMANDS = {
         "mass_integration",
         "Integrate over the mass, for the free energy of quantum nuclei over that of classical ones.",
     ),
+    "pigs": Place(
+        "nuclei.pigs", "pigs", "Correct a model by the mean force on centroids, for spectra from classical dynamics."
+    ),
     "profile": Place("profile", "profile", "Make the free-energy profile of biased runs, and write it as CSV and PNG."),
     "promote": Place(
         "promote", "promote", "Make the free energy of a reference of samples of a model, by free-energy perturbation."
@@ -76,6 +79,9 @@ COMMANDS = {
     "serve": Place("serve", "serve", "Answer an i-PI that was started by hand."),
     "shim": Place("ipi", "shim", "Print the path of the file through which i-PI calls beadwise in its own process."),
     "spectrum": Place("spectrum", "spectrum", "Make a spectrum of RUNS, and write it as CSV and PNG."),
+    "vibrations": Place(
+        "nuclei.vibrations", "vibrations", "Find the harmonic vibrations of a structure, and write them as CSV and PNG."
+    ),
     "watch": Place("watch", "watch", "Watch a run while it goes on, in a browser or in a terminal."),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...analysis.report.events import events_file
 from ...analysis.report.versions import versions_here
+from .centroid_models import name_of_dynamics
 from .plan import Plan
 
 
@@ -39,6 +40,7 @@ class Events:
             step=self._plan.input.step,
             models=models,
             options=list(self._plan.options),
+            dynamics=name_of_dynamics(self._plan) or "",
             versions=versions_here(),
         )
 

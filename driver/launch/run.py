@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import ExitStack
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -22,6 +23,7 @@ from ...spectra import SeriesError
 from . import processes
 from .addresses import make_free, remove_leftover
 from .cavities import check_cavities
+from .centroid_models import name_of_dynamics, remarks_about_centroids
 from .claims import claimed
 from .combined_extras import check_combined_extras
 from .events import Events
@@ -100,6 +102,7 @@ def look_over(plan: Plan) -> list[str]:
     """
     _check(plan)
     remarks = [*_remarks_about_folder(plan), *remarks_about_units(plan.input), *check_plumed(plan.input)]
+    remarks += remarks_about_centroids(plan)
     return remarks + _remarks_about_systems(plan)
 
 
@@ -157,6 +160,9 @@ def _live_spectra(plan: Plan) -> list[LiveSpectra | LiveDielectric]:
     conditions = read_run_conditions(plan.input)
     kinds = [kind for kind in plan.spectra if kind in FROM_SERIES]
     made: list[LiveSpectra | LiveDielectric] = []
+    # what a run before has written down of itself is not that of this one
+    dynamics = name_of_dynamics(plan) or plan.input.systems[0].name_of_dynamics
+    conditions = replace(conditions, dynamics=dynamics)
     try:
         if kinds:
             made.append(LiveSpectra(kinds, plan.input, conditions, plan.window, optical=plan.optical_permittivity))

@@ -18,6 +18,7 @@ from .frames import COMMENT, OF_ASE, FramePlaces, places_of_frames
 
 ENDINGS = {"xyz": ".xyz", "ase": ".extxyz"}  # by the format in i-PI's input
 WRITTEN = re.compile(r"(\w+)\{(\w*)\}")
+WITH_SLASH = re.compile(r"\b\w+(?:\([^)]*\))?\{([^{}]*/[^{}]*)\}")  # units that i-PI's reader passes over, as ev/ang
 CONTENT = (ValueError, IndexError, KeyError, EOFError, StopIteration, TypeError)
 
 
@@ -85,9 +86,12 @@ class TrajectoryFile:
     def _of_xyz(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """By i-PI's own reader, which knows its units."""
         from ipi.utils.io import read_file
+        from ipi.utils.units import unit_to_internal
 
         frame = read_file("xyz", StringIO(f"{self._atoms}\n{text}"), dimension=self._family)
         values = np.array(frame["atoms"].q, dtype=np.float64).reshape(self._atoms, 3)
+        if passed_over := WITH_SLASH.search(text.partition("\n")[0]):
+            values *= float(unit_to_internal(self._family, passed_over[1], 1.0))
         return values, np.array(frame["cell"].h, dtype=np.float64).T
 
     def _of_ase(self, text: str) -> tuple[np.ndarray, np.ndarray]:

@@ -202,6 +202,10 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
     "servers": (
         files.to_serve,
         [
+            Step(
+                "beadwise vibrations STRUCTURE --model ethanol",
+                {"STRUCTURE": "init.xyz --as-it-is", "ethanol": "harmonic:k=1.0"},
+            ),
             server("beadwise serve GFN1-xTB --unix driver --structure init.xyz"),
             server("beadwise serve tblite:GFN1-xTB,accuracy=0.1,charge=1 --unix driver --structure init.xyz"),
             server("beadwise serve ase:ase.calculators.emt.EMT --unix driver --structure init.xyz"),
@@ -252,6 +256,7 @@ CP2K = "it needs CP2K and labelled frames that are not part of the repository"
 MACE = "it needs a model of MACE; tests/model/external/test_mace_in_ipi.py makes one"
 FIELD_INSIDE = "it needs a model of local polarizabilities; tests/model/fields/test_field_inside_served.py makes one"
 WATCH = "it goes on until it is interrupted; tests/driver/watch/test_watch.py runs it"
+PIGS = "it needs a run of path integrals; tests/driver/nuclei/test_pigs.py goes all the way with a small one"
 PARSED: dict[str, str] = {
     "python -m pip install . && beadwise run": f"{INSTALLS}, and runs it there",
     'python -m pip install ".[test]" && python -m pytest': f"{INSTALLS}, and runs all tests",
@@ -294,6 +299,10 @@ PARSED: dict[str, str] = {
         "it needs a model of metatomic; tests/model/external/test_metatomic_in_ipi.py does that"
     ),
     "beadwise fit fit.toml --track tensorboard:board": "it needs TensorBoard; tests/learning/logs/test_logs.py",
+    "beadwise pigs --prepare water.xml --temperature 500": PIGS,
+    "beadwise run water_pigs.xml --model water": PIGS,
+    "beadwise pigs water_pigs.xml --model water": PIGS,
+    "beadwise run classical.xml --model water_pigs.toml --spectrum ir,raman": PIGS,
     "beadwise watch FOLDER": WATCH,
     "beadwise watch FOLDER --terminal": WATCH,
     "beadwise watch FOLDER --port 8899": WATCH,

@@ -1,0 +1,57 @@
+"""``beadwise vibrations``: harmonic frequencies and intensities of a molecule or a crystal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..findings import Findings
+from ..options import PATH, json_option, number, output_option, threads_option, trust_option
+
+
+@click.command()
+@click.argument("structure", type=PATH, metavar="STRUCTURE")
+@click.option("--model", required=True, metavar="MODEL", help="Model of energies, dipoles and polarizabilities.")
+@click.option("--as-it-is", is_flag=True, help="Look for no minimum first.")
+@number(
+    "--optical-permittivity",
+    unit="EPS",
+    kind=click.FloatRange(min=1),
+    text="Permittivity at optical frequencies, for longitudinal modes of a crystal  [default: that of the model's "
+    "polarizability].",
+)
+@output_option
+@threads_option
+@json_option
+@trust_option
+def vibrations(
+    structure: Path,
+    model: str,
+    as_it_is: bool,
+    optical_permittivity: float | None,
+    output: Path | None,
+    threads: int | None,
+    json_file: Path | None,
+) -> None:
+    """Find the harmonic vibrations of STRUCTURE, and write them as CSV and PNG.
+
+    STRUCTURE is a file of a molecule or of a crystal, of which the last frame counts.  It is brought to its minimum in
+    the fixed cell; central differences of the forces give the Hessian, the model's dipole and polarizability infrared
+    and Raman intensities.  Of a crystal the modes at the zone centre are found, transverse and longitudinal.
+    """
+    from ....analysis.results import beside, stem_of
+    from ....analysis.vibrations.make import VibrationRequest, make
+    from ....learning.data.files import read_frames
+    from ....model.evaluators import load_evaluator
+    from ...launch.stages import Stages
+
+    atoms = read_frames(structure)[-1].atoms
+    stem = stem_of(output, beside(structure.with_suffix(""), "vibrations"))
+    request = VibrationRequest(model, stem, not as_it_is, optical_permittivity)
+    evaluator = load_evaluator(model, threads or 1)
+    findings = Findings(json_file)
+    with Stages() as stages:
+        report = make(evaluator, atoms, request, stages)
+    findings.say(report.lines)
+    findings.numbers(report.numbers)

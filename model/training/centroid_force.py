@@ -1,0 +1,42 @@
+"""Whether a model holds the mean force on centroids (Te PIGS), and of which temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..evaluators.mixture import SUFFIX, described
+from ..files import load_model, shipped_models
+
+RECORD = "pigs"  # in the metadata of a correction
+MODEL_FILE = ".safetensors"
+
+
+def temperature_of_centroids(name: str | Path) -> float | None:
+    """Temperature at which the mean force on centroids was fitted that a model adds to its potential.
+
+    Parameters
+    ----------
+    name : str or Path
+        Of a model, as commands take it.
+
+    Returns
+    -------
+    float or None
+        In K; None for a model without such a force.
+
+    Raises
+    ------
+    BeadwiseError
+        If a file of parts, or a model file, cannot be read.
+    """
+    parts = described(Path(name))[0].get("energy", ()) if str(name).endswith(SUFFIX) else (str(name),)
+    return next((found for one in parts if (found := _recorded(one)) is not None), None)
+
+
+def _recorded(name: str) -> float | None:
+    if not name.endswith(MODEL_FILE) or name in shipped_models():
+        return None
+    record = load_model(name).metadata.get(RECORD)
+    temperature = record.get("temperature") if isinstance(record, Mapping) else None
+    return float(temperature) if isinstance(temperature, (int, float)) else None
