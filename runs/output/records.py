@@ -1,10 +1,10 @@
 """Read the extras that i-PI wrote for every bead: of a finished run, of one that goes on, of one that was killed.
 
 i-PI writes a record for each sample: a header with the step, then the numbers; those of one force component
-(``extras_component_raw``) with a row for each bead, of all extras side by side, and no word of how many; those of a
-bias (``extras_bias``), which PLUMED hands over, one number each.  A killed i-PI may leave half a record, and the
-RESTART may lie steps before the last record; the run that continues appends to the files.  Where records go back in
-step, the later ones count, and half a record never does.
+(``extras_component_raw``) with a row for each bead, of all extras side by side, and no word of how many (several
+scalars are one line, extra by extra); those of a bias (``extras_bias``), which PLUMED hands over, one number each.  A
+killed i-PI may leave half a record, and the RESTART may lie steps before the last record; the run that continues
+appends to the files.  Where records go back in step, the later ones count, and half a record never does.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class BeadFile:
         self.path = path
         self.names: tuple[str, ...] = ()
         self.beads = 1  # known after the first record
+        self._by_extra = False  # i-PI puts scalars of several beads into one line, extra by extra
         self._position = 0
         self._rest = b""
         self._numbers = 0
@@ -128,6 +129,7 @@ class BeadFile:
         if self._numbers and header["kind"] == COMPONENT:
             lines = first.count(b"\n")
             self.beads, left = divmod(self._numbers, size or self._numbers // lines)
+            self._by_extra = lines == 1 and self.beads > 1 and size == len(self.names)
             if left or not self.beads:
                 raise SeriesError(
                     f"'{self.path}' holds a record of {self._numbers} numbers in {lines} lines; "
@@ -141,7 +143,10 @@ class BeadFile:
         words = b" ".join(bodies).split()
         try:
             numbers = np.array(words, dtype=np.float64)
-            return numbers.reshape(len(bodies), self.beads, self._numbers // self.beads).mean(axis=1)
+            size = self._numbers // self.beads
+            if self._by_extra:
+                return numbers.reshape(len(bodies), size, self.beads).mean(axis=2)
+            return numbers.reshape(len(bodies), self.beads, size).mean(axis=1)
         except ValueError:
             raise SeriesError(f"'{self.path}' holds a record that is not {self._numbers} numbers") from None
 

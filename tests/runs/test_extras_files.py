@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from beadwise.runs.output.bead_series import BeadSeries
-from beadwise.runs.output.records import columns_of
+from beadwise.runs.output.records import BeadFile, columns_of
 from beadwise.runs.units import BOHR_PER_ANGSTROM
 from beadwise.spectra import SeriesError
 from extras_records import (
@@ -200,3 +200,14 @@ def test_columns():
     for numbers in (10, 3):
         with pytest.raises(SeriesError, match=f"{numbers} numbers in a row are no molecular_dipole, dipole"):
             columns_of(("molecular_dipole", "dipole"), numbers)
+
+
+def test_scalars_of_several_beads_are_one_line_extra_by_extra(tmp_path):
+    # ipi.engine.outputs stacks arrays of shape (beads,) side by side
+    difference, weight = np.array([0.25, 0.5, 1.0]), np.array([0.1, 0.2, 0.6])
+    mark = " #EXTRAS_COMPONENT_RAW(switch_difference,switch_lambda)# Step:  {:10d}  Bead:      0  \n"
+    path = tmp_path / "extras"
+    path.write_text("".join(mark.format(step) + line([*(step * difference), *weight]) for step in (1, 2, 3)))
+    steps, rows = BeadFile(path).read()
+    assert list(steps) == [1, 2, 3]
+    np.testing.assert_allclose(rows, [[step * difference.mean(), weight.mean()] for step in (1, 2, 3)], rtol=1e-14)
