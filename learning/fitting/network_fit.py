@@ -265,9 +265,9 @@ def fit_network(
             passes = f"pass {step // per_epoch + 1} of {settings.epochs}, loss {np.mean(losses):.4g}"
             progress(STAGE, step + 1, steps, passes)
         if (step + 1) % per_epoch == 0:
-            states = {"network": network, "optimiser": optimiser, "averaged": averaged}
-            state = {name: own.state_dict() for name, own in states.items()}
-            checkpoint.write({"step": step + 1, **state}, step + 1 == steps)
+            states = {"network": network.state_dict(), "averaged": averaged.state_dict()}
+            states["optimiser"] = optimiser.state_dict()
+            checkpoint.write({"step": step + 1, **states}, step + 1 == steps)
         if journal and (step + 1) % per_epoch == 0:
             rate = learning_rate(settings, step / steps)
             journal.tell(
