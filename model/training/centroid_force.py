@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..evaluators.mixture import SUFFIX, described
-from ..files import load_model, shipped_models
+from ..evaluators.registry import models_of
+from ..files import load_model
 
 RECORD = "pigs"  # in the metadata of a correction
 MODEL_FILE = ".safetensors"
@@ -30,12 +32,13 @@ def temperature_of_centroids(name: str | Path) -> float | None:
     BeadwiseError
         If a file of parts, or a model file, cannot be read.
     """
-    parts = described(Path(name))[0].get("energy", ()) if str(name).endswith(SUFFIX) else (str(name),)
-    return next((found for one in parts if (found := _recorded(one)) is not None), None)
+    energy = described(Path(name))[0].get("energy", ()) if str(name).endswith(SUFFIX) else (str(name),)
+    found = (_recorded(model) for part in energy for model in models_of(part))
+    return next((temperature for temperature in found if temperature is not None), None)
 
 
 def _recorded(name: str) -> float | None:
-    if not name.endswith(MODEL_FILE) or name in shipped_models():
+    if not name.endswith(MODEL_FILE) or not os.path.isfile(name):
         return None
     record = load_model(name).metadata.get(RECORD)
     temperature = record.get("temperature") if isinstance(record, Mapping) else None

@@ -59,6 +59,10 @@ def test_a_file_of_parts_adds_the_correction(fitted, tmp_path):
     write_parts(tmp_path / "m.toml", "qtip4pf", tmp_path / "c.safetensors", 500.0)
     assert temperature_of_centroids(tmp_path / "m.toml") == temperature_of_centroids(tmp_path / "c.safetensors") == 500
     assert temperature_of_centroids("water") is None and temperature_of_centroids("qtip4pf") is None
+    both = f"committee:{tmp_path / 'c.safetensors'},{tmp_path / 'c.safetensors'}"
+    assert temperature_of_centroids(both) == 500
+    # what is no file of ours is for those to refuse who load it
+    assert temperature_of_centroids("mace:x.safetensors") is None and temperature_of_centroids("x.safetensors") is None
     whole, batch = load_evaluator(tmp_path / "m.toml"), Batch.from_ase(frames[0].atoms)
     own = ("energy", "forces", "virial")
     found, added = whole.evaluate(batch, own), correction.evaluate(batch, own)
