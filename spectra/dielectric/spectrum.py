@@ -172,7 +172,7 @@ def _notes_of_optical(constant: DielectricConstant) -> dict[str, str]:
 
 
 def _text(known: Known) -> str:
-    return with_error(f"{float(known.value):.6g}", float(known.error))
+    return with_error(f"{float(known.value):.4g}", float(known.error))
 
 
 def _six(tensor: Known) -> str:
