@@ -15,6 +15,7 @@ from ...runs.units import PERIODIC, lengths_from_atomic
 from ..mass.masses import DALTON
 
 OF_IPI = "CELL"  # in the second line of an xyz file, by which i-PI's own are told from others
+OF_ASE = "Lattice="  # there in extended xyz
 NO_CELL = -3.0  # trace of what i-PI's readers give where there is no cell
 
 
@@ -71,12 +72,22 @@ def read_crystal(path: Path) -> Crystal:
     return Crystal(labels, masses, structure)
 
 
+def is_only_of_ipi(path: Path) -> bool:
+    """Whether a file is an xyz file as i-PI writes them, which others would read without its cell and its units."""
+    comment = _comment(path)
+    return OF_IPI in comment and OF_ASE not in comment
+
+
 def _is_of_ipi(path: Path) -> bool:
+    return OF_IPI in _comment(path)
+
+
+def _comment(path: Path) -> str:
     if path.suffix != ".xyz":
-        return False
+        return ""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             file.readline()
-            return OF_IPI in file.readline()
+            return file.readline()
     except OSError:
-        return False  # said by what reads it
+        return ""  # said by what reads it

@@ -95,7 +95,7 @@ def minimum_of(
     left = _largest(_without_drift(answer.forces, floats))
     if not left <= largest_force:
         raise CrystalError(
-            f"a force of {left:.3g} eV/Å is left on an atom; at most {largest_force:g} eV/Å may be (--fmax), so start "
+            f"a force of {left:.3g} eV/Å is left on an atom; at most {largest_force:g} eV/Å may be, so start "
             "from a structure nearer to the minimum"
         )
     return Minimum(structure, float(answer.energy[0]), left, hessian)

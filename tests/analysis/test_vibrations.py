@@ -154,3 +154,22 @@ def test_the_command(tmp_path, monkeypatch):
     ase.io.write("slab.xyz", atoms)
     found = CliRunner().invoke(main, ["vibrations", "slab.xyz", "--model", "water"])
     assert found.exit_code == 2 and "a molecule without a cell, or a crystal, is needed" in found.output
+
+
+def test_an_xyz_file_of_ipi_has_its_cell_and_its_units(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    atoms = water()
+    atoms.set_cell([15.0, 15.0, 15.0])
+    atoms.pbc = True
+    ase.io.write("ours.xyz", atoms)
+    bohr = constants.angstrom / constants.physical_constants["Bohr radius"][0]
+    lines = [f"{s} {x:.12f} {y:.12f} {z:.12f}" for s, (x, y, z) in zip("OHH", atoms.positions * bohr, strict=True)]
+    cell = f"# CELL(abcABC): {3 * f'{15 * bohr:.8f} '}90 90 90  positions{{atomic_unit}}  cell{{atomic_unit}}"
+    Path("ipi.xyz").write_text("\n".join(["3", cell, *lines]) + "\n")
+    modes = []
+    for name in ("ours", "ipi"):
+        command = ["vibrations", f"{name}.xyz", "--model", "qtip4pf", "--as-it-is", "--json", f"{name}.json"]
+        found = CliRunner().invoke(main, command)
+        assert found.exit_code == 0, found.output
+        modes.append(json.loads(Path(f"{name}.json").read_text())["modes"]["wavenumber (cm^-1)"])
+    np.testing.assert_allclose(modes[1], modes[0], rtol=1e-4, atol=0.5)

@@ -40,13 +40,21 @@ def vibrations(
     the fixed cell; central differences of the forces give the Hessian, the model's dipole and polarizability infrared
     and Raman intensities.  Of a crystal the modes at the zone centre are found, transverse and longitudinal.
     """
+    from ase import Atoms
+
+    from ....analysis.crystals.structure import is_only_of_ipi, read_crystal
     from ....analysis.results import beside, stem_of
     from ....analysis.vibrations.make import VibrationRequest, make
     from ....learning.data.files import read_frames
     from ....model.evaluators import load_evaluator
     from ...launch.stages import Stages
 
-    atoms = read_frames(structure)[-1].atoms
+    if is_only_of_ipi(structure):
+        crystal = read_crystal(structure)
+        own = crystal.structure
+        atoms = Atoms(own.numbers, own.positions[0], cell=own.cells[0], pbc=True, masses=crystal.masses)
+    else:
+        atoms = read_frames(structure)[-1].atoms
     stem = stem_of(output, beside(structure.with_suffix(""), "vibrations"))
     request = VibrationRequest(model, stem, not as_it_is, optical_permittivity)
     evaluator = load_evaluator(model, threads or 1)
