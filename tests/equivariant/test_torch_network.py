@@ -67,7 +67,8 @@ def test_its_gradients_are_derivatives(name):
     like, step = torch.zeros(1, dtype=torch.float64), 1e-4
 
     def energy_of(atoms):
-        return float(network(gather(model, [Surroundings.of(model, atoms)], network.l_max, like))["energy"].sum())
+        energies = network(gather(model, [Surroundings.of(model, atoms)], network.l_max, like))["energy"]
+        return float(energies.detach().sum())
 
     row = int(np.argmax(gathered.order.numpy() == 4))  # an atom of the first frame
     values, strained = [], []
