@@ -16,6 +16,7 @@ from beadwise.model.members import Members
 from beadwise.model.training.envelope import Envelope
 from beadwise.properties.quantities import COMMITTEE_PROPERTIES, UNCERTAINTIES
 from beadwise.pyx.tensor_head import TensorHead, feature_sizes, head_from_features
+from equivariant_models import random_equivariant_model
 from models import ORDERS, random_model, random_structure
 from safetensors.numpy import save as serialise
 from scipy.spatial.transform import Rotation
@@ -65,9 +66,17 @@ def batch_of(*seeds: int) -> Batch:
     )
 
 
-@pytest.fixture(params=[(), (6,)], ids=["linear", "network"])
+KINDS = {
+    "linear": random_model,
+    "network": lambda **own: random_model(hidden=(6,), **own),
+    "products": lambda **own: random_equivariant_model(2, heads=tuple(ORDERS), **own),
+    "messages": lambda **own: random_equivariant_model(2, heads=tuple(ORDERS), message=True, **own),
+}
+
+
+@pytest.fixture(params=KINDS)
 def model(request: pytest.FixtureRequest) -> Model:
-    return with_members(random_model(hidden=request.param, metadata={"envelope": ENVELOPE, "repeating_unit": "OHH"}))
+    return with_members(KINDS[request.param](metadata={"envelope": ENVELOPE, "repeating_unit": "OHH"}))
 
 
 def test_one_pass_is_a_committee_of_models(model: Model):
@@ -213,7 +222,8 @@ def test_damaged_files_are_refused(damage, message: str, tmp_path):
 
 def test_files_without_members_stay_what_they_were(model: Model, tmp_path):
     save(replace(model, members=None), tmp_path / "model.safetensors")
-    assert read_file(tmp_path / "model.safetensors")[0]["format_version"] == 3
+    version = 6 if model.equivariant else 3
+    assert read_file(tmp_path / "model.safetensors")[0]["format_version"] == version
 
 
 def test_energies_of_a_correction_get_the_baseline(model: Model):
