@@ -62,7 +62,7 @@ class DielectricConstant:
     polarization : Known
         √⟨M²⟩/⟨V⟩ in C/m².
     mean_magnitude : Known
-        ⟨|M|⟩/⟨V⟩ in C/m².
+        ``⟨|M|⟩/⟨V⟩`` in C/m².
     binder : Known
         ⟨M⁴⟩/⟨M²⟩²: 5/3 of a normal distribution in three directions, 1 of a dipole of one length.
     volume : float
