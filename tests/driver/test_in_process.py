@@ -224,7 +224,7 @@ def test_a_refused_structure_ends_ipis_driver(tmp_path, structure):
 def test_bad_parameters_in_ipi(tmp_path, structure):
     ended = run_ipi(tmp_path, simulation(ffdirect("modl: water")), structure)
     assert ended.returncode == 2
-    allowed = "model, structure, template, species, want, field, properties_only, threads"
+    allowed = "model, structure, template, species, want, field, field_order, properties_only, threads"
     assert ended.stderr == f"Error: unknown parameter 'modl'; allowed are {allowed}\n"
     assert "Traceback" not in ended.stdout
 

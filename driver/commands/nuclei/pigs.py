@@ -41,12 +41,12 @@ ONLY_FIT = ("model", "output", "cutoff")
 @json_option
 @trust_option
 def pigs(run: Path | None, prepare: Path | None, json_file: Path | None, **options: Any) -> None:
-    """Correct a model by the mean force on centroids, for quantum spectra from classical dynamics (Te PIGS).
+    """Correct a model by the mean force on centroids, for spectra from classical dynamics.
 
-    RUN is a folder, input or RESTART of the run that --prepare wrote the input of, finished or going on.  The
-    correction is fitted to what the mean force of the beads differs from the force at the centroid; the model out of
-    parts that is written is for classical dynamics, `beadwise run INPUT --model FILE.toml --spectrum ir,raman`, whose
-    spectra are named after it.
+    The method is called Te PIGS.  RUN is a folder, input or RESTART of the run that --prepare wrote the input of,
+    finished or going on.  The correction is fitted to what the mean force of the beads differs from the force at the
+    centroid; the model out of parts that is written is for classical dynamics, `beadwise run INPUT --model FILE.toml
+    --spectrum ir,raman`, whose spectra are named after it.
     """
     if (prepare is None) == (run is None):
         raise click.UsageError("either RUN or --prepare INPUT is needed")

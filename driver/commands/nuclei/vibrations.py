@@ -7,20 +7,14 @@ from pathlib import Path
 import click
 
 from ..findings import Findings
-from ..options import PATH, json_option, number, output_option, threads_option, trust_option
+from ..options import PATH, json_option, optical_option, output_option, threads_option, trust_option
 
 
 @click.command()
 @click.argument("structure", type=PATH, metavar="STRUCTURE")
 @click.option("--model", required=True, metavar="MODEL", help="Model of energies, dipoles and polarizabilities.")
 @click.option("--as-it-is", is_flag=True, help="Look for no minimum first.")
-@number(
-    "--optical-permittivity",
-    unit="EPS",
-    kind=click.FloatRange(min=1),
-    text="Permittivity at optical frequencies, for longitudinal modes of a crystal  [default: that of the model's "
-    "polarizability].",
-)
+@optical_option
 @output_option
 @threads_option
 @json_option
@@ -34,7 +28,7 @@ def vibrations(
     threads: int | None,
     json_file: Path | None,
 ) -> None:
-    """Find the harmonic vibrations of STRUCTURE, and write them as CSV and PNG.
+    """Find the harmonic vibrations of a structure, and write them as CSV and PNG.
 
     STRUCTURE is a file of a molecule or of a crystal, of which the last frame counts.  It is brought to its minimum in
     the fixed cell; central differences of the forces give the Hessian, the model's dipole and polarizability infrared

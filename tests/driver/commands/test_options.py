@@ -30,11 +30,13 @@ WITH_NUMBERS = {
     "isotopes",
     "lambda-integration",
     "mass-integration",
+    "pigs",
     "profile",
     "promote",
     "report",
     "reweight",
     "spectrum",
+    "vibrations",
 }
 DIFFERENT = {
     "--output": "results are a table and a picture of one name; a report is one file",
@@ -48,6 +50,8 @@ DIFFERENT = {
     "--harmonic": "lambda-integration needs it with --prepare only",
     "--from": "of isotopes a label, of profiles a range",
     "--to": "of isotopes a label, of profiles a range",
+    "--interval": "watch looks again after so many seconds, pigs takes frames so far apart",
+    "--prepare": "pigs makes one input of one, integrations one for each node",
     "--samples": "promote takes so many of all runs together, isotopes of each",
     "--profile": "run has nothing else to say which variable; reweight may make it of any variable, by --variable",
 }
