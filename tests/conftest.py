@@ -1,10 +1,12 @@
 """What several tests need."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from ase import Atoms
 from beadwise.learning.fitting import baseline_labels
+from beadwise.model.evaluators.trust import VARIABLE
 from beadwise.runs.input.labels import read_species
 from beadwise.runs.units import BOHR_PER_ANGSTROM
 from ipi.utils.io import read_file
@@ -13,6 +15,16 @@ from places import INPUTS
 # how often a slow machine tells of its progress is no matter of tests
 os.environ.setdefault("BEADWISE_PROGRESS", "none")
 WATER_BOX = INPUTS / "water_64.xyz"
+
+
+@pytest.fixture(autouse=True)
+def _trust_of_its_own() -> Iterator[None]:
+    """What a test trusts, no later one does: commands hand it on in the environment."""
+    before = os.environ.get(VARIABLE)
+    yield
+    os.environ.pop(VARIABLE, None)
+    if before is not None:
+        os.environ[VARIABLE] = before
 
 
 @pytest.fixture

@@ -236,7 +236,8 @@ def fit_network(
     )
     per_epoch = math.ceil(len(residuals) / settings.batch)
     steps = settings.epochs * per_epoch
-    belongs_to = fingerprint((settings, energy, model.radial.form), (own.forces for own in residuals))
+    labels = (array for own in residuals for array in (own.forces, own.stress))
+    belongs_to = fingerprint((settings, energy, model.radial.form, [own.energy for own in residuals]), labels)
     checkpoint = Checkpoint(kept, belongs_to)
     state = checkpoint.read() or {"step": 0}
     for part, own in (("network", network), ("optimiser", optimiser), ("averaged", averaged)):

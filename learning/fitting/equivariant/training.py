@@ -314,7 +314,9 @@ def fit_equivariant(
     network.measure(gather(model, some, settings.l_max, network.input_scales), {"energy": UNIT * size})
     objective = Objective(model, network, is_anchored, loss_of_nothing(examples) or 1.0)
     training = Training(objective, settings, examples, others)
-    labels = [own.residual.forces for own in examples + others] + [own.surroundings.vectors for own in examples]
+    residuals = [own.residual for own in examples + others]
+    labels = [array for own in residuals for array in (np.array(own.energy), own.forces, own.stress)]
+    labels += [own.surroundings.vectors for own in examples]
     sizes = {name: tuple(own.shape) for name, own in network.state_dict().items()}  # another release may have others
     checkpoint = Checkpoint(kept, fingerprint((settings, energy, model.radial.form, len(others), sizes), labels))
     if state := checkpoint.read():
