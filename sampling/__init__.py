@@ -22,7 +22,14 @@ from .method import Method
 from .multistate import Multistate, Window
 from .profile import FreeEnergyProfile, free_energy_difference, series_profile, window_profile, write_profiles
 from .profile_uncertainty import UncertainDifference, UncertainProfile, uncertain_difference, uncertain_profile
-from .promotion import AcceptanceRatio, Promotion, acceptance_ratio, integrated_autocorrelation_time, promote
+from .promotion import (
+    AcceptanceRatio,
+    Promotion,
+    acceptance_ratio,
+    integrated_autocorrelation_time,
+    promote,
+    standard_error_of_mean,
+)
 from .switching import (
     SwitchIntegration,
     SwitchMultistate,
@@ -69,6 +76,7 @@ __all__ = [
     "reweighting_of_hills",
     "scaled_beads",
     "series_profile",
+    "standard_error_of_mean",
     "switch_nodes",
     "two_committee_average",
     "uncertain_difference",

@@ -226,6 +226,21 @@ def acceptance_ratio(differences: np.ndarray, reference_differences: np.ndarray,
     )
 
 
+def standard_error_of_mean(series: np.ndarray, autocorrelation_time: float) -> float:
+    """Standard error of the mean of M correlated samples, of which M/(2 τ_int) are independent.
+
+    M. P. Allen, D. J. Tildesley, Computer Simulation of Liquids, 2nd ed., section 8.4.1.
+
+    Parameters
+    ----------
+    series : ndarray of float64, shape (samples,)
+        At least two.
+    autocorrelation_time : float
+        See `integrated_autocorrelation_time`, in samples.
+    """
+    return float(series.std(ddof=1) * np.sqrt(2 * autocorrelation_time / len(series)))
+
+
 def integrated_autocorrelation_time(series: np.ndarray) -> float:
     """τ_int = 1/2 + Σ_t ρ(t) in samples, so that M samples are worth M/(2 τ_int) independent ones.
 

@@ -18,7 +18,7 @@ from ...runs.input.named_model import named_model
 from ...runs.input.run_input import RunInput, System
 from ...runs.output.bead_means import read_bead_means
 from ...runs.source import find_run
-from ...sampling import integrated_autocorrelation_time
+from ...sampling import integrated_autocorrelation_time, standard_error_of_mean
 from ...sampling.switching import (
     SwitchIntegration,
     SwitchMultistate,
@@ -76,8 +76,7 @@ class SwitchRun:
     @property
     def standard_error(self) -> float:
         """Of the mean of correlated samples, in eV."""
-        samples = len(self.differences)
-        return float(self.differences.std(ddof=1) * np.sqrt(2 * self.autocorrelation_time / samples))
+        return standard_error_of_mean(self.differences, self.autocorrelation_time)
 
 
 @dataclass(frozen=True)

@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 from ipi.utils.units import Elements
 
-from ...runs.input.dynamics import Ensemble, first_step
+from ...runs.input.dynamics import Ensemble
 from ...runs.input.elements import InputError
 from ...runs.input.labels import element_of_label
 from ...runs.input.run_input import RunInput
-from ...runs.output.properties import energies_of_run, writes_property
+from ...runs.output.properties import writes_property
 from ...runs.source import find_run
-from ...sampling import SamplingError, gauss_legendre_ratios, integrated_autocorrelation_time
+from ...sampling import SamplingError, gauss_legendre_ratios
 from ...with_errors import with_error
 from ..prepared_inputs import renamed_copy, write_input
 from ..results import warned
 from .inputs import add_masses
+from .kinetic_energies import kinetic_energy_of
 from .masses import ALIKE, DALTON, KINETIC_ENERGY, labels_and_masses, without_template
 
 AT_A_NODE = 1e-4  # of ln μ, relative to its range; masses in inputs are rounded
-FEWEST_ROWS = 8
 MILLI = 1000
 
 
@@ -254,18 +254,14 @@ def _read(run: RunInput, exchange: Exchange, skip: float | None) -> ExchangeRun:
     wrong = [label for label, mass in others.items() if abs(mass / Elements.mass(label) - 1) > ALIKE]
     if wrong:
         raise InputError(f"'{source}' gives {wrong[0]} another mass than its label; only {exchange.light} may have")
-    steps, energies = energies_of_run(system, exchange.kinetic_energy)
-    kept = energies[steps >= first_step(steps, skip, system.timestep, source)]
-    if len(kept) < FEWEST_ROWS:
-        raise SamplingError(f"'{source}' has {len(kept)} rows after equilibration; at least {FEWEST_ROWS} are needed")
-    time = integrated_autocorrelation_time(kept)
+    energy = kinetic_energy_of(run, exchange.kinetic_energy, skip)
     return ExchangeRun(
         source=source,
         place=float(np.log(masses[chosen].mean() / Elements.mass(exchange.light)) / exchange.range),
         beads=system.beads,
         atoms=int(chosen.sum()),
         ensemble=system.ensemble,
-        mean=float(kept.mean()),
-        standard_error=float(kept.std(ddof=1) * np.sqrt(2 * time / len(kept))),
-        rows=len(kept),
+        mean=energy.mean,
+        standard_error=energy.standard_error,
+        rows=energy.rows,
     )

@@ -12,21 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from ...runs.input.dynamics import Ensemble, first_step
+from ...runs.input.dynamics import Ensemble
 from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput
-from ...runs.output.properties import energies_of_run
 from ...runs.source import find_run
-from ...sampling import MassIntegration, SamplingError, integrate_over_mass, integrated_autocorrelation_time
+from ...sampling import MassIntegration, integrate_over_mass
 from ...sampling.mass_integration import fitting_rule
 from ...whole_files import write_table
 from ...with_errors import with_error
 from ..results import beside, stem_of, warned, write_files
+from .kinetic_energies import kinetic_energy_of
 from .masses import KINETIC_ENERGY, labels_and_ratio
 
 LARGEST_GAP = 0.25  # of the trapezoidal rule, whose error is of its second order
 FEWEST_MASSES = 3
-FEWEST_ROWS = 8
 MILLI = 1000
 
 
@@ -231,31 +230,17 @@ def formula_unit(labels: Sequence[str]) -> tuple[str, int]:
 
 
 def _read_run(run: RunInput, skip: float | None) -> MassRun:
-    source = run.path
     labels, ratio = labels_and_ratio(run)
     system = run.only_system()
-    beads = system.beads
-    if beads < 2:
-        raise InputError(f"'{source}' has one bead; a quantum kinetic energy needs those of a path integral")
-    if system.ensemble.field:
-        raise InputError(
-            f"'{source}' is driven by the field {system.ensemble.field}, whose force i-PI leaves out of "
-            f"{KINETIC_ENERGY}; a run without it is needed, or one whose forces are served in a field"
-        )
-    steps, energies = energies_of_run(system, KINETIC_ENERGY)
-    kept = energies[steps >= first_step(steps, skip, system.timestep, source)]
-    if len(kept) < FEWEST_ROWS:
-        raise SamplingError(f"'{source}' has {len(kept)} rows after equilibration; at least {FEWEST_ROWS} are needed")
-    time = integrated_autocorrelation_time(kept)
+    energy = kinetic_energy_of(run, KINETIC_ENERGY, skip)
     return MassRun(
-        source=source,
+        source=run.path,
         ratio=ratio,
-        beads=beads,
+        beads=system.beads,
         labels=labels,
         ensemble=system.ensemble,
-        mean=float(kept.mean()),
-        # of correlated samples, M/(2 τ_int) of which are independent
-        standard_error=float(kept.std(ddof=1) * np.sqrt(2 * time / len(kept))),
-        rows=len(kept),
-        autocorrelation_time=time,
+        mean=energy.mean,
+        standard_error=energy.standard_error,
+        rows=energy.rows,
+        autocorrelation_time=energy.autocorrelation_time,
     )

@@ -7,17 +7,12 @@ from pathlib import Path
 import click
 
 from .findings import Findings
-from .options import PATH, json_option, output_option, skip_option
+from .options import PATH, json_option, output_option, prepare_option, skip_option
 
 
 @click.command("mass-integration")
 @click.argument("runs", nargs=-1, type=PATH, metavar="RUNS...")
-@click.option(
-    "--prepare",
-    type=PATH,
-    metavar="INPUT.xml",
-    help="Write the inputs of the runs that are needed, and do nothing else.",
-)
+@prepare_option
 @click.option(
     "--ratios",
     type=click.IntRange(min=1),

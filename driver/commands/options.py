@@ -250,6 +250,12 @@ optical_option = number(
     kind=click.FloatRange(min=1),
     text="Permittivity ε∞ at optical frequencies; 1 of fixed charges  [default: that of the polarizabilities].",
 )
+prepare_option = click.option(
+    "--prepare",
+    type=PATH,
+    metavar="INPUT.xml",
+    help="Write the inputs of the runs that are needed, and do nothing else.",
+)
 temperature_option = number("--temperature", unit="K", text="Temperature in K, where no i-PI input tells it.")
 variable_option = click.option(
     "--variable",

@@ -114,3 +114,18 @@ def test_what_is_refused(folder):
     for text in ("H", "H=H", "H=O", "=D", "Q=D"):
         with pytest.raises(InputError, match="no two isotopes"):
             Exchange.of(text)
+
+
+def test_a_driven_run_is_refused(folder):
+    """i-PI leaves the force of a field out of the kinetic energy."""
+    (name,) = run("--prepare", "trap.xml", "--element", "H=D", "--ratios", 1).output.split()
+    driven = (folder / name).read_text()
+    body = re.search(r"<dynamics.*</dynamics>", driven, re.DOTALL)
+    assert body is not None
+    field = "<efield> <amp> [ 0, 0, 0.001 ] </amp> </efield>"
+    inner = re.sub(r"<dynamics[^>]*>", "<driven_dynamics mode='eda-nve'>", body[0]).replace("</dynamics>", "")
+    driven = driven.replace(body[0], f"{inner} {field} </driven_dynamics>")
+    driven = driven.replace('mode="dynamics"', 'mode="driven_dynamics"')
+    (folder / name).write_text(driven)
+    done = run(name, "--element", "H=D")
+    assert done.exit_code == 2 and "is driven by the field (0, 0, 0.0514" in done.stderr, done.stderr

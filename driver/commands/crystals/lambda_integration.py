@@ -7,19 +7,14 @@ from pathlib import Path
 import click
 
 from ..findings import Findings
-from ..options import PATH, NearestChoice, json_option, output_option, skip_option
+from ..options import PATH, NearestChoice, json_option, output_option, prepare_option, skip_option
 
 PATHS = ("smooth", "plain")
 
 
 @click.command("lambda-integration")
 @click.argument("runs", nargs=-1, type=PATH, metavar="RUNS...")
-@click.option(
-    "--prepare",
-    type=PATH,
-    metavar="INPUT.xml",
-    help="Write the inputs of the runs that are needed, and do nothing else.",
-)
+@prepare_option
 @click.option("--harmonic", type=PATH, metavar="FILE.harmonic.npz", help="Harmonic crystal of what --prepare writes.")
 @click.option("--model", metavar="MODEL", help="Potential of what --prepare writes  [default: that of --harmonic].")
 @click.option(
