@@ -24,6 +24,7 @@ SMOOTH, PLAIN = "smooth", "plain"
 PATHS = (SMOOTH, PLAIN)
 AT_A_NODE, WRITTEN = 1e-5, 1e-8  # relative, of λ and of 1 − λ; and what files leave of a λ near 1
 FEWEST_BLOCKS = 8
+FEWEST_SMOOTH = 3  # dλ/dy is of degree 4, and n nodes are exact up to 2n − 1
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,15 @@ def switch_nodes(runs: int, path: str = SMOOTH) -> tuple[np.ndarray, np.ndarray]
     Raises
     ------
     SamplingError
-        If there is no run, or no such path.
+        If there is no run, no such path, or there are fewer than 3 runs for ``smooth``.
     """
     if path not in PATHS:
         raise SamplingError(f"the path is {path!r}; it must be one of {', '.join(PATHS)}")
+    if path == SMOOTH and runs < FEWEST_SMOOTH:
+        raise SamplingError(
+            f"{runs} λ are too few for the path {SMOOTH}, whose weights add up to 1 from {FEWEST_SMOOTH} on; {PLAIN} "
+            "suits any number"
+        )
     y, weights = gauss_legendre_ratios(runs)
     if path == PLAIN:
         return y, weights
@@ -148,6 +154,8 @@ def integrate_over_switch(
 def _rule_of(couplings: np.ndarray) -> tuple[str, np.ndarray] | None:
     """The rule of increasing λ, with its weights; None if there is none."""
     for path, rule in ((SMOOTH, "Gauss-Legendre over y, λ = 10y³ − 15y⁴ + 6y⁵"), (PLAIN, "Gauss-Legendre over λ")):
+        if path == SMOOTH and len(couplings) < FEWEST_SMOOTH:
+            continue
         nodes, weights = switch_nodes(len(couplings), path)
         allowed = np.maximum(AT_A_NODE * np.minimum(nodes, 1 - nodes), WRITTEN)
         if (np.abs(couplings - nodes) <= allowed).all():

@@ -95,12 +95,11 @@ def parse_models(values: Sequence[str], default: str, by_name: Mapping[str, str]
     `by_name` are the models of single force fields unless they are given otherwise; a MODEL alone stands for all.
     """
     from ...model.evaluators import from_any_folder
+    from ..launch.named_model import force_field_and_model
 
     given: dict[str, str] = {}
     for value in values:
-        name, equals, model = value.partition("=")
-        if not equals or set(":,") & set(name):  # harmonic:k=1.0, GFN1-xTB,charge=1: the "=" belongs to the model
-            name, model = "", value
+        name, model = force_field_and_model(value)
         given[name] = from_any_folder(model)
     return given if "" in given else {"": default, **(by_name or {}), **given}
 

@@ -100,7 +100,7 @@ def test_nodes_and_errors_of_the_rules_are_those_of_the_reference():
         (50, "plain", 6, -0.29), (5, "smooth", 10, 3e-4),
     ):  # fmt: skip
         assert error(quartic, path, runs) == pytest.approx(expected, rel=0.15)
-    for runs in (1, 3, 8):
+    for runs in (3, 4, 8):
         couplings, weights = switch_nodes(runs)
         assert ((couplings > 0) & (couplings < 1)).all() and (np.diff(couplings) > 0).all()
         assert path_coordinate(couplings) == pytest.approx((np.polynomial.legendre.leggauss(runs)[0] + 1) / 2)
@@ -130,6 +130,12 @@ def test_the_rule_is_told_by_the_nodes():
     ):  # fmt: skip
         with pytest.raises(SamplingError):
             integrate_over_switch(*arguments)
+    for runs in (1, 2):
+        with pytest.raises(SamplingError, match="too few for the path smooth"):
+            switch_nodes(runs)
+        found = integrate_over_switch(switch_nodes(runs, "plain")[0], np.ones(runs), np.full(runs, 0.1))
+        assert found.rule == "Gauss-Legendre over λ" and found.difference == pytest.approx(1)
+    assert switch_nodes(3)[1].sum() == pytest.approx(1)
     with pytest.raises(SamplingError, match="one of smooth, plain"):
         switch_nodes(3, "other")
 
@@ -236,19 +242,28 @@ def test_what_is_prepared_and_what_a_run_takes_of_it(folder):
     assert {"switch_difference", "switch_lambda"} <= set(source.want)
     refused = run("run", "crystal_l0.21132.xml")
     assert refused.exit_code == 2 and "may run code, and only the file names it" in refused.stderr
+    # a file that --model would take apart, so that another model than the file would be loaded
+    (folder / "f=evil:crystal").write_text("")
+    (folder / "evil.py").write_text("open('ran', 'w').close()")
+    text = re.sub("beadwise model: .*? -->", "beadwise model: f=evil:crystal -->", source.path.read_text())
+    (folder / "evil.xml").write_text(text)
+    refused = run("run", "evil.xml", "--check")
+    assert refused.exit_code == 2 and "a name without '=' is needed" in refused.stderr
+    assert not (folder / "ran").exists()
 
     parameters = "<parameters> {structure: s.xyz, want: dipole} </parameters>"
     custom = "<pes> custom </pes> <pes_path> shim.py </pes_path>"
     direct = f"<ffdirect name='crystal'> {custom} {parameters} </ffdirect>"
     (folder / "direct.xml").write_text(re.sub("<ffsocket.*?</ffsocket>", direct, INPUT))
-    done = run("lambda-integration", "--prepare", "direct.xml", "--harmonic", "crystal.harmonic.npz", "--nodes", 1)
+    done = run("lambda-integration", "--prepare", "direct.xml", "--harmonic", "crystal.harmonic.npz", "--nodes", 1,
+               "--path", "plain")  # fmt: skip
     parameters = RunInput.read(folder / done.output.strip()).root.findtext("ffdirect/parameters").strip()
     model = f"switch:lambda=0.5;crystal.harmonic.npz;{MODEL}"
     assert parameters == f"{{structure: s.xyz, model: {model}, want: switch_difference+switch_lambda}}"
 
     def message(old="", new="", **changes):
         (folder / "crystal.xml").write_text(INPUT.replace(old, new) if old else INPUT)
-        options = {"--harmonic": "crystal.harmonic.npz", "--nodes": 1, **changes}
+        options = {"--harmonic": "crystal.harmonic.npz", "--nodes": 3, **changes}
         words = [word for pair in options.items() for word in pair]
         result = run("lambda-integration", "--prepare", "crystal.xml", *words)
         assert result.exit_code == 2 and result.stderr.count("\n") == 1, result.output
@@ -282,6 +297,8 @@ def test_a_real_run_of_ipi(tmp_path, monkeypatch):
         "crystal.harmonic.npz",
         "--nodes",
         1,
+        "--path",
+        "plain",
         "--stride",
         4,
     )

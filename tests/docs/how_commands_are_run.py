@@ -153,7 +153,7 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
             Step("beadwise harmonic iceIh.xyz --model qtip4pf --temperature 100,250"),
             Step(
                 "beadwise lambda-integration --prepare ice.xml --harmonic iceIh.harmonic.npz",
-                {"npz": "npz --nodes 1 --stride 1"},
+                {"npz": "npz --nodes 1 --path plain --stride 1"},
             ),
             quick("for input in ice_l*.xml; do beadwise run $input; done"),
             Step("beadwise lambda-integration ice_l*.xml", {"xml": "xml --json Ih_lambda.json"}),

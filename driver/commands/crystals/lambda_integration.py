@@ -19,11 +19,11 @@ PATHS = ("smooth", "plain")
 @click.option("--model", metavar="MODEL", help="Potential of what --prepare writes  [default: that of --harmonic].")
 @click.option(
     "--nodes",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=30),  # names of inputs hold five digits of λ, which is as close at the ends
     metavar="N",
     default=8,
     show_default=True,
-    help="Number of λ that --prepare chooses.",
+    help="Number of λ that --prepare chooses; at least 3 for the smooth path.",
 )
 @click.option(
     "--path",
