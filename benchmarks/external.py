@@ -291,7 +291,7 @@ def more_properties(evaluator: Any, structure: Atoms, beads: int, repetitions: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mace", type=Path, help="a file of MACE that knows H and O; by default random weights")
-    parser.add_argument("--package", default="mace", choices=("mace", "metatomic"))
+    parser.add_argument("--package", choices=("mace", "metatomic"), help="  [default: that of the file, else mace]")
     parser.add_argument(
         "--metatomic", type=Path, help="a file of metatomic that knows H and O; by default a random PET"
     )
@@ -312,7 +312,7 @@ def main() -> None:
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
-        is_mace = options.package == "mace"
+        is_mace = (options.package or ("metatomic" if options.metatomic else "mace")) == "mace"
         given = options.mace if is_mace else options.metatomic
         path = given or Path(folder) / ("random.model" if is_mace else "random.pt")
         with redirect_stdout(io.StringIO()):

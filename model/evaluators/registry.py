@@ -126,7 +126,7 @@ def _absolute(word: str, folders: Sequence[Path]) -> str:
     A link stays one: the Python of a virtual environment is a link, and knows its packages by where the link is.
     """
     found = (folder / word for folder in folders if word and os.path.isfile(folder / word))
-    return next((os.path.abspath(path) for path in found), word)
+    return next((str(path.parent.resolve() / path.name) for path in found), word)
 
 
 def parts_of(name: str) -> list[str]:

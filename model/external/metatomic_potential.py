@@ -186,7 +186,12 @@ class MetatomicPotential(ByName):
         first, pairs, beads = 0, 0, Beads()
         for bead in range(batch.beads):
             refuse_overlapping(batch, bead)
-            one, own = self._bead(metatomic, batch, bead, differentiates)
+            try:
+                one, own = self._bead(metatomic, batch, bead, differentiates)
+            except RuntimeError as error:  # of torch and of the neighbour lists
+                raise StructureError(
+                    f"the metatomic model '{self.path}' cannot answer for bead {bead}: {reason(error)}"
+                ) from error
             is_full = len(beads.systems) == self.chunk if self.chunk else pairs + own > most_pairs(self.file.device)
             if beads.systems and is_full:
                 yield first, beads

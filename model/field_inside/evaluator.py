@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +66,11 @@ class WithFieldInside:
         own = self.model.properties
         found = (name for name, one in properties().items() if name in own and not is_polarizability(one))
         return tuple(dict.fromkeys([*found, "polarizability", *NEEDS]))
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the model's file says of itself, its repeating unit among it."""
+        return self.model.metadata
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead.

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from beadwise.driver.doors.molecular_order import unit_of
 from beadwise.model import Batch, PropertyError, StructureError, save
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import files_of, load_evaluator, parts_of
@@ -23,6 +24,10 @@ def model(tmp_path):
     heads["polarizability_isotropic"] = replace(own, offset=np.array([0.3, 1.0]))
     save(replace(model, heads=heads), tmp_path / "local.safetensors")
     return tmp_path / "local.safetensors"
+
+
+def test_the_order_of_atoms_is_checked_as_for_the_model(model):
+    assert unit_of(load_evaluator(f"field-inside:{model}")) == unit_of(load_evaluator(str(model))) == (8, 1, 1)
 
 
 @pytest.mark.parametrize("periodic", [True, False])
