@@ -32,7 +32,10 @@ def temperature_of_centroids(name: str | Path) -> float | None:
     BeadwiseError
         If a file of parts, or a model file, cannot be read.
     """
-    energy = described(Path(name))[0].get("energy", ()) if str(name).endswith(SUFFIX) else (str(name),)
+    is_file_of_parts = str(name).endswith(SUFFIX) and os.path.isfile(
+        name
+    )  # others end so, too: committee:A.toml,B.toml
+    energy = described(Path(name))[0].get("energy", ()) if is_file_of_parts else (str(name),)
     found = (_recorded(model) for part in energy for model in models_of(part))
     return next((temperature for temperature in found if temperature is not None), None)
 

@@ -12,6 +12,14 @@ from ..options import PATH, json_option, number, output_path, trust_option
 
 ONLY_PREPARE = ("temperature", "beads", "frames", "interval")
 ONLY_FIT = ("model", "output", "cutoff")
+PARTS, CORRECTION = ".toml", ".safetensors"
+
+
+def _parts_path(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse what would not be read as a model out of parts, and a folder that does not exist."""
+    if value is not None and value.suffix != PARTS:
+        raise click.BadParameter(f"'{value}' is no file of parts; allowed is a name that ends in {PARTS}")
+    return output_path(context, parameter, value)
 
 
 @click.command()
@@ -33,7 +41,7 @@ ONLY_FIT = ("model", "output", "cutoff")
 @click.option(
     "--output",
     type=PATH,
-    callback=output_path,
+    callback=_parts_path,
     metavar="FILE.toml",
     help="Model out of parts to write  [default: MODEL_pigs.toml]; the correction is FILE.safetensors.",
 )
@@ -91,7 +99,9 @@ def _fit(run: Path, findings: Findings, model: str, output: Path | None, cutoff:
     from ....runs.source import find_run
     from ...launch.stages import Stages
 
-    path = output or Path(f"{Path(model).stem}{SUFFIX}.toml")
+    path = output or Path(f"{Path(model).stem}{SUFFIX}{PARTS}")
+    file = path.with_suffix(CORRECTION)
+    _refuse_own_files(model, path, file)
     samples = read_samples(find_run(run))
     potential = load_evaluator(model)
     check_potential(potential, model, samples.numbers, samples.positions, samples.cells, samples.classical)
@@ -108,10 +118,20 @@ def _fit(run: Path, findings: Findings, model: str, output: Path | None, cutoff:
     density = DensitySettings(cutoff=cutoff or 4.0, radial=6, l_max=3)
     with Stages() as stages:
         correction, errors = fit_correction(frames, density, metadata, stages)
-    file = path.with_suffix(".safetensors")
     save(correction, file)
     write_parts(path, model, file, samples.temperature)
     warnings = [*Sampling(samples.temperature).warnings, *errors.warnings]
     lines = [f"Te PIGS at {samples.temperature:g} K, {samples.beads} beads", *errors.lines, *warned(warnings)]
     findings.say([*lines, written_to([path, file])])
     findings.numbers({**record, **errors.as_dict(), "warnings": warnings, "files": [path, file]})
+
+
+def _refuse_own_files(model: str, *written: Path) -> None:
+    """Refuse to write over the potential, or a file that it is made of."""
+    from ....errors import BeadwiseError
+    from ....model.evaluators import files_of
+
+    own = {file.resolve() for file in files_of(model)}
+    for path in written:
+        if path.resolve() in own:
+            raise BeadwiseError(f"'{path}' is a file of --model '{model}' itself; give another --output")

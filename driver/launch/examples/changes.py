@@ -9,10 +9,12 @@ from pathlib import Path
 
 from ....runs.input.elements import InputError
 from ....runs.input.run_input import RunInput
+from ....runs.input.tolerance import DRIFT
 
 STEPS = re.compile(r"(?<=<total_steps>)[^<]*")
 BEADS = re.compile(r"(<initialize[^>]*\bnbeads=)'\d+'")
 TEMPERATURES = re.compile(r"(<(?:temperature|velocities mode='thermal') units='kelvin'>)[^<]*")
+COMMENT = re.compile(r"\n *<!--.*?-->", re.DOTALL)
 OF_PLUMED = re.compile(r"(?<=\bTEMP=)[^\s#]+")
 WHERE = {  # what to change in a file of one's own
     "steps": "<total_steps>",
@@ -85,6 +87,8 @@ class Changes:
         for name, pattern, make in _places():
             if name in self.given:
                 text = pattern.sub(make(self.given[name]), text)
+        if self.beads is not None or self.temperature is not None:  # it was measured with those of the shipped input
+            text = COMMENT.sub(lambda found: "" if DRIFT.search(found[0]) else found[0], text)
         options = " ".join(f"{name} {value}" for name, value in self.given.items())
         return f"<!-- Changed: {options}. What is said below is of the shipped input. -->\n{text}"
 

@@ -8,6 +8,7 @@ from beadwise.driver.commands.group import main
 from beadwise.driver.launch.examples.changes import Changes
 from beadwise.driver.launch.shipped_inputs import copy_shipped_input, shipped_inputs
 from beadwise.runs.input.run_input import RunInput
+from beadwise.runs.input.tolerance import allowed_drift
 from beadwise.runs.output.properties import read_property_table
 from click.testing import CliRunner
 from places import INPUTS
@@ -32,6 +33,11 @@ def test_steps_beads_and_temperature_of_every_input(name, tmp_path):
     assert set(told) <= {"321.5"}
     first, second = copy.read_text().splitlines()[:2]
     assert "steps 7" in first and "temperature 321.5" in first and second.startswith("<!-- ")
+
+
+def test_a_stated_drift_is_not_that_of_other_beads_or_another_temperature(tmp_path):
+    for changes, stated in ((Changes(steps=5), 0.1), (Changes(beads=32), None), (Changes(temperature=500.0), None)):
+        assert allowed_drift(RunInput.read(copy_shipped_input("water", tmp_path, changes=changes))) == stated
 
 
 def test_what_is_not_changed_stays(tmp_path):

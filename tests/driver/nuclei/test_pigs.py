@@ -15,6 +15,7 @@ from beadwise.analysis.spectrum.conditions import read_run_conditions
 from beadwise.driver.commands.group import main
 from beadwise.driver.launch.shipped_inputs import SHIM, copy_shipped_input
 from beadwise.driver.launch.supervision import ipi_command
+from beadwise.model.files import find
 from beadwise.model.training.centroid_force import temperature_of_centroids
 from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.run_input import RunInput
@@ -158,3 +159,22 @@ def test_what_cannot_be_sampled_is_refused(tmp_path):
         ((copy,), "--model is missing"),
     ):
         assert message in command(*arguments).output
+
+
+def test_the_potential_is_not_written_over(tmp_path, monkeypatch):
+    """Before anything is read or fitted: there is no run here."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fit.safetensors").write_bytes(find("water").read_bytes())
+    for name in ("m", "n"):
+        (tmp_path / f"{name}.toml").write_text("[energy]\nmodel = 'fit.safetensors'\n")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for model, output, message in (
+        ("fit.safetensors", "fit.toml", "'fit.safetensors' is a file of --model 'fit.safetensors' itself"),
+        ("m.toml", "m.toml", "'m.toml' is a file of --model 'm.toml' itself"),
+        ("m.toml", "fit.toml", "'fit.safetensors' is a file of --model 'm.toml' itself"),
+        ("committee:m.toml,n.toml", "n.toml", "'n.toml' is a file of --model"),
+        ("m.toml", "p.safetensors", "'p.safetensors' is no file of parts; allowed is a name that ends in .toml"),
+    ):
+        found = command("none.xml", "--model", model, "--output", output)
+        assert found.exit_code == 2 and message in " ".join(found.output.split()), found.output
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

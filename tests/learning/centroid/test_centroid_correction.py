@@ -61,6 +61,9 @@ def test_a_file_of_parts_adds_the_correction(fitted, tmp_path):
     assert temperature_of_centroids("water") is None and temperature_of_centroids("qtip4pf") is None
     both = f"committee:{tmp_path / 'c.safetensors'},{tmp_path / 'c.safetensors'}"
     assert temperature_of_centroids(both) == 500
+    parts = str(tmp_path / "m.toml")
+    for several in (f"committee:{parts},{parts}", f"mixture:{parts}"):  # they end in .toml, too
+        assert temperature_of_centroids(several) == 500
     # what is no file of ours is for those to refuse who load it
     assert temperature_of_centroids("mace:x.safetensors") is None and temperature_of_centroids("x.safetensors") is None
     whole, batch = load_evaluator(tmp_path / "m.toml"), Batch.from_ase(frames[0].atoms)
