@@ -24,10 +24,11 @@ def fit(configuration: Path, json_file: Path | None, trackers: tuple[str, ...]) 
     from ...learning.data.summary import DataSummary
     from ...learning.fitting.calibration import calibration_text, calibration_warnings
     from ...learning.fitting.configuration import read_configuration
-    from ...learning.fitting.fit import error_reports, gain_text, model_path, state_path, with_errors, write_report
+    from ...learning.fitting.fit import error_reports, model_path, with_errors, write_report
     from ...learning.fitting.fit import fit as fit_model
     from ...learning.fitting.fit_data import read_fit_data
     from ...learning.fitting.head_fit import labels_not_fitted
+    from ...learning.fitting.network_steps import forget_state, gain_text
     from ...learning.logs.journal import LOG, JsonLines, journal
     from ...learning.logs.trackers import tracker_of
     from ...model import save
@@ -53,7 +54,7 @@ def fit(configuration: Path, json_file: Path | None, trackers: tuple[str, ...]) 
             told.tell("errors", set=name, properties=report.as_dict()["properties"])
         told.tell("end", model=path.name)
     save(with_errors(model, settings, reports), path)
-    state_path(settings).unlink(missing_ok=True)  # what is done is not gone on with
+    forget_state(settings)
     for name, report in reports.items():
         findings.show(report.table(f"{name}, {report.frames} frames"))
         findings.say(report.guards.lines())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from .fit_data import FitData, charge_of_dipoles, labels_by_role, nominal_record
 from .head_fit import HeadProblem, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
 from .memory import check_memory
+from .network_steps import network_fitting, with_equivariant, with_network
 from .polarization.branches import on_one_branch
 
 logger = logging.getLogger(__name__)
@@ -120,7 +121,8 @@ def fitted_model(configuration: Configuration) -> Model | None:
     if committee is None or not committee.model:
         return None
     fitted = load_model(configuration.folder / committee.model)
-    if energy is not None and fitted.network is not None and committee.kind != LAST_LAYER:
+    has_network = fitted.network is not None or fitted.equivariant is not None
+    if energy is not None and has_network and committee.kind != LAST_LAYER:
         raise ConfigurationError(
             f"kind = '{committee.kind}' in [committee] for '{committee.model}', whose energy has a network, which "
             f"members share; allowed is {LAST_LAYER}"
@@ -246,79 +248,6 @@ def cached_baseline(configuration: Configuration) -> CachedBaseline | None:
     if energy is None or not energy.baseline:
         return None
     return CachedBaseline(energy.baseline, configuration.folder / configuration.output.baselines)
-
-
-def network_fitting() -> Callable[..., Model]:
-    """`beadwise.learning.fitting.network_fit.fit_network`.
-
-    Raises
-    ------
-    ConfigurationError
-        If torch is not installed: only this part of a fit needs it.
-    """
-    try:
-        from .network_fit import fit_network
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"[network] needs {error.name}, which is not installed: pip install 'beadwise[fit]'"
-        ) from error
-    return fit_network
-
-
-def with_network(
-    model: Model,
-    frames: list[Frame],
-    configuration: Configuration,
-    progress: Progress | None,
-    isolated: Collection[int] = (),
-    journal: Journal | None = None,
-) -> Model:
-    """The model with the nonlinear part of its energy."""
-    assert configuration.energy is not None and configuration.network is not None
-    own = configuration.energy, configuration.network
-    return network_fitting()(model, frames, *own, progress, isolated, journal, state_path(configuration))
-
-
-def with_equivariant(
-    model: Model,
-    frames: list[Frame],
-    configuration: Configuration,
-    progress: Progress | None,
-    isolated: Mapping[int, float],
-    journal: Journal | None,
-    validation: Sequence[Frame],
-) -> Model:
-    """The model with an equivariant network, in place of its linear energy unless that is to stay."""
-    from .equivariant.training import errors_of_energy, fit_equivariant
-
-    energy, settings = configuration.energy, configuration.equivariant
-    assert energy is not None and settings is not None
-    judged = validation or frames
-    linear = errors_of_energy(model, judged, energy)
-    if not settings.linear:
-        offset = species_energies(model.numbers, frames, isolated)
-        model = replace(model, heads={**model.heads, "energy": replace(empty_head(0, model.shape), offset=offset)})
-    own = energy, settings, progress, isolated, journal, validation, state_path(configuration)
-    fitted = fit_equivariant(model, frames, *own)
-    told = {"frames": "validation" if validation else "training", "linear": vars(linear), **fitted.metadata}
-    return replace(fitted, metadata={"equivariant": told})
-
-
-def state_path(configuration: Configuration) -> Path:
-    """Where the state of the training of a network is kept."""
-    return configuration.folder / configuration.output.report / "training.pt"
-
-
-def gain_text(model: Model) -> list[str]:
-    """What an equivariant network brought over the linear energy, in a line; none where there is no network."""
-    told = model.metadata.get("equivariant")
-    if not told:
-        return []
-    errors = ", ".join(
-        f"{name} {1000 * told['linear'][key]:.3g} → {1000 * told['network'][key]:.3g} {unit}"
-        for name, key, unit in (("forces", "force", "meV/Å"), ("energies", "energy", "meV"))
-    )
-    return [f"mean absolute errors on {told['frames']} frames, linear → equivariant network: {errors}"]
 
 
 def wanted_parts(configuration: Configuration) -> dict[str, tuple[Quantity, Irrep]]:

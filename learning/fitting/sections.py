@@ -211,7 +211,8 @@ class EnergySettings:
 class NetworkSettings:
     """A neural network that is added to the linear energy; its fit needs PyTorch.
 
-    A fit that was stopped goes on from `training.pt` in the folder of the report.
+    A fit that was stopped goes on from `MODEL.training.pt`, named after the model, in the folder of the
+    report.
     """
 
     hidden: Annotated[
@@ -231,8 +232,8 @@ class NetworkSettings:
 class EquivariantSettings:
     """An equivariant network that gives the energy, with or without messages; its fit needs PyTorch.
 
-    See `beadwise.potentials.equivariant_network`.  A fit that was stopped goes on from `training.pt` in the folder of
-    the report.
+    See `beadwise.potentials.equivariant_network`.  A fit that was stopped goes on from `MODEL.training.pt`, named
+    after the model, in the folder of the report.
     """
 
     channels: Annotated[int, about("Number of learned channels, a multiple of 8.", ge=8)] = 32

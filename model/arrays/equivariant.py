@@ -65,7 +65,7 @@ def equivariant_from(
         layers = [layer_from(found, index, own) for index, own in enumerate(described["layers"])]
         message = None
         if described["message"]:
-            message = Message(**{name: take(found, f"message.{name}") for name in OF_MESSAGE})
+            message = message_from(found, layers[0].channels)
         network = EquivariantNetwork(shape, layers, message)
     unknown = sorted(set(found) - {name.removeprefix(PREFIX) for name in equivariant_arrays(network)})
     if unknown:
@@ -102,6 +102,20 @@ def layer_from(found: Mapping[str, np.ndarray], index: int, described: Mapping[s
     if list(layer.widths) != list(described["hidden"]):
         raise ValueError(f"hidden layers of {list(layer.widths)}; the description has {described['hidden']}")
     return layer
+
+
+def message_from(found: Mapping[str, np.ndarray], channels: int) -> Message:
+    """The message of a file, from atoms of so many channels.
+
+    Raises
+    ------
+    ValueError
+        If an array is missing, or does not fit.
+    """
+    radial = take(found, "message.radial")
+    # of l_sent = 0 alone the file has none: it keeps no arrays without numbers
+    linear = found.get("message.linear", np.zeros((*radial.shape[:1], 0, 3 * channels, *radial.shape[-1:])))
+    return Message(radial, linear, *(take(found, f"message.{name}") for name in OF_MESSAGE[2:]))
 
 
 def take(found: Mapping[str, np.ndarray], name: str) -> np.ndarray:

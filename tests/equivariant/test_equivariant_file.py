@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 CASES = {
     "no message": {},
     "message": {"message": True, "l_sent": 2},
+    "message of scalars": {"message": True, "l_sent": 0, "l_read": 0, "heads": ("energy",)},
     "nothing read": {"l_read": 0, "heads": ("energy",)},
 }
 
@@ -54,6 +55,7 @@ CHANGES = {
     "lacks its array 'equivariant.0.mixing'": lambda d, a: a.pop("equivariant.0.mixing"),
     "that the description does not have": lambda d, a: a.update({"equivariant.7.mixing": np.zeros(2)}),
     "arrays .* that the description does not have": lambda d, a: d.pop("equivariant"),
+    "bias of a message has shape": lambda d, a: a.pop("equivariant.message.linear"),
     "three of an equivariant layer has shape": lambda d, a: a.update({"equivariant.0.three": np.zeros((2, 1, 8))}),
     "mixing of an equivariant layer has numbers that are not finite": lambda d, a: a["equivariant.0.mixing"].fill(
         np.nan

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase.io import write
+from beadwise.driver.commands.group import main
 from beadwise.learning.data import Frame
 from beadwise.learning.fitting.configuration import (
     ConfigurationError,
@@ -12,9 +13,11 @@ from beadwise.learning.fitting.configuration import (
     EquivariantSettings,
     read_configuration,
 )
-from beadwise.learning.fitting.fit import fit, gain_text
-from beadwise.model import Batch
+from beadwise.learning.fitting.fit import fit
+from beadwise.learning.fitting.network_steps import gain_text
+from beadwise.model import Batch, load, save
 from beadwise.model.outputs import empty_head
+from click.testing import CliRunner
 from equivariant_models import random_equivariant_model
 from models import labelled, random_model, random_structure
 
@@ -155,6 +158,31 @@ def test_a_configuration_is_fitted(tmp_path):
     assert told["frames"] == "validation" and set(told) == {"frames", "linear", "network"}
     assert "linear → equivariant network: forces" in gain_text(model)[0]
     assert model.equivariant.heads == ("energy",) and model.heads["energy"].weights.any()
+
+
+def test_the_command_forgets_its_own_state_alone(tmp_path):
+    write(tmp_path / "train.xyz", [labelled(truth(), random_structure(seed, molecules=2)) for seed in range(2)])
+    write(tmp_path / "valid.xyz", [labelled(truth(), random_structure(5, molecules=2))])
+    path = written(tmp_path, "channels = 8\nl_max = 2\nhidden = [8]\nepochs = 1\nsent = 8\nl_sent = 0")
+    states = [tmp_path / "report" / f"{name}.training.pt" for name in ("model", "other")]
+    states[0].parent.mkdir()
+    for state in states:
+        state.write_bytes(b"")
+    done = CliRunner().invoke(main, ["fit", str(path)], catch_exceptions=False)
+    assert done.exit_code == 0 and "linear → equivariant network: forces" in done.output
+    assert [state.exists() for state in states] == [False, True]
+    assert load(tmp_path / "model.safetensors").equivariant.message.l_sent == 0
+    path.write_text(path.read_text().partition("[equivariant]")[0] + '[output]\nmodel = "other.safetensors"\n')
+    assert CliRunner().invoke(main, ["fit", str(path)], catch_exceptions=False).exit_code == 0
+    assert states[1].exists()  # a linear fit has none
+
+
+def test_members_do_not_share_a_network(tmp_path):
+    save(random_equivariant_model(heads=("energy",)), tmp_path / "fitted.safetensors")
+    path = written(tmp_path, sections='[energy]\n[committee]\nmodel = "fitted.safetensors"')
+    path.write_text(path.read_text().replace("[equivariant]\n", ""))
+    with pytest.raises(ConfigurationError, match=r"'subsampling' in .committee. for 'fitted.safetensors', whose"):
+        fit(read_configuration(path))
 
 
 REFUSED = {
