@@ -21,8 +21,8 @@ from .units import ANGSTROM, ELEMENTARY_CHARGE, FEMTOSECOND, SPEED_OF_LIGHT, VAC
 from .window import Window
 
 NOT_KNOWN = (
-    "not known, so that neither alpha nor the refractive index is told; it follows from polarizabilities beside the "
-    "dipoles, or is given by --optical-permittivity"
+    "not known, so that neither alpha nor the refractive index is told; it follows from polarizabilities beside "
+    "the dipoles of all samples, or is given by --optical-permittivity"
 )
 
 

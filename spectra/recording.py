@@ -37,7 +37,7 @@ class FluxRecorder:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
-    optional: ClassVar[tuple[str, ...]] = ()  # what is taken in where it is given
+    optional: ClassVar[Mapping[str, tuple[int, ...]]] = {}  # what is taken in where it can be used, and its shape
     members: ClassVar[tuple[str, ...]] = ()  # series of members of committees, which are recorded if they are given
 
     def __init__(self, timestep: float, window: Window, names: Sequence[str]):
@@ -131,41 +131,39 @@ class DifferenceRecorder(FluxRecorder):
 class InfraredRecorder(DifferenceRecorder):
     """⟨Ṁ(0)·Ṁ(t)⟩ from ``dipole``, shape (samples, 3) in e·Å.
 
-    Where there is ``polarizability`` (samples, 3, 3) in Å³ beside it, its mean tells the permittivity of the electrons.
+    Where there is ``polarizability`` (samples, 3, 3) in Å³ beside it, its mean tells the permittivity of the electrons;
+    one of another shape, or that is not finite, is passed over.
     """
 
     needs = ("dipole",)
-    optional = ("polarizability",)
+    optional: ClassVar[Mapping[str, tuple[int, ...]]] = {"polarizability": (3, 3)}
     members = ("committee_dipole", ENERGIES)
     shape = (3,)
 
     def __init__(self, timestep: float, window: Window):
         super().__init__(timestep, window, ["dipole"])
-        self._polarizability = np.zeros(2)  # sum of the isotropic part, and of how many
-
-    @property
-    def mean_polarizability(self) -> float | None:
-        """Of the isotropic part, in Å³; None if none was given."""
-        total, count = self._polarizability
-        return total / count if count else None
+        self.polarizability = np.zeros(3)  # sum of the isotropic part in Å³, of how many samples, and samples of all
 
     def add(self, samples: Mapping[str, np.ndarray]) -> None:
         """Add the next samples, as `DifferenceRecorder.add`."""
         super().add(samples)
-        if (tensor := with_means(samples).get("polarizability")) is not None:
+        means = with_means(samples)
+        count, tensor = len(means["dipole"]), means.get("polarizability")
+        self.polarizability[2] += count
+        if tensor is not None and np.shape(tensor) == (count, 3, 3) and np.isfinite(tensor).all():
             isotropic = np.trace(np.asarray(tensor, dtype=np.float64), axis1=-2, axis2=-1) / 3
             # one after the other, so that the sum does not depend on the pieces
-            total = np.add.accumulate(np.concatenate([self._polarizability[:1], isotropic]))[-1]
-            self._polarizability = np.array([total, self._polarizability[1] + len(isotropic)])
+            self.polarizability[0] = np.add.accumulate(np.concatenate([self.polarizability[:1], isotropic]))[-1]
+            self.polarizability[1] += count
 
     def state(self) -> dict[str, np.ndarray]:
         """All that has been recorded, as arrays that ``numpy.savez`` stores."""
-        return super().state() | {"polarizability": self._polarizability}
+        return super().state() | {"polarizability": self.polarizability.copy()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on where `state` was taken."""
         super().restore(state)
-        self._polarizability = np.array(state["polarizability"])
+        self.polarizability = np.array(state["polarizability"])
 
     def parts(self, flux: np.ndarray) -> dict[str, np.ndarray]:
         """The flux itself."""
@@ -249,10 +247,11 @@ def with_means(samples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _optical_permittivity(recorders: Sequence[FluxRecorder], volume: float) -> float | None:
-    """1 + 4π⟨α⟩/V of the first recorder that knows ⟨α⟩; None if none does."""
-    known = (one.mean_polarizability for one in recorders if isinstance(one, InfraredRecorder))
-    polarizability = next((one for one in known if one is not None), None)
-    return None if polarizability is None else 1 + 4 * np.pi * polarizability / volume
+    """1 + 4π⟨α⟩/V of the samples of all trajectories; None unless each of them has a polarizability."""
+    if not all(isinstance(one, InfraredRecorder) for one in recorders):
+        return None
+    total, count, samples = sum(one.polarizability for one in recorders if isinstance(one, InfraredRecorder))
+    return float(1 + 4 * np.pi * total / count / volume) if count and count == samples else None
 
 
 def can_record(kind: str, names: Collection[str]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class CheckedSeries:
         self.source, self._run, self._given, self._skip = source, run, given, skip
         self._repeats = Repeats() if repeats is None else repeats
         self._continuity: dict[str, Continuity] = {}
+        self._unusable: dict[str, str] = {}  # optional series that are left out, and why
         self._conditions: Conditions | None = None
         self._first = 0
 
@@ -64,15 +66,24 @@ class CheckedSeries:
             for name, one in self._continuity.items()
             if one.lattice is not None
         ]
-        return [f"'{self.source.path}': {remark}" for remark in (*dict.fromkeys(self.source.remarks), *followed)]
+        left_out = [f"the {name} is left out: {why}" for name, why in self._unusable.items()]
+        remarks = (*dict.fromkeys(self.source.remarks), *followed, *left_out)
+        return [f"'{self.source.path}': {remark}" for remark in remarks]
 
-    def pieces(self, choose: Callable[[Samples], dict[str, np.ndarray]]) -> Iterator[Samples]:
+    def pieces(
+        self,
+        choose: Callable[[Samples], dict[str, np.ndarray]],
+        optional: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> Iterator[Samples]:
         """Consecutive samples, some at a time.
 
         Parameters
         ----------
         choose : callable
-            Takes what is needed out of all that a file holds.
+            Takes what is needed out of all that a file holds, what is never optional first.
+        optional : mapping of str to tuple of int, optional
+            Series that can be done without, and the shape of a sample; from where one cannot be used it is left out,
+            with a remark.
 
         Raises
         ------
@@ -80,10 +91,11 @@ class CheckedSeries:
             If a sample is not finite, the series jumps or holds samples twice, or what the file says of its time and
             cell contradicts what is given.
         """
+        optional = optional or {}
         left_out: int | None = None
         seen = 0
         for samples in self.source.samples():
-            needed = choose(samples)
+            needed = self._of_right_shape(choose(samples), optional)
             if left_out is None:
                 self._conditions = conditions_of(self.source, self._run, self._given, samples)
                 timestep = self._conditions.timestep
@@ -96,9 +108,9 @@ class CheckedSeries:
                 continue
             kept = {name: np.asarray(values[first - seen :], dtype=np.float64) for name, values in needed.items()}
             kept = {name: values * factors.get(name, 1.0) for name, values in kept.items()}
-            self._refuse_infinite(kept, first)
+            kept = self._usable(kept, optional, partial(self._finite, first=first))
             self._repeats.add(next(iter(kept.values())))
-            yield {name: self._continuous(name, values) for name, values in kept.items()}
+            yield self._usable(kept, optional, self._continuous)
         if left_out is not None:
             self._repeats.end()
 
@@ -118,12 +130,37 @@ class CheckedSeries:
                 )
         return {name: factor for name in needed if known.get(name) == unit}
 
-    def _refuse_infinite(self, samples: Samples, first: int) -> None:
+    def _of_right_shape(self, samples: Samples, optional: Mapping[str, tuple[int, ...]]) -> Samples:
+        """What is needed, and those optional series that have a shape and a length which can be used."""
+        length = len(next(iter(samples.values())))
+        for name in optional:
+            if name in samples and np.shape(samples[name]) != (expected := (length, *optional[name])):
+                self._unusable.setdefault(name, f"it has the shape {np.shape(samples[name])}; expected {expected}")
+        return {name: values for name, values in samples.items() if name not in self._unusable}
+
+    def _usable(
+        self,
+        samples: Samples,
+        optional: Mapping[str, tuple[int, ...]],
+        check: Callable[[str, np.ndarray], np.ndarray],
+    ) -> Samples:
+        """What a check gives of each series; of what can be done without nothing, if it refuses it."""
+        found = {}
         for name, values in samples.items():
-            finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-            if not finite.all():
-                place = first + int(np.argmin(finite))
-                raise SeriesError(f"sample {place} of the series is not finite: {name} of '{self.source.path}'")
+            try:
+                found[name] = check(name, values)
+            except SeriesError as error:
+                if name not in optional:
+                    raise
+                self._unusable[name] = str(error)
+        return found
+
+    def _finite(self, name: str, values: np.ndarray, first: int) -> np.ndarray:
+        finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        if not finite.all():
+            place = first + int(np.argmin(finite))
+            raise SeriesError(f"sample {place} of the series is not finite: {name} of '{self.source.path}'")
+        return values
 
     def _continuous(self, name: str, values: np.ndarray) -> np.ndarray:
         if name not in CONTINUOUS:

@@ -60,7 +60,16 @@ def _flux_spectrum(request: Request, shown: Shown) -> Report:
         run = request.run_of(source.path)
         symbols |= run.symbols if run else frozenset()
         recorder, conditions = record(
-            request.kind, source, window, run, request.given, request.distances, request.skip, repeats, remarks
+            request.kind,
+            source,
+            window,
+            run,
+            request.given,
+            request.distances,
+            request.skip,
+            repeats,
+            remarks,
+            with_optional=request.optical_permittivity is None,
         )
         recorders.append(recorder)
         all_conditions.append(conditions)

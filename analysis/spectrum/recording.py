@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -26,6 +26,7 @@ def record(
     skip: float | None = 0.0,
     repeats: Repeats | None = None,
     remarks: list[str] | None = None,
+    with_optional: bool = True,
 ) -> tuple[FluxRecorder, Conditions]:
     """Record one trajectory.
 
@@ -49,6 +50,8 @@ def record(
         Those of all trajectories that belong together.
     remarks : list of str, optional
         Gets what a user should know of how the file was read.
+    with_optional : bool
+        Whether to take in what a recorder can do without, as polarizabilities for ε∞, which may be given.
 
     Returns
     -------
@@ -63,8 +66,9 @@ def record(
     """
     series = CheckedSeries(source, run, given, skip, repeats)
     recorder: FluxRecorder | None = None
-    has_own_unit = given.unit is not None
-    for samples in series.pieces(lambda samples: _needed(kind, samples, source, has_own_unit)):
+    # a unit that is given is that of what is needed, so that nothing is known of the rest
+    optional = RECORDERS[kind].optional if with_optional and given.unit is None and kind in RECORDERS else {}
+    for samples in series.pieces(lambda samples: _needed(kind, samples, source, optional), optional):
         if recorder is None:
             slab = Slab(run.cell, **(distances or {})) if run is not None and kind == "sfg" else None
             recorder = make_recorder(_recorder_kind(kind, samples), series.conditions.timestep, window, slab)
@@ -82,24 +86,20 @@ def _recorder_kind(kind: str, samples: Mapping[str, np.ndarray]) -> str:
 
 
 def _needed(
-    kind: str, samples: Mapping[str, np.ndarray], source: Source, has_own_unit: bool = False
+    kind: str, samples: Mapping[str, np.ndarray], source: Source, optional: Collection[str]
 ) -> dict[str, np.ndarray]:
-    """What a recorder takes of samples: all that it needs, and the members of committees that there are.
-
-    A unit that is given is that of what is needed, so that nothing is known of the rest.
-    """
+    """What a recorder takes of samples: all that it needs, the members of committees that there are, and the rest."""
     recorder = RECORDERS.get(_recorder_kind(kind, samples))
     if recorder is None:
         raise SeriesError(f"'{kind}' is no kind of spectrum; allowed are {', '.join(RECORDERS)}")
     missing = [name for name in recorder.needs if name not in samples and MEMBERS_OF.get(name) not in samples]
     if missing:
         raise SeriesError(f"'{source.path}' holds no {missing[0]}; it holds {', '.join(samples)}")
-    wanted = (*recorder.needs, *recorder.members, *(() if has_own_unit else recorder.optional))
-    needed = {name: samples[name] for name in wanted if name in samples}
+    needed = {name: samples[name] for name in (*recorder.needs, *recorder.members) if name in samples}
     if len({len(values) for values in needed.values()}) > 1:
         lengths = ", ".join(f"{len(values)} of {name}" for name, values in needed.items())
         raise SeriesError(f"'{source.path}' holds {lengths}; as many samples of each are needed")
-    return needed
+    return needed | {name: samples[name] for name in optional if name in samples and name in recorder.optional}
 
 
 def check_alike(recorders: Sequence[FluxRecorder]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...properties.quantities import properties
+from ...reading import shown
 from ..checks import volumes
 from ..errors import EvaluatorError, StructureError
 from ..model import Model
@@ -19,6 +20,7 @@ from .interaction import DipoleInteraction
 from .response import FieldInside
 
 ACCURACY = 1e-7  # of the sums; models are known far less well
+EXAMPLE = "{damping = 1.0}"
 NEEDS = ("molecular_polarizability", "molecular_position")
 
 
@@ -39,7 +41,8 @@ class WithFieldInside:
     Raises
     ------
     EvaluatorError
-        If the model has no molecular polarizability, or the damping is negative.
+        If the model has no molecular polarizability, its polarizability is not local, its metadata say another damping,
+        or the damping is negative.
     """
 
     model: Model
@@ -51,6 +54,14 @@ class WithFieldInside:
             raise EvaluatorError(
                 f"a field inside needs {missing[0]}, and the model has {', '.join(self.model.properties)}; allowed are "
                 "models with a polarizability and a repeating_unit in their metadata"
+            )
+        if FIELD_INSIDE in self.model.metadata:
+            if self.damping != (fitted := damping_of(self.model.metadata)):
+                raise EvaluatorError(f"damping={self.damping:g} Å, but the model was fitted with {fitted:g} Å")
+        elif not self.model.local_field:
+            raise EvaluatorError(
+                f"the metadata of the model have no {FIELD_INSIDE}, so that its polarizability is not known to be "
+                "local; one of screened values would be in the field of the others twice"
             )
         if not 0 <= self.damping < np.inf:
             raise EvaluatorError(f"damping={self.damping:g} Å; allowed are finite lengths from 0")
@@ -117,8 +128,12 @@ def damping_of(metadata: object) -> float:
     EvaluatorError
         If they say something else.
     """
-    record = metadata.get(FIELD_INSIDE) if isinstance(metadata, dict) else None
-    damping = record.get("damping", 0.0) if isinstance(record, dict) else 0.0
+    if not isinstance(metadata, dict) or FIELD_INSIDE not in metadata:
+        return 0.0
+    record = metadata[FIELD_INSIDE]
+    if not isinstance(record, dict) or not record.keys() <= {"damping"}:
+        raise EvaluatorError(f"{FIELD_INSIDE} in the metadata is {shown(record)}; allowed is a table such as {EXAMPLE}")
+    damping = record.get("damping", 0.0)
     if isinstance(damping, bool) or not isinstance(damping, (int, float)):
         raise EvaluatorError(f"damping of {FIELD_INSIDE} in the metadata is {damping!r}; a length in Å is needed")
     return float(damping)

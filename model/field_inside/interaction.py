@@ -76,7 +76,8 @@ class DipoleInteraction:
     def _find_pairs(self) -> None:
         """Pairs within the reach of the near part, each both ways, and its functions B_1, B_2, B_3."""
         if self.periodic:
-            reach = self._depth / self._kappa
+            # e^(−w) of the damping may reach farther than Ewald's near part, and knows nothing of κ
+            reach = max(self._depth / self._kappa, self.damping * self._depth ** (2 / 3))
         else:
             span = np.ptp(self.positions, axis=0) if self.sites else np.zeros(3)
             reach = 1.001 * float(np.linalg.norm(span)) + 1.0

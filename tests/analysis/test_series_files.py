@@ -1,5 +1,7 @@
 """Series in extended xyz and in arrays: whole, unfinished, damaged; and their recording."""
 
+import re
+
 import ase.io
 import numpy as np
 import pytest
@@ -100,6 +102,36 @@ def test_unusable_arrays(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(SeriesError, match=message):
         record("ir", Arrays(tmp_path / "a.npz"), WINDOW, given=GIVEN)
+
+
+@pytest.mark.parametrize(
+    ("polarizability", "why"),
+    [
+        (np.ones((600, 6)), r"it has the shape \(600, 6\); expected \(600, 3, 3\)"),
+        (np.ones((600, 9)), "expected"),
+        (np.ones(600), "expected"),
+        (np.ones((600, 4, 3, 3)), "expected"),
+        (np.ones((599, 3, 3)), "expected"),
+        (np.where(np.arange(600)[:, None, None] == 500, np.nan, np.ones((600, 3, 3))), "sample 500 .* is not finite"),
+        (np.where(np.arange(600)[:, None, None] < 300, 0.0, 50.0) * np.ones((600, 3, 3)), "polarizability"),
+    ],
+)
+def test_a_polarizability_of_no_use_is_left_out_with_a_word(tmp_path, polarizability, why):
+    """The spectrum is that of the dipole all the same, and no permittivity follows."""
+    dipole = np.random.default_rng(0).normal(size=(600, 3))
+    polarizability = polarizability + 1e-3 * np.random.default_rng(1).normal(size=polarizability.shape)
+    np.savez(tmp_path / "a.npz", dipole=dipole, polarizability=polarizability)
+    np.savez(tmp_path / "b.npz", dipole=dipole)
+    spectra, remarks = [], []
+    for name in "ab":
+        recorder, conditions = record("ir", Arrays(tmp_path / f"{name}.npz"), WINDOW, given=GIVEN, remarks=remarks)
+        spectra.append(spectrum_of([recorder], conditions, WINDOW))
+    np.testing.assert_array_equal(spectra[0]["n_alpha"].values, spectra[1]["n_alpha"].values)
+    assert list(spectra[0].columns) == ["n_alpha"]
+    assert len(remarks) == 1 and re.search(f"the polarizability is left out: .*{why}", remarks[0])
+    remarks.clear()
+    record("ir", Arrays(tmp_path / "a.npz"), WINDOW, given=GIVEN, remarks=remarks, with_optional=False)
+    assert not remarks
 
 
 @pytest.mark.parametrize("kept", [0, 4, 300, -30])

@@ -102,6 +102,17 @@ def test_nothing_depends_on_the_cut(splitting):
     np.testing.assert_allclose(second.dipole, first.dipole, atol=1e-10)
 
 
+def test_a_long_damping_does_not_depend_on_the_cut():
+    """It reaches farther than the near part of Ewald's sum."""
+    edge, points = 6.2, np.array(list(np.ndindex(2, 2, 2)))
+    places = edge / 2 * points + 0.2 * np.random.default_rng(2).normal(size=(8, 3))
+    found = [
+        made(places, edge * np.eye(3), np.tile(np.eye(3), (8, 1, 1)), None, damping=4.0, splitting=splitting)
+        for splitting in (0.6, 1.4)
+    ]
+    np.testing.assert_allclose(found[1].polarizability, found[0].polarizability, rtol=1e-8)
+
+
 def test_images_supercells_and_turning():
     found = made()
     moved = POSITIONS + RANDOM.integers(-2, 3, (SITES, 3)) @ CELL + [0.3, -1.0, 2.0]

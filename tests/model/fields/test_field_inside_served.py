@@ -99,7 +99,23 @@ def test_a_model_of_local_values_is_served_in_that_field_alone(model, tmp_path):
         found.evaluate(batch, ("polarizability",)).polarizability,
         given.evaluate(batch, ("polarizability",)).polarizability,
     )
-    wrong = replace(plain, metadata={**plain.metadata, "field_inside": {"damping": "much"}})
-    save(wrong, tmp_path / "wrong.safetensors")
-    with pytest.raises(EvaluatorError, match="a length in Å is needed"):
-        load_evaluator(f"field-inside:{tmp_path / 'wrong.safetensors'}")
+    with pytest.raises(EvaluatorError, match="damping=1 Å, but the model was fitted with"):
+        load_evaluator(f"field-inside:damping=1,{tmp_path / 'marked.safetensors'}")
+    for record, message in (
+        ({"damping": "much"}, "a length in Å is needed"),
+        ({"dampng": 1.5}, "allowed is a table such as"),
+        (1.5, "field_inside in the metadata is 1.5; allowed is a table such as"),
+    ):
+        save(replace(plain, metadata={**plain.metadata, "field_inside": record}), tmp_path / "wrong.safetensors")
+        with pytest.raises(EvaluatorError, match=message):
+            load_evaluator(f"field-inside:{tmp_path / 'wrong.safetensors'}")
+
+
+def test_screened_values_are_not_dressed_once_more(model, tmp_path):
+    """Without a map of the cell only the metadata can say that polarizabilities are local."""
+    plain = replace(load_evaluator(str(model)), local_field=False)
+    save(plain, tmp_path / "screened.safetensors")
+    with pytest.raises(EvaluatorError, match="have no field_inside"):
+        load_evaluator(f"field-inside:{tmp_path / 'screened.safetensors'}")
+    save(replace(plain, metadata={**plain.metadata, "field_inside": {}}), tmp_path / "local.safetensors")
+    assert load_evaluator(f"field-inside:{tmp_path / 'local.safetensors'}").damping == 0
