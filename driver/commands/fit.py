@@ -58,7 +58,8 @@ def fit(configuration: Path, json_file: Path | None, trackers: tuple[str, ...]) 
     for name, report in reports.items():
         findings.show(report.table(f"{name}, {report.frames} frames"))
         findings.say(report.guards.lines())
-    findings.say(gain_text(model))
+    if settings.equivariant:  # members that were added to a network did not change it
+        findings.say(gain_text(model))
     if model.members is not None:
         findings.say([calibration_text(model), *calibration_warnings(model)])
     folder = write_report(settings, reports)

@@ -74,6 +74,16 @@ BEFORE: dict[str, type] = {
 AFTER: dict[str, type] = {"committee": CommitteeSettings, "repulsion": RepulsionSettings, "output": OutputSettings}
 OPTIONAL = ("energy", "network", "equivariant", "committee")
 METADATA = "metadata"
+WRITTEN = (  # among the metadata by a fit itself
+    "baseline",
+    "calibration",
+    "envelope",
+    "equivariant",
+    "errors",
+    "net_charge",
+    "nominal_charges",
+    "training_structures",
+)
 CHANNELS_AT_A_TIME = 8  # in the kernel
 
 
@@ -90,7 +100,7 @@ def fit_schema() -> dict[str, Any]:
         own = quantities()[name]
         unit = str(own.unit) or "no unit"
         tables[name]["description"] = f"The {name.replace('_', ' ')} of each {own.per} ({unit})."
-    tables[METADATA] = table_schema(Metadata, is_open=True)
+    tables[METADATA] = table_schema(Metadata, is_open=True) | {"propertyNames": {"not": {"enum": list(WRITTEN)}}}
     needs = {
         "anyOf": [{"required": [name]} for name in ("energy", *fitted_sections())],
         "dependentRequired": {"network": ["energy"], "equivariant": ["energy"]},
@@ -126,6 +136,10 @@ def read_configuration(path: str | Path) -> Configuration:
     fitted = {name: settings_of(kind, content[name], name, refuse) for name, kind in kinds.items() if name in content}
     metadata = content.get(METADATA, {})
     check_table(Metadata, metadata, METADATA, refuse, is_open=True)
+    if taken := sorted(set(metadata) & set(WRITTEN)):
+        raise ConfigurationError(
+            f"{path}: {taken[0]} in [metadata]; allowed are keys other than {list(WRITTEN)}, which the fit writes"
+        )
     if not fitted and "energy" not in sections:
         raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {['energy', *kinds]}")
     if "network" in sections and "energy" not in sections:

@@ -13,6 +13,7 @@ from ..data import Frame
 from ..logs.journal import Journal
 from .configuration import Configuration, ConfigurationError
 from .energy_fit import species_energies
+from .isolated_atoms import is_isolated
 
 
 def network_fitting() -> Callable[..., Model]:
@@ -27,7 +28,7 @@ def network_fitting() -> Callable[..., Model]:
         from .network_fit import fit_network
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"[network] needs {error.name}, which is not installed: pip install 'beadwise[fit]'"
+            f"the fit of a network needs {error.name}, which is not installed: pip install 'beadwise[fit]'"
         ) from error
     return fit_network
 
@@ -55,11 +56,16 @@ def with_equivariant(
     journal: Journal | None,
     validation: Sequence[Frame],
 ) -> Model:
-    """The model with an equivariant network, in place of its linear energy unless that is to stay."""
-    from .equivariant.training import errors_of_energy, fit_equivariant
+    """The model with an equivariant network, in place of its linear energy unless that is to stay.
+
+    Of the validation frames those count that have labels of the energy.  Isolated atoms do not: their energy is known.
+    """
+    from .equivariant.training import errors_of_energy, fit_equivariant, labelled
 
     energy, settings = configuration.energy, configuration.equivariant
     assert energy is not None and settings is not None
+    cutoff = configuration.density.cutoff
+    validation = [frame for frame in labelled(validation) if not is_isolated(frame, cutoff)]
     judged = validation or frames
     linear = errors_of_energy(model, judged, energy)
     if not settings.linear:
@@ -84,12 +90,14 @@ def forget_state(configuration: Configuration) -> None:
 
 
 def gain_text(model: Model) -> list[str]:
-    """What an equivariant network brought over the linear energy, in a line; none where there is no network."""
+    """What an equivariant network brought over the linear energy, in a line; none without a network or labels."""
     told = model.metadata.get("equivariant")
     if not told:
         return []
-    errors = ", ".join(
+    errors = [
         f"{name} {1000 * told['linear'][key]:.3g} → {1000 * told['network'][key]:.3g} {unit}"
         for name, key, unit in (("forces", "force", "meV/Å"), ("energies", "energy", "meV"))
-    )
-    return [f"mean absolute errors on {told['frames']} frames, linear → equivariant network: {errors}"]
+        if told["linear"][key] is not None and told["network"][key] is not None
+    ]
+    said = f"mean absolute errors on {told['frames']} frames, linear → equivariant network"
+    return [f"{said}: {', '.join(errors)}"] if errors else []

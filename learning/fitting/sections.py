@@ -258,8 +258,8 @@ class EquivariantSettings:
     patience: Annotated[
         int,
         about(
-            "After how many looks at the validation frames without a lower loss the fit ends, of 50 looks in all; 0 is "
-            "never.",
+            "After how many looks at the validation frames without a lower loss the fit ends, of at most 50 looks in "
+            "all; 0 is never.",
             ge=0,
         ),
     ] = 15
@@ -335,7 +335,7 @@ class OutputSettings:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the model file says of itself; any other keys are kept in it, too."""
+    """What the model file says of itself; any other keys are kept in it, too, but for those that a fit writes."""
 
     repeating_unit: Annotated[
         str,

@@ -1,5 +1,6 @@
 """Training an equivariant network: what it learns, that it goes on where it was stopped, and what is refused."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from beadwise.learning.fitting.configuration import (
     read_configuration,
 )
 from beadwise.learning.fitting.fit import fit
+from beadwise.learning.fitting.fit_data import FitData
 from beadwise.learning.fitting.network_steps import gain_text
 from beadwise.model import Batch, load, save
 from beadwise.model.outputs import empty_head
@@ -119,6 +121,13 @@ def test_it_ends_when_validation_gains_nothing(monkeypatch):
     assert max(steps) == 2
 
 
+@pytest.mark.parametrize(("epochs", "looks"), [(1, 1), (50, 50), (99, 50), (101, 34), (300, 50)])
+def test_it_looks_at_the_validation_frames_so_often(epochs, looks):
+    assert (
+        len([k for k in range(1, epochs + 1) if k % training.passes_between_looks(epochs) == 0 or k == epochs]) == looks
+    )
+
+
 NOTHING = training.Errors(0.0, 0.0, 0.0, 0.0)
 
 
@@ -143,6 +152,9 @@ model = "model.safetensors"
 """
 
 
+ROLES = {"training": ["train"], "validation": ["valid"], "independent": []}
+
+
 def written(folder, lines="", sections="[energy]"):
     path = folder / "fit.toml"
     path.write_text(CONFIGURATION.format(lines=lines, sections=sections))
@@ -158,6 +170,37 @@ def test_a_configuration_is_fitted(tmp_path):
     assert told["frames"] == "validation" and set(told) == {"frames", "linear", "network"}
     assert "linear → equivariant network: forces" in gain_text(model)[0]
     assert model.equivariant.heads == ("energy",) and model.heads["energy"].weights.any()
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (["energy"], r"on validation frames, linear → equivariant network: energies [^,]* meV$"),
+        (["stress"], None),
+        ([], r"on training frames, linear → equivariant network: forces .* meV/Å, energies .* meV$"),
+    ],
+)
+def test_what_has_no_labels_has_no_errors(kept, said, tmp_path):
+    data = FitData({"train": frames(truth(), 2), "valid": frames(truth(), 1, first=5)}, ROLES)
+    for frame in data.sets["valid"]:
+        for name in set(frame.labels) - set(kept):
+            del frame.labels[name]
+    path = written(tmp_path, "channels = 8\nl_max = 2\nhidden = [8]\nepochs = 1")
+    text = gain_text(fit(read_configuration(path), data=data))
+    assert re.search(said, text[0]) if said else not text
+
+
+def test_isolated_atoms_do_not_choose_the_weights(tmp_path):
+    alone = random_structure(0)[1:2]
+    alone.set_cell(20 * np.eye(3))
+    atom, models = Frame(alone, {"energy": np.array(1000.0)}), []
+    path = written(tmp_path, "channels = 8\nl_max = 2\nhidden = [8]\nepochs = 2")
+    for more in ([], [atom]):
+        data = FitData({"train": frames(truth(), 2), "valid": [*frames(truth(), 1, first=5), *more]}, ROLES)
+        models.append(fit(read_configuration(path), data=data))
+    assert models[0].metadata["equivariant"] == models[1].metadata["equivariant"]
+    only = FitData({"train": frames(truth(), 2), "valid": [atom]}, ROLES)
+    assert fit(read_configuration(path), data=only).metadata["equivariant"]["frames"] == "training"
 
 
 def test_the_command_forgets_its_own_state_alone(tmp_path):

@@ -60,6 +60,7 @@ def test_what_ships_is_found() -> None:
         ("[network]\nhidden = []", "[]"),
         ("[dipol]", "dipol"),
         ("[metadata]\nsources = 3\nanything = 4", "3"),
+        ("[metadata]\nequivariant = 'no'", "equivariant"),
     ],
 )
 def test_what_the_code_refuses_the_schema_refuses(tmp_path: Path, text: str, message: str) -> None:

@@ -23,7 +23,7 @@ from .torch_network import TorchEquivariant
 
 STAGE = "equivariant network"
 WARM_UP = 100  # steps in which the learning rate rises
-LOOKS = 50  # at the validation frames, in all
+LOOKS = 50  # at the validation frames, at most
 LARGEST_STEP = 10.0  # norm of a gradient of a hundred times the relative loss
 MEASURED = 100  # frames that set the scales
 UNIT = 0.3  # of the root mean square force times 1 Å: the energy that outputs near one stand for
@@ -39,18 +39,21 @@ class Example:
 
 @dataclass(frozen=True)
 class Errors:
-    """Mean absolute errors of energies (eV) and forces (eV/Å), root mean square of those of forces, and the loss."""
+    """Mean absolute errors of energies (eV) and forces (eV/Å), root mean square of those of forces, and the loss.
 
-    energy: float
-    force: float
-    force_rms: float
+    None is the error of what has no labels.
+    """
+
+    energy: float | None
+    force: float | None
+    force_rms: float | None
     loss: float
 
     @classmethod
     def of(cls, energies: np.ndarray, forces: np.ndarray, loss: float = 0.0) -> Errors:
-        """From single ones; zeros where there are none."""
-        energy, force = (float(np.mean(np.abs(own))) if len(own) else 0.0 for own in (energies, forces))
-        return cls(energy, force, float(np.sqrt(np.mean(forces**2))) if len(forces) else 0.0, loss)
+        """From single ones."""
+        energy, force = (float(np.mean(np.abs(own))) if len(own) else None for own in (energies, forces))
+        return cls(energy, force, float(np.sqrt(np.mean(forces**2))) if len(forces) else None, loss)
 
     @classmethod
     def of_nothing(cls, examples: Sequence[Example]) -> Errors:
@@ -62,13 +65,19 @@ class Errors:
 
     def text(self) -> str:
         """In words."""
-        return f"forces {1000 * self.force:.3g} meV/Å, energies {1000 * self.energy:.3g} meV"
+        told = (("forces", self.force, "meV/Å"), ("energies", self.energy, "meV"))
+        known = [f"{name} {1000 * own:.3g} {unit}" for name, own, unit in told if own is not None]
+        return ", ".join(known) or f"loss {self.loss:.3g}"
+
+
+def labelled(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames with labels of the energy that count."""
+    return [frame for frame in frames if {"energy", "forces", "stress"} & set(frame.labels) and frame.weight > 0]
 
 
 def examples_of(model: Model, frames: Sequence[Frame], energy: EnergySettings) -> list[Example]:
     """Frames with labels of the energy, less what a model says of them already."""
-    labelled = [frame for frame in frames if {"energy", "forces", "stress"} & set(frame.labels) and frame.weight > 0]
-    return [Example(Surroundings.of(model, f.atoms), Residual.of(model, f, energy)) for f in labelled]
+    return [Example(Surroundings.of(model, f.atoms), Residual.of(model, f, energy)) for f in labelled(frames)]
 
 
 class Objective:
@@ -336,6 +345,11 @@ def errors_of_energy(model: Model, frames: Sequence[Frame], energy: EnergySettin
     return Errors.of_nothing(examples_of(model, frames, energy))
 
 
+def passes_between_looks(epochs: int) -> int:
+    """Passes from one look at the validation frames to the next, so that there are at most `LOOKS`."""
+    return math.ceil(epochs / LOOKS)
+
+
 def train(training: Training, checkpoint: Checkpoint, progress: Progress | None, journal: Journal | None) -> None:
     """Pass over the frames until all passes are done, or the validation frames gain nothing any more."""
     settings, said = training.settings, ""
@@ -351,7 +365,7 @@ def train(training: Training, checkpoint: Checkpoint, progress: Progress | None,
         loss = training.one_pass(tell)
         told: dict[str, Any] = {}
         is_last = training.done == training.steps
-        if training.validation and (is_last or training.passes % max(1, settings.epochs // LOOKS) == 0):
+        if training.validation and (is_last or training.passes % passes_between_looks(settings.epochs) == 0):
             errors = training.averaged_errors()
             said, told = f", validation {errors.text()}", {"validation": vars(errors)}
         if journal:
