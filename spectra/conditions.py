@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ..errors import SeriesError
 from .quantum import CORRECTIONS, HARMONIC
 
+CLASSICAL = "classical"
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -31,14 +33,15 @@ class Conditions:
     Raises
     ------
     SeriesError
-        If a number is not positive, the correction is unknown, or it is another than the harmonic one for several
-        beads, whose dynamics approximates the Kubo line shape.
+        If a number is not positive, the correction is unknown, or it is another than the harmonic one for dynamics that
+        is not named classical, as that of several beads or on the mean force of centroids: it approximates the Kubo
+        line shape.
     """
 
     timestep: float
     temperature: float = 300.0
     volume: float = 1.0
-    dynamics: str = "classical"
+    dynamics: str = CLASSICAL
     beads: int = 1
     quantum_correction: str = HARMONIC
 
@@ -51,10 +54,12 @@ class Conditions:
             raise SeriesError(
                 f"the quantum correction is '{self.quantum_correction}'; allowed are {', '.join(CORRECTIONS)}"
             )
-        if self.beads > 1 and self.quantum_correction != HARMONIC:
+        is_classical = self.beads == 1 and self.dynamics.lower().startswith(CLASSICAL)
+        if not is_classical and self.quantum_correction != HARMONIC:
+            beads = f" with {self.beads} beads" if self.beads > 1 else ""
             raise SeriesError(
-                f"quantum correction '{self.quantum_correction}' of {self.dynamics} with {self.beads} beads, which "
-                f"approximates the Kubo line shape; allowed is {HARMONIC}, which is exact for that"
+                f"quantum correction '{self.quantum_correction}' of {self.dynamics}{beads}; allowed is {HARMONIC}, "
+                f"which is exact for a Kubo line shape, and others for dynamics whose name begins with {CLASSICAL}"
             )
 
     @property

@@ -14,7 +14,7 @@ from .flux import transfer_of_difference
 from .kramers_kronig import real_permittivity, refractive_index
 from .model_error import CommitteeEstimates, ModelError, model_errors
 from .model_notes import notes_of_model
-from .quantum import relative_correction
+from .quantum import HARMONIC, relative_correction
 from .spectrum import Column, Spectrum, notes_of
 from .transform import even_transform, wavenumbers
 from .units import ANGSTROM, ELEMENTARY_CHARGE, FEMTOSECOND, SPEED_OF_LIGHT, VACUUM_PERMITTIVITY, thermal_energy
@@ -134,10 +134,10 @@ def infrared_spectrum(
     if not is_difference:
         notes["flux"] = "Born effective charges times velocities"
     integral = with_error(f"{values[last, 0]:.5g}", errors[last, 0], "cm⁻²")
-    notes["sum rule"] = (
-        f"integral of n alpha from 0 to {grid[-1]:.0f} cm⁻¹ is {integral}, "
-        f"of fixed charges it would be {charge_density(values[last, 0], conditions.volume):.4g} e^2/Da in the cell"
-    )
+    notes["sum rule"] = f"integral of n alpha from 0 to {grid[-1]:.0f} cm⁻¹ is {integral}"
+    if conditions.quantum_correction == HARMONIC:  # with another one the integral is not that of the flux at t = 0
+        density = charge_density(values[last, 0], conditions.volume)
+        notes["sum rule"] += f", of fixed charges it would be {density:.4g} e^2/Da in the cell"
     names = {"n_alpha": "cm^-1"}
     notes["optical permittivity"] = NOT_KNOWN
     if optical_permittivity is not None:

@@ -6,15 +6,15 @@ them: F. Musil, I. Zaporozhets, F. Noé, C. Clementi, V. Kapil, J. Chem. Phys. 1
 
 from __future__ import annotations
 
-import copy
-import os
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...runs.input.elements import InputError
+from ...runs.input.force_components import weight_of
 from ...runs.input.force_fields import SOCKETS
 from ...runs.input.run_input import RunInput, System
+from ..prepared_inputs import renamed_copy, write_input
 
 SUFFIX = "_pigs"
 COLDEST, HOTTEST = 400.0, 800.0  # K; beyond them there is a warning
@@ -90,29 +90,23 @@ def prepare_input(run: RunInput, sampling: Sampling) -> Path:
     """
     system = run.only_system()
     force_field = _checked(run, system)
-    path = run.path.with_name(f"{run.path.name.removesuffix('.xml')}{SUFFIX}.xml")
-    if os.path.exists(path):
-        raise InputError(f"'{path}' exists already; remove it, or use it")
-    root = copy.deepcopy(run.document)
+    path, root = renamed_copy(run, SUFFIX, 0)
     _outputs(root, sampling)
-    _addresses(root, sampling.beads)
+    _batches(root, sampling.beads)
     own = _only(root, "system", run)
     _start(_only(own, "initialize", run), sampling)
     for name in ("normal_modes", "ensemble", "motion"):  # made anew
         for element in own.findall(name):
             own.remove(element)
-    ElementTree.SubElement(
-        _only(own, "forces", run), "force", {"forcefield": force_field, "nbeads": "1", "weight": "0"}
-    )
+    forces = _only(own, "forces", run)
+    for force in forces.findall("force"):
+        force.attrib.pop("nbeads", None)  # of as many beads as are sampled
+    ElementTree.SubElement(forces, "force", {"forcefield": force_field, "nbeads": "1", "weight": "0"})
     ensemble = ElementTree.SubElement(own, "ensemble")
     _text(ensemble, "temperature", f"{sampling.temperature:g}", units="kelvin")
     _motion(own)
     ElementTree.indent(root)
-    try:
-        ElementTree.ElementTree(root).write(path, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write '{path}': {error.strerror}") from error
-    return path
+    return write_input(path, root)
 
 
 def _checked(run: RunInput, system: System) -> str:
@@ -123,11 +117,22 @@ def _checked(run: RunInput, system: System) -> str:
             f"'{run.path}' has {len(forces)} forces; one is needed, as the classical force on the centroid is that of "
             "a second one"
         )
+    force = forces[0]
+    # i-PI weighs the mean force, but writes the component as it is: their difference would hold classical force
+    if weight_of(force) != 1 or force.find("mts_weights") is not None:
+        what = "<mts_weights>" if weight_of(force) == 1 else f"the weight {weight_of(force):g}"
+        raise InputError(f"the force of '{run.path}' has {what}; one of weight 1 on a single time step is needed")
+    beads = force.get("nbeads", "0").strip()
+    if beads not in ("0", str(system.beads)):
+        raise InputError(
+            f"the force of '{run.path}' is evaluated on {beads} of {system.beads} beads; the mean over all of them is "
+            "needed"
+        )
     if system.element.find("initialize") is None:
         raise InputError(f"'{run.path}' has no <initialize>; the input of a new run is needed")
     if system.biases or run.root.find("smotion") is not None:
         raise InputError(f"'{run.path}' has a bias; the force on centroids without one is needed")
-    return forces[0].get("forcefield", "").strip()
+    return force.get("forcefield", "").strip()
 
 
 def _only(parent: ElementTree.Element, name: str, run: RunInput) -> ElementTree.Element:
@@ -145,11 +150,10 @@ def _outputs(root: ElementTree.Element, sampling: Sampling) -> None:
     """Only what is needed is written."""
     output = root.find("output")
     if output is None:
-        output = ElementTree.Element("output", {"prefix": "i-pi"})
+        output = ElementTree.Element("output", {"prefix": f"i-pi{SUFFIX}"})
         root.insert(0, output)
     for element in list(output):
         output.remove(element)
-    output.set("prefix", f"{output.get('prefix', 'i-pi')}{SUFFIX}")
     properties = "[ step, time{picosecond}, conserved{electronvolt}, temperature{kelvin}, potential{electronvolt} ]"
     _text(output, "properties", properties, filename="out", stride="20")
     frames = {"format": "xyz", "cell_units": LENGTH, "stride": str(sampling.stride)}
@@ -163,20 +167,15 @@ def _outputs(root: ElementTree.Element, sampling: Sampling) -> None:
     steps.text = f" {sampling.frames * sampling.stride + round(1000 * EQUILIBRATION / TIMESTEP)} "
 
 
-def _addresses(root: ElementTree.Element, beads: int) -> None:
-    """Sockets of their own, so that both inputs can run side by side, and batches of all beads.
+def _batches(root: ElementTree.Element, beads: int) -> None:
+    """Batches of all beads.
 
     What i-PI evaluates itself waits for whole batches, and of the centroid there is one structure.
     """
     for force_field in root:
-        if not str(force_field.tag).startswith("ff"):
-            continue
-        is_socket = force_field.tag in SOCKETS
-        address, batch = force_field.find("address"), force_field.find("batch_size")
-        if is_socket and force_field.get("mode", "inet").strip() != "inet" and address is not None:
-            address.text = f" {(address.text or '').strip()}{SUFFIX} "
+        batch = force_field.find("batch_size")
         if batch is not None:
-            batch.text = f" {beads if is_socket else 1} "
+            batch.text = f" {beads if force_field.tag in SOCKETS else 1} "
 
 
 def _start(initialize: ElementTree.Element, sampling: Sampling) -> None:

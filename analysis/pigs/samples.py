@@ -13,6 +13,7 @@ from ...runs.input.run_input import RunInput, System
 from ...runs.output.alignment import in_common
 from ...runs.output.trajectory_file import ENDINGS, TrajectoryFile
 from ...runs.units import lengths_from_atomic
+from ..mass.masses import isotopes_of_masses
 from .inputs import CENTROID, CLASSICAL_FORCE, EQUILIBRATION, FORCE, MEAN_FORCE
 
 FEWEST = 16  # frames, of which blocks are made for the error
@@ -40,6 +41,8 @@ class CentroidSamples:
     beads : int
     interval : float
         Time between frames in fs.
+    isotopes : tuple of str
+        Of which atoms are, sorted; see `isotopes_of`.
     """
 
     numbers: np.ndarray
@@ -50,6 +53,7 @@ class CentroidSamples:
     temperature: float
     beads: int
     interval: float
+    isotopes: tuple[str, ...]
 
     @property
     def differences(self) -> np.ndarray:
@@ -89,6 +93,10 @@ def read_samples(run: RunInput) -> CentroidSamples:
             "are needed"
         )
     centroids, forces, classical = ([one.frame(step) for step in steps] for one in files)
+    for one, frames in zip(files, (centroids, forces, classical), strict=True):
+        for step, (values, _) in zip(steps, frames, strict=True):
+            if not np.isfinite(values).all():
+                raise InputError(f"'{one.path}' has a number that is not finite at step {step}; the run went wrong")
     unit = float(unit_to_internal("force", FORCE, 1.0))
     return CentroidSamples(
         numbers=run.numbers,
@@ -99,7 +107,18 @@ def read_samples(run: RunInput) -> CentroidSamples:
         temperature=system.temperature,
         beads=system.beads,
         interval=(steps[1] - steps[0]) * system.timestep_for("frames are told apart by time"),
+        isotopes=isotopes_of(system),
     )
+
+
+def isotopes_of(system: System) -> tuple[str, ...]:
+    """Names of the isotopes of a system, sorted, by its masses: the quantum nuclei of a correction are theirs.
+
+    The labels, where a mass is that of no isotope.
+    """
+    labels, masses = system.atoms.labels, system.atoms.masses
+    named = isotopes_of_masses(labels, masses) if len(labels) == len(masses) else ()
+    return tuple(sorted(set(named or labels)))
 
 
 def _file(run: RunInput, system: System, keyword: str, family: str, atoms: int) -> TrajectoryFile:

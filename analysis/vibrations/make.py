@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,7 @@ def make(evaluator: Evaluator, atoms: Atoms, request: VibrationRequest, progress
         If there is no minimum near, or the model cannot answer.
     """
     periodic = bool(atoms.pbc.any())
-    if periodic and not atoms.pbc.all():
-        raise VibrationError(f"pbc is {atoms.pbc.tolist()}; a molecule without a cell, or a crystal, is needed")
+    _check(atoms, request, evaluator.properties)
     batch, force, hessian = Batch.from_ase(atoms), None, None
     if request.minimise:
         at = minimum_of(evaluator, batch, True, DISPLACEMENT, LARGEST_FORCE, progress)
@@ -90,6 +89,21 @@ def make(evaluator: Evaluator, atoms: Atoms, request: VibrationRequest, progress
     files = write_files(request.output, {".csv": table, ".png": picture})
     lines = [*notes, *_lines(modes), *_lines_of_fields(modes, longitudinal), *warned(warnings), written_to(files)]
     return Report(tuple(lines), _numbers(modes, longitudinal, batch) | {"warnings": warnings, "files": files})
+
+
+def _check(atoms: Atoms, request: VibrationRequest, known: Collection[str]) -> None:
+    """Refuse what has no vibrations, and a permittivity without longitudinal modes."""
+    if atoms.pbc.any() and not atoms.pbc.all():
+        raise VibrationError(f"pbc is {atoms.pbc.tolist()}; a molecule without a cell, or a crystal, is needed")
+    if len(atoms) < 2:
+        raise VibrationError(f"the structure has {len(atoms)} atom, which does not vibrate; two or more are needed")
+    if request.permittivity is None:
+        return
+    given = f"the optical permittivity {request.permittivity:g} is for longitudinal modes"
+    if not atoms.pbc.all():
+        raise VibrationError(f"{given} of crystals; this is a molecule, leave it away")
+    if not {"dipole", "born_charges"} & set(known):
+        raise VibrationError(f"{given}, which need Born charges; '{request.model}' has {', '.join(known)}")
 
 
 def _longitudinal(

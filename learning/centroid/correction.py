@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...model import Batch, Model
+from ...model import Model
 from ...progress import Progress
 from ..data import Frame
 from ..fitting.bare_model import bare_model, envelope
@@ -196,8 +196,3 @@ def _configuration(density: DensitySettings, energy: EnergySettings, metadata: d
         committee=None,
         metadata=metadata,
     )
-
-
-def largest_distance(model: Model, batch: Batch) -> float:
-    """How far structures are outside the frames of the fit, in their ranges; see ``envelope_distance``."""
-    return float(model.evaluate(batch, ("envelope_distance",)).envelope_distance.max())

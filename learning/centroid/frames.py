@@ -66,7 +66,7 @@ def check_potential(
     for frame in frames_of(numbers, positions[places], cells[places], zeros):
         own.append(potential.evaluate(Batch.from_ase(frame.atoms), ("forces",)).forces[0])
     difference = float(np.sqrt(np.square(np.array(own) - classical[places]).mean()))
-    if difference > TOLERANCE:
+    if not difference <= TOLERANCE:
         raise DataError(
             f"forces of '{name}' differ from the classical forces of the run by {difference:.3g} eV/Å; at most "
             f"{TOLERANCE:g} is allowed: name the model that the run sampled"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from ...json_text import json_text
-from ...model.evaluators import load_evaluator
 from ...properties.quantities import quantities
 from ...whole_files import write_text
 
@@ -14,7 +14,7 @@ SUFFIX = "_pigs"
 ENERGY = "energy"
 
 
-def parts_file(model: str, correction: Path, temperature: float) -> str:
+def parts_file(model: str, correction: Path, temperature: float, known: Collection[str]) -> str:
     """Text of a file of parts.
 
     Parameters
@@ -25,6 +25,8 @@ def parts_file(model: str, correction: Path, temperature: float) -> str:
         Model file of the correction, beside which the file of parts is to lie.
     temperature : float
         Of the fit, in K.
+    known : collection of str
+        Properties of the potential.
     """
     own = _quoted(_seen_from(correction.parent, model))
     lines = [
@@ -33,16 +35,15 @@ def parts_file(model: str, correction: Path, temperature: float) -> str:
         f"[{ENERGY}]",
         f"models = [{own}, {_quoted(correction.name)}]",
     ]
-    known = load_evaluator(model).properties
     for name in quantities():
         if name != ENERGY and name in known:
             lines += ["", f"[{name}]", f"model = {own}"]
     return "\n".join(lines) + "\n"
 
 
-def write_parts(path: Path, model: str, correction: Path, temperature: float) -> None:
+def write_parts(path: Path, model: str, correction: Path, temperature: float, known: Collection[str]) -> None:
     """Write the file of parts; see `parts_file`."""
-    write_text(path, parts_file(model, correction, temperature))
+    write_text(path, parts_file(model, correction, temperature, known))
 
 
 def _seen_from(folder: Path, model: str) -> str:

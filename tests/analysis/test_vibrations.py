@@ -140,6 +140,19 @@ def test_rotations_of_a_linear_molecule_are_two():
     assert len(modes.wavenumbers) == 4 and len(modes.negative) == 2  # it wants to bend
 
 
+def test_what_has_no_vibrations_or_no_longitudinal_modes_is_refused(tmp_path):
+    own, salt = Toy(("energy", "forces")), bulk("NaCl", "rocksalt", a=5.6)
+    for atoms, permittivity, message in (
+        (Atoms("O"), None, "1 atom, which does not vibrate"),
+        (bulk("Ar", a=5.3), None, "1 atom, which does not vibrate"),
+        (water(), 1.8, "the optical permittivity 1.8 is for longitudinal modes of crystals"),
+        (salt, 2.3, "which need Born charges; 'toy' has energy, forces"),
+    ):
+        with pytest.raises(VibrationError, match=message):
+            make(own, atoms, VibrationRequest("toy", tmp_path / "v", permittivity=permittivity))
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ase.io.write("water.xyz", water())

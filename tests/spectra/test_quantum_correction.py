@@ -53,6 +53,8 @@ def test_spectra_are_multiplied_and_named(name):
         np.testing.assert_allclose(other[column].values, factor * usual[column].values, rtol=1e-12)
     np.testing.assert_array_equal(other["lineshape_parallel"].values, usual["lineshape_parallel"].values)
     said = {"harmonic": "", "none": ", no quantum correction", "schofield": ", Schofield quantum correction"}
+    infrared = infrared_spectrum(flux, of[name], window, grid)
+    assert ("of fixed charges" in infrared.notes["sum rule"]) == (name == "harmonic")
     assert other.notes["dynamics"] == "classical, 300 K" + said.get(name, f", {name} quantum correction")
 
 
@@ -61,3 +63,7 @@ def test_what_is_no_correction_of_a_classical_spectrum_is_refused():
         Conditions(1.0, quantum_correction="wigner")
     with pytest.raises(SeriesError, match="'standard' of TRPMD with 8 beads"):
         Conditions(1.0, dynamics="TRPMD", beads=8, quantum_correction="standard")
+    for name in ("Te PIGS, fitted at 500 K (moments of the centroid)", "TRPMD", "dynamics not named"):  # of one bead
+        with pytest.raises(SeriesError, match="allowed is harmonic"):
+            Conditions(1.0, dynamics=name, quantum_correction="schofield")
+    Conditions(1.0, dynamics="classical with a global thermostat", quantum_correction="schofield")

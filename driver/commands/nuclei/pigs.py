@@ -96,6 +96,7 @@ def _fit(run: Path, findings: Findings, model: str, output: Path | None, cutoff:
     from ....learning.fitting.sections import DensitySettings
     from ....model import save
     from ....model.evaluators import load_evaluator
+    from ....model.training.centroid_force import ISOTOPES, TEMPERATURE
     from ....runs.source import find_run
     from ...launch.stages import Stages
 
@@ -105,7 +106,7 @@ def _fit(run: Path, findings: Findings, model: str, output: Path | None, cutoff:
     samples = read_samples(find_run(run))
     potential = load_evaluator(model)
     check_potential(potential, model, samples.numbers, samples.positions, samples.cells, samples.classical)
-    record = {"temperature": samples.temperature, "beads": samples.beads, "model": model}
+    record = {TEMPERATURE: samples.temperature, "beads": samples.beads, "model": model, ISOTOPES: [*samples.isotopes]}
     metadata = {
         "title": f"Te PIGS correction of {Path(model).name}: mean force on centroids at {samples.temperature:g} K",
         "limits": [
@@ -119,7 +120,7 @@ def _fit(run: Path, findings: Findings, model: str, output: Path | None, cutoff:
     with Stages() as stages:
         correction, errors = fit_correction(frames, density, metadata, stages)
     save(correction, file)
-    write_parts(path, model, file, samples.temperature)
+    write_parts(path, model, file, samples.temperature, potential.properties)
     warnings = [*Sampling(samples.temperature).warnings, *errors.warnings]
     lines = [f"Te PIGS at {samples.temperature:g} K, {samples.beads} beads", *errors.lines, *warned(warnings)]
     findings.say([*lines, written_to([path, file])])

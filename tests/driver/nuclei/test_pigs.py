@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ from beadwise.analysis.pigs.inputs import Sampling, prepare_input
 from beadwise.analysis.pigs.samples import read_samples
 from beadwise.analysis.spectrum.conditions import read_run_conditions
 from beadwise.driver.commands.group import main
+from beadwise.driver.launch.centroid_models import remarks_about_centroids
+from beadwise.driver.launch.plan import Plan
 from beadwise.driver.launch.shipped_inputs import SHIM, copy_shipped_input
 from beadwise.driver.launch.supervision import ipi_command
-from beadwise.model.files import find
+from beadwise.model import save
+from beadwise.model.files import find, load_model
 from beadwise.model.training.centroid_force import temperature_of_centroids
 from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.run_input import RunInput
@@ -126,9 +130,11 @@ def test_from_an_input_to_a_named_spectrum(folder, monkeypatch):
     found = command("input_pigs.xml", "--model", "springs:springs", "--output", "p.toml", "--json", "p.json")
     assert found.exit_code == 0, found.output
     numbers = json.loads((folder.path / "p.json").read_text())
+    assert numbers["isotopes"] == sorted(numbers["isotopes"]) == ["H", "O"]
     assert numbers["temperature"] == pytest.approx(350) and numbers["frames"] >= 16 and numbers["beads"] == 4
     assert temperature_of_centroids(folder.path / "p.toml") == pytest.approx(350)
     assert "noise of the instantaneous force" in found.output
+    refuses_what_is_not_finite(folder.path)
     text = (folder.path / "input.xml").read_text().replace("nbeads='4'", "nbeads='1'").replace("pile_g", "svr")
     (folder.path / "classical.xml").write_text(text)
     trusted = ("--trust", "springs:springs", "--no-report", "--threads", "1")
@@ -139,6 +145,62 @@ def test_from_an_input_to_a_named_spectrum(folder, monkeypatch):
     status, output, errors = patiently(folder, "input.xml", *trusted, model="p.toml")
     assert "warning: 4 beads with the mean force on centroids at 350 K: quantum nuclei count twice" in output
     assert "PIGS" not in read_run_conditions(RunInput.read(folder.path / "input.xml")).dynamics
+
+
+def refuses_what_is_not_finite(folder):
+    (file,) = folder.glob("*.classical*")
+    whole = file.read_text()
+    lines = whole.splitlines()
+    lines[-1] = f"{lines[-1].split()[0]} nan 0.0 0.0"
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="not finite at step"):
+        read_samples(RunInput.read(folder / "input_pigs.xml"))
+    file.write_text(whole)
+
+
+@pytest.mark.parametrize(
+    ("force", "message"),
+    [
+        ("<force forcefield='beadwise' weight='0.5'/>", "has the weight 0.5; one of weight 1"),
+        ("<force forcefield='beadwise' nbeads='4'/>", "is evaluated on 4 of 8 beads"),
+        ("<force forcefield='beadwise'> <mts_weights> [ 1, 0 ] </mts_weights> </force>", "has <mts_weights>"),
+    ],
+)
+def test_a_force_that_is_not_the_mean_over_all_beads_is_refused(force, message, tmp_path):
+    copy = copy_shipped_input("water", tmp_path)
+    text = copy.read_text()
+    assert "<force forcefield='beadwise'/>" in text
+    copy.write_text(text.replace("<force forcefield='beadwise'/>", force))
+    with pytest.raises(InputError, match=message):
+        prepare_input(RunInput.read(copy), Sampling())
+
+
+def test_a_force_on_all_beads_by_number_is_on_all_that_are_sampled(tmp_path):
+    copy = copy_shipped_input("water", tmp_path)
+    copy.write_text(
+        copy.read_text().replace("<force forcefield='beadwise'/>", "<force forcefield='beadwise' nbeads='8'/>")
+    )
+    run = RunInput.read(prepare_input(RunInput.read(copy), Sampling(beads=16)))
+    assert [force.get("nbeads") for force in run.only_system().element.iter("force")] == [None, "1"]
+
+
+@pytest.mark.parametrize("heavy", ["label", "mass"])
+def test_other_isotopes_than_those_of_the_fit_are_warned_of(heavy, tmp_path):
+    own = load_model("water")
+    record = {"temperature": 500.0, "isotopes": ["H", "O"]}
+    save(replace(own, metadata={**own.metadata, "pigs": record}), tmp_path / "c.safetensors")
+    copy = copy_shipped_input("classical_nvt", tmp_path)
+    models = {"": str(tmp_path / "c.safetensors")}
+    assert not remarks_about_centroids(Plan(RunInput.read(copy), models))
+    if heavy == "label":
+        structure = copy.parent / "water_64.xyz"
+        structure.write_text(structure.read_text().replace("H ", "D "))
+    else:
+        masses = ", ".join(["15.9994, 2.0141, 2.0141"] * 64)
+        masses = f"<masses mode='manual' units='dalton'> [ {masses} ] </masses> </initialize>"
+        copy.write_text(copy.read_text().replace("</initialize>", masses))
+    remarks = remarks_about_centroids(Plan(RunInput.read(copy), models))
+    assert len(remarks) == 1 and "the atoms are D, O, and the mean force on centroids is that of H, O" in remarks[0]
 
 
 def test_what_cannot_be_sampled_is_refused(tmp_path):

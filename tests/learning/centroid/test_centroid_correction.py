@@ -56,7 +56,7 @@ def test_a_correction_that_is_hardly_known_is_warned_of():
 def test_a_file_of_parts_adds_the_correction(fitted, tmp_path):
     frames, _, correction, _ = fitted
     save(correction, tmp_path / "c.safetensors")
-    write_parts(tmp_path / "m.toml", "qtip4pf", tmp_path / "c.safetensors", 500.0)
+    write_parts(tmp_path / "m.toml", "qtip4pf", tmp_path / "c.safetensors", 500.0, ("energy", "forces", "dipole"))
     assert temperature_of_centroids(tmp_path / "m.toml") == temperature_of_centroids(tmp_path / "c.safetensors") == 500
     assert temperature_of_centroids("water") is None and temperature_of_centroids("qtip4pf") is None
     both = f"committee:{tmp_path / 'c.safetensors'},{tmp_path / 'c.safetensors'}"
@@ -80,3 +80,5 @@ def test_another_potential_is_refused(fitted):
     check_potential(Toy(), "toy", frames[0].atoms.numbers, *arrays, exact)
     with pytest.raises(DataError, match="forces of 'toy' differ from the classical forces of the run by"):
         check_potential(Toy(), "toy", frames[0].atoms.numbers, *arrays, exact + 0.1)
+    with pytest.raises(DataError, match="by nan eV"):
+        check_potential(Toy(), "toy", frames[0].atoms.numbers, *arrays, exact + np.nan)
