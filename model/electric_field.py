@@ -12,7 +12,6 @@ To second order the electrons follow the field: ``U − E·μ − ½ E·α·E``,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,9 +113,7 @@ def add_energy_row(model: Model, batch: Batch, rows: np.ndarray) -> None:
     """
     acting = np.broadcast_to(np.array(model.electric_field), (batch.beads, 3))
     if model.local_field:
-        bare = replace(model, electric_field=NO_FIELD, field_order=1, local_field=False)
-        bare.__dict__["kernel"] = model.kernel  # with the lists of neighbours that it has
-        additive = bare.evaluate(batch, ("polarizability",)).polarizability
+        additive = model.additive.evaluate(batch, ("polarizability",)).polarizability
         ratio = (4 * np.pi / 3) / volumes(batch)[:, None, None]
         acting = np.linalg.solve(np.eye(3) - ratio * additive, acting[..., None])[..., 0]
     outputs = model.layout.cartesian("polarizability", np.eye(model.layout.outputs))

@@ -148,7 +148,7 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy, or another process, needs; the rest is made again there."""
-        made_again = ("kernel", "member_kernel", "layout")
+        made_again = ("kernel", "member_kernel", "layout", "additive")
         return {name: own for name, own in vars(self).items() if name not in made_again} | {"_properties": None}
 
     def _has(self, one: Property, present: Collection[str]) -> bool:
@@ -209,17 +209,21 @@ class Model:
         ]
         return self._make_kernel(heads)
 
+    @cached_property
+    def additive(self) -> Model:
+        """The same in no field and without a map of the cell, with the same kernel and its lists of neighbours."""
+        model = replace(self, electric_field=NO_FIELD, field_order=1, local_field=False)
+        model.__dict__ |= {"kernel": self.kernel, "_has_warned": True}  # as this one warns itself
+        return model
+
     def _make_kernel(self, further: Sequence[TensorHead]) -> Kernel:
         padded = self.shape.padded_radial
-        heads = [self.head(name).kernel_form() for name in self.layout.heads]
-        network = None
+        heads = [head.kernel_form() for head in (*map(self.head, self.layout.heads), *further)]
         if self.network is not None:  # evaluates the energy head as well
-            network = self.network.kernel_form(self.head("energy"))
             heads[0] = replace(empty_head(0, self.shape), offset=self.head("energy").offset).kernel_form()
         pair_table = repulsion_table(
             self.numbers, self.repulsion.onset, self.repulsion.strength, self.radial.cutoff, INTERVALS
         )
-        heads += [head.kernel_form() for head in further]
         return Kernel(
             self.radial.spline_table(padded),
             pair_table,
@@ -229,7 +233,7 @@ class Model:
             SKIN,
             np.array(self.groups, dtype=np.int32),
             heads,
-            network,
+            None if self.network is None else self.network.kernel_form(self.head("energy")),
             None if self.equivariant is None else self.equivariant.kernel_form(list(self.layout.heads)),
         )
 
@@ -285,9 +289,8 @@ class Model:
 
         Parameters
         ----------
-        batch : Batch
-        want : sequence of str
-            Names out of `properties`.
+        batch, want
+            As of `evaluate`.
         part, parts : int
             Which of so many parts.
 
@@ -375,9 +378,8 @@ class Model:
 
     def density(self, batch: Batch) -> np.ndarray:
         """Density coefficients, shape (beads, atoms, harmonics, channels); channel = (neighbour species, n)."""
-        species = self.species_indices(batch.numbers)
+        species, shape = self.species_indices(batch.numbers), self.shape
         beads, atoms = batch.beads, batch.atoms
-        shape = self.shape
         padded = np.zeros((beads, atoms, shape.harmonics, shape.groups * shape.padded_radial))
         with as_structure_error():
             overlap = self.kernel.evaluate(

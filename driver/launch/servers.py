@@ -174,10 +174,17 @@ def _serve_command(plan: Plan, address: ForceSocket) -> list[str]:
     if address.properties_only and not set(plan.want or ()) & set(ALWAYS_SENT):
         options.append("--properties-only")
     limits = ["--threads", str(plan.threads), "--wait", str(SERVER_WAIT)]
-    if plan.electric_field is not None and not address.properties_only:
+    if plan.electric_field is not None and _feels_field(plan, address):
         options += ["--field", ",".join(map(repr, plan.electric_field))]
         options += ["--field-order", str(plan.field_order)] if plan.field_order > 1 else []
     return [*SERVE_COMMAND, plan.model_of(address), *where, *options, *limits]
+
+
+def _feels_field(plan: Plan, address: ForceSocket) -> bool:
+    """Whether anything that is asked of a socket differs in the field: of properties alone those of second order."""
+    if not address.properties_only:
+        return True
+    return plan.field_order > 1 and bool({"dipole", "born_charges"} & set(plan.want or address.want))
 
 
 def find_failed(servers: Sequence[Server]) -> Server | None:

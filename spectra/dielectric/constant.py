@@ -108,6 +108,8 @@ def dielectric_tensor(
     NotComputedError
         If there are too few samples.
     """
+    if not trajectories or not all(one.samples for one in trajectories):
+        raise NotComputedError("0 samples of the dipole are too few; at least 8 are needed")
     if optical_permittivity is None and not all(one.has_polarizability for one in trajectories):
         raise SeriesError(NO_OPTICAL)
     units = units_of(trajectories)
@@ -181,8 +183,6 @@ def dielectric_constant(
     for dipole in dipoles:
         trajectories.append(Fluctuations(1.0, 1, volume))
         trajectories[-1].add({"dipole": dipole})
-    if not trajectories or not all(one.samples for one in trajectories):
-        raise NotComputedError("0 samples of the dipole are too few; at least 8 are needed")
     found = dielectric_tensor(trajectories, temperature, optical_permittivity).isotropic
     return float(found.value), float(found.error)
 

@@ -157,6 +157,8 @@ def test_what_is_missing_is_said(folder):
     with pytest.raises(InputError, match="made of dipole and polarizability of every bead"):
         live()
     assert live(optical=1.0).permittivity() is None
+    write(folder, 20)
+    assert live().permittivity() is None  # too few samples, and no word of polarizabilities
     write(folder, 20, mode="npt")
     text = (folder.path / "input.xml").read_text().replace(", volume{angstrom3}", "")
     (folder.path / "input.xml").write_text(text)

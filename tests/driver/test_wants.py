@@ -312,3 +312,21 @@ def test_spectra_are_those_of_extras_of_every_bead(tmp_path, monkeypatch):
 
 def table_of(path: Path) -> np.ndarray:
     return np.loadtxt([line for line in path.read_text().splitlines() if line[0].isdigit()], delimiter=",")
+
+
+@pytest.mark.parametrize(
+    ("order", "want", "is_in_field"),
+    [
+        (1, ("dipole",), False),  # to first order it is what it is without
+        (2, ("dipole",), True),
+        (2, ("born_charges",), True),
+        (2, ("polarizability",), False),
+    ],
+)
+def test_properties_alone_are_those_in_a_field_of_second_order(tmp_path, order, want, is_in_field):
+    b = wants_of(tmp_path, raw(1), system(*TWO))["b"]
+    assert b.properties_only
+    plan = Plan(
+        RunInput.read(tmp_path / "in.xml"), {"": "water"}, want=want, electric_field=(0.0, 0.0, 0.1), field_order=order
+    )
+    assert ("--field" in _serve_command(plan, b)) == is_in_field

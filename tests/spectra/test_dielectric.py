@@ -171,6 +171,8 @@ def test_what_is_refused():
         dielectric_tensor([recorded(dipole)], 300.0)
     with pytest.raises(NotComputedError, match="at least 8 are needed"):
         dielectric_tensor([recorded(dipole[:5])], 300.0, 1.0)
+    with pytest.raises(NotComputedError, match="0 samples of the dipole are too few"):
+        dielectric_tensor([recorded(dipole[:0])], 300.0)
     with pytest.raises(SeriesError, match="volume of each sample is not known"):
         Fluctuations(1.0, 1).add({"dipole": dipole})
     with pytest.raises(SeriesError, match="it must be positive"):
@@ -200,3 +202,19 @@ def test_infrared_spectra_assume_no_substance():
     for name, column in given.columns.items():
         np.testing.assert_allclose(told[name].values, column.values, rtol=1e-9)
     np.testing.assert_array_equal(told["n_alpha"].values, bare["n_alpha"].values)
+
+
+def test_optical_permittivity_is_that_of_all_trajectories():
+    """Whatever their order, and weighted with their lengths; where one does not tell it, none is told."""
+    random, window, conditions = np.random.default_rng(12), Window("hann", 50.0), Conditions(1.0, 300.0, VOLUME)
+    recorders = []
+    for count, size in ((600, 20.0), (200, 60.0), (300, None)):
+        samples = {"dipole": random.normal(size=(count, 3))}
+        if size is not None:
+            samples["polarizability"] = np.tile(size * np.eye(3), (count, 1, 1))
+        recorders.append(make_recorder("ir", 1.0, window))
+        recorders[-1].add(samples)
+    for chosen in (recorders[:2], recorders[1::-1]):
+        spectrum = spectrum_of(chosen, conditions, window)
+        assert spectrum.notes["optical permittivity"].startswith(f"{1 + 4 * np.pi * 30 / VOLUME:.4g},")
+    assert "not known" in spectrum_of(recorders, conditions, window).notes["optical permittivity"]

@@ -1,5 +1,6 @@
 """A field to second order: U − E·μ − ½ E·α·E and all its derivatives, by finite differences."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from ase import units
 from beadwise.driver.commands.group import main
 from beadwise.model import Batch, PropertyError
+from beadwise.model import model as model_module
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import in_field
 from beadwise.model.qtip4pf import QTip4pF
@@ -136,3 +138,17 @@ def test_what_is_refused(model):
     assert "molecular_dipole" not in model.in_field(FIELD, 2).properties
     result = CliRunner().invoke(main, ["serve", "water", "--unix", "x", "--field-order", "2"])
     assert result.exit_code == 2 and "--field-order 2 without --field" in result.output
+
+
+def test_what_acts_on_atoms_is_evaluated_by_one_model_that_is_not_made_again(monkeypatch):
+    """Nor does it warn beside the model itself, nor is it sent to other processes."""
+    driven = made(True).in_field(FIELD, 2)
+    made_so_far = []
+    monkeypatch.setattr(model_module, "check_model", lambda one: made_so_far.append(one))
+    found = [answer(driven, want=("forces",))["forces"] for _ in range(3)]
+    assert len(made_so_far) == 1
+    np.testing.assert_array_equal(found[2], found[0])
+    assert driven.additive.kernel is driven.kernel and driven.additive._has_warned
+    copy = pickle.loads(pickle.dumps(driven))
+    assert "additive" not in vars(copy)
+    np.testing.assert_allclose(answer(copy, want=("forces",))["forces"], found[0], atol=1e-12)
