@@ -12,6 +12,9 @@ from typing import Any
 from ..errors import BeadwiseError
 
 ENDINGS = (".csv", ".png")
+# commands whose results others take, as JSON of these says under "made_by"
+LAMBDA_INTEGRATION, MASS_INTEGRATION = "beadwise lambda-integration", "beadwise mass-integration"
+PROMOTE, GIBBS = "beadwise promote", "beadwise gibbs"
 Shown = Callable[[Sequence[Any]], Iterable[Any]]  # passes things on, one after the other, and shows how many
 Writer = Callable[[Path], object]
 

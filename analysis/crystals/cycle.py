@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,18 +14,18 @@ from ase.data import chemical_symbols
 from ase.units import kB
 
 from ...model.crystals.reference import CrystalError, HarmonicReference
-from ...reading import json_of, refusing, shown, toml_of
+from ...reading import refusing, toml_of
 from ...sampling.harmonic import harmonic_free_energy
 from ...schema import about, settings_of
 from ...with_errors import with_error
 from ..mass.make import formula_unit
 from ..results import warned
+from .cycle_results import Results, check_beads
 from .harmonic import KILOJOULE_PER_MOLE, MILLI
 
 MINIMUM, HARMONIC, BEADS = "minimum", "harmonic", "harmonic, beads"
 ANHARMONIC, QUANTUM, PROMOTED = "anharmonic", "quantum nuclei", "reference"
 VOLUME, DISORDER = "constant pressure", "disorder"
-SAME_TEMPERATURE = 1e-4  # K
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ class CrystalFreeEnergy:
         ``classical``, ``quantum``, or with so many beads.
     letter : str
         A, or G at constant pressure.
+    pressure : float or None
+        In MPa; None at constant volume.
     parts : tuple of Part
     warnings : tuple of str
     """
@@ -81,6 +83,7 @@ class CrystalFreeEnergy:
     temperature: float
     nuclei: str
     letter: str
+    pressure: float | None
     parts: tuple[Part, ...]
     warnings: tuple[str, ...]
 
@@ -135,6 +138,7 @@ class CycleReport:
                     "temperature": one.temperature,
                     "nuclei": one.nuclei,
                     "free_energy": one.letter,
+                    "pressure": one.pressure,
                     "total": one.total.value,
                     "standard_error": one.total.error,
                     "parts": [{"name": p.name, "value": p.value, "standard_error": p.error} for p in one.parts],
@@ -180,6 +184,7 @@ def sum_up(paths: Sequence[Path]) -> CycleReport:
             ("formula unit", first.unit, other.unit),
             ("temperature in K", first.temperature, other.temperature),
             ("nuclei", first.nuclei, other.nuclei),
+            ("pressure in MPa", first.pressure, other.pressure),
             ("contributions", [part.name for part in first.parts], [part.name for part in other.parts]),
         ):
             if value != own:
@@ -205,28 +210,28 @@ def free_energy_of(path: Path) -> CrystalFreeEnergy:
         raise CrystalError(f"'{path}' names the harmonic crystal '{settings.harmonic}', and there is no such file")
     reference = HarmonicReference.load(folder / settings.harmonic)
     unit, units = formula_unit([chemical_symbols[number] for number in reference.numbers])
-    found = _Results(path, folder, temperature, len(reference.numbers))
-    anharmonic = found.read(settings.anharmonic, "anharmonic")
-    quantum = found.read(settings.quantum, "quantum")
-    promotion = found.read(settings.reference, "reference")
-    pressure = found.read(settings.pressure, "pressure")
-    beads = 1 if anharmonic is None else int(anharmonic["beads"])
+    found = Results(path, settings.harmonic, reference, temperature)
+    anharmonic, quantum = found.anharmonic(settings.anharmonic), found.quantum(settings.quantum)
+    pressure = found.pressure(settings.pressure)
+    promotion = found.promotion(settings.reference, pressure is not None)
+    beads = 1 if anharmonic is None else anharmonic.beads
     if beads > 1 and quantum is not None:
         raise CrystalError(f"'{path}' has runs of {beads} beads over λ and quantum nuclei besides; they count twice")
-    _check_model(path, anharmonic, reference)
+    for result in (promotion, pressure):
+        check_beads(result, beads, quantum is not None)
     parts = [
         Part(MINIMUM, reference.energy),
         Part(HARMONIC, harmonic_free_energy(reference.quanta, temperature, beads)),
     ]
     parts += [
-        Part(name, *numbers)
-        for name, numbers in (
-            (ANHARMONIC, _numbers(anharmonic)),
-            (QUANTUM, _numbers(quantum)),
-            (PROMOTED, _of_promotion(promotion)),
-            (VOLUME, _numbers(pressure)),
+        Part(name, result.difference, result.standard_error)
+        for name, result in (
+            (ANHARMONIC, anharmonic),
+            (QUANTUM, quantum),
+            (PROMOTED, promotion),
+            (VOLUME, pressure),
         )
-        if numbers is not None
+        if result is not None
     ]
     if settings.residual_entropy:
         parts.append(Part(DISORDER, -kB * temperature * settings.residual_entropy * units))
@@ -238,60 +243,11 @@ def free_energy_of(path: Path) -> CrystalFreeEnergy:
         temperature=temperature,
         nuclei=nuclei,
         letter="A" if pressure is None else "G",
+        # files of the same pressure in two units differ in the last digits
+        pressure=None if pressure is None else float(f"{pressure.number('pressure'):.8g}"),
         parts=tuple(parts),
         warnings=tuple(found.warnings),
     )
-
-
-class _Results:
-    """Results of commands, as JSON, that belong to one crystal at one temperature."""
-
-    def __init__(self, source: Path, folder: Path, temperature: float, atoms: int):
-        self._source, self._folder = source, folder
-        self._temperature, self._atoms = temperature, atoms
-        self.warnings: list[str] = []
-
-    def read(self, name: str, key: str) -> Mapping[str, Any] | None:
-        """One result; None where no file is named."""
-        if not name:
-            return None
-        path = self._folder / name
-        what = f"'{path}', the {key} of '{self._source}',"
-        with refusing(CrystalError, f"{what} cannot be read"):
-            content = json_of(path.read_bytes())
-            own = content.get("promotion") or content
-            temperature, atoms = float(own["temperature"]), int(content["atoms"])
-        if abs(temperature - self._temperature) > SAME_TEMPERATURE or atoms != self._atoms:
-            raise CrystalError(
-                f"{what} is of {atoms} atoms at {temperature:g} K; {self._atoms} atoms at {self._temperature:g} K are "
-                "needed, as in the harmonic crystal"
-            )
-        self.warnings += [f"{path.name}: {shown(text)}" for text in content.get("warnings") or []]
-        return content if isinstance(content, Mapping) else None
-
-
-def _numbers(content: Mapping[str, Any] | None) -> tuple[float, float] | None:
-    """Difference and error of a result."""
-    if content is None:
-        return None
-    with refusing(CrystalError, "a result has no difference with its error"):
-        return float(content["difference"]), float(content["standard_error"])
-
-
-def _of_promotion(content: Mapping[str, Any] | None) -> tuple[float, float] | None:
-    """Those of a promotion: by the acceptance ratio where there is one."""
-    return None if content is None else _numbers(content.get("acceptance_ratio") or content["promotion"])
-
-
-def _check_model(path: Path, anharmonic: Mapping[str, Any] | None, reference: HarmonicReference) -> None:
-    """Refuse runs over λ that say they switched on another potential."""
-    for run in (anharmonic or {}).get("runs", []):
-        name = str(run.get("model", ""))
-        if name and not name.rpartition(".harmonic.npz,")[2].endswith(reference.model.rpartition("/")[2]):
-            raise CrystalError(
-                f"'{path}': the runs over λ switched on '{shown(name)}', and the harmonic crystal is of "
-                f"{reference.model}"
-            )
 
 
 def _difference(first: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:

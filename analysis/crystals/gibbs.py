@@ -23,7 +23,7 @@ from ...runs.units import in_atomic_units
 from ...sampling.constant_pressure import PressureStep, pressure_step
 from ...with_errors import with_error
 from ..mass.make import formula_unit
-from ..results import warned
+from ..results import GIBBS, warned
 from .harmonic import MILLI
 
 VOLUME = "volume"
@@ -42,6 +42,7 @@ class GibbsReport:
     volume : float
         Of the cell of the harmonic crystal in Å³.
     labels : tuple of str
+    beads : int
     ensemble : Ensemble
     pressure : float
         In MPa.
@@ -51,6 +52,7 @@ class GibbsReport:
     step: PressureStep
     volume: float
     labels: tuple[str, ...]
+    beads: int
     ensemble: Ensemble
     pressure: float
     warnings: tuple[str, ...]
@@ -59,7 +61,8 @@ class GibbsReport:
         """What the command prints."""
         unit, units = formula_unit(self.labels)
         step = self.step
-        yield f"{len(self.labels)} atoms, {units} x {unit}, {self.ensemble.name}"
+        beads = "1 bead" if self.beads == 1 else f"{self.beads} beads"
+        yield f"{len(self.labels)} atoms, {units} x {unit}, {beads}, {self.ensemble.name}"
         yield (
             f"volume of the harmonic crystal {self.volume:.3f} Å³, {step.distance:+.2f} standard deviations from the "
             f"mean {step.mean_volume:.3f} Å³ of {step.independent_samples} independent samples (deviation "
@@ -74,10 +77,12 @@ class GibbsReport:
     def as_dict(self) -> dict[str, Any]:
         """The same for programs, in eV of all atoms."""
         return {
+            "made_by": GIBBS,
             "difference": self.step.difference,
             "standard_error": self.step.standard_error,
             "atoms": len(self.labels),
             "temperature": self.ensemble.temperature,
+            "beads": self.beads,
             "pressure": self.pressure,
             "volume": self.volume,
             "step": self.step,
@@ -111,10 +116,11 @@ def make(paths: Sequence[Path], file: Path, skip: float | None = None) -> GibbsR
     for run, system in zip(runs, systems, strict=True):
         _check(run, system)
         sites.check_atoms(run.numbers)
-        if system.ensemble.name != systems[0].ensemble.name:
+        first = systems[0]
+        if system.ensemble.name != first.ensemble.name or system.beads != first.beads:
             raise InputError(
-                f"'{runs[0].path}' is at {systems[0].ensemble.name} and '{run.path}' at {system.ensemble.name}; they "
-                "must be the same"
+                f"'{runs[0].path}' is at {first.ensemble.name} with {first.beads} beads and '{run.path}' at "
+                f"{system.ensemble.name} with {system.beads}; they must be the same"
             )
     volumes = np.concatenate([_volumes(run, system, skip) for run, system in zip(runs, systems, strict=True)])
     volume = float(abs(np.linalg.det(reference.cell)))
@@ -124,6 +130,7 @@ def make(paths: Sequence[Path], file: Path, skip: float | None = None) -> GibbsR
         step=pressure_step(volumes, volume, pressure * MEGA * Pascal, first.ensemble.temperature),
         volume=volume,
         labels=tuple(chemical_symbols[number] for number in reference.numbers),
+        beads=first.beads,
         ensemble=first.ensemble,
         pressure=pressure,
         warnings=tuple(filter(None, (one.ensemble.warning(run.path) for one, run in zip(systems, runs, strict=True)))),

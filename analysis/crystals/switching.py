@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import SamplingError
 from ...properties.quantities import SWITCH_COUPLING, SWITCH_DIFFERENCE
+from ...reading import shown
 from ...runs.input.dynamics import Ensemble, first_step
 from ...runs.input.elements import InputError
 from ...runs.input.named_model import named_model
@@ -28,7 +29,7 @@ from ...sampling.switching import (
 from ...whole_files import write_table
 from ...with_errors import with_error
 from ..mass.make import formula_unit
-from ..results import beside, stem_of, warned, write_files
+from ..results import LAMBDA_INTEGRATION, beside, stem_of, warned, write_files
 
 FEWEST_SAMPLES = 16
 SAME_COUPLING = 1e-7
@@ -173,6 +174,7 @@ class SwitchReport:
         unit, units = formula_unit(first.labels)
         name, best = self._results[0] if self._results else ("", None)
         return {
+            "made_by": LAMBDA_INTEGRATION,
             "difference": None if best is None else best.difference,
             "standard_error": None if best is None else best.standard_error,
             "method": name,
@@ -317,6 +319,18 @@ def _check_alike(runs: Sequence[SwitchRun]) -> None:
                 f"'{run.source}' {len(run.labels)}, {run.beads} and {run.ensemble.name}; they must be the same, atoms "
                 "in the same order"
             )
+    named = [run for run in runs if run.model]  # a RESTART names none
+    for run in named[1:]:
+        if _crystal_of(run) != _crystal_of(named[0]):
+            raise InputError(
+                f"'{named[0].source}' goes from and to '{shown(_crystal_of(named[0]))}', '{run.source}' "
+                f"'{shown(_crystal_of(run))}'; harmonic crystal and potential must be the same"
+            )
     for run, other in pairwise(runs):
         if other.coupling - run.coupling < SAME_COUPLING * min(1.0, other.coupling):
             raise InputError(f"'{run.source}' and '{other.source}' both have λ = {run.coupling:g}; each counts once")
+
+
+def _crystal_of(run: SwitchRun) -> str:
+    """File of the harmonic crystal and potential, which follow λ in the name of a model."""
+    return run.model.partition(",")[2]

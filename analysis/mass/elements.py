@@ -23,7 +23,7 @@ from ...runs.source import find_run
 from ...sampling import SamplingError, gauss_legendre_ratios
 from ...with_errors import with_error
 from ..prepared_inputs import renamed_copy, write_input
-from ..results import warned
+from ..results import MASS_INTEGRATION, warned
 from .inputs import add_masses
 from .kinetic_energies import kinetic_energy_of
 from .masses import ALIKE, DALTON, KINETIC_ENERGY, labels_and_masses, without_template
@@ -135,6 +135,7 @@ class ExchangeReport:
     def as_dict(self) -> dict[str, Any]:
         """The same for programs."""
         return {
+            "made_by": f"{MASS_INTEGRATION} --element",
             "light": self.exchange.light,
             "heavy": self.exchange.heavy,
             "difference": self.difference,

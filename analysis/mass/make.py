@@ -20,7 +20,7 @@ from ...sampling import MassIntegration, integrate_over_mass
 from ...sampling.mass_integration import fitting_rule
 from ...whole_files import write_table
 from ...with_errors import with_error
-from ..results import beside, stem_of, warned, write_files
+from ..results import MASS_INTEGRATION, beside, stem_of, warned, write_files
 from .kinetic_energies import kinetic_energy_of
 from .masses import KINETIC_ENERGY, labels_and_ratio
 
@@ -123,6 +123,7 @@ class MassReport:
         unit, units = formula_unit(self.runs[0].labels)
         result = self.integration
         return {
+            "made_by": MASS_INTEGRATION,
             "difference": result.difference,
             "standard_error": result.standard_error,
             "atoms": self.atoms,

@@ -11,7 +11,7 @@ from ase.units import kB
 
 from ...json_text import plain
 from ...sampling import AcceptanceRatio, Promotion
-from ..results import warned
+from ..results import PROMOTE, warned
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class PromotionReport:
     def as_dict(self) -> dict[str, Any]:
         """The same for programs: energies in eV, None where a number is not known."""
         return {
+            "made_by": PROMOTE,
             "model": self.model,
             "reference": self.reference,
             "atoms": self.atoms,

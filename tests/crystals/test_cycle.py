@@ -53,19 +53,30 @@ def folder(tmp_path, monkeypatch):
         ase.io.write(f"{name}.xyz", structure(atoms), format="extxyz")
         assert run("harmonic", f"{name}.xyz", "--model", MODEL, "--held").exit_code == 0
         for kind, value, error in (("lambda", 0.1, 0.003), ("mass", 0.7, 0.004), ("gibbs", 0.05, 0.001)):
-            write_result(f"{name}_{kind}.json", atoms, value * atoms, error * atoms, beads=1)
+            write_result(f"{name}_{kind}.json", atoms, value * atoms, error * atoms, kind)
         own = {"difference": -0.02 * atoms, "standard_error": 0.002 * atoms, "temperature": TEMPERATURE}
-        content = {"atoms": atoms, "promotion": own, "acceptance_ratio": None, "warnings": ["few samples"]}
+        content = {
+            "made_by": "beadwise promote", "atoms": atoms, "beads": 16, "free_energy": "A", "promotion": own,
+            "acceptance_ratio": None, "warnings": ["few samples"],
+        }  # fmt: skip
         (tmp_path / f"{name}_promote.json").write_text(json.dumps(content))
         write_crystal(tmp_path, name)
     return tmp_path
 
 
-def write_result(name, atoms, value, error, temperature=TEMPERATURE, **more):
+def write_result(name, atoms, value, error, kind, **more):
+    own = {
+        "lambda": {"made_by": "beadwise lambda-integration", "beads": 1},
+        "mass": {"made_by": "beadwise mass-integration", "free_energy": "A"},
+        "gibbs": {"made_by": "beadwise gibbs", "beads": 16, "pressure": 1.0, "volume": volume_of(atoms)},
+    }[kind]
+    numbers = {"difference": value, "standard_error": error, "atoms": atoms, "temperature": TEMPERATURE}
     with open(name, "w") as file:
-        json.dump(
-            {"difference": value, "standard_error": error, "atoms": atoms, "temperature": temperature} | more, file
-        )
+        json.dump(numbers | own | more, file)
+
+
+def volume_of(atoms):
+    return structure(atoms).get_volume()
 
 
 def write_crystal(folder, name, **changes):
@@ -107,9 +118,11 @@ def test_contributions_and_errors_add_up(folder):
 
 
 def test_beads_over_lambda_take_the_place_of_masses(folder):
-    write_result("a_lambda.json", 8, 0.1, 0.01, beads=16, runs=[{"model": f"switch:lambda=0.5,a.harmonic.npz,{MODEL}"}])
+    write_result(
+        "a_lambda.json", 8, 0.1, 0.01, "lambda", beads=16, runs=[{"model": f"switch:lambda=0.5,a.harmonic.npz,{MODEL}"}]
+    )
     assert "they count twice" in run("free-energy", "a.toml").stderr
-    write_crystal(folder, "a", quantum=None, pressure=None)
+    write_crystal(folder, "a", quantum=None)
     done = run("free-energy", "a.toml", "--json", "sum.json")
     assert "a: 8 x H, 300 K, 16 beads" in done.output
     parts = {one["name"]: one["value"] for one in json.loads((folder / "sum.json").read_text())["crystals"][0]["parts"]}
@@ -132,14 +145,52 @@ def test_what_does_not_belong_together_is_one_line(folder):
     assert "above 0" in message(temperature=-1.0)
     (folder / "text.json").write_text("[1")
     assert "cannot be read" in message(pressure="text.json")
-    write_result("other.json", 8, 0.1, 0.01, beads=1, runs=[{"model": "switch:lambda=0.5,a.harmonic.npz,qtip4pf"}])
-    assert "switched on 'switch:lambda=0.5,a.harmonic.npz,qtip4pf'" in message(anharmonic="other.json")
-    write_crystal(folder, "b", quantum=None)
+    for blend in ("a.harmonic.npz,qtip4pf", f"b.harmonic.npz,{MODEL}", f"a.harmonic.npz,x{MODEL}"):
+        write_result("other.json", 8, 0.1, 0.01, "lambda", runs=[{"model": f"switch:lambda=0.5,{blend}"}])
+        assert f"switched on 'switch:lambda=0.5,{blend}'" in message(anharmonic="other.json")
+    write_crystal(folder, "b", quantum=None, reference=None, pressure=None)
     assert "they must be the same" in message("a", "b.toml")
     (folder / "bad.toml").write_text("harmonic = ")
     assert "cannot read 'bad.toml'" in run("free-energy", "bad.toml").stderr
     assert "needs ['harmonic', 'temperature']" in run("free-energy", str(empty(folder))).stderr
     assert CycleSettings.__dataclass_fields__["harmonic"]
+
+
+def test_each_result_is_of_its_command_its_volume_and_its_nuclei(folder):
+    def message(*others, **changes):
+        write_crystal(folder, "a", **changes)
+        result = run("free-energy", "a.toml", *others)
+        assert result.exit_code == 2 and result.stderr.count("\n") == 1, result.output
+        return result.stderr
+
+    def other(kind, **changes):
+        write_result("other.json", 8, 0.1, 0.01, kind, **changes)
+        key = {"lambda": "anharmonic", "mass": "quantum", "gibbs": "pressure"}[kind]
+        return message(**{key: "other.json"})
+
+    assert "is a result of beadwise lambda-integration; one of beadwise mass-" in message(quantum="a_lambda.json")
+    assert "is a result of beadwise mass-integration; one of" in message(anharmonic="a_mass.json")
+    assert "one of beadwise promote --json is needed" in message(reference="a_gibbs.json")
+    assert "of no command that it names" in other("gibbs", made_by=None)
+    assert "cannot be used" in other("lambda", runs=3)
+    assert "it has no 'beads'" in message(reference=without(folder / "a_promote.json", "beads"))
+    assert "has no difference with its error: difference is nan" in other("mass", difference=np.nan)
+    assert "has no difference with its error" in other("lambda", difference=None)
+    assert "cannot be read" in other("lambda", temperature=np.nan) and "cannot be read" in other("mass", warnings=3)
+    assert "from a volume of 5 Å³; the harmonic crystal has 1728 Å³" in other("gibbs", volume=5.0)
+    assert "has runs of 1 beads; those of a path integral are needed" in other("gibbs", beads=1)
+    assert "has runs of 16 beads; 1, classical, are needed" in message(quantum=None)
+    assert "is a difference of G; one of A" in other("mass", free_energy="G")
+    write_result("other.json", 27, 0.1, 0.01, "gibbs", pressure=900.0)
+    write_crystal(folder, "b", pressure="other.json")
+    assert "'a' has the pressure in MPa 1.0, 'b' 900.0; they must be the same" in message("b.toml")
+
+
+def without(path, key):
+    content = json.loads(path.read_text())
+    del content[key]
+    path.with_name("without.json").write_text(json.dumps(content))
+    return "without.json"
 
 
 def empty(folder):
@@ -200,7 +251,8 @@ def test_gibbs_from_the_files_of_a_run(folder):
     assert numbers["volume"] == pytest.approx(1728) and numbers["pressure"] == 100
     at_reference = np.interp(1728.0, VOLUMES, HELMHOLTZ)
     assert numbers["difference"] + at_reference == pytest.approx(exact_gibbs(), abs=4 * numbers["standard_error"])
-    write_crystal(folder, "a", pressure="gibbs.json")
+    assert numbers["beads"] == 1
+    write_crystal(folder, "a", pressure="gibbs.json", quantum=None, reference=None)
     assert run("free-energy", "a.toml").exit_code == 0
 
     def message(old, new, harmonic="a.harmonic.npz"):

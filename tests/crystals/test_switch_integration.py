@@ -223,6 +223,10 @@ def test_files_with_exact_samples(folder):
     assert "does not write switch_difference" in run("lambda-integration", "crystal.xml").stderr
     write_extras(folder / inputs[0], couplings[0], np.ones((16, 2)))
     assert "has 14 samples after equilibration; at least 16" in run("lambda-integration", *inputs).stderr
+    text = (folder / inputs[3]).read_text()
+    (folder / "other.xml").write_text(text.replace(",crystal.harmonic.npz,", ",other.harmonic.npz,"))
+    message = run("lambda-integration", inputs[2], "other.xml").stderr
+    assert "harmonic crystal and potential must be the same" in message and "'other.harmonic.npz," in message
     assert "both have λ" in run("lambda-integration", inputs[3], inputs[3]).stderr
 
 
