@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -134,6 +135,11 @@ class RadialBasis:
     def radial(self) -> int:
         """Number of radial functions per group of neighbours."""
         return self.coefficients.shape[3]
+
+    @cached_property
+    def splines(self) -> np.ndarray:
+        """The table without padding, made once: training reads it at every step."""
+        return self.spline_table(self.radial)
 
     def spline_table(self, padded: int) -> np.ndarray:
         """Cubic Hermite table for the kernel, shape (species, species, nodes, 2, padded).

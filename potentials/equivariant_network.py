@@ -10,8 +10,8 @@ import numpy as np
 from ..pyx.coupling import coupling, pairs
 from ..pyx.tensor_head import DensityShape
 from ..short_repr import short_repr
+from .padding import LANES, padded, whole
 
-LANES = 8  # the kernel works on so many channels at a time
 Sizes = tuple[int, ...]
 Path = tuple[int, int, int]  # angular momenta (l1, l2, L) of [x_l1 ⊗ y_l2]_L
 
@@ -384,14 +384,3 @@ def check_shapes(what: str, arrays: Mapping[str, np.ndarray], expected: Mapping[
 def kernel_paths(paths: Sequence[Path], weights: np.ndarray) -> list[tuple]:
     """(l1, l2, L, coupling, weights (species, channels)) of every path."""
     return [(*path, coupling(*path), whole(weights[:, index])) for index, path in enumerate(paths)]
-
-
-def whole(array: np.ndarray) -> np.ndarray:
-    """The array as float64 in one piece."""
-    return np.ascontiguousarray(array, dtype=np.float64)
-
-
-def padded(array: np.ndarray, *axes: int) -> np.ndarray:
-    """The array with zeros along some axes up to a multiple of `LANES`."""
-    widths = [(0, -size % LANES if axis in axes else 0) for axis, size in enumerate(array.shape)]
-    return whole(np.pad(array, widths))

@@ -10,8 +10,7 @@ import numpy as np
 from ..pyx.coupling import coupling
 from ..pyx.tensor_head import DensityShape, TensorHead, feature_sizes
 from ..short_repr import short_repr
-
-TILE = 8  # sizes of layers are padded to multiples of it for the kernel
+from .padding import padded, whole
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,11 +71,11 @@ class InvariantNetwork:
         layers = []
         for index, (weights, bias) in enumerate(self.layers):
             rows = kernel_features(self.shape, weights) if index == 0 else padded(weights, 1)
-            layers.append((np.ascontiguousarray(padded(rows, 2)), np.ascontiguousarray(padded(bias, 1))))
+            layers.append((padded(rows, 2), padded(bias, 1)))
         weights = linear_features(linear)
         missing = sum(feature_sizes(0, self.shape)[1:]) - weights.shape[1]  # of higher l than the linear part reads
         skip = kernel_features(self.shape, np.pad(weights, ((0, 0), (0, missing)))[:, :, None])[:, :, 0]
-        return np.ascontiguousarray(skip), layers, np.ascontiguousarray(padded(self.final, 1))
+        return whole(skip), layers, padded(self.final, 1)
 
 
 def mean_network(networks: Sequence[InvariantNetwork], shape: DensityShape) -> InvariantNetwork:
@@ -124,13 +123,6 @@ def linear_features(head: TensorHead) -> np.ndarray:
     rows, columns = np.triu_indices(head.shape.channels)
     twice = np.where(rows == columns, 1.0, 2.0)
     return np.concatenate([head.linear, *(twice * weights[:, rows, columns] for weights in head.weights)], axis=1)
-
-
-def padded(array: np.ndarray, axis: int) -> np.ndarray:
-    """The array as float64, filled with zeros along one axis up to a multiple of `TILE`."""
-    widths = [(0, 0)] * array.ndim
-    widths[axis] = (0, -array.shape[axis] % TILE)
-    return np.pad(np.asarray(array, dtype=np.float64), widths)
 
 
 def kernel_features(shape: DensityShape, weights: np.ndarray) -> np.ndarray:

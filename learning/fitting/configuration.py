@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BeadwiseError
+from ...potentials.padding import LANES
 from ...properties.quantities import quantities
 from ...quantity import HeadSettings
 from ...reading import refusing, toml_of
@@ -84,7 +85,6 @@ WRITTEN = (  # among the metadata by a fit itself
     "nominal_charges",
     "training_structures",
 )
-CHANNELS_AT_A_TIME = 8  # in the kernel
 
 
 def fitted_sections() -> dict[str, type[HeadSettings]]:
@@ -183,9 +183,9 @@ def check_equivariant(path: Path, sections: Mapping[str, Any]) -> None:
         if other in sections:
             raise ConfigurationError(f"{path}: [equivariant] and [{other}]; allowed is one of them")
     for name in ("channels", "sent"):
-        if getattr(own, name) % CHANNELS_AT_A_TIME:
+        if getattr(own, name) % LANES:
             raise ConfigurationError(
-                f"{path}: {name} = {getattr(own, name)} in [equivariant]; it must be a multiple of {CHANNELS_AT_A_TIME}"
+                f"{path}: {name} = {getattr(own, name)} in [equivariant]; it must be a multiple of {LANES}"
             )
     if not own.l_max <= l_max or not own.l_sent <= own.l_max:
         raise ConfigurationError(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from ase.data import chemical_symbols
 
 from ...model import Batch, Corrected, Evaluator, Model
 from ...model.evaluators import full_name
@@ -71,7 +73,8 @@ def fit(
     ConfigurationError
         If no frame has the labels of a head that should be fitted.
     DataError
-        If a data file is missing, validation included, or cannot be used.
+        If a data file is missing, validation included, or cannot be used, or other frames have species that those of
+        the training lack.
     """
     if configuration.network or configuration.equivariant:
         network_fitting()  # before anything is fitted that would be lost
@@ -83,6 +86,9 @@ def fit(
         raise ConfigurationError("all training frames have the weight 0; at least one is needed")
     if configuration.energy is not None:
         frames += given_atoms(configuration.energy.isolated_atoms, species_of(frames))
+    check_species(
+        data, fitted.numbers if fitted else species_of(without_isolated(frames, configuration.density.cutoff))
+    )
     if baseline is not None:  # of all files: what it cannot evaluate is found before anything is fitted
         baseline.prepare([*data, *frames], progress)
         frames = without_baseline(frames, baseline)
@@ -105,6 +111,22 @@ def fit(
         "species_energies": species_energies(model.numbers, frames, isolated).tolist(),
     }
     return replace(model, baseline=baseline.name, metadata={**model.metadata, "baseline": described})
+
+
+def check_species(data: FitData, known: Collection[int]) -> None:
+    """Refuse frames to be judged by that have atoms which the model will not know, before anything is fitted.
+
+    Raises
+    ------
+    DataError
+        Naming the frame.
+    """
+    for frame in (*data.of("validation"), *data.of("independent")):
+        if strange := sorted(set(frame.atoms.numbers.tolist()) - set(known)):
+            raise DataError(
+                f"{frame.name} has {chemical_symbols[strange[0]]}, which the model will not know; allowed are the "
+                f"species of the training frames, {[chemical_symbols[number] for number in sorted(known)]}"
+            )
 
 
 def fitted_model(configuration: Configuration) -> Model | None:

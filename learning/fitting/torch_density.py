@@ -56,7 +56,7 @@ def torch_density(
 
 def radial_values(model: Model, centre: torch.Tensor, neighbour: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
     """R_n of every pair from the model's Hermite splines (de Boor, A Practical Guide to Splines, 1978, ch. IV)."""
-    table = torch.as_tensor(model.radial.spline_table(model.radial.radial), device=distances.device)
+    table = torch.as_tensor(model.radial.splines, device=distances.device)
     intervals = table.shape[2] - 1
     place = distances * (intervals / model.radial.cutoff)
     interval = place.detach().long().clamp(max=intervals - 1)

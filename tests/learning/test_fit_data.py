@@ -195,3 +195,13 @@ def test_keys_and_units_reach_every_file(tmp_path):
     expected = structures(1)[0].calc.results["energy"]
     for role in ("training", "validation"):
         assert data.of(role)[0].labels["energy"] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("role", ["validation", "independent"])
+def test_species_that_no_training_frame_has_are_refused_before_the_fit(tmp_path, role):
+    ase.io.write(tmp_path / "train.xyz", structures(2))
+    ase.io.write(tmp_path / "other.xyz", [Atoms("H2", [[0, 0, 0], [0, 0, 1]]), Atoms("HF", [[0, 0, 0], [0, 0, 1]])])
+    steps = []
+    with pytest.raises(DataError, match=r"other.xyz.* has F, .*; allowed are the species .*, \['H', 'O'\]"):
+        fit(configured(tmp_path, f'train = ["train.xyz"]\n{role} = ["other.xyz"]'), lambda *own: steps.append(own))
+    assert not steps

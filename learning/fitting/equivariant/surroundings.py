@@ -14,6 +14,7 @@ from ase.neighborlist import neighbor_list
 from ....model import Model
 from ....pyx.coupling import real_harmonics
 from ..torch_density import torch_harmonics
+from .torch_products import orders_of
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def gather(model: Model, frames: Sequence[Surroundings], l_max: int, like: torch
 
 def radial_and_slope(model: Model, kind: torch.Tensor, distance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """R_n of pairs and its derivative, from the splines that the kernel has; kind = centre · species + neighbour."""
-    cutoff, table = model.radial.cutoff, torch.as_tensor(model.radial.spline_table(model.radial.radial))
+    cutoff, table = model.radial.cutoff, torch.as_tensor(model.radial.splines)
     table = table.flatten(0, 1).to(distance)
     intervals = table.shape[1] - 1
     place = distance * (intervals / cutoff)
@@ -146,11 +147,10 @@ def harmonics_and_slopes(vectors: torch.Tensor, l_max: int) -> tuple[torch.Tenso
     distance = vectors.norm(dim=1)
     unit = vectors / distance[:, None]
     harmonics = torch_harmonics(unit, l_max).T.contiguous()
-    orders = torch.tensor([l for l in range(l_max + 1) for _ in range(2 * l + 1)])  # noqa: E741
     lowering = torch.as_tensor(gradient_matrices(l_max)).to(vectors)
     # r^l Y_lm is a polynomial whose gradient is of degree l − 1; Y itself does not change along the vector
     of_polynomial = lowering @ harmonics
-    along = orders.to(vectors)[:, None] * harmonics
+    along = orders_of(l_max).to(vectors)[:, None] * harmonics
     return harmonics, (of_polynomial - along * unit.T[:, None, :]) / distance
 
 
@@ -160,11 +160,10 @@ def gradient_matrices(l_max: int) -> np.ndarray:
     points = np.random.default_rng(0).normal(size=(8 * (l_max + 1) ** 2, 3))
     points /= np.linalg.norm(points, axis=1)[:, None]
     step, size = 1e-3, (l_max + 1) ** 2
-    known, found = real_harmonics(points, l_max), np.zeros((3, size, size))
+    known, found, orders = real_harmonics(points, l_max), np.zeros((3, size, size)), orders_of(l_max).numpy()
 
     def polynomials(at: np.ndarray) -> np.ndarray:
         length = np.linalg.norm(at, axis=1)[:, None]
-        orders = np.array([l for l in range(l_max + 1) for _ in range(2 * l + 1)])  # noqa: E741
         return real_harmonics(at / length, l_max) * length**orders
 
     for axis in range(3):

@@ -209,18 +209,8 @@ class TorchMessage(torch.nn.Module):
         shape = (len(waves), len(sent), atoms, self.sent)
         total = torch.zeros(shape, dtype=waves.dtype, device=waves.device)
         total = total.index_add(2, gathered.centre, waves[:, None] * sent[None])
-        return self.couple(total, counts) / self.scales[orders_of(self.l_max)][:, None, None]
-
-    def couple(self, total: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-        """[T]_ΛM by the paths, from T (lm, LM, atoms, sent)."""
-        own = self.products
-        atoms = total.shape[2]
-        products = total[own.first, own.second]
-        matrix = own.matrix if total.dtype == torch.float32 else own.exact.to(total)
-        rows = (matrix @ products.reshape(len(own.first), -1)).reshape(-1, atoms, self.sent)
-        weights = [w[own.of_path][:, None].expand(-1, n, -1) for w, n in zip(self.path, counts, strict=True)]
-        rows = rows * torch.cat(weights, dim=1)
-        return (own.sums.to(total) @ rows.reshape(len(own.of_path), -1)).reshape(-1, atoms, self.sent)
+        products = total[self.products.first, self.products.second]
+        return self.products.coupled(products, self.path, counts) / self.scales[orders_of(self.l_max)][:, None, None]
 
     def fitted(self, input_scales: torch.Tensor) -> Message:
         """The message on radial functions as they are."""

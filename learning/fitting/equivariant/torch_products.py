@@ -73,10 +73,13 @@ class Products(torch.nn.Module):
         self, first: torch.Tensor, second: torch.Tensor, weights: torch.Tensor, counts: Sequence[int]
     ) -> torch.Tensor:
         """Products with weights (species, paths, channels), shape (lm, atoms, channels)."""
-        matrix = self.matrix if first.dtype == torch.float32 else self.exact.to(first)
-        _, atoms, channels = first.shape
-        products = first[self.first] * second[self.second]
+        return self.coupled(first[self.first] * second[self.second], weights, counts)
+
+    def coupled(self, products: torch.Tensor, weights: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+        """The same from the products x_(`first`) y_(`second`), shape (pairs of them, atoms, channels)."""
+        matrix = self.matrix if products.dtype == torch.float32 else self.exact.to(products)
+        _, atoms, channels = products.shape
         rows = (matrix @ products.reshape(len(self.first), -1)).reshape(-1, atoms, channels)
         own = [w[self.of_path][:, None].expand(-1, count, -1) for w, count in zip(weights, counts, strict=True)]
         rows = rows * torch.cat(own, dim=1)
-        return (self.sums.to(first) @ rows.reshape(len(self.of_path), -1)).reshape(-1, atoms, channels)
+        return (self.sums.to(products) @ rows.reshape(len(self.of_path), -1)).reshape(-1, atoms, channels)
