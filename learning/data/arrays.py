@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 
 from ...model.molecules import atoms_of_formula
-from .label import DataError
+from ...reading import shown
+from .frame import QUANTUM
+from .label import DataError, names_in_files
+from .reading import USUAL, Reading
 
 MOST_ATOMS = 1_000_000
 POSITIONS, CELL, PERIODIC = "positions", ("cell", "cells"), "pbc"
 ELEMENTS = ("numbers", "atomic_numbers", "symbols", "species")
 
 
-def atoms_of_arrays(path: Path, formula: str = "") -> Iterator[Atoms]:
+def atoms_of_arrays(path: Path, reading: Reading | None = None) -> Iterator[Atoms]:
     """Read a file of arrays, frame by frame.
 
     Parameters
@@ -25,14 +29,15 @@ def atoms_of_arrays(path: Path, formula: str = "") -> Iterator[Atoms]:
         Its array ``positions`` has shape (frames, atoms, 3); ``cell``, (frames, 3, 3) or (3, 3), and ``pbc``, three
         truths, may be there; without ``pbc`` a cell is periodic.  ``numbers`` or ``symbols``, of one frame or of each,
         are the elements.  Every other array with a row for each frame is an entry of its frames.
-    formula : str, optional
-        Elements of the atoms in their order where the file does not say them, as ``OHH``, repeated for all atoms.
+    reading : Reading, optional
+        Its ``species`` are the elements where the file does not say them; its ``keys`` have names of labels.
 
     Raises
     ------
     DataError
-        If the file cannot be read, elements are not known, or an array has another shape than it should.
+        If the file cannot be read, elements are not known, or an array has another shape or kind than it should.
     """
+    reading = reading or Reading()
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: np.asarray(file[name]) for name in file.files}
@@ -44,11 +49,14 @@ def atoms_of_arrays(path: Path, formula: str = "") -> Iterator[Atoms]:
         shape = "none" if positions is None else positions.shape
         raise DataError(f"positions of '{path}' are {shape}; an array of shape (frames, atoms, 3) is needed")
     frames, atoms, _ = positions.shape
-    numbers = _numbers(path, arrays, frames, atoms, formula)
+    numbers = _numbers(path, arrays, frames, atoms, reading.species)
     cells = _cells(path, arrays, frames)
     said = arrays.pop(PERIODIC, None)
     if said is not None and said.shape != (3,):
         raise DataError(f"pbc of '{path}' has shape {said.shape}; three truths are needed")
+    if said is not None and said.dtype.kind not in "bi":
+        raise DataError(f"pbc of '{path}' is of {said.dtype}; three truths are needed")
+    _check_rows(path, arrays, frames, reading)
     for index in range(frames):
         cell = None if cells is None else cells[index]
         periodic = cells is not None if said is None else said.astype(bool)
@@ -58,6 +66,19 @@ def atoms_of_arrays(path: Path, formula: str = "") -> Iterator[Atoms]:
                 row = values[index].astype(np.float64) if values.dtype.kind == "f" else values[index]
                 (own.arrays if row.ndim and len(row) == atoms else own.info)[name] = row
         yield own
+
+
+def _check_rows(path: Path, arrays: dict[str, np.ndarray], frames: int, reading: Reading) -> None:
+    """Refuse what would be left out without a word: what is known of frames, without a row for each."""
+    usual = (*(name for names in USUAL.values() for name in names), QUANTUM)
+    known = {*names_in_files(), *(name.lower() for name in (*reading.keys.values(), *usual))}
+    for name, values in arrays.items():
+        if name.lower() not in known:
+            continue
+        if values.ndim == 0 or len(values) != frames:
+            raise DataError(f"{name} of '{path}' has shape {values.shape}; a row for each of {frames} frames is needed")
+        if values.dtype.kind == "c":
+            raise DataError(f"{name} of '{path}' is complex; real numbers are needed")
 
 
 def _numbers(path: Path, arrays: dict[str, np.ndarray], frames: int, atoms: int, formula: str) -> np.ndarray:
@@ -71,12 +92,27 @@ def _numbers(path: Path, arrays: dict[str, np.ndarray], frames: int, atoms: int,
             raise DataError(f"'{path}' has {atoms} atoms, no whole number of '{formula}', its species")
         return np.broadcast_to(np.tile(unit, atoms // len(unit)), (frames, atoms))
     said = arrays.pop(name)
-    if said.dtype.kind in "US":
-        said = np.vectorize(lambda one: elements_of(str(one))[0], otypes=[int])(said)
-    try:
-        return np.broadcast_to(said.astype(int), (frames, atoms))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} of '{path}' has shape {said.shape}; {atoms} elements are needed") from error
+    if said.shape not in ((atoms,), (frames, atoms)):
+        raise DataError(
+            f"{name} of '{path}' has shape {said.shape}; {atoms} elements are needed, of one frame or of each"
+        )
+    if said.dtype.kind == "S":
+        said = np.char.decode(said, "ascii", "replace")
+    if said.dtype.kind == "U":
+        symbols, places = np.unique(said, return_inverse=True)
+        said = np.array([_element(path, name, str(symbol)) for symbol in symbols], dtype=int)[places].reshape(
+            said.shape
+        )
+    if said.dtype.kind not in "iu":
+        raise DataError(f"{name} of '{path}' is of {said.dtype}; whole numbers or symbols are needed")
+    return np.broadcast_to(said.astype(int), (frames, atoms))
+
+
+def _element(path: Path, name: str, symbol: str) -> int:
+    number = atomic_numbers.get(symbol.strip(), 0)
+    if not number:
+        raise DataError(f"{name} of '{path}' has '{shown(symbol)}'; the symbol of one element for each atom is needed")
+    return number
 
 
 def _cells(path: Path, arrays: dict[str, np.ndarray], frames: int) -> np.ndarray | None:
@@ -89,6 +125,8 @@ def _cells(path: Path, arrays: dict[str, np.ndarray], frames: int) -> np.ndarray
         raise DataError(
             f"{name} of '{path}' has shape {said.shape}; three vectors for each of {frames} frames are needed"
         )
+    if said.dtype.kind not in "fi":
+        raise DataError(f"{name} of '{path}' is of {said.dtype}; three vectors of real numbers are needed")
     return np.broadcast_to(said.astype(np.float64), (frames, 3, 3))
 
 

@@ -133,7 +133,7 @@ def _iterate_atoms(path: Path, reading: Reading | None) -> Iterator[Atoms]:
     """Structures of a file with what stands beside them."""
     last = path.suffix.lower()
     if last == ARRAYS:
-        yield from atoms_of_arrays(path, reading.species if reading else "")
+        yield from atoms_of_arrays(path, reading)
         return
     if (Path(path.stem).suffix.lower() if last in OPENERS else last) in EXTENDED_XYZ:
         try:

@@ -66,6 +66,9 @@ def test_what_arrays_may_hold(tmp_path):
     np.savez(tmp_path / "c.npz", **plain, pbc=[True, True, False])
     (frame,) = read_frames(str(tmp_path / "c.npz") + "@1:2", Reading(species="OHH"))
     assert frame.atoms.pbc.tolist() == [True, True, False] and frame.index == 1
+    for own in (symbols.astype("S"), np.tile(symbols, (3, 1)), np.tile([8, 1, 1, 8, 1, 1], (3, 1)).astype(np.uint8)):
+        np.savez(tmp_path / "d.npz", **plain, symbols=own)
+        assert read_frames(tmp_path / "d.npz")[1].atoms.get_chemical_formula(mode="reduce") == "OH2OH2"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +80,21 @@ def test_what_arrays_may_hold(tmp_path):
         ({"positions": np.zeros((2, 6))}, "OHH", r"positions of .* are \(2, 6\)"),
         ({"cell": np.zeros((2, 3))}, "OHH", r"cell of .* has shape \(2, 3\); three vectors for each of 2 frames"),
         ({"pbc": np.ones(2, bool)}, "OHH", r"pbc of .* has shape \(2,\); three truths"),
+        ({"pbc": np.array(["T", "F", "T"])}, "OHH", "pbc of .* is of <U1; three truths"),
+        ({"cell": np.full((2, 3, 3), "a")}, "OHH", "cell of .* is of <U1; three vectors of real numbers"),
+        ({"cell": np.full((3, 3), 1j)}, "OHH", "cell of .* is of complex128; three vectors of real numbers"),
+        ({"symbols": np.array("OHHOHH")}, "", r"symbols of .* has shape \(\); 6 elements are needed"),
+        ({"symbols": np.array(["OH"] * 6)}, "", "symbols of .* has 'OH'; the symbol of one element"),
+        ({"symbols": np.array([b"\xff"] * 6)}, "", "symbols of .* has '.*'; the symbol of one element"),
+        ({"numbers": np.full(6, 8.6)}, "", "numbers of .* is of float64; whole numbers or symbols"),
+        ({"numbers": np.array(8)}, "", r"numbers of .* has shape \(\); 6 elements"),
+        ({"numbers": np.array([8])}, "", r"numbers of .* has shape \(1,\); 6 elements"),
+        ({"numbers": np.full(6, 500)}, "", "frame 0 of .*: atom 0 is no chemical element"),
+        ({"forces": np.zeros((12, 3))}, "OHH", r"forces of .* has shape \(12, 3\); a row for each of 2 frames"),
+        ({"REF_energy": np.zeros(1)}, "OHH", r"REF_energy of .* has shape \(1,\); a row for each of 2 frames"),
+        ({"charge": np.array(1.0)}, "OHH", r"charge of .* has shape \(\); a row for each of 2 frames"),
+        ({"dipole_quantum": np.eye(3)}, "OHH", r"dipole_quantum of .* has shape \(3, 3\); a row for each"),
+        ({"energy": np.zeros(2, complex)}, "OHH", "energy of .* is complex"),
         ({"numbers": np.ones(4)}, "", r"numbers of .* has shape \(4,\); 6 elements"),
         ({"symbols": np.array(["O", "H", "Xx", "O", "H", "H"])}, "", "'Xx'"),
         ({"molecular_dipole": np.zeros((2, 5))}, "OHH", "molecular_dipole of frame 0 .* has shape"),
