@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from ...model import Batch, StructureError
 from ...model.checks import check_cells
@@ -70,8 +71,9 @@ class Frame:
         Total charge in e, where it is known.
     found : Found
         Where the labels stood.
-    quantum : ndarray of float64, shape (periodic directions, 3), or None
-        What the dipole is known up to whole numbers of, in e·Å; None where it is known as it stands.
+    quantum : ndarray of float64, shape (directions, 3), or None
+        What the dipole is known up to whole numbers of, in e·Å; no row where it is said to be known as it stands, None
+        where nothing is said.
     """
 
     atoms: Atoms
@@ -84,10 +86,15 @@ class Frame:
     found: Found = field(default_factory=Found)
     quantum: np.ndarray | None = None
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether it has a dipole that is known up to whole quanta."""
+        return DIPOLE in self.labels and self.quantum is not None and len(self.quantum) > 0
+
     def label_near(self, name: str, predicted: np.ndarray) -> np.ndarray:
         """A label; of a dipole that is known up to whole quanta, the one nearest to a prediction."""
         label = self.labels[name]
-        if name != DIPOLE or self.quantum is None:
+        if name != DIPOLE or not self.is_folded:
             return label
         return predicted + folded(label - predicted, self.quantum)
 
@@ -129,7 +136,7 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0, reading: Read
             values[label] = value
     values, left_out = _with_stress(where, values, keys, reading)
     own = {name: _own_key(name, known, reading) for name in USUAL}
-    for name in (*keys.values(), *labels()):
+    for name in (*keys.values(), *labels(), QUANTUM):
         bare.info.pop(name, None)
         bare.arrays.pop(name, None)
     used = {*keys.values(), *own.values(), *NO_LABELS, GROUP, QUANTUM}
@@ -150,14 +157,22 @@ def _quantum(
 
     Born charges are of a linear response, whose dipole is a Berry phase, and they tell its branch.
     """
-    if DIPOLE not in values or reading.dipole_quantum == NO_QUANTUM:
+    if DIPOLE not in values:
         return None
+    if reading.dipole_quantum == NO_QUANTUM:
+        return np.empty((0, 3))
     if QUANTUM in known and not reading.dipole_quantum:
         said = np.asarray(known[QUANTUM])
         if said.size != 9 or said.dtype.kind not in "fi" or not np.isfinite(said).all():
             raise DataError(f"{QUANTUM} of {frame.name} is {known[QUANTUM]!r}; three vectors, nine numbers, are needed")
         vectors = said.reshape(3, 3) * reading.factors.get(DIPOLE, 1.0)
-        return vectors[vectors.any(axis=1)]
+        vectors = vectors[vectors.any(axis=1)]  # none of nine zeros: the dipole is known as it stands
+        if len(vectors) and np.linalg.matrix_rank(vectors) < len(vectors):
+            raise DataError(
+                f"{QUANTUM} of {frame.name} is {vectors.tolist()} e·Å; vectors that are independent of each other are "
+                "needed, zeros in other directions"
+            )
+        return vectors
     is_berry_phase = bool(reading.dipole_quantum) or BORN_CHARGES in values
     return lattice_quantum(frame.atoms) if is_berry_phase else None
 
@@ -169,6 +184,8 @@ def _check_structure(frame: Frame, reading: Reading) -> None:
         raise DataError(f"{frame.name} holds no atom; at least one is needed")
     if atoms.numbers.min() < 1:
         raise DataError(f"{frame.name}: atom {int(atoms.numbers.argmin())} is no chemical element")
+    if atoms.numbers.max() >= len(chemical_symbols):
+        raise DataError(f"{frame.name}: atom {int(atoms.numbers.argmax())} is no chemical element")
     factor = reading.factors.get(POSITIONS, 1.0)
     if factor != 1.0:
         atoms.set_cell(atoms.cell.array * factor, scale_atoms=False)

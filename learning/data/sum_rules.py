@@ -14,6 +14,7 @@ import numpy as np
 
 from ...properties.unit_names import in_own_units
 from ...quantity import Unit
+from .branches import quanta
 from .frame import Frame
 
 DIPOLE, CHARGES, POLARIZABILITY = "dipole", "born_effective_charges", "polarizability"
@@ -42,7 +43,9 @@ class SumRules:
     turned: list[np.ndarray] = field(default_factory=list)
     turned_otherwise: list[np.ndarray] = field(default_factory=list)
     needed: list[np.ndarray] = field(default_factory=list)
-    steps: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
+    steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
+    jumps: int = 0
+    jumps_as_said: int = 0  # of dipoles that are read as known up to quanta
     asymmetric: list[str] = field(default_factory=list)
     negative: list[str] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
@@ -90,14 +93,18 @@ class SumRules:
         moved = (fractions - np.round(fractions)) @ atoms.cell.array
         if np.abs(moved).max() > LONGEST_STEP:
             return
-        step = frame.labels[DIPOLE] - last.labels[DIPOLE]
+        step, is_folded = frame.labels[DIPOLE] - last.labels[DIPOLE], frame.is_folded and last.is_folded
         if CHARGES in frame.labels and CHARGES in last.labels:
             mean = 0.5 * (frame.labels[CHARGES] + last.labels[CHARGES])
             predicted = np.einsum("iab,ia->b", mean, moved)
             otherwise = np.einsum("iba,ia->b", mean, moved)
         else:
             predicted = otherwise = np.full(3, np.nan)
-        self.steps.append((step, predicted, otherwise, atoms.cell.array))
+        quantum = frame.quantum if is_folded and frame.quantum is not None else atoms.cell.array
+        whole = np.round(quanta(np.where(np.isfinite(predicted), step - predicted, step), quantum))
+        self.jumps += bool(whole.any())
+        self.jumps_as_said += bool(whole.any() and is_folded)
+        self.steps.append((step - whole @ quantum, predicted, otherwise))
 
     def _add_polarizability(self, frame: Frame) -> None:
         tensor = frame.labels[POLARIZABILITY]
@@ -163,18 +170,17 @@ class SumRules:
     def _of_steps(self, found: list[str], wrong: list[str]) -> None:
         if not self.steps:
             return
-        steps, predicted, otherwise, cells = (np.array(part) for part in zip(*self.steps, strict=True))
+        folded, predicted, otherwise = (np.array(part) for part in zip(*self.steps, strict=True))
         known = np.isfinite(predicted)
-        quanta = _quanta(np.where(known, steps - predicted, steps), cells)
-        jumps = int((quanta != 0).any(axis=1).sum())
-        folded = steps - np.einsum("sa,sab->sb", quanta, cells)
-        if jumps:
+        if self.jumps:
             text = (
-                f"the dipole jumps by e times a lattice vector in {jumps} of {len(steps)} steps between near frames: "
-                "it is that of a Berry phase, on several branches"
+                f"the dipole jumps by e times a lattice vector in {self.jumps} of {len(self.steps)} steps between near "
+                "frames: it is that of a Berry phase, on several branches"
             )
-            if known.any():
+            if known.any() and self.jumps_as_said == self.jumps:
                 found.append(f"{text}; a fit finds the branch by the Born charges")
+            elif known.any():
+                wrong.append(f"{text}, and is not read as one; say dipole_quantum = 'lattice'")
             else:
                 wrong.append(f"{text}; unfold it before a fit, or add Born charges, which tell the branch")
         if not known.any():
@@ -183,7 +189,7 @@ class SumRules:
         other_residual = _fit(otherwise[known], folded[known])[1]
         text = (
             f"changes of the dipole and Born charges agree with slope {slope:.3f}, residual {100 * residual:.2g} %, in "
-            f"{len(steps)} steps between near frames"
+            f"{len(self.steps)} steps between near frames"
         )
         if other_residual < TRANSPOSED * residual:
             wrong.append(f"{text}; with the indices of the Born charges exchanged {100 * other_residual:.2g} %")
@@ -213,11 +219,6 @@ def _fit(values: np.ndarray, needed: np.ndarray) -> tuple[float, float]:
         return 0.0, 1.0
     slope = float(values @ needed) / float(needed @ needed)
     return slope, float(np.sqrt(((values - slope * needed) ** 2).sum() / square))
-
-
-def _quanta(steps: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Whole numbers of e times each lattice vector in some changes of a dipole, shape (steps, 3)."""
-    return np.round(np.linalg.solve(np.swapaxes(cells, 1, 2), steps[..., None])[..., 0])
 
 
 def _unit_hint(slope: float) -> str:

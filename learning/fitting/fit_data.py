@@ -10,7 +10,7 @@ from typing import Any
 from ase.data import atomic_numbers
 
 from ...model.training.net_charge import NOMINAL, RECORD, charges_of_atoms
-from ..data import Frame, read_frames, require_files, split
+from ..data import Frame, labels, read_frames, require_files, split
 from .configuration import Configuration, ConfigurationError
 
 NEUTRAL = 1e-9  # e
@@ -65,9 +65,9 @@ def read_fit_data(configuration: Configuration) -> FitData:
 
 def labels_by_role(configuration: Configuration) -> dict[str, list[str]]:
     """Labels of the sets in reports, by their role."""
-    data, labels = configuration.data, file_labels(configuration)
+    data, names = configuration.data, file_labels(configuration)
     files = {"validation": data.validation_files, "independent": data.independent, "training": data.train}
-    roles = {role: [labels[name] for name in files[role]] for role in ROLES}
+    roles = {role: [names[name] for name in files[role]] for role in ROLES}
     return roles | ({"validation": [SET_ASIDE]} if data.validation_part else {})
 
 
@@ -90,7 +90,8 @@ def charge_of_dipoles(configuration: Configuration, frames: Iterable[Frame]) -> 
     """
     if "dipole" not in configuration.quantities:
         return {}
-    labelled = [frame for frame in frames if {"dipole", "born_effective_charges"} & set(frame.labels)]
+    of_dipoles = {name for name, label in labels().items() if label.quantity and label.quantity.name == "dipole"}
+    labelled = [frame for frame in frames if of_dipoles & frame.labels.keys()]
     nominal = nominal_record(configuration)
     for frame in labelled if nominal else []:
         total = charges_of_atoms(nominal, frame.atoms.numbers, 0.0).sum()

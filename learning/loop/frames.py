@@ -8,14 +8,15 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
-from ase.calculators.calculator import all_properties
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from ..data import Frame, iterate_frames, labels, read_frames, require_files, split
+from ..data.frame import QUANTUM
 from .configuration import LearnConfiguration
 from .state import LearnError, write_whole
 
 TRAIN, VALIDATION, INDEPENDENT = "train.xyz", "validation.xyz", "independent.xyz"
+OF_CALCULATOR = ("energy", "forces", "stress", "dipole")  # what ASE writes of a calculator, and we read
 OTHER_ZERO = 0.5  # eV per atom, a hundred times the energy error of a first model
 SPREADS = 3.0  # standard deviations over the frames that a difference must have to be the same for all
 
@@ -95,13 +96,19 @@ def write_frames(path: Path, frames: Sequence[Frame]) -> None:
     text = io.StringIO()
     for frame in frames:
         atoms = frame.atoms.copy()
-        results = {name: label for name, label in frame.labels.items() if name in all_properties}
+        results = {name: label for name, label in frame.labels.items() if name in OF_CALCULATOR}
         if results:
             atoms.calc = SinglePointCalculator(atoms, **results)
-        for name in frame.labels.keys() - results.keys():  # what ASE does not know as a result of a calculator
+        for name in frame.labels.keys() - results.keys():
             if labels()[name].per == "atom":
                 atoms.arrays[name] = frame.labels[name].reshape(len(atoms), -1)
             else:
                 atoms.info[name] = frame.labels[name].ravel()
+        if frame.quantum is not None:
+            vectors = np.zeros(
+                (3, 3)
+            )  # where there are less, zeros; nothing else where the dipole is known as it stands
+            vectors[: len(frame.quantum)] = frame.quantum
+            atoms.info[QUANTUM] = vectors.ravel()
         ase.io.write(text, atoms, format="extxyz")
     write_whole(path, text.getvalue())

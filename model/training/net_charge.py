@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
+from ...reading import shown
 from ..electric_field import Field
+from ..errors import ModelFileError
 from ..structures import Batch
 
 RECORD = "net_charge"
@@ -33,10 +35,21 @@ def net_charge(metadata: Any) -> float:
 
 
 def nominal_charges(metadata: Any) -> dict[int, float]:
-    """Nominal charges in e by atomic number that a model adds to its local vectors; none if nothing says so."""
+    """Nominal charges in e by atomic number that a model adds to its local vectors; none if nothing says so.
+
+    Raises
+    ------
+    ModelFileError
+        If what is said is no finite number for each of some elements.
+    """
     said = metadata.get(NOMINAL) if isinstance(metadata, dict) else None
-    if not isinstance(said, dict) or not all(name in atomic_numbers and _is_number(own) for name, own in said.items()):
+    if said is None:
         return {}
+    if not isinstance(said, dict) or not all(name in atomic_numbers and _is_number(own) for name, own in said.items()):
+        raise ModelFileError(
+            f"{NOMINAL} of a model is {shown(said)}; allowed is a finite number in e for each element, as "
+            "{'O': -2, 'H': 1}"
+        )
     return {atomic_numbers[name]: float(own) for name, own in said.items()}
 
 

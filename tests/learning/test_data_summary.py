@@ -139,6 +139,17 @@ def test_jumps_of_a_berry_phase(has_charges):
     assert any("agree with slope 1.0" in line for line in found) == has_charges
 
 
+def test_jumps_of_dipoles_that_are_said_to_have_no_branches():
+    found, wrong = rules_of(trajectory((3, 8)), Reading(dipole_quantum="none"))
+    assert any("in 2 of 11 steps" in line and "say dipole_quantum = 'lattice'" in line for line in wrong)
+    assert any("agree with slope 1.0" in line for line in found) and not any("jumps" in line for line in found)
+    twice = trajectory((3, 8))
+    for atoms in twice:
+        atoms.info["dipole_quantum"] = (0.5 * atoms.cell.array).ravel()
+    found, wrong = rules_of(twice)
+    assert any("in 2 of 11 steps" in line for line in found) and not any("jumps" in line for line in wrong)
+
+
 def test_polarizabilities_of_molecules():
     tensor = np.diag([1.4, 1.45, 1.5])
     atoms = random_structure(0, 1)

@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from ....model import Batch, Model
-from ....model.training.net_charge import charges_of_atoms
+from ....model.training.net_charge import charges_of_atoms, nominal_charges
 from ....pyx.tensor_head import features
 from ...data import Frame
-from ...data.branches import quanta
+from ...data.branches import folded, quanta
 from ..configuration import Configuration, ConfigurationError
+from ..fit_data import nominal_record
 from ..head_fit import HeadProblem
 from .derivatives import add_derivatives, derivative_label
 
@@ -23,6 +24,7 @@ DIPOLE = "dipole"
 LOWER_L_MAX = 2  # of the first model, which only has to be right within half a quantum
 DOUBTFUL = 0.25  # quanta between a label and the first model, from which on the branch may be the wrong one
 NEAR_HALF = 0.375  # quanta
+WHOLE = 1e-3  # of a lattice vector, as quanta in a file may have few digits
 
 
 def on_one_branch(
@@ -48,18 +50,26 @@ def on_one_branch(
     Raises
     ------
     ConfigurationError
-        If no frame has Born charges, or the labels are half a quantum off, as those of a crystal whose symmetric
-        structure has charged planes: then nominal charges are needed.
+        If no frame has Born charges, it is not said what some dipoles are known up to, nominal charges are not whole,
+        or the labels are half a quantum off, as those of a crystal whose symmetric structure has charged planes: then
+        nominal charges are needed.
     """
     frames = list(frames)
-    if DIPOLE not in configuration.quantities or not any(is_folded(frame) for frame in frames):
+    if DIPOLE not in configuration.quantities:
         return frames
+    metadata = {**model.metadata, **nominal_record(configuration)}
+    has_nominal = bool(nominal_charges(metadata))
+    check_quanta(frames, has_nominal)
+    if not any(frame.is_folded for frame in frames):
+        return frames
+    if has_nominal:
+        check_whole(frames, metadata)
     problem = HeadProblem.of(DIPOLE, model, frames, configuration)
     problem = replace(problem, shape=replace(problem.shape, l_max=min(problem.shape.l_max, LOWER_L_MAX)))
     weights = weights_of_derivatives(problem, told(frames, "branches of the dipole"))
     chosen, off = [], {}
     for frame in frames:
-        if is_folded(frame):
+        if frame.is_folded:
             assert frame.quantum is not None
             near = predicted(problem, weights, frame)
             own = frame.label_near(DIPOLE, near)
@@ -70,9 +80,48 @@ def on_one_branch(
     return chosen
 
 
-def is_folded(frame: Frame) -> bool:
-    """Whether it has a dipole that is known up to whole quanta."""
-    return DIPOLE in frame.labels and frame.quantum is not None
+def check_quanta(frames: Sequence[Frame], has_nominal: bool) -> None:
+    """Refuse dipoles of periodic frames of which nobody says what they are known up to, where it matters.
+
+    It does beside frames that are folded, and with nominal charges, which tell images of an atom apart.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the first such frame.
+    """
+    beside = next((frame.name for frame in frames if frame.is_folded), "")
+    if not beside and not has_nominal:
+        return
+    for frame in frames:
+        if DIPOLE in frame.labels and frame.quantum is None and frame.atoms.pbc.any():
+            reason = "nominal_charges tell images of an atom apart" if has_nominal else f"that of {beside} is"
+            raise ConfigurationError(
+                f"nothing says what the dipole of {frame.name}, which is periodic, is known up to, and {reason}: say "
+                "dipole_quantum = 'lattice' or 'none' in [data]"
+            )
+
+
+def check_whole(frames: Sequence[Frame], metadata: Mapping[str, object]) -> None:
+    """Refuse nominal charges where an atom in another image would change a folded dipole by a part of a quantum.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the first such frame.
+    """
+    for frame in frames:
+        if not frame.is_folded:
+            continue
+        charges = np.unique(charges_of_atoms(metadata, frame.atoms.numbers, 0.0))
+        lattice = frame.atoms.cell.array[frame.atoms.pbc]
+        left = np.linalg.norm(folded(np.multiply.outer(charges, lattice), frame.quantum), axis=-1)
+        is_part = (left > WHOLE * np.linalg.norm(lattice, axis=-1)).any(axis=1)
+        if is_part.any():
+            raise ConfigurationError(
+                f"nominal_charges: an atom of {charges[is_part][0]:g} e in another cell changes the dipole of "
+                f"{frame.name} by no whole number of what it is known up to; whole nominal_charges are needed"
+            )
 
 
 def weights_of_derivatives(problem: HeadProblem, frames: Iterable[Frame]) -> np.ndarray:

@@ -5,12 +5,13 @@ import logging
 import numpy as np
 import pytest
 from ase import Atoms
-from beadwise.learning.data import DataError, Reading, frame_from_ase
+from beadwise.learning.data import DataError, Reading, frame_from_ase, read_frames
 from beadwise.learning.data.branches import folded, quanta
 from beadwise.learning.fitting.accuracy import evaluate_errors
 from beadwise.learning.fitting.configuration import ConfigurationError
 from beadwise.learning.fitting.fit import fit
-from beadwise.model import Batch, load, save
+from beadwise.learning.loop.frames import write_frames
+from beadwise.model import Batch, ModelFileError, load, save
 from models import random_model, random_structure
 from test_born_charges_as_labels import BORN_CHARGES, WANT, answers, configured, labelled, truth
 
@@ -63,7 +64,7 @@ def test_what_dipoles_are_known_up_to(tmp_path):
     """A file says it, Born charges of a periodic frame do, or the configuration does."""
     atoms = next(labelled(truth(), 1))
     np.testing.assert_allclose(frame_from_ase(atoms).quantum, atoms.cell.array)
-    assert frame_from_ase(atoms, reading=Reading(dipole_quantum="none")).quantum is None
+    assert frame_from_ase(atoms, reading=Reading(dipole_quantum="none")).quantum.shape == (0, 3)
     atoms.info["dipole_quantum"] = (2 * atoms.cell.array).ravel()
     np.testing.assert_allclose(frame_from_ase(atoms).quantum, 2 * atoms.cell.array)
     assert "dipole_quantum" not in frame_from_ase(atoms).found.unused
@@ -75,6 +76,13 @@ def test_what_dipoles_are_known_up_to(tmp_path):
     np.testing.assert_allclose(received, atoms.cell.array[:2])
     atoms.info["dipole_quantum"] = "all"
     with pytest.raises(DataError, match="dipole_quantum of frame 0 is 'all'; three vectors"):
+        frame_from_ase(atoms)
+    atoms.info["dipole_quantum"] = np.zeros(9)
+    frame = frame_from_ase(atoms)
+    assert frame.quantum.shape == (0, 3) and not frame.is_folded
+    assert frame.label_near("dipole", np.full(3, 99.0)) is frame.labels["dipole"]
+    atoms.info["dipole_quantum"] = [1, 2, 3, 2, 4, 6, 0, 0, 1]
+    with pytest.raises(DataError, match=r"dipole_quantum of frame 0 is .* independent"):
         frame_from_ase(atoms)
     with pytest.raises(DataError, match="dipole_quantum = 'cell'; allowed are lattice and none"):
         Reading(dipole_quantum="cell")
@@ -88,6 +96,55 @@ def test_what_nothing_can_tell_is_refused(tmp_path):
     half = shifted(list(labelled(truth(), 6)), part=0.5)
     with pytest.raises(ConfigurationError, match=r"half a quantum off in direction 0.*say nominal_charges"):
         fit(configured(tmp_path, half))
+
+
+def test_quanta_that_nobody_told_are_asked_for(tmp_path):
+    """Beside frames that are folded, and with nominal charges: labels of any branch would be taken as they stand."""
+    frames = list(shifted(list(labelled(truth(), 8)), 1))
+    del frames[5].arrays[BORN_CHARGES]
+    with pytest.raises(ConfigurationError, match=r"what the dipole of frame 5 .*that of frame 0 .* is: say dipole_q"):
+        fit(configured(tmp_path, frames))
+    told = fit(configured(tmp_path, frames, data='dipole_quantum = "lattice"'))
+    np.testing.assert_allclose(answers(told)[0], answers(truth())[0], atol=1e-3)
+    frames = list(labelled(ions(), 6, ("dipole",)))
+    with pytest.raises(ConfigurationError, match=r"dipole of frame 0 .* nominal_charges tell images .*'lattice' or"):
+        fit(configured(tmp_path, frames, dipole=NOMINAL))
+    fit(configured(tmp_path, frames, 'dipole_quantum = "none"', dipole=NOMINAL))
+    for atoms in frames:
+        atoms.info["dipole_quantum"] = np.zeros(9)
+    fit(configured(tmp_path, frames, dipole=NOMINAL))
+
+
+def test_parts_of_charges_cannot_be_folded(tmp_path):
+    frames = list(labelled(truth(metadata={"nominal_charges": {"O": -1.5, "H": 0.75}}), 8))
+    parts = "nominal_charges = {O = -1.5, H = 0.75}"
+    with pytest.raises(ConfigurationError, match=r"an atom of -1.5 e in .* frame 0 .*; whole nominal_charges are need"):
+        fit(configured(tmp_path, frames, dipole=parts))
+    fit(configured(tmp_path, frames, 'dipole_quantum = "none"', dipole=parts))
+    for atoms in frames:
+        atoms.info["dipole_quantum"] = (0.75 * atoms.cell.array).ravel()
+    fit(configured(tmp_path, frames, dipole=parts))
+
+
+@pytest.mark.parametrize("name", ["atomic_dipole", "molecular_dipole"])
+def test_charges_of_parts_add_up_too(tmp_path, name):
+    frames = [random_structure(seed, 2) for seed in range(3)]
+    for atoms in frames:
+        if name == "atomic_dipole":
+            atoms.arrays[name] = np.ones((6, 3))
+        else:
+            atoms.info[name] = np.ones(6)
+    unit = '[metadata]\nrepeating_unit = "OHH"'
+    with pytest.raises(ConfigurationError, match=r"add up to \+2 e in frame 0 of .* \+0 e"):
+        fit(configured(tmp_path, frames, dipole="nominal_charges = {O = -1, H = 1}", more=unit))
+    with pytest.raises(ConfigurationError, match=r"nominal_charges in \[metadata\]; allowed are keys"):
+        configured(tmp_path, frames, more="[metadata]\nnominal_charges = {O = -1, H = 1}")
+
+
+@pytest.mark.parametrize("said", [{"O": "-2"}, {"Q": 1}, {"O": float("nan")}, "O", {"O": True}])
+def test_malformed_nominal_charges_of_a_model_are_refused(said):
+    with pytest.raises(ModelFileError, match=r"nominal_charges of a model is .*; allowed is a finite number in e for"):
+        truth(metadata={"nominal_charges": said}).evaluate(Batch.from_ase(random_structure(0, 1)), WANT)
 
 
 def test_a_doubtful_branch_is_said(tmp_path, caplog):
@@ -174,3 +231,26 @@ def test_molecules_of_nominal_charges():
     atoms.wrap()
     wrapped = ions().evaluate(Batch.from_ase(atoms), want)
     np.testing.assert_allclose(wrapped.molecular_dipole, response.molecular_dipole, atol=1e-10)
+
+
+def test_frames_that_are_written_keep_their_branches(tmp_path):
+    """With the labels in e·Å, whatever the unit of the file; Born charges and polarizabilities come back, too."""
+    generator = np.random.default_rng(0)
+    frames = []
+    for index, atoms in enumerate(labelled(truth(), 4)):
+        atoms.info["polarizability"] = generator.normal(size=9)
+        if index == 1:
+            atoms.info["dipole_quantum"] = np.vstack([3 * atoms.cell.array[1:], np.zeros(3)]).ravel()
+        if index == 2:
+            del atoms.arrays[BORN_CHARGES]
+        said = Reading(units={"dipole": "debye"}, dipole_quantum="none" if index == 3 else "")
+        frames.append(frame_from_ase(atoms, reading=said))
+    assert [frame.quantum is None for frame in frames] == [False, False, True, False]
+    write_frames(tmp_path / "all.xyz", frames)
+    for received, frame in zip(read_frames(tmp_path / "all.xyz"), frames, strict=True):
+        assert received.labels.keys() == frame.labels.keys()
+        for name, label in frame.labels.items():
+            np.testing.assert_allclose(received.labels[name], label, rtol=1e-6, atol=1e-7)
+        assert (received.quantum is None) == (frame.quantum is None)
+        if frame.quantum is not None:
+            np.testing.assert_allclose(received.quantum, frame.quantum, rtol=1e-6)
