@@ -19,9 +19,11 @@ class RememberingCommand(click.Command):
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         words: list[str] = []
         for option in self.get_params(ctx):
-            is_kept = isinstance(option, click.Option) and not isinstance(option, OptionOfCopy) and not option.is_eager
-            if is_kept and option.name in given:
-                values = given[option.name] if option.multiple else [given[option.name]]
-                words += [word for value in values for word in (option.opts[-1], value)]
+            if not isinstance(option, click.Option) or isinstance(option, OptionOfCopy) or option.is_eager:
+                continue
+            if option.name in given:
+                name, values = option.opts[-1], given[option.name]
+                pairs = [(name, value) for value in (values if option.multiple else [values])]
+                words += [name] if option.is_flag else [word for pair in pairs for word in pair]
         ctx.meta[GIVEN] = tuple(words)
         return super().parse_args(ctx, args)
