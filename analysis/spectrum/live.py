@@ -21,6 +21,7 @@ from ...spectra.experiment import marks
 from ...spectra.recording import FluxRecorder, make_recorder, spectrum_of
 from ...spectra.sum_frequency import Slab
 from .conditions import RunConditions, read_run_conditions
+from .live_series import begin, take_in
 from .outputs import output_for, usable_outputs
 
 
@@ -37,6 +38,11 @@ class Recording:
         """The next samples; empty if there are none."""
         samples = self.series.read()
         return samples | {name: self.dipole.follow(samples[name]) for name in ("dipole",) if name in samples}
+
+    def add(self, samples: dict[str, np.ndarray]) -> None:
+        """Record samples."""
+        for recorder in self.recorders.values():
+            recorder.add(samples)
 
 
 class LiveSpectra:
@@ -118,13 +124,7 @@ class LiveSpectra:
         if self._recordings is None:
             self._open(None)
         enough = time.monotonic() + seconds
-        for recording in self._recordings or ():
-            while samples := recording.read():
-                for recorder in recording.recorders.values():
-                    recorder.add(samples)
-                if time.monotonic() > enough:
-                    return False
-        return True
+        return all(take_in(one.read, one.add, enough) for one in self._recordings or ())
 
     @property
     def samples(self) -> dict[str, int]:
@@ -179,13 +179,11 @@ class LiveSpectra:
     def _open(self, last_step: int | None) -> None:
         self._recordings = []
         for output in dict.fromkeys(self._outputs.values()):
-            paths = [self._run.folder / name for name in output.files(self._conditions.beads)]
             timestep = self._conditions.timestep * output.stride
             kinds = [kind for kind, own in self._outputs.items() if own == output]
             recorders = {kind: make_recorder(kind, timestep, self._window, self._slab) for kind in kinds}
-            quanta = self._conditions.cell / self._conditions.beads  # of polarization, of a mean over the beads
-            continuity = Continuity(f"dipole of '{paths[0]}'", [quanta])
-            self._recordings.append(Recording(output, BeadSeries(paths, last_step), recorders, continuity))
+            series, continuity = begin(self._run, self._conditions, output, last_step)
+            self._recordings.append(Recording(output, series, recorders, continuity))
 
 
 def possible_kinds(kinds: Sequence[str], run: RunInput) -> tuple[str, ...]:

@@ -14,14 +14,12 @@ from ...runs.input.run_input import RunInput
 from ...runs.output.bead_series import BeadSeries
 from ...runs.output.volumes import VolumeSeries
 from ...spectra import NotComputedError, Spectrum
-from ...spectra.checks.continuity import Continuity
 from ...spectra.dielectric import Fluctuations
 from ...spectra.dielectric.spectrum import dielectric_spectrum, lags_for
 from .conditions import RunConditions
 from .dielectric import NO_VOLUMES, needed_of, write_result
+from .live_series import Samples, begin, take_in
 from .outputs import output_for, output_of_both
-
-Samples = dict[str, np.ndarray]
 
 
 class LiveDielectric:
@@ -99,13 +97,14 @@ class LiveDielectric:
             If the files hold no usable series.
         """
         series = self._series or self._open(None)
-        enough = time.monotonic() + seconds
-        while samples := series.read():
+
+        def take(samples: Samples) -> None:
             needed = needed_of(samples, series.paths[0], self._optical)
             needed["dipole"] = self._continuity.follow(needed["dipole"])
             self._take(needed, series.steps)
-            if time.monotonic() > enough:
-                return False
+
+        if not take_in(series.read, take, time.monotonic() + seconds):
+            return False
         if len(self._steps):
             self._take({}, self._steps[:0])
         return True
@@ -161,10 +160,7 @@ class LiveDielectric:
 
     def _open(self, last_step: int | None) -> BeadSeries:
         conditions = self._conditions
-        paths = [self._run.folder / name for name in self._output.files(conditions.beads)]
-        self._series = BeadSeries(paths, last_step)
+        self._series, self._continuity = begin(self._run, conditions, self._output, last_step)
         if not conditions.has_constant_volume and conditions.volume_file is not None:
             self._volumes = VolumeSeries(conditions.volume_file, last_step)
-        quanta = conditions.cell / conditions.beads  # of polarization, of a mean over the beads
-        self._continuity = Continuity(f"dipole of '{paths[0]}'", [quanta])
         return self._series

@@ -85,7 +85,9 @@ def output_of_both(run: RunInput, conditions: RunConditions) -> ExtrasOutput:
     return min(both, key=lambda output: output.stride)
 
 
-def files_of_runs(kind: str, paths: Sequence[Path]) -> tuple[list[Path], dict[Path, RunInput]]:
+def files_of_runs(
+    kind: str, paths: Sequence[Path], optical_is_given: bool = False
+) -> tuple[list[Path], dict[Path, RunInput]]:
     """Files that a spectrum is made of, where runs stand among them for what they wrote.
 
     Parameters
@@ -93,6 +95,8 @@ def files_of_runs(kind: str, paths: Sequence[Path]) -> tuple[list[Path], dict[Pa
     kind : str
     paths : sequence of Path
         Folders of runs, i-PI inputs and RESTARTs, and files as they are.
+    optical_is_given : bool
+        Whether ε∞ is given, so that a permittivity needs no polarizabilities.
 
     Returns
     -------
@@ -118,7 +122,10 @@ def files_of_runs(kind: str, paths: Sequence[Path]) -> tuple[list[Path], dict[Pa
             )
         run.only_system()
         conditions = read_run_conditions(run)
-        name, written = (_velocities if kind == "dos" else _extras)(kind, run, conditions)
+        if kind == "dos":
+            name, written = _velocities(run, conditions)
+        else:
+            name, written = _extras(_output_of(kind, run, conditions, optical_is_given), run, conditions)
         if missing := [one for one in written if not os.path.isfile(one)]:
             raise InputError(f"'{run.path}' writes '{missing[0]}', which is not there; a run that has begun is needed")
         files += written
@@ -131,20 +138,19 @@ def _flux_of(kind: str) -> str:
     return "ir" if kind == "dielectric" else kind
 
 
-def _extras(kind: str, run: RunInput, conditions: RunConditions) -> tuple[Path, list[Path]]:
-    output = _output_of(kind, run, conditions)
+def _extras(output: ExtrasOutput, run: RunInput, conditions: RunConditions) -> tuple[Path, list[Path]]:
     return run.folder / output.name, [run.folder / name for name in output.files(conditions.beads)]
 
 
-def _output_of(kind: str, run: RunInput, conditions: RunConditions) -> ExtrasOutput:
-    """The output that a spectrum is made of; that of a permittivity has polarizabilities, too, where one has."""
-    if kind == "dielectric":
+def _output_of(kind: str, run: RunInput, conditions: RunConditions, optical_is_given: bool) -> ExtrasOutput:
+    """The output that a spectrum is made of; that of a permittivity has polarizabilities, too, where it needs them."""
+    if kind == "dielectric" and not optical_is_given:
         with suppress(InputError):
             return output_of_both(run, conditions)
     return output_for(kind, run, conditions)
 
 
-def _velocities(kind: str, run: RunInput, conditions: RunConditions) -> tuple[Path, list[Path]]:
+def _velocities(run: RunInput, conditions: RunConditions) -> tuple[Path, list[Path]]:
     """The velocities of the centroid, or of the one bead that there is; those that are written most often."""
     found: list[tuple[int, Path]] = []
     for output in run.only_system().trajectory_outputs:

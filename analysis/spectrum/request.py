@@ -154,7 +154,7 @@ class Request:
 
     @cached_property
     def _found(self) -> tuple[list[Path], dict[Path, RunInput]]:
-        return files_of_runs(self.kind, self.files)
+        return files_of_runs(self.kind, self.files, self.optical_permittivity is not None)
 
     @cached_property
     def _runs(self) -> RunsOfFiles:

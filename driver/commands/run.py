@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from ...analysis.spectrum.kinds import LIVE
+from ...analysis.spectrum.kinds import LIVE, WITH_OPTICAL
 from .messages import fail
 from .option_groups.copy_options import copy_options
 from .option_groups.given_options import GIVEN, OptionOfCopy, RememberingCommand
@@ -169,6 +169,11 @@ def run(
             live=live,
             walltime=None if walltime is None else time_to_stop(walltime) - (time.monotonic() - began),
         )
+        if optical_permittivity is not None and not set(plan.spectra) & set(WITH_OPTICAL):
+            raise click.UsageError(
+                f"--optical-permittivity is for {' and '.join(WITH_OPTICAL)}, and the spectra of this run are "
+                f"{', '.join(plan.spectra) or 'none'}; add --spectrum"
+            )
         if plan.electric_field is not None:
             order = " to second order" if plan.field_order > 1 else ""
             say(console, f"in the electric field {list(plan.electric_field)} V/Å{order}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ...analysis.spectrum.kinds import CORRECTIONS, HARMONIC, KINDS, OPTIONS_OF_ONE_KIND
+from ...analysis.spectrum.kinds import CORRECTIONS, HARMONIC, KINDS, OPTIONS_OF_ONE_KIND, WITH_OPTICAL
 from .findings import Findings
 from .options import (
     NOT_NEGATIVE,
@@ -124,6 +124,8 @@ def _check_options(kind: str, options: Mapping[str, Any]) -> None:
         raise click.UsageError(f"--members is for {' and '.join(KINDS_WITH_MEMBERS)}, not for {kind}")
     if options["quantum_correction"] != HARMONIC and kind not in KINDS_WITH_MEMBERS:
         raise click.UsageError(f"--quantum-correction is for {' and '.join(KINDS_WITH_MEMBERS)}, not for {kind}")
+    if options["optical_permittivity"] is not None and kind not in WITH_OPTICAL:
+        raise click.UsageError(f"--optical-permittivity is for {' and '.join(WITH_OPTICAL)}, not for {kind}")
     for name in ("unit", "columns"):
         if options[name] and kind not in KINDS_WITH_UNITS:
             raise click.UsageError(f"--{name} is for {', '.join(KINDS_WITH_UNITS)}, not for {kind}")

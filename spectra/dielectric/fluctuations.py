@@ -8,10 +8,11 @@ import numpy as np
 
 from ...errors import SeriesError
 from ..correlation import Correlation
+from ..units import ANGSTROM, ELEMENTARY_CHARGE
 
 MOST_BLOCKS = 4096  # of which two neighbours are joined when there are so many
 MOST_KEPT = 8192  # polarizations that a distribution is made of
-POLARIZATION = 16.02176634  # C/m² of an e/Å²
+POLARIZATION = ELEMENTARY_CHARGE / ANGSTROM**2  # C/m² of an e/Å²
 
 # columns of the sums, one row for each block
 COUNT, VOLUME, DIPOLE, DENSITY, PRODUCTS, SUSCEPTIBILITY, MAGNITUDE, SQUARE, FOURTH = (

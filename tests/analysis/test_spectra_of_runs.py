@@ -6,6 +6,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from beadwise.analysis.spectrum.request import Request
 from beadwise.spectra import usual_length
 from test_spectrum_command import INPUT, columns, invoke, write_beads
 
@@ -42,6 +43,18 @@ def test_a_run_stands_for_what_it_wrote(run, named):
             assert (run / "of_run.csv").read_text() == (run / "of_files.csv").read_text()
     status, output = invoke("dos", run / named, "--output", run / "of_run")
     assert status == 0 and "velocities of the centroids" in output
+
+
+def test_the_finest_dipoles_are_used_where_no_polarizability_is_needed(run):
+    text = (run / "input.xml").read_text()
+    finer = text.replace("stride='40' extra_type='dipole'", "stride='2' extra_type='dipole'")
+    (run / "input.xml").write_text(finer)
+    for given, expected in ((None, "run.moments_0"), (1.0, "run.dipoles_0")):
+        found = Request("dielectric", (run,), optical_permittivity=given)
+        (run / expected).touch()
+        (run / expected.replace("_0", "_1")).touch()
+        (run / expected.replace("_0", "_2")).touch()
+        assert found.trajectories[0].name == expected
 
 
 def test_one_kind_does_not_overwrite_another(run):

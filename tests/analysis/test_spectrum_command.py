@@ -149,6 +149,7 @@ def test_dielectric_constant(run):
         (None, ["ir", *BEADS, "--window", "500", "--resolution", "20"], "--resolution 20 exclude each other"),
         (None, ["ir", *BEADS, "--laser", "20000"], "--laser 20000 is for raman, not for ir"),
         (None, ["raman", *BEADS, "--near", "3"], "--near 3 is for sfg, not for raman"),
+        (None, ["raman", *BEADS, "--optical-permittivity", "2"], "is for ir and dielectric, not for raman"),
         (None, ["dos", "run.moments_0"], "does not begin with a number of atoms"),
         ("no input", ["ir", "arrays.npz", "--temperature", "300"], "timestep and volume of"),
         ("short", ["ir", "arrays.npz", "--timestep", "1", "--temperature", "300", "--volume", "9"], "too few samples"),

@@ -164,6 +164,9 @@ def test_what_is_missing_is_said(folder):
     (folder.path / "input.xml").write_text(text)
     with pytest.raises(InputError, match="add <properties filename='cell'"):
         live()
+    arguments = ["run", str(folder.path / "input.xml"), "--spectrum", "raman", "--optical-permittivity", "2"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2 and "--optical-permittivity is for ir and dielectric" in result.output
 
 
 def test_volumes_of_a_file_that_grows(tmp_path):

@@ -202,6 +202,9 @@ def test_infrared_spectra_assume_no_substance():
     for name, column in given.columns.items():
         np.testing.assert_allclose(told[name].values, column.values, rtol=1e-9)
     np.testing.assert_array_equal(told["n_alpha"].values, bare["n_alpha"].values)
+    for unusable in (tensor.reshape(600, 9), np.where(np.arange(600)[:, None, None] == 7, np.nan, tensor)):
+        found = spectrum({"dipole": dipole, "polarizability": unusable})
+        assert list(found.columns) == ["n_alpha"] and "not known" in found.notes["optical permittivity"]
 
 
 def test_optical_permittivity_is_that_of_all_trajectories():
