@@ -250,7 +250,8 @@ def _optical_permittivity(recorders: Sequence[FluxRecorder], volume: float) -> f
     """1 + 4π⟨α⟩/V of the samples of all trajectories; None unless each of them has a polarizability."""
     if not all(isinstance(one, InfraredRecorder) for one in recorders):
         return None
-    total, count, samples = sum(one.polarizability for one in recorders if isinstance(one, InfraredRecorder))
+    every = [one.polarizability for one in recorders if isinstance(one, InfraredRecorder)]
+    total, count, samples = np.sum(every, axis=0)
     return float(1 + 4 * np.pi * total / count / volume) if count and count == samples else None
 
 

@@ -106,7 +106,9 @@ class CheckedSeries:
             first, left_out, seen = seen + min(left_out, length), max(0, left_out - length), seen + length
             if first == seen:
                 continue
-            kept = {name: np.asarray(values[first - seen :], dtype=np.float64) for name, values in needed.items()}
+            kept: Samples = {
+                name: np.asarray(values[first - seen :], dtype=np.float64) for name, values in needed.items()
+            }
             kept = {name: values * factors.get(name, 1.0) for name, values in kept.items()}
             kept = self._usable(kept, optional, partial(self._finite, first=first))
             self._repeats.add(next(iter(kept.values())))
