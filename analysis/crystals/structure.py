@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import ase
+import ase.io
 import numpy as np
+from ase.io.formats import UnknownFileTypeError, filetype
 
 from ...model import Batch, StructureError
+from ...reading import refusing
 from ...runs.input.atoms import standard_masses
 from ...runs.input.labels import element_of_label
 from ...runs.input.structures import last_frame
 from ...runs.units import PERIODIC, lengths_from_atomic
 from ..mass.masses import DALTON
 
-OF_IPI = "CELL"  # in the second line of an xyz file, by which i-PI's own are told from others
+OF_IPI = re.compile(r"\bCELL[({\[]")  # in the second line of an xyz file, by which i-PI's own are told from others
 OF_ASE = "Lattice="  # there in extended xyz
 NO_CELL = -3.0  # trace of what i-PI's readers give where there is no cell
 
@@ -44,17 +49,19 @@ def read_crystal(path: Path) -> Crystal:
     Parameters
     ----------
     path : Path
-        An xyz file with i-PI's ``CELL`` or ``# CELL(abcABC): …`` in its comment, pdb, or anything that ASE reads.
+        An xyz file with i-PI's ``CELL(abcABC): …`` in its comment, pdb, or anything that ASE reads.
 
     Raises
     ------
     InputError
         If it cannot be read.
     StructureError
-        If there is no such file, no cell, or an atom without element or mass.
+        If there is no such file, no cell, a direction that is not periodic, or an atom without element or mass.
     """
-    mode = "pdb" if path.suffix == ".pdb" else "xyz" if _is_of_ipi(path) else "ase"
+    mode = "pdb" if path.suffix == ".pdb" else "xyz" if is_only_of_ipi(path) else "ase"
     frame = last_frame(path, mode)
+    if mode == "ase":
+        _check_periodicity(path)
     labels = tuple(map(str, frame["atoms"].names))
     numbers = [element_of_label(label) for label in labels]
     masses = np.array(frame["atoms"].m, dtype=np.float64)
@@ -75,11 +82,23 @@ def read_crystal(path: Path) -> Crystal:
 def is_only_of_ipi(path: Path) -> bool:
     """Whether a file is an xyz file as i-PI writes them, which others would read without its cell and its units."""
     comment = _comment(path)
-    return OF_IPI in comment and OF_ASE not in comment
+    return OF_IPI.search(comment) is not None and OF_ASE not in comment
 
 
-def _is_of_ipi(path: Path) -> bool:
-    return OF_IPI in _comment(path)
+def _check_periodicity(path: Path) -> None:
+    """Refuse a wire, a slab or a molecule in a box as ASE reads it, which i-PI would take for a crystal."""
+    with refusing(StructureError, f"'{path}' cannot be read"):
+        try:
+            form = filetype(str(path))
+        except UnknownFileTypeError:
+            form = "extxyz"  # as in i-PI
+        atoms = ase.io.read(path, index=-1, format=form, parallel=False)
+    assert isinstance(atoms, ase.Atoms)
+    if atoms.cell.rank == 3 and not atoms.pbc.all():
+        raise StructureError(
+            f"'{path}' has pbc='{' '.join('FT'[int(own)] for own in atoms.pbc)}'; a crystal is periodic in all "
+            "directions, pbc='T T T'"
+        )
 
 
 def _comment(path: Path) -> str:

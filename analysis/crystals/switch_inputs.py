@@ -19,6 +19,7 @@ from ..mass.masses import DALTON, without_template
 from ..prepared_inputs import renamed_copy, write_input
 
 SAME_MASS = 1e-3  # relative; tables of atomic weights differ by less, isotopes by more
+NAMED_HERE = ("model", "want")  # parameters of an <ffdirect>
 RARELY = 10  # samples of V − V_har for each of λ, which does not change
 
 
@@ -115,9 +116,12 @@ def _set_in_process(root: ElementTree.Element, blend: str) -> None:
     """Name the model, and what i-PI reads of it, in the ``<parameters>`` of an ``<ffdirect>``."""
     for parameters in root.iterfind("ffdirect/parameters"):
         entries = [entry.strip() for entry in (parameters.text or "").strip().strip("{}").split(",")]
-        kept = [entry for entry in entries if entry and entry.partition(":")[0].strip() not in ("model", "want")]
+        parts = [[part.strip() for part in entry.partition(":")[::2]] for entry in entries if entry]
+        kept = [entry for entry, (key, _) in zip(filter(None, entries), parts, strict=True) if key not in NAMED_HERE]
+        wanted = [name for key, value in parts if key == "want" for name in value.strip("'\"").split("+")]
+        wanted = list(dict.fromkeys([*filter(None, map(str.strip, wanted)), SWITCH_DIFFERENCE, SWITCH_COUPLING]))
         # i-PI parts parameters at commas, so a semicolon stands in place of one
-        named = [f"model: {blend.replace(',', ';')}", f"want: {SWITCH_DIFFERENCE}+{SWITCH_COUPLING}"]
+        named = [f"model: {blend.replace(',', ';')}", f"want: {'+'.join(wanted)}"]
         parameters.text = f" {{{', '.join([*kept, *named])}}} "
 
 

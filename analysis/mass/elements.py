@@ -81,8 +81,11 @@ class ExchangeRun:
     source : Path
     place : float
         ln(μ/m) over its range.
-    beads, atoms : int
-        Atoms that are substituted.
+    beads : int
+    labels : tuple of str
+        Of all atoms.
+    atoms : int
+        How many are substituted.
     ensemble : Ensemble
     mean, standard_error : float
     rows : int
@@ -91,6 +94,7 @@ class ExchangeRun:
     source: Path
     place: float
     beads: int
+    labels: tuple[str, ...]
     atoms: int
     ensemble: Ensemble
     mean: float
@@ -130,7 +134,12 @@ class ExchangeReport:
         total = with_error(f"{value:.6f}", error, "eV")
         per_atom = with_error(f"{MILLI * value / first.atoms:.4f}", MILLI * error / first.atoms, f"meV per {own.light}")
         yield f"{letter}({own.heavy}) - {letter}({own.light}) = {total} = {per_atom}"
-        yield from warned(filter(None, (run.ensemble.warning(run.source) for run in self.runs)))
+        yield from warned(self.warnings)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What speaks against trusting the numbers."""
+        return list(filter(None, (run.ensemble.warning(run.source) for run in self.runs)))
 
     def as_dict(self) -> dict[str, Any]:
         """The same for programs."""
@@ -143,6 +152,8 @@ class ExchangeReport:
             "substituted": self.runs[0].atoms,
             "temperature": self.runs[0].ensemble.temperature,
             "beads": self.runs[0].beads,
+            "free_energy": self.runs[0].ensemble.free_energy,
+            "warnings": self.warnings,
             "runs": [
                 {
                     "source": str(run.source),
@@ -223,6 +234,8 @@ def integrate_exchange(paths: Sequence[Path], exchange: Exchange, skip: float | 
     runs = sorted((_read(find_run(path), exchange, skip) for path in paths), key=lambda run: run.place)
     first = runs[0]
     for run in runs[1:]:
+        if run.labels != first.labels:
+            raise InputError(f"'{first.source}' and '{run.source}' have different atoms, or in a different order")
         if (run.atoms, run.beads, run.ensemble.name) != (first.atoms, first.beads, first.ensemble.name):
             raise InputError(
                 f"'{first.source}' has {first.atoms} {exchange.light}, {first.beads} beads and {first.ensemble.name}, "
@@ -251,15 +264,22 @@ def _read(run: RunInput, exchange: Exchange, skip: float | None) -> ExchangeRun:
     chosen = np.array([label == exchange.light for label in labels])
     if not chosen.any() or np.ptp(masses[chosen]) > ALIKE * masses[chosen].max():
         raise InputError(f"'{source}' has no {exchange.light}, or not all of them have the same mass")
-    others = {label: mass for label, mass in zip(labels, masses, strict=True) if label != exchange.light}
-    wrong = [label for label, mass in others.items() if abs(mass / Elements.mass(label) - 1) > ALIKE]
+    wrong = [
+        atom
+        for atom, (label, mass) in enumerate(zip(labels, masses, strict=True))
+        if label != exchange.light and abs(mass / Elements.mass(label) - 1) > ALIKE
+    ]
     if wrong:
-        raise InputError(f"'{source}' gives {wrong[0]} another mass than its label; only {exchange.light} may have")
+        raise InputError(
+            f"'{source}' gives atom {wrong[0]}, {labels[wrong[0]]}, another mass than its label; only "
+            f"{exchange.light} may have"
+        )
     energy = kinetic_energy_of(run, exchange.kinetic_energy, skip)
     return ExchangeRun(
         source=source,
         place=float(np.log(masses[chosen].mean() / Elements.mass(exchange.light)) / exchange.range),
         beads=system.beads,
+        labels=labels,
         atoms=int(chosen.sum()),
         ensemble=system.ensemble,
         mean=energy.mean,

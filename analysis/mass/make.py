@@ -101,8 +101,13 @@ class MassReport:
         for count, name in ((self.atoms, "atom"), (units, unit)):
             value, error = (MILLI * energy / count for energy in (result.difference, result.standard_error))
             yield f"           = {with_error(f'{value:.4f}', error, f'meV per {name}')}"
+        yield from warned(self.warnings)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What speaks against trusting the numbers."""
         of_runs = (run.ensemble.warning(run.source) for run in self.runs)
-        yield from warned(filter(None, (self._warning_of_rule(), *of_runs)))
+        return list(filter(None, (self._warning_of_rule(), *of_runs)))
 
     def _warning_of_rule(self) -> str:
         """What is to be said of masses that are too few for the integral; empty if they are enough."""
@@ -132,6 +137,7 @@ class MassReport:
             "temperature": self.runs[0].ensemble.temperature,
             "free_energy": self.runs[0].ensemble.free_energy,
             "rule": result.rule,
+            "warnings": self.warnings,
             "runs": [
                 {
                     "source": str(run.source),

@@ -46,6 +46,8 @@ def mass_integration(
     """
     if (prepare is None) == (not runs):
         raise click.UsageError("either RUNS or --prepare INPUT.xml is needed")
+    if element is not None and output is not None:
+        raise click.UsageError("--element writes no table and no picture, so that --output has no use; --json has")
     from ...analysis.mass.elements import Exchange, integrate_exchange, prepare_exchange
     from ...analysis.mass.inputs import prepare_inputs
     from ...analysis.mass.make import integrate

@@ -133,6 +133,10 @@ def test_the_trapezoidal_rule(tmp_path):
     assert result_in(result.output)[0] == pytest.approx(np.trapezoid(integrand, [0, *ratios]), abs=1e-6)
     assert "rule trapezoidal" in result.output and "warning" not in result.output
     alone = run(sources[-1], "--output", tmp_path / "alone")
+    found = run(sources[-1], "--output", tmp_path / "alone", "--json", tmp_path / "alone.json")
+    assert found.exit_code == 0
+    numbers = json.loads((tmp_path / "alone.json").read_text())
+    assert numbers["warnings"][0].startswith("the trapezoidal rule") and numbers["free_energy"] == "A"
     assert "warning: the trapezoidal rule has neighbouring y 1 apart, more than 0.25: the error" in alone.output
     refused = run(*sources[:-1], "--output", tmp_path / "result")
     assert refused.exit_code == 2 and "the trapezoidal rule needs y = 1" in refused.stderr

@@ -96,7 +96,18 @@ def test_exact_kinetic_energies_give_the_exact_difference(folder):
     assert numbers["substituted"] == HYDROGENS and numbers["beads"] == BEADS
     assert "4 H -> D, 8 beads, 300 K" in done.output and "A(D) - A(H) = " in done.output
     assert "those of 2 runs are" in run(*inputs[:2], "--element", "H=D").stderr
+    assert numbers["warnings"] == [] and numbers["made_by"] == "beadwise mass-integration --element"
     assert "must be scaled alike" in run(*inputs).stderr
+    unused = run(*inputs, "--element", "H=D", "--output", "found")
+    assert unused.exit_code == 2 and "--output has no use" in unused.stderr
+    start, text = (folder / "start.xyz").read_text(), (folder / inputs[1]).read_text()
+    (folder / "swapped.xyz").write_text(start.replace("O 0 0 0\nH 0 0 0", "H 0 0 0\nO 0 0 0", 1))
+    masses = re.search(r"\[ ([\d., ]+) \] </masses>", text)[1].split(", ")
+    swapped = text.replace(", ".join(masses), ", ".join([masses[1], masses[0], *masses[2:]]))
+    (folder / inputs[1]).write_text(swapped.replace("start.xyz", "swapped.xyz"))
+    assert "different atoms, or in a different order" in run(*inputs, "--element", "H=D").stderr
+    (folder / inputs[1]).write_text(text.replace(", ".join(masses), ", ".join(["18.0", *masses[1:]])))
+    assert "gives atom 0, O, another mass than its label" in run(*inputs, "--element", "H=D").stderr
 
 
 def test_what_is_refused(folder):

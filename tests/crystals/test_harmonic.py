@@ -145,6 +145,7 @@ def test_a_command_from_structure_to_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     atoms = structure(8)
     atoms.rattle(0.05, seed=1)
+    atoms.info["name"] = "SUPERCELL"  # no CELL(...) of i-PI
     ase.io.write("held.xyz", atoms, format="extxyz")
     result = run(
         "held.xyz", "--model", QUARTIC, "--held", "--temperature", "300,100", "--beads", 8,
@@ -183,6 +184,10 @@ def test_what_is_refused(tmp_path, monkeypatch):
     assert "no structure" in run("absent.xyz", "--model", QUARTIC).stderr.replace("structure file", "no structure")
     assert "numbers above 0" in run("held.xyz", "--model", QUARTIC, "--temperature", "300,-1").stderr
     ase.io.write("free.xyz", Atoms("H", [[0, 0, 0]]), format="extxyz")
+    slab = structure(8)
+    slab.pbc = (True, True, False)
+    ase.io.write("slab.xyz", slab, format="extxyz")
+    assert "has pbc='T T F'; a crystal is periodic" in run("slab.xyz", "--model", QUARTIC).stderr
     assert "no cell" in run("free.xyz", "--model", QUARTIC).stderr
     ase.io.write("saddle.xyz", bulk("Ar", "sc", 3.3).repeat((3, 3, 3)), format="extxyz")
     saddle = run("saddle.xyz", "--model", "lennard-jones:epsilon=0.0104,sigma=3.4,cutoff=4.8")

@@ -263,7 +263,7 @@ def test_what_is_prepared_and_what_a_run_takes_of_it(folder):
                "--path", "plain")  # fmt: skip
     parameters = RunInput.read(folder / done.output.strip()).root.findtext("ffdirect/parameters").strip()
     model = f"switch:lambda=0.5;crystal.harmonic.npz;{MODEL}"
-    assert parameters == f"{{structure: s.xyz, model: {model}, want: switch_difference+switch_lambda}}"
+    assert parameters == f"{{structure: s.xyz, model: {model}, want: dipole+switch_difference+switch_lambda}}"
 
     def message(old="", new="", **changes):
         (folder / "crystal.xml").write_text(INPUT.replace(old, new) if old else INPUT)
