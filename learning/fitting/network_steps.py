@@ -60,7 +60,8 @@ def with_equivariant(
 
     Of the validation frames those count that have labels of the energy.  Isolated atoms do not: their energy is known.
     """
-    from .equivariant.training import errors_of_energy, fit_equivariant, labelled
+    from .equivariant.objective import errors_of_energy, labelled
+    from .equivariant.training import fit_equivariant
 
     energy, settings = configuration.energy, configuration.equivariant
     assert energy is not None and settings is not None

@@ -26,7 +26,8 @@ from models import labelled, random_model, random_structure
 torch = pytest.importorskip("torch", reason="torch is not installed; only fits of networks need it")
 
 from beadwise.learning.fitting.equivariant import training  # noqa: E402
-from beadwise.learning.fitting.equivariant.training import errors_of_energy, fit_equivariant  # noqa: E402
+from beadwise.learning.fitting.equivariant.objective import errors_of_energy  # noqa: E402
+from beadwise.learning.fitting.equivariant.training import fit_equivariant  # noqa: E402
 
 EXPECTED = EnergySettings(energy_error=0.02, force_error=0.1, stress_error=0.01)
 SETTINGS = EquivariantSettings(channels=8, l_max=2, hidden=[8], epochs=12, batch=1, learning_rate=0.01)
