@@ -16,6 +16,7 @@ from ...model.evaluators import full_name
 from ...model.files import load_model
 from ...model.members import Members
 from ...model.outputs import empty_head
+from ...model.training import unlabelled
 from ...model.training.net_charge import NOMINAL
 from ...model.training.periodicity import RECORD, record
 from ...progress import Progress
@@ -37,6 +38,7 @@ from .isolated_atoms import given_atoms, isolated_energies, without_isolated
 from .memory import check_memory
 from .network_steps import network_fitting, with_equivariant, with_network
 from .polarization.branches import on_one_branch
+from .target_fit import labelled_species
 
 logger = logging.getLogger(__name__)
 
@@ -226,6 +228,7 @@ def fit_heads(
         **model.metadata,
         **configuration.metadata,
         **charge,
+        **unlabelled.record(model.numbers, labelled_species(configuration.quantities, frames)),
         "envelope": envelope(model, frames),
         RECORD: structures,
     }
