@@ -222,7 +222,7 @@ def fit_heads(
     if configuration.network:
         model = with_network(model, frames, configuration, progress, isolated, journal)
     if configuration.equivariant:
-        model = with_equivariant(model, frames, configuration, progress, isolated, journal, validation)
+        model = with_equivariant(model, frames, configuration, progress, isolated, journal, validation, charge)
     structures = record((Batch.from_ase(frame.atoms) for frame in frames), model.radial.cutoff)
     metadata = {
         **model.metadata,
