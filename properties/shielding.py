@@ -23,9 +23,9 @@ QUANTITY = Quantity(
     form=TENSOR,
     unit=PPM,
     per="atom",
-    aliases=("nmr_shielding", "shieldings", "shielding_tensor", "ms", "magnetic_shielding"),
+    aliases=("nmr_shielding", "shielding_tensor", "magnetic_shielding"),
 )
-SHIFT = Quantity(name="chemical_shift", form=SCALAR, unit=PPM, per="atom", aliases=("shift", "shifts", "nmr_shift"))
+SHIFT = Quantity(name="chemical_shift", form=SCALAR, unit=PPM, per="atom", aliases=("shift", "nmr_shift"))
 
 
 @dataclass(frozen=True)
