@@ -35,6 +35,25 @@ WATER_HEADERS = [
         "flexible_water",
     )
 ]
+ELECTROSTATICS_HEADERS = [
+    f"{name}.hpp"
+    for name in (
+        "electrostatics",
+        "electrostatics_instruction_set",
+        "coulomb_table",
+        "coulomb_functions",
+        "near_sites",
+        "near_moments",
+        "moment_waves",
+        "fourier",
+        "moment_mesh",
+        "moments",
+        "induction",
+        "neighbours",
+        "parallel",
+        "simd",
+    )
+]
 DEBUG = os.environ.get("BEADWISE_DEBUG") == "1"
 WANTS_OPENMP = os.environ.get("BEADWISE_OPENMP") != "0"
 OPENMP_FLAGS = [  # to compile and to link: GCC and clang; Apple's clang with the libomp of a package manager
@@ -107,6 +126,7 @@ setup(
         [
             extension("kernel", sorted(path.name for path in Path("pyx").glob("*.hpp"))),
             extension("water", WATER_HEADERS),
+            extension("electrostatics", ELECTROSTATICS_HEADERS),
             extension("pairs", ["pairs.hpp", "neighbours.hpp"]),
             extension("json_numbers", ["json_numbers.hpp"]),
         ],

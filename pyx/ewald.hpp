@@ -23,12 +23,6 @@ static void add_products(const double *const *a, const double *const *b, int pad
         for (int j = 0; j < 3; ++j) out[i][j] += sum(total[i][j]);
 }
 
-ALWAYS_INLINE Vector square_root(Vector value) {
-    Vector root;
-    for (int lane = 0; lane < WIDTH; ++lane) root[lane] = std::sqrt(value[lane]);
-    return root;
-}
-
 // φ and φ' of the table for four arguments below its end.
 ALWAYS_INLINE Vector screening(const double *table, Vector t, Vector &derivative) {
     constexpr double MAGIC = 6755399441055744.0;  // 1.5 · 2^52: a sum with it is rounded to a whole number

@@ -19,6 +19,12 @@ ALWAYS_INLINE void store(double *address, Vector value) { *reinterpret_cast<Unal
 
 ALWAYS_INLINE Vector broadcast(double value) { return Vector{value, value, value, value}; }
 
+ALWAYS_INLINE Vector square_root(Vector value) {
+    Vector root;
+    for (int lane = 0; lane < WIDTH; ++lane) root[lane] = std::sqrt(value[lane]);
+    return root;
+}
+
 ALWAYS_INLINE double sum(Vector value) { return (value[0] + value[1]) + (value[2] + value[3]); }
 
 #ifdef __clang__

@@ -10,8 +10,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from beadwise.model import Batch, Response, StructureError
-from toy import KNOWN
+from beadwise.model import ORDINARY_PROPERTIES, Batch, Response, StructureError
 
 PAIRS = ((0, 1, 0.97), (0, 2, 0.97), (1, 2, 1.53))
 STIFFNESS = 30.0
@@ -21,7 +20,7 @@ MASSES = np.array([15.999, 1.008, 1.008])
 
 class Springs:
     species = (1, 8)
-    properties = KNOWN
+    properties = ORDINARY_PROPERTIES
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         molecules = batch.positions.reshape(batch.beads, -1, 3, 3)

@@ -1,0 +1,199 @@
+// Dipoles that local polarizabilities have in each other's field: (a⁻¹ + T) x = b by conjugate gradients, for columns
+// at once.  No include guard: electrostatics.hpp includes it once per instruction set.
+
+constexpr int LANES = WIDTH;  // columns of a solve, at most
+
+// The near part of T as blocks of 3 × 3, images of a pair in one; four columns at a time.
+class NearBlocks {
+public:
+    // False if two sites are too near.
+    bool fill(const MomentTask &task, int bead, const NearSites &list, int threads) {
+        std::vector<std::vector<int32_t>> others(task.sites);
+        std::vector<std::vector<double>> parts(task.sites);
+        FirstException failure;
+#pragma omp parallel num_threads(threads)
+        {
+            Surroundings near;
+            std::vector<int32_t> place(task.sites, -1);
+#pragma omp for schedule(dynamic, 8)
+            for (int site = 0; site < task.sites; ++site)
+                failure.guard([&] {
+                    if (near.find(task, list, bead, site)) add_blocks(near, place, others[site], parts[site]);
+                });
+        }
+        failure.rethrow();
+        starts.assign(1, 0);
+        for (const std::vector<int32_t> &own : others) starts.push_back(starts.back() + own.size());
+        site.resize(starts.back());
+        blocks.resize(6 * starts.back());
+        for (int own = 0; own < task.sites; ++own) {
+            std::copy(others[own].begin(), others[own].end(), site.begin() + starts[own]);
+            std::copy(parts[own].begin(), parts[own].end(), blocks.begin() + 6 * starts[own]);
+        }
+        return task.collision->bead < 0;
+    }
+
+    // out += blocks · in, both [sites][3][LANES]
+    void apply(const double *in, double *out, int threads) const {
+        const int sites = int(starts.size()) - 1;
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int own = 0; own < sites; ++own) {
+            double *result = out + 3 * LANES * size_t(own);
+            Vector total[3] = {load(result), load(result + LANES), load(result + 2 * LANES)};
+            for (size_t k = starts[own]; k < starts[own + 1]; ++k) {
+                const double *block = &blocks[6 * k], *other = in + 3 * LANES * size_t(site[k]);
+                const Vector x = load(other), y = load(other + LANES), z = load(other + 2 * LANES);
+                total[0] += block[0] * x + block[5] * y + block[4] * z;
+                total[1] += block[5] * x + block[1] * y + block[3] * z;
+                total[2] += block[4] * x + block[3] * y + block[2] * z;
+            }
+            for (int a = 0; a < 3; ++a) store(result + a * LANES, total[a]);
+        }
+    }
+
+private:
+    std::vector<size_t> starts;
+    std::vector<int32_t> site;
+    std::vector<double> blocks;  // xx, yy, zz, yz, xz, xy
+
+    static void add_blocks(const Surroundings &near, std::vector<int32_t> &place, std::vector<int32_t> &others,
+                           std::vector<double> &parts) {
+        for (size_t k = 0; k < near.site.size(); ++k) {
+            const int32_t other = near.site[k];
+            if (place[other] < 0) {
+                place[other] = int32_t(others.size());
+                others.push_back(other);
+                parts.resize(parts.size() + 6, 0.0);
+            }
+            const double x = near.x[0][k], y = near.x[1][k], z = near.x[2][k], b1 = near.functions[1][k],
+                         b2 = near.functions[2][k];
+            double *own = &parts[6 * size_t(place[other])];
+            own[0] += b1 - b2 * x * x;
+            own[1] += b1 - b2 * y * y;
+            own[2] += b1 - b2 * z * z;
+            own[3] -= b2 * y * z;
+            own[4] -= b2 * x * z;
+            own[5] -= b2 * x * y;
+        }
+        for (int32_t other : others) place[other] = -1;
+    }
+};
+
+class Induction {
+public:
+    Induction(const InductionTask &task_in, int bead_in, int threads_in)
+        : task(task_in), own(task.interaction), bead(bead_in), threads(threads_in), wave_parts(own.cut.splitting) {
+        const size_t size = 3 * LANES * size_t(own.sites);
+        for (std::vector<double> *array : {&found, &rest, &ahead, &direction, &image}) array->assign(size, 0.0);
+        dipoles.resize(3 * size_t(own.columns) * own.sites);
+    }
+
+    // Steps that were taken, or −1.
+    int solve() {
+        NearSites list;
+        if (own.has_waves()) {
+            list.prepare(own.positions + 3 * size_t(bead) * own.sites, own.sites, own.cells + 9 * size_t(bead),
+                         own.periodic, own.cut.reach);
+            waves.reset(new LongPart(own, bead));
+        }
+        if (!blocks.fill(own, bead, list, threads)) return -1;
+        read_right();
+        direction = ahead;
+        Vector size = products(rest, ahead);
+        for (int step = 0; step <= task.most_steps; ++step) {
+            const Mask goes_on = size > enough;
+            if (!any(goes_on)) return write(step);
+            multiply(direction, image);
+            const Vector curvature = products(direction, image);
+            for (int lane = 0; lane < LANES; ++lane)
+                if (goes_on[lane] && !(curvature[lane] > 0)) return -1;
+            const Vector zero = {}, length = goes_on ? size / curvature : zero;
+            move(found, length, direction, 1.0);
+            move(rest, length, image, -1.0);
+            times(task.local, rest.data(), ahead.data());
+            const Vector before = size;
+            size = products(rest, ahead);
+            const Vector ratio = goes_on ? size / before : zero;
+            for (size_t k = 0; k < direction.size(); k += LANES)
+                store(&direction[k], load(&ahead[k]) + ratio * load(&direction[k]));
+        }
+        return -1;
+    }
+
+private:
+    const InductionTask &task;
+    const MomentTask &own;
+    const int bead, threads;
+    const OwnWaves wave_parts;
+    NearBlocks blocks;
+    std::unique_ptr<LongPart> waves;
+    std::vector<double> found, rest, ahead, direction, image;  // [sites][3][LANES]
+    std::vector<double> dipoles;                               // [columns][sites][3], for the waves
+    Vector enough;
+
+    static bool any(Mask mask) { return mask[0] || mask[1] || mask[2] || mask[3]; }
+
+    void read_right() {
+        const size_t start = 3 * size_t(bead) * own.columns * own.sites;
+        for (int column = 0; column < own.columns; ++column)
+            for (size_t k = 0; k < 3 * size_t(own.sites); ++k)
+                rest[k * LANES + column] = task.right[start + size_t(column) * 3 * own.sites + k];
+        times(task.local, rest.data(), ahead.data());
+        enough = task.tolerance * task.tolerance * products(rest, ahead);
+    }
+
+    int write(int steps) {
+        const size_t start = 3 * size_t(bead) * own.columns * own.sites;
+        for (int column = 0; column < own.columns; ++column)
+            for (size_t k = 0; k < 3 * size_t(own.sites); ++k) {
+                const size_t place = start + size_t(column) * 3 * own.sites + k;
+                task.found[place] = found[k * LANES + column];
+                task.rest[place] = rest[k * LANES + column];
+            }
+        return steps;
+    }
+
+    // out = a matrix of each site · in
+    void times(const double *matrices, const double *in, double *out) const {
+        const double *matrix = matrices + 9 * size_t(bead) * own.sites;
+        for (int site = 0; site < own.sites; ++site, matrix += 9, in += 3 * LANES, out += 3 * LANES) {
+            const Vector x = load(in), y = load(in + LANES), z = load(in + 2 * LANES);
+            for (int a = 0; a < 3; ++a)
+                store(out + a * LANES, matrix[3 * a] * x + matrix[3 * a + 1] * y + matrix[3 * a + 2] * z);
+        }
+    }
+
+    static Vector products(const std::vector<double> &a, const std::vector<double> &b) {
+        Vector total = {};
+        for (size_t k = 0; k < a.size(); k += LANES) total += load(&a[k]) * load(&b[k]);
+        return total;
+    }
+
+    static void move(std::vector<double> &place, Vector length, const std::vector<double> &along, double sign) {
+        for (size_t k = 0; k < place.size(); k += LANES)
+            store(&place[k], load(&place[k]) + sign * length * load(&along[k]));
+    }
+
+    void multiply(const std::vector<double> &in, std::vector<double> &out) {
+        times(task.inverse, in.data(), out.data());
+        blocks.apply(in.data(), out.data(), threads);
+        if (!waves) return;
+        for (int column = 0; column < own.columns; ++column)
+            for (size_t k = 0; k < 3 * size_t(own.sites); ++k)
+                dipoles[size_t(column) * 3 * own.sites + k] = in[k * LANES + column];
+        waves->apply(nullptr, dipoles.data(), false, threads);
+        for (int column = 0; column < own.columns; ++column)
+            for (int site = 0; site < own.sites; ++site) {
+                double field[DERIVATIVES];
+                waves->read(column, site, false, field);
+                for (int a = 0; a < 3; ++a) {
+                    const size_t k = (3 * size_t(site) + a) * LANES + column;
+                    out[k] += field[1 + a] - wave_parts.dipole * in[k];
+                }
+            }
+    }
+};
+
+static void solve_induction_of_bead(const InductionTask &task, int bead, int threads) {
+    task.steps[bead] = Induction(task, bead, threads).solve();
+}
