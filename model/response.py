@@ -25,8 +25,10 @@ class Response:
         (beads, 3, 3) in Å³; ``born_charges`` (beads, atoms, 3, 3) in e, row displacement, column dipole component;
         ``polarizability_derivatives`` (beads, atoms, 3, 3, 3) in Å², the first 3 for the displacement;
         ``molecular_dipole`` (beads, molecules, 3) in e·Å and ``molecular_polarizability`` (beads, molecules, 3, 3) in
-        Å³, what the atoms of each molecule add to the cell's, without a local field; ``molecular_position`` (beads,
-        molecules, 3) in Å, the centres of mass, not wrapped; and of every member of a committee ``committee_energy``
+        Å³, what the atoms of each molecule add to the cell's, without a local field; ``screened_polarizability``, of
+        the same shape, the symmetric part of the response of each molecule to the field in the medium, where the field
+        of all others is in it; ``molecular_position`` (beads, molecules, 3) in Å, the centres of mass, not wrapped; and
+        of every member of a committee ``committee_energy``
         (beads, members) in eV, ``committee_forces`` (beads, members, atoms, 3) in eV/Å, ``committee_virial`` (beads,
         members, 3, 3) in eV, ``committee_dipole`` (beads, members, 3) in e·Å and ``committee_polarizability`` (beads,
         members, 3, 3) in Å³; ``energy_uncertainty`` (beads,) in eV, the standard deviation over members (ddof 1);
@@ -117,6 +119,11 @@ class Response:
     def molecular_polarizability(self) -> np.ndarray:
         """Part of each molecule in the polarizability before any local field in Å³, (beads, molecules, 3, 3)."""
         return self["molecular_polarizability"]
+
+    @property
+    def screened_polarizability(self) -> np.ndarray:
+        """Part of each molecule in the polarizability in the field of all others in Å³, (beads, molecules, 3, 3)."""
+        return self["screened_polarizability"]
 
     @property
     def molecular_position(self) -> np.ndarray:

@@ -43,7 +43,10 @@ WEIGHT = "correction_weight"  # of a correction whose baseline takes over where 
 # of a potential that is switched on over a harmonic crystal: V − V_har of every bead, and λ
 SWITCH_DIFFERENCE, SWITCH_COUPLING = "switch_difference", "switch_lambda"
 
-Kind = Literal["value", "derivative", "virial", "molecular", "position", "members", "uncertainty", "alarm", "switch"]
+Kind = Literal[
+    "value", "derivative", "virial", "molecular", "screened", "position", "members", "uncertainty",
+    "alarm", "switch",
+]  # fmt: skip
 
 
 class QuantityError(BeadwiseError, ValueError):
@@ -202,6 +205,7 @@ def _listed(known: Sequence[Quantity]) -> list[Property]:
     others = [quantity for quantity in known if quantity.name != "energy"]
     found = [*_of_energy(), *map(_value, others), *(_derivative(one) for one in others if one.derivative)]
     found += [_molecular(quantity) for quantity in known if quantity.is_molecular]
+    found += [_screened(quantity) for quantity in known if quantity.is_molecular and quantity.cell_map]
     position = "molecular_position"
     found.append(Property(position, "position", position, None, "molecule", (3,), Unit(length=1), position, position))
     found += [one for quantity in known for one in _members(quantity)]
@@ -241,6 +245,12 @@ def _molecular(quantity: Quantity) -> Property:
     return Property(name, "molecular", name, quantity, "molecule", quantity.form.shape, quantity.unit, name, name)
 
 
+def _screened(quantity: Quantity) -> Property:
+    """What a molecule has of a quantity in the field of all others, where that is no sum of local values."""
+    name = f"screened_{quantity.name}"
+    return Property(name, "screened", name, quantity, "molecule", quantity.form.shape, quantity.unit, name, name)
+
+
 def _members(quantity: Quantity) -> list[Property]:
     """What every member of a committee says of a quantity, and of the derivatives of the energy."""
     name, unit, shape = quantity.name, quantity.unit, quantity.form.shape
@@ -277,7 +287,7 @@ def __getattr__(name: str) -> Any:
     if name == "PROPERTIES":
         return tuple(properties())
     if name == "ORDINARY_PROPERTIES":
-        return names_of("value", "derivative", "virial", "molecular", "position")
+        return names_of("value", "derivative", "virial", "molecular", "screened", "position")
     if name == "COMMITTEE_PROPERTIES":
         return {own: properties()[own].of for own in names_of("members")}
     if name == "OF_MEMBERS":

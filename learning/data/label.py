@@ -89,13 +89,14 @@ def labels() -> Mapping[str, Label]:
     ]
     for one in properties().values():
         own = one.quantity
-        if one.kind not in ("value", "molecular", "derivative") or own is None or own.name == "energy":
+        if one.kind not in ("value", "molecular", "screened", "derivative") or own is None or own.name == "energy":
             continue
         size = prod(one.shape)
         allowed = f"{size} number{'s' * (size > 1)}{PER_SAMPLE[one.per]} in {str(one.unit) or 'no unit'}"
         name, aliases, fitted = {
             "value": (own.label, own.aliases, own),
             "molecular": (one.name, (), own),
+            "screened": (one.name, (), None),  # a fit makes local values of it
             # a map of the cell is not linear in the weights
             "derivative": (
                 own.derivative_ase,

@@ -34,6 +34,7 @@ from .energy_fit import species_energies
 from .fit_data import FitData, charge_of_dipoles, labels_by_role, nominal_record, read_fit_data
 from .head_fit import HeadProblem, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
+from .local_labels import in_its_field, with_local_labels
 from .memory import check_memory
 from .network_steps import network_fitting, with_equivariant, with_network
 from .polarization.branches import on_one_branch
@@ -189,7 +190,8 @@ def fit_heads(
     """
     committee, cutoff = configuration.committee, configuration.density.cutoff
     isolated = isolated_energies(frames, cutoff) if configuration.energy is not None else {}
-    frames = without_isolated(frames, cutoff)
+    frames = with_local_labels(configuration, without_isolated(frames, cutoff))
+    validation = with_local_labels(configuration, validation)
     require_labels(configuration, frames)
     charge = charge_of_dipoles(configuration, frames)
     check_memory(configuration, species_of(frames), max(len(frame.atoms) for frame in frames))
@@ -304,7 +306,7 @@ def error_reports(
     """Errors on every set of the configuration, by its label (see `labels_by_role`): those of the whole potential."""
     reports = {}
     baseline = cached_baseline(configuration)
-    whole: Evaluator = model if baseline is None else Corrected(baseline, model)
+    whole: Evaluator = in_its_field(model) if baseline is None else Corrected(baseline, model)
     for label, frames in (data or read_fit_data(configuration)).sets.items():
         if baseline is not None:
             baseline.prepare(frames, progress)

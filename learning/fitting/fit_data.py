@@ -85,8 +85,8 @@ def charge_of_dipoles(configuration: Configuration, frames: Iterable[Frame]) -> 
     Raises
     ------
     ConfigurationError
-        If frames with dipoles differ in their charge, nominal charges do not add up to it, or what dipoles of ions are
-        about is not said.
+        If frames with dipoles differ in their charge, nominal charges do not add up to it, what dipoles of ions are
+        about is not said, or those of periodic ions depend on images of atoms.
     """
     if "dipole" not in configuration.quantities:
         return {}
@@ -108,12 +108,34 @@ def charge_of_dipoles(configuration: Configuration, frames: Iterable[Frame]) -> 
         raise ConfigurationError(
             f"training frames with dipoles have the total charges {shown} e; the dipole of a model is for one of them"
         )
+    if not nominal:
+        refuse_images(labelled)
     if not configuration.data.dipole_origin and any("dipole" in frame.labels for frame in labelled):
         raise ConfigurationError(
             f"the dipole of frames of charge {charges[0]:+g} e depends on its origin: say dipole_origin = "
             "'coordinates' or 'centre_of_mass' in [data]"
         )
     return nominal or {RECORD: charges[0]}
+
+
+def refuse_images(frames: Iterable[Frame]) -> None:
+    """Refuse dipoles of charged periodic frames without nominal charges: images of an atom would have other dipoles.
+
+    A charge that moves with the centre of mass of all atoms takes a part of a lattice vector along where one atom is
+    wrapped into the cell, which is no quantum of the dipole.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the first such frame.
+    """
+    for frame in frames:
+        if frame.charge and frame.atoms.pbc.any() and "dipole" in frame.labels:
+            raise ConfigurationError(
+                f"the dipole of {frame.name}, which is periodic and has the charge {frame.charge:+g} e, depends on the "
+                "image that each atom is in: say nominal_charges in [dipole], whole numbers as {O = -2, H = 1}, or pbc "
+                "= F F F of ions in vacuum"
+            )
 
 
 def nominal_record(configuration: Configuration) -> dict[str, Any]:

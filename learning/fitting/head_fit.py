@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...model import Model
-from ...properties.quantities import quantities
+from ...properties.quantities import properties, quantities
 from ...pyx.tensor_head import DensityShape, TensorHead, feature_sizes, head_from_features
 from ...quantity import Irrep, Quantity
 from ..data import Frame, labels
@@ -170,13 +170,18 @@ def labels_not_fitted(configuration: Configuration, there: Iterable[str]) -> lis
     """Labels that are there and that a configuration has no section for; only those of the energy have derivatives."""
     fitted = {"energy"} if configuration.energy is not None else set()
     fitted |= set(configuration.quantities)
-    of_energy = {"forces", "stress"}
-    return [
-        name
-        for name in labels()
-        if name in there
-        and ("energy" if name in of_energy else getattr(labels()[name].quantity, "name", "")) not in fitted
-    ]
+    return [name for name in labels() if name in there and quantity_of(name) not in fitted]
+
+
+def quantity_of(name: str) -> str:
+    """Name of the quantity that a fit makes use of a label for; empty if none."""
+    if name in ("forces", "stress"):
+        return "energy"
+    label = labels()[name]
+    one = properties().get(label.of)
+    if one is not None and one.kind == "screened" and one.quantity is not None:
+        return one.quantity.name  # its local values
+    return label.quantity.name if label.quantity is not None else ""
 
 
 def parts() -> dict[str, tuple[Quantity, Irrep]]:

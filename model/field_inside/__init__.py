@@ -9,5 +9,6 @@ Mossotti.
 
 from .interaction import DipoleInteraction
 from .response import FieldInside, undressed
+from .undressing import local_of_symmetric
 
-__all__ = ["DipoleInteraction", "FieldInside", "undressed"]
+__all__ = ["DipoleInteraction", "FieldInside", "local_of_symmetric", "undressed"]

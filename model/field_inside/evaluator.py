@@ -14,6 +14,7 @@ from ..checks import volumes
 from ..errors import EvaluatorError, StructureError
 from ..model import Model
 from ..molecules import FIELD_INSIDE, is_polarizability
+from ..outputs import symmetric
 from ..response import Response, refuse_unavailable
 from ..structures import Batch
 from .interaction import DipoleInteraction
@@ -22,14 +23,17 @@ from .response import FieldInside
 ACCURACY = 1e-7  # of the sums; models are known far less well
 EXAMPLE = "{damping = 1.0}"
 NEEDS = ("molecular_polarizability", "molecular_position")
+SCREENED = "screened_polarizability"
+DRESSED = ("polarizability", SCREENED)
 
 
 @dataclass(frozen=True)
 class WithFieldInside:
     """A model with another polarizability: that of its molecules, at their centres of mass, in each other's field.
 
-    All else is what the model answers; `molecular_polarizability` stays local.  What would follow from the
-    polarizability in another way, its derivatives and members, cannot be asked for.
+    All else is what the model answers; `molecular_polarizability` stays local, and `screened_polarizability` is what a
+    molecule has of the polarizability of all.  What would follow from the polarizability in another way, its
+    derivatives and members, cannot be asked for.
 
     Parameters
     ----------
@@ -76,7 +80,7 @@ class WithFieldInside:
         """Those of the model without what is made of its polarizability otherwise."""
         own = self.model.properties
         found = (name for name, one in properties().items() if name in own and not is_polarizability(one))
-        return tuple(dict.fromkeys([*found, "polarizability", *NEEDS]))
+        return tuple(dict.fromkeys([*found, *DRESSED, *NEEDS]))
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -94,18 +98,23 @@ class WithFieldInside:
             As the model does, and if only some directions are periodic, or the polarizability diverges.
         """
         refuse_unavailable(want, self.properties, "this model with a field inside")
-        if "polarizability" not in want:
+        asked = [name for name in want if name not in DRESSED]
+        if len(asked) == len(want):
             return self.model.evaluate(batch, want)
-        asked = [name for name in want if name != "polarizability"]
         answers = self.model.evaluate(batch, list(dict.fromkeys([*asked, *NEEDS])))
         arrays = {name: answers[name] for name in asked}
-        return Response(**arrays, polarizability=self._dressed(batch, answers))
+        dressed = self._dressed(batch, answers)
+        if "polarizability" in want:
+            arrays["polarizability"] = np.stack([inside.polarizability for inside in dressed])
+        if SCREENED in want:
+            arrays[SCREENED] = symmetric(np.stack([inside.parts for inside in dressed]))
+        return Response(**arrays)
 
     def in_field(self, electric_field: Sequence[float]) -> WithFieldInside:
         """The same in a static electric field in V/Å, to first order."""
         return WithFieldInside(self.model.in_field(electric_field), self.damping)
 
-    def _dressed(self, batch: Batch, answers: Response) -> np.ndarray:
+    def _dressed(self, batch: Batch, answers: Response) -> list[FieldInside]:
         if batch.periodic.any() and not batch.periodic.all():
             raise StructureError(
                 f"periodic directions are {batch.periodic.tolist()}; a field inside needs all three, or none"
@@ -116,8 +125,8 @@ class WithFieldInside:
             batch.cells, answers["molecular_position"], answers["molecular_polarizability"], strict=True
         ):
             interaction = DipoleInteraction(places, cell, is_periodic, self.damping, ACCURACY)
-            found.append(FieldInside(interaction, local).polarizability)
-        return np.stack(found)
+            found.append(FieldInside(interaction, local))
+        return found
 
 
 def damping_of(metadata: object) -> float:

@@ -8,6 +8,7 @@ from math import prod
 
 from ...properties.quantities import Property, properties, table_of_registry
 
+SERIES = ("value", "molecular", "screened", "position", "members", "switch")  # kinds of properties
 OF_FFCOMMITTEE = "committee_"  # what an <ffcommittee> puts before every key that it does not make itself
 
 
@@ -46,7 +47,7 @@ class SeriesKind:
 def _kind(one: Property) -> SeriesKind | None:
     """The series that a property makes; None if it makes none."""
     is_of_forces = one.of in ("forces", "virial")  # rows of matrices, which i-PI does not write beside others
-    if not one.key or is_of_forces or one.kind not in ("value", "molecular", "position", "members", "switch"):
+    if not one.key or is_of_forces or one.kind not in SERIES:
         return None
     repeated = "members" if one.kind == "members" else "" if one.per == "cell" else one.per
     if one.kind == "members" and one.per != "cell":

@@ -254,6 +254,7 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
 INSTALLS = "it installs; .ci/run does so in an environment of its own"
 CP2K = "it needs CP2K and labelled frames that are not part of the repository"
 MACE = "it needs a model of MACE; tests/model/external/test_mace_in_ipi.py makes one"
+IN_FIELDS = "a run in a field is tried above; tests/driver/test_live_dielectric.py takes two"
 FIELD_INSIDE = "it needs a model of local polarizabilities; tests/model/fields/test_field_inside_served.py makes one"
 WATCH = "it goes on until it is interrupted; tests/driver/watch/test_watch.py runs it"
 PIGS = "it needs a run of path integrals; tests/driver/nuclei/test_pigs.py goes all the way with a small one"
@@ -289,6 +290,8 @@ PARSED: dict[str, str] = {
     'python -m pip install "beadwise[mace]"': INSTALLS,
     "beadwise serve field-inside:MODEL --unix driver --structure init.xyz --want polarizability": FIELD_INSIDE,
     "beadwise evaluate field-inside:damping=1.0,MODEL valid.xyz": FIELD_INSIDE,
+    "beadwise run plus.xml --field 0,0,0.02": IN_FIELDS,
+    "beadwise run minus.xml --field 0,0,-0.02": IN_FIELDS,
     "beadwise spectrum dielectric run_1 run_2 --output water": "its runs have fewer samples than an error needs",
     "beadwise run input.xml --model mace:my.model": MACE,
     "beadwise run input.xml --model mixed.toml --spectrum ir,raman": MACE,

@@ -17,7 +17,9 @@ from beadwise.driver.commands.group import main
 from beadwise.driver.launch.shipped_inputs import SHIM
 from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.run_input import RunInput
+from beadwise.runs.output.bead_means import read_bead_means
 from beadwise.runs.output.volumes import VolumeSeries
+from beadwise.spectra.dielectric import permittivity_in_field
 from click.testing import CliRunner
 from test_run import Folder
 from wells import EDGE, Crystal, sites
@@ -116,6 +118,28 @@ def test_harmonic_crystal(folder, beads, steps):
         numbers = json.loads((folder.path / "a.json").read_text())
         assert abs(numbers["value"] - exact) < 2.5 * numbers["standard_error"]
         assert numbers["picoseconds"] == pytest.approx(0.9 * steps * 3e-3, rel=0.01)
+
+
+def test_harmonic_crystal_in_a_field(folder, beads=8, steps=200):
+    """From the mean dipole in opposite fields; the response is linear, so that the field may be strong."""
+    dipoles, fields = [], ((2.0, 1.0, 0.0), (-2.0, -1.0, 0.0))
+    for field in fields:
+        write(folder, steps, beads)
+        text = (folder.path / "input.xml").read_text()
+        driven = text.replace("want: dipole", f"field: {' '.join(map(str, field))}, want: dipole")
+        (folder.path / "input.xml").write_text(driven)
+        status, _, errors = folder.run("input.xml", "--no-report", model=None)
+        assert (status, errors) == (0, ""), errors
+        files = sorted(folder.path.glob("test.moments_*"))
+        assert len(files) == beads
+        dipoles.append(read_bead_means(files).series("dipole")[steps // 10 :])
+        for file in folder.path.glob("test.*"):
+            file.unlink()
+    volume = ATOMS * EDGE**3
+    optical = 1 + 4 * np.pi * Crystal().polarizability / EDGE**3
+    value, error = permittivity_in_field(dipoles, fields, volume, optical)
+    exact = Crystal().permittivity
+    assert abs(value - exact) < min(2 * error, 0.01 * exact), (value, error, exact)
 
 
 def test_killed_and_continued_run_has_the_same_table(folder, tmp_path, mode="npt"):

@@ -21,14 +21,25 @@ class Crystal:
     species = (1,)
     properties = ("energy", "forces", "virial", "dipole", "polarizability")
 
-    def __init__(self, charge: float = 0.12, stiffness: float = 3.0, polarizability: float = 0.5):
+    def __init__(
+        self,
+        charge: float = 0.12,
+        stiffness: float = 3.0,
+        polarizability: float = 0.5,
+        field: Sequence[float] = (0.0, 0.0, 0.0),
+    ):
         self.charge, self.stiffness, self.polarizability = charge, stiffness, polarizability
+        self.field = np.array(field)  # V/Å
+
+    def in_field(self, electric_field: Sequence[float]) -> Crystal:
+        return Crystal(self.charge, self.stiffness, self.polarizability, electric_field)
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         moved = batch.positions - sites(batch.atoms)
         arrays = {
-            "energy": 0.5 * self.stiffness * np.square(moved).sum((1, 2)),
-            "forces": -self.stiffness * moved,
+            "energy": 0.5 * self.stiffness * np.square(moved).sum((1, 2))
+            - self.charge * moved.sum(axis=1) @ self.field,
+            "forces": -self.stiffness * moved + self.charge * self.field,
             "virial": np.zeros((batch.beads, 3, 3)),
             "dipole": self.charge * moved.sum(axis=1),
             "polarizability": np.tile(batch.atoms * self.polarizability * np.eye(3), (batch.beads, 1, 1)),

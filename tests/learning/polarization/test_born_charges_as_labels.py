@@ -17,10 +17,11 @@ def truth(**more):
     return random_model(heads=("energy", "dipole"), **more)
 
 
-def labelled(model, count, names=("dipole", BORN_CHARGES)):
+def labelled(model, count, names=("dipole", BORN_CHARGES), periodic=True):
     """Structures with what a model says of them."""
     for seed in range(count):
         atoms = random_structure(seed, 2)
+        atoms.pbc = periodic
         response = model.evaluate(Batch.from_ase(atoms), WANT)
         if "dipole" in names:
             atoms.info["dipole"] = response.dipole[0]
@@ -119,13 +120,22 @@ def test_without_any_label_of_the_dipole(tmp_path):
 def test_ions(tmp_path):
     """Of a system with a charge: what moves with the centre of mass is known, and they add up to it."""
     ion = truth(metadata={"net_charge": 1.0})
-    frames = list(labelled(ion, 12))
+    frames = list(labelled(ion, 12, periodic=False))
     for atoms in frames:
         atoms.info["charge"] = 1
     model = fit(configured(tmp_path, frames, data='dipole_origin = "coordinates"'))
     for received, expected in zip(answers(model), answers(ion), strict=True):
         np.testing.assert_allclose(received, expected, atol=1e-4 * np.abs(expected).max())
     np.testing.assert_allclose(answers(model)[1].sum(axis=1), np.broadcast_to(np.eye(3), (4, 3, 3)), atol=1e-10)
+
+
+def test_a_periodic_ion_has_a_dipole_for_each_image_of_its_atoms(tmp_path):
+    """A charge at the centre of mass takes a part of a lattice vector along where one atom is wrapped."""
+    frames = list(labelled(truth(metadata={"net_charge": 1.0}), 2))
+    for atoms in frames:
+        atoms.info["charge"] = 1
+    with pytest.raises(ConfigurationError, match=r"of frame 0 of '.*', which is periodic and has the charge \+1"):
+        fit(configured(tmp_path, frames, data='dipole_origin = "coordinates"\ndipole_quantum = "none"'))
 
 
 def test_members_of_another_model(tmp_path):
