@@ -19,13 +19,19 @@ SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Unit:
-    """Powers of e, Å and eV; ``str`` writes it as it stands beside a number."""
+    """Powers of e, Å and eV; ``str`` writes it as it stands beside a number.
+
+    What plain numbers are counted in, as ``ppm``, is `plain`; two units that differ in it alone measure the same.
+    """
 
     charge: int = 0
     length: int = 0
     energy: int = 0
+    plain: str = field(default="", compare=False)
 
     def __str__(self) -> str:
+        if self.plain:
+            return self.plain
         powers = {"e": self.charge, "eV": self.energy, "Å": self.length}
         above, below = (
             "·".join(

@@ -17,6 +17,7 @@ from .outputs import symmetric
 from .response import Response
 from .structures import Batch
 from .training.net_charge import add_charges, charges_of_atoms, net_charge
+from .training.unlabelled import hide_unknown
 
 if TYPE_CHECKING:
     from .model import Model
@@ -72,6 +73,7 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
             )
     if model.is_polarized:
         add_second_order(model, batch, arrays)
+    hide_unknown(model.metadata, batch.numbers, arrays)
     return Response(**{name: arrays[name] for name in asked})
 
 

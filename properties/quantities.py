@@ -1,6 +1,6 @@
 """All quantities, and all that can be asked for: their values, derivatives, parts of molecules, members and spreads.
 
-A quantity is registered by a module of this folder in `BUILT_IN`, by a package through an entry point
+A quantity is registered by a module of this folder in `BUILT_IN` or `FURTHER`, by a package through an entry point
 ``beadwise.quantities`` whose object is a `Quantity`, or by `register`.
 """
 
@@ -16,10 +16,11 @@ from typing import Any, Literal, TypeVar
 from ..errors import BeadwiseError
 from ..plugins import load_plugin, plugins
 from ..quantity import Head, Quantity, Unit
-from . import dipole, energy, polarizability
+from . import dipole, energy, polarizability, shielding
 
 ENTRY_POINTS = "beadwise.quantities"
-BUILT_IN = (energy.QUANTITY, dipole.QUANTITY, polarizability.QUANTITY)
+BUILT_IN = (energy.QUANTITY, dipole.QUANTITY, polarizability.QUANTITY)  # whose outputs every model has
+FURTHER = (shielding.QUANTITY, shielding.SHIFT)  # ours as well; files say what they are, as of those of other packages
 ALWAYS_SENT = ("energy", "forces", "virial")
 # what a quantity cannot be called, since it means something else there
 SECTIONS = ("data", "density", "network", "equivariant", "committee", "repulsion", "output", "metadata")  # of a fit
@@ -117,7 +118,7 @@ def quantities() -> Mapping[str, Quantity]:
         If it cannot be imported.
     """
     if not _registered:
-        known = {quantity.name: quantity for quantity in BUILT_IN}
+        known = {quantity.name: quantity for quantity in (*BUILT_IN, *FURTHER)}
         for name, point in plugins(ENTRY_POINTS, known).items():
             quantity = load_plugin(point, Quantity, "quantity")
             _check_names([*known.values(), quantity])

@@ -54,6 +54,7 @@ COULOMB = constants.e / (4 * constants.pi * constants.epsilon_0) * METRE  # e²/
 NAMES = {
     "1": Named(1.0, NUMBER),
     "mol": Named(constants.Avogadro, NUMBER),
+    "ppm": Named(1e-6, NUMBER),
     "e": Named(1.0, CHARGE),
     **dict.fromkeys(("C", "coulomb"), Named(1 / constants.e, CHARGE)),
     **dict.fromkeys(("Å", "A", "ang", "angstrom", "angstroms"), Named(1.0, LENGTH)),
@@ -121,13 +122,18 @@ def in_own_units(name: str, unit: Unit) -> float:
     A polarizability in SI, C·m²/V, is no volume; α/4πε0 is, with which it is written in Å³.
     """
     if name.strip().lower() in ATOMIC:
-        return HARTREE**unit.energy * BOHR**unit.length
+        return HARTREE**unit.energy * BOHR**unit.length / _plain(unit)
     named = _product(name, unit)
     if unit == Unit(length=3) and named.unit == Unit(charge=2, length=2, energy=-1):
         return named.value * COULOMB
     if named.unit != unit:
         raise UnitError(f"the unit '{name}' measures {_measured(named.unit)}; needed is {_allowed(unit)}")
-    return named.value
+    return named.value / _plain(unit)
+
+
+def _plain(unit: Unit) -> float:
+    """What plain numbers are counted in: 1e-6 for ppm."""
+    return NAMES[unit.plain].value if unit.plain else 1.0
 
 
 def _product(name: str, unit: Unit) -> Named:
@@ -161,7 +167,7 @@ def _unit(name: str) -> Named | None:
 
 
 def _allowed(unit: Unit) -> str:
-    return f"a unit of {_measured(unit)}, as {EXAMPLES.get(unit, 'au')}"
+    return f"a unit of {_measured(unit)}, as {EXAMPLES.get(unit, unit.plain or 'au')}"
 
 
 def _measured(unit: Unit) -> str:

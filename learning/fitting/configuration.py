@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def fit_schema() -> dict[str, Any]:
     tables[METADATA] = table_schema(Metadata, is_open=True) | {"propertyNames": {"not": {"enum": list(WRITTEN)}}}
     needs = {
         "anyOf": [{"required": [name]} for name in ("energy", *fitted_sections())],
-        "dependentRequired": {"network": ["energy"], "equivariant": ["energy"]},
+        "dependentRequired": {"network": ["energy"]},
     }
     return sections_schema("A fit: `beadwise fit CONFIG.toml`.", tables, ("data", "output")) | needs
 
@@ -145,7 +145,7 @@ def read_configuration(path: str | Path) -> Configuration:
     if "network" in sections and "energy" not in sections:
         raise ConfigurationError(f"{path}: [network] corrects the linear energy; it needs a section [energy]")
     if "equivariant" in sections:
-        check_equivariant(path, sections)
+        check_equivariant(path, sections, fitted)
     if "committee" in sections:
         check_committee(path, sections["committee"], "network" in sections)
     check_density(path, sections["density"])
@@ -174,11 +174,9 @@ def checked_data(path: Path, data: DataSettings) -> DataSettings:
     return replace(data, **files)
 
 
-def check_equivariant(path: Path, sections: Mapping[str, Any]) -> None:
-    """Refuse an equivariant network beside what it cannot stand with, or of sizes that it cannot have."""
+def check_equivariant(path: Path, sections: Mapping[str, Any], fitted: Mapping[str, HeadSettings]) -> None:
+    """Refuse an equivariant network beside what it cannot stand with, of sizes that it cannot have, or for nothing."""
     own, l_max = sections["equivariant"], sections["density"].l_max
-    if "energy" not in sections:
-        raise ConfigurationError(f"{path}: [equivariant] gives the energy; it needs a section [energy]")
     for other in ("network", "committee"):
         if other in sections:
             raise ConfigurationError(f"{path}: [equivariant] and [{other}]; allowed is one of them")
@@ -192,6 +190,32 @@ def check_equivariant(path: Path, sections: Mapping[str, Any]) -> None:
             f"{path}: l_max = {own.l_max} and l_sent = {own.l_sent} in [equivariant]; allowed are at most {l_max}, "
             "that of the density, and at most l_max"
         )
+    present = [*(["energy"] if "energy" in sections else []), *fitted]
+    named = {"weights": list(own.weights), "linear": [] if isinstance(own.linear, bool) else own.linear}
+    for key, names in named.items():
+        if unknown := [name for name in names if name not in present]:
+            hint = did_you_mean(unknown[0], present)
+            raise ConfigurationError(
+                f"{path}: {key} has '{unknown[0]}' in [equivariant]; allowed are the sections that are there, "
+                f"{present}{hint}"
+            )
+    heads = [head for name in read_by_network(own, present) for head in quantities()[name].heads if head.parity == 1]
+    if not heads:
+        raise ConfigurationError(f"{path}: [equivariant] with weights = {own.weights} gives no quantity of {present}")
+    highest = max(heads, key=lambda head: head.order)
+    if highest.order > own.l_max:
+        raise ConfigurationError(
+            f"{path}: l_max = {own.l_max} in [equivariant]; the {highest.name} head needs at least {highest.order}"
+        )
+
+
+def read_by_network(settings: EquivariantSettings, names: Iterable[str]) -> list[str]:
+    """Those of some quantities that an equivariant network gives: pseudotensors stay linear."""
+    return [
+        name
+        for name in names
+        if settings.weight_of(name) and any(head.parity == 1 for head in quantities()[name].heads)
+    ]
 
 
 def check_committee(path: Path, committee: CommitteeSettings, has_network: bool) -> None:

@@ -16,6 +16,7 @@ from ...model.evaluators import full_name
 from ...model.files import load_model
 from ...model.members import Members
 from ...model.outputs import empty_head
+from ...model.training import unlabelled
 from ...model.training.net_charge import NOMINAL
 from ...model.training.periodicity import RECORD, record
 from ...progress import Progress
@@ -38,6 +39,7 @@ from .local_labels import in_its_field, with_local_labels
 from .memory import check_memory
 from .network_steps import network_fitting, with_equivariant, with_network
 from .polarization.branches import on_one_branch
+from .target_fit import labelled_species
 
 logger = logging.getLogger(__name__)
 
@@ -222,12 +224,13 @@ def fit_heads(
     if configuration.network:
         model = with_network(model, frames, configuration, progress, isolated, journal)
     if configuration.equivariant:
-        model = with_equivariant(model, frames, configuration, progress, isolated, journal, validation)
+        model = with_equivariant(model, frames, configuration, progress, isolated, journal, validation, charge)
     structures = record((Batch.from_ase(frame.atoms) for frame in frames), model.radial.cutoff)
     metadata = {
         **model.metadata,
         **configuration.metadata,
         **charge,
+        **unlabelled.record(model.numbers, labelled_species(configuration.quantities, frames)),
         "envelope": envelope(model, frames),
         RECORD: structures,
     }

@@ -11,6 +11,7 @@ from ...model.outputs import empty_head
 from ...progress import Progress
 from ..data import Frame
 from ..logs.journal import Journal
+from .accuracy import report_units
 from .configuration import Configuration, ConfigurationError
 from .energy_fit import species_energies
 from .isolated_atoms import is_isolated
@@ -55,25 +56,29 @@ def with_equivariant(
     isolated: Mapping[int, float],
     journal: Journal | None,
     validation: Sequence[Frame],
+    charge: Mapping[str, object],
 ) -> Model:
-    """The model with an equivariant network, in place of its linear energy unless that is to stay.
+    """The model with an equivariant network, in place of its linear heads unless these are to stay.
 
-    Of the validation frames those count that have labels of the energy.  Isolated atoms do not: their energy is known.
+    Of the validation frames those count that have labels of what is fitted.  Isolated atoms do not: their energy is
+    known.  ``charge`` is what the metadata of the model will keep of charges.
     """
-    from .equivariant.objective import errors_of_energy, labelled
+    from .equivariant.joint import JointFit
     from .equivariant.training import fit_equivariant
 
-    energy, settings = configuration.energy, configuration.equivariant
-    assert energy is not None and settings is not None
+    settings = configuration.equivariant
+    assert settings is not None
+    own = JointFit.of(configuration, model, charge)
     cutoff = configuration.density.cutoff
-    validation = [frame for frame in labelled(validation) if not is_isolated(frame, cutoff)]
-    judged = validation or frames
-    linear = errors_of_energy(model, judged, energy)
-    if not settings.linear:
+    validation = own.judged([frame for frame in validation if not is_isolated(frame, cutoff)])
+    validation = own.on_branches_of(model, validation)
+    linear = own.errors(model, validation or frames)
+    if own.energy is not None and not settings.keeps_linear("energy"):
         offset = species_energies(model.numbers, frames, isolated)
         model = replace(model, heads={**model.heads, "energy": replace(empty_head(0, model.shape), offset=offset)})
-    own = energy, settings, progress, isolated, journal, validation, state_path(configuration)
-    fitted = fit_equivariant(model, frames, *own)
+    model = own.without_linear(model, frames)
+    rest = settings, progress, isolated, journal, validation, state_path(configuration), own.quantities
+    fitted = fit_equivariant(model, frames, own.energy, *rest)
     told = {"frames": "validation" if validation else "training", "linear": vars(linear), **fitted.metadata}
     return replace(fitted, metadata={"equivariant": told})
 
@@ -91,14 +96,21 @@ def forget_state(configuration: Configuration) -> None:
 
 
 def gain_text(model: Model) -> list[str]:
-    """What an equivariant network brought over the linear energy, in a line; none without a network or labels."""
+    """What an equivariant network brought over the linear heads, in a line or two; none without a network or labels."""
     told = model.metadata.get("equivariant")
     if not told:
         return []
+    linear, network = told["linear"], told["network"]
     errors = [
-        f"{name} {1000 * told['linear'][key]:.3g} → {1000 * told['network'][key]:.3g} {unit}"
+        f"{name} {1000 * linear[key]:.3g} → {1000 * network[key]:.3g} {unit}"
         for name, key, unit in (("forces", "force", "meV/Å"), ("energies", "energy", "meV"))
-        if told["linear"][key] is not None and told["network"][key] is not None
+        if linear[key] is not None and network[key] is not None
     ]
-    said = f"mean absolute errors on {told['frames']} frames, linear → equivariant network"
-    return [f"{said}: {', '.join(errors)}"] if errors else []
+    squares = [
+        f"{name} {linear['quantities'][name]:.3g} → {found:.3g} {report_units()[name]}"
+        for name, found in network["quantities"].items()
+        if name in linear["quantities"]
+    ]
+    said = f"errors on {told['frames']} frames, linear → equivariant network"
+    kinds = (("mean absolute", errors), ("root mean square", squares))
+    return [f"{kind} {said}: {', '.join(own)}" for kind, own in kinds if own]

@@ -230,7 +230,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class EquivariantSettings:
-    """An equivariant network that gives the energy, with or without messages; its fit needs PyTorch.
+    """An equivariant network that gives energies and other quantities, with or without messages; its fit needs PyTorch.
 
     See `beadwise.potentials.equivariant_network`.  A fit that was stopped goes on from `MODEL.training.pt`, named
     after the model, in the folder of the report.
@@ -264,12 +264,29 @@ class EquivariantSettings:
         ),
     ] = 15
     linear: Annotated[
-        bool,
+        bool | list[str],
         about(
-            "If true, the linear energy stays and the network corrects it; if false, the network is the whole energy."
+            "If true, the linear heads stay and the network corrects them; if false, the network is the whole. A list "
+            "names the quantities whose linear heads stay."
         ),
     ] = False
+    weights: Annotated[
+        dict[str, Annotated[float, about("", ge=0)]],
+        about(
+            "What the labels of a quantity count beside those of the others, as `{dipole = 2}`: the loss is the mean "
+            "of those of all quantities with these weights, each relative to its own without the network. 1 where "
+            "nothing is said; 0 leaves a quantity to its linear heads."
+        ),
+    ] = field(default_factory=dict)
     seed: Annotated[int, about("Seed of the initial weights and of the order of the frames.", ge=0)] = 0
+
+    def weight_of(self, quantity: str) -> float:
+        """What the labels of a quantity count beside those of the others."""
+        return self.weights.get(quantity, 1.0)
+
+    def keeps_linear(self, quantity: str) -> bool:
+        """Whether the linear heads of a quantity stay below the network."""
+        return self.linear if isinstance(self.linear, bool) else quantity in self.linear
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ...model import Batch, Model
 from ...model.molecules import check_order, dipoles_of_charges, repeating_unit
 from ...model.training.net_charge import charges_of_atoms
+from ...properties.quantities import quantities
 from ...pyx.coupling import pairs
 from ...pyx.tensor_head import DensityShape, features_of_parts
 from ...quantity import Irrep, Quantity
@@ -74,6 +75,17 @@ def targets_of(quantity: Quantity, model: Model, frame: Frame, metadata: object)
             if quantity.name == "dipole":
                 values = values - dipoles_of_nominal(frame, metadata)
             yield Target(quantity.form.components(values), sample)
+
+
+def labelled_species(names: Iterable[str], frames: Sequence[Frame]) -> dict[str, set[int]]:
+    """Atomic numbers of all atoms with a label, by the name of each of some quantities that are per atom."""
+    found: dict[str, set[int]] = {}
+    for quantity in (own for name in names if (own := quantities()[name]).per == "atom"):
+        there = found.setdefault(quantity.name, set())
+        for frame in (one for one in frames if quantity.label in one.labels and one.weight > 0):
+            values = frame.labels[quantity.label].reshape(len(frame.atoms), -1)
+            there |= set(frame.atoms.numbers[np.isfinite(values).all(axis=1)].tolist())
+    return found
 
 
 def cell_components(quantity: Quantity, model: Model, frame: Frame, value: np.ndarray, metadata: object) -> np.ndarray:

@@ -302,6 +302,7 @@ PARSED: dict[str, str] = {
         "it needs a model of metatomic; tests/model/external/test_metatomic_in_ipi.py does that"
     ),
     "beadwise fit fit.toml --track tensorboard:board": "it needs TensorBoard; tests/learning/logs/test_logs.py",
+    "beadwise evaluate nmr.safetensors test.xyz": "tests/quantities/test_shielding.py fits and evaluates shieldings",
     "beadwise pigs --prepare water.xml --temperature 500": PIGS,
     "beadwise run water_pigs.xml --model water": PIGS,
     "beadwise pigs water_pigs.xml --model water": PIGS,

@@ -18,10 +18,10 @@ from ase.io import write
 from beadwise.driver.doors.protocol import ProtocolError
 from beadwise.driver.doors.sockets import serve
 from beadwise.driver.doors.transport import tcp_socket, unix_socket
-from beadwise.model import ORDINARY_PROPERTIES, Batch, StructureError
+from beadwise.model import Batch, StructureError
 from beadwise.runs.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from fake_ipi import PATIENCE, SPECIES, FakeIpi, direct, in_background
-from toy import Toy, water
+from toy import KNOWN, Toy, water
 
 
 def free_port() -> int:
@@ -57,7 +57,7 @@ def test_waits_for_ipi_to_come_up():
 def test_ase_as_the_server(address):
     transport, _, arguments = address
     atoms = water()
-    server = in_background(serve, Toy(), transport, SPECIES, ORDINARY_PROPERTIES, wait=20.0)
+    server = in_background(serve, Toy(), transport, SPECIES, KNOWN, wait=20.0)
     # ASE's and i-PI's constants differ in the eighth digit: scale the structure and the answer accordingly
     length = BOHR_PER_ANGSTROM * ase_units.Bohr
     energy = HARTREE_PER_ELECTRONVOLT * ase_units.Hartree
@@ -68,7 +68,7 @@ def test_ase_as_the_server(address):
             seen = atoms.copy()
             seen.set_cell(atoms.cell / length)
             seen.positions = atoms.positions / length
-            expected = Toy().evaluate(Batch.from_ase(seen), ORDINARY_PROPERTIES)
+            expected = Toy().evaluate(Batch.from_ase(seen), KNOWN)
             volume = atoms.get_volume()
             virial = -atoms.get_stress(voigt=False) * volume
             close = {"rtol": 1e-9, "atol": 1e-13}

@@ -11,10 +11,10 @@ from ase.io import write
 from beadwise.driver.doors.protocol import ProtocolError
 from beadwise.driver.doors.sockets import serve
 from beadwise.driver.doors.transport import TransportError, tcp_socket, unix_socket
-from beadwise.model import ORDINARY_PROPERTIES, PropertyError, Response, StructureError
+from beadwise.model import PropertyError, Response, StructureError
 from beadwise.runs.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from fake_ipi import PATIENCE, SPECIES, Pairs, direct, in_background, structures
-from toy import Toy, water
+from toy import KNOWN, Toy, water
 
 
 def assert_same(received: tuple, expected: Response) -> None:
@@ -35,7 +35,7 @@ def assert_same(received: tuple, expected: Response) -> None:
 @pytest.mark.parametrize("beads", [1, 3])
 def test_conversation(beads, consolidated, fragment):
     transport = Pairs(fragment=fragment)
-    server = in_background(serve, Toy(), transport, SPECIES, ORDINARY_PROPERTIES[:5])
+    server = in_background(serve, Toy(), transport, SPECIES, KNOWN[:5])
     ipi = transport.servers[0]
     ipi.initialize(f" model : toy , , batch_size:{beads}" if beads > 1 else "")
     cells, positions = structures(beads)
@@ -67,7 +67,7 @@ def test_padding_is_evaluated_once(real, padding):
 def test_species_from_the_parameters_of_ipi(tmp_path):
     write(tmp_path / "start.xyz", water())
     transport = Pairs()
-    server = in_background(serve, Toy(), transport, None, ORDINARY_PROPERTIES[:5])
+    server = in_background(serve, Toy(), transport, None, KNOWN[:5])
     ipi = transport.servers[0]
     ipi.initialize(f" template : {tmp_path / 'start.xyz'} , ")
     cells, positions = structures(1)
@@ -185,7 +185,7 @@ def test_nonsense(message):
 
 def test_reconnects_and_gives_up_when_nothing_comes_back():
     transport = Pairs(2)
-    server = in_background(serve, Toy(), transport, SPECIES, ORDINARY_PROPERTIES[:5], wait=2.0)
+    server = in_background(serve, Toy(), transport, SPECIES, KNOWN[:5], wait=2.0)
     first, second = transport.servers
     first.initialize()
     first.send(b"POSDATA     ")  # killed in the middle of a message
@@ -202,7 +202,7 @@ def test_reconnects_and_gives_up_when_nothing_comes_back():
 def test_comes_back_when_a_request_was_taken_back():
     """i-PI asks for the status after each answer; EXIT instead means that its <timeout> was over."""
     transport = Pairs(2)
-    server = in_background(serve, Toy(), transport, SPECIES, ORDINARY_PROPERTIES[:5], wait=5.0)
+    server = in_background(serve, Toy(), transport, SPECIES, KNOWN[:5], wait=5.0)
     first, second = transport.servers
     for ipi in (first, second):
         ipi.initialize()

@@ -232,7 +232,6 @@ def test_members_do_not_share_a_network(tmp_path):
 REFUSED = {
     "channels = 12 in .equivariant.; it must be a multiple of 8": {"lines": "channels = 12"},
     "l_max = 3 and l_sent = 1 in .equivariant.; allowed are at most 2": {"lines": "l_max = 3"},
-    "needs a section .energy.": {"sections": "[dipole]", "lines": "l_max = 2"},
     "allowed is one of them": {"sections": "[energy]\n[network]\nhidden = [3]", "lines": "l_max = 2"},
     "averaging = 1.0": {"lines": "averaging = 1.0"},
 }

@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from beadwise.driver.doors.transport import Connection, TransportError
-from beadwise.model import ORDINARY_PROPERTIES, Batch, Response
+from beadwise.model import Batch, Response
 from beadwise.runs.units import BOHR_PER_ANGSTROM
-from toy import Toy, water
+from toy import KNOWN, Toy, water
 
 PATIENCE = 60  # seconds
 SPECIES = water().numbers
@@ -28,7 +28,7 @@ def structures(beads: int) -> tuple[np.ndarray, np.ndarray]:
 def direct(cells: np.ndarray, positions: np.ndarray) -> Response:
     """Everything of structures given in bohr, in eV, Å, e."""
     batch = Batch(SPECIES, positions / BOHR_PER_ANGSTROM, cells / BOHR_PER_ANGSTROM, np.ones(3, bool))
-    return Toy().evaluate(batch, ORDINARY_PROPERTIES)
+    return Toy().evaluate(batch, KNOWN)
 
 
 class FakeIpi:

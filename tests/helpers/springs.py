@@ -10,7 +10,8 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from beadwise.model import ORDINARY_PROPERTIES, Batch, Response, StructureError
+from beadwise.model import Batch, Response, StructureError
+from toy import KNOWN
 
 PAIRS = ((0, 1, 0.97), (0, 2, 0.97), (1, 2, 1.53))
 STIFFNESS = 30.0
@@ -20,7 +21,7 @@ MASSES = np.array([15.999, 1.008, 1.008])
 
 class Springs:
     species = (1, 8)
-    properties = ORDINARY_PROPERTIES
+    properties = KNOWN
 
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         molecules = batch.positions.reshape(batch.beads, -1, 3, 3)

@@ -8,12 +8,14 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
 from beadwise.model import ORDINARY_PROPERTIES, Batch, Response, StructureError
+from beadwise.properties.quantities import FURTHER, properties
 
 CUTOFF = 3.0
 CLOSEST = 0.3
 CHARGES = {1: 0.4, 8: -0.8}
 STRENGTHS = {1: 0.7, 8: 1.3}
 MASSES = {1: 1.008, 8: 15.999}
+KNOWN = tuple(name for name in ORDINARY_PROPERTIES if properties()[name].quantity not in FURTHER)
 SHIFTS = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(27, 3)
 
 
@@ -25,7 +27,7 @@ class Toy:
 
     species = (1, 8)
 
-    def __init__(self, properties: Sequence[str] = ORDINARY_PROPERTIES):
+    def __init__(self, properties: Sequence[str] = KNOWN):
         self.properties = tuple(properties)
         self.batches: list[Batch] = []
         self.wants: list[tuple[str, ...]] = []

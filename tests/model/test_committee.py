@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from beadwise.driver.doors.extras import encode_extras
-from beadwise.model import ORDINARY_PROPERTIES, PROPERTIES, Batch, Committee, PropertyError, load, save
+from beadwise.model import PROPERTIES, Batch, Committee, PropertyError, load, save
 from beadwise.model.committee import CommitteeError
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import from_any_folder, load_evaluator
@@ -16,7 +16,7 @@ from beadwise.properties.quantities import COMMITTEE_PROPERTIES
 from beadwise.runs.units import to_atomic
 from members import baseline, four
 from springs import Springs, without_polarizability
-from toy import water
+from toy import KNOWN, water
 
 ENERGIES = ("energy", "forces", "virial")
 SPREADS = tuple(f"{name}_uncertainty" for name in ("energy", "forces", "dipole", "polarizability"))
@@ -29,11 +29,11 @@ def beads(count: int = 3) -> Batch:
 def test_mean_and_members():
     members, batch = four(), beads()
     committee = Committee(members)
-    everything = (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES)
+    everything = (*KNOWN, *COMMITTEE_PROPERTIES)
     assert committee.properties == (*everything, *SPREADS)
     response = committee.evaluate(batch, everything)
-    alone = [member.evaluate(batch, ORDINARY_PROPERTIES) for member in four()]
-    for name in ORDINARY_PROPERTIES:
+    alone = [member.evaluate(batch, KNOWN) for member in four()]
+    for name in KNOWN:
         np.testing.assert_allclose(response[name], np.mean([one[name] for one in alone], axis=0), rtol=1e-13)
     for place, one in enumerate(alone):
         np.testing.assert_array_equal(response.committee_energy[:, place], one.energy)
@@ -147,7 +147,7 @@ def test_names_that_are_refused(name):
 
 def test_extras():
     batch = beads(2)
-    response = Committee(four()).evaluate(batch, (*ORDINARY_PROPERTIES, *COMMITTEE_PROPERTIES))
+    response = Committee(four()).evaluate(batch, (*KNOWN, *COMMITTEE_PROPERTIES))
     want = [name for name in PROPERTIES if name.startswith("committee_")]
     for bead, text in enumerate(encode_extras(response, want)):
         extras = json.loads(text)

@@ -8,6 +8,7 @@ from beadwise.driver.doors.extras import encode_extras
 from beadwise.learning.data import labels
 from beadwise.model import Batch, load, save
 from beadwise.model.members import Members, single_member
+from beadwise.properties import quantities as registry
 from beadwise.properties.forms import PSEUDOVECTOR, SYMMETRIC_TENSOR, TENSOR, cartesian_vector, harmonics, values
 from beadwise.properties.quantities import BUILT_IN, QuantityError, properties, quantities, register, registered
 from beadwise.pyx.coupling import real_harmonics
@@ -21,13 +22,13 @@ from scipy.spatial.transform import Rotation
 FURTHER = (
     QUADRUPOLE,
     LEVELS,
-    Quantity("shielding", TENSOR, Unit(), per="atom"),
+    Quantity("hyperfine_tensor", TENSOR, Unit(energy=1), per="atom"),
     Quantity("magnetic_moment", PSEUDOVECTOR, Unit(charge=1, length=1)),
     Quantity("hexadecapole", harmonics(4), Unit(charge=1, length=4), per="molecule"),
     Quantity("quadrupole", SYMMETRIC_TENSOR, Unit(charge=1, length=2), is_molecular=True),
     Quantity("level_curvature", harmonics(2, parity=-1), Unit(energy=1, length=-2)),
 )
-EVERY = (*BUILT_IN, *FURTHER)
+EVERY = (*BUILT_IN, *registry.FURTHER, *FURTHER)
 MEMBERS = 3
 UNIT = {"repeating_unit": "OHH"}
 ATOMS = [random_structure(0), random_structure(1)]

@@ -283,6 +283,13 @@ class TorchEquivariant(torch.nn.Module):
             found = {name: own + second[name] for name, own in found.items()}
         return {name: self.unit[name] * own for name, own in found.items()}
 
+    def of_density(
+        self, density: torch.Tensor, counts: Sequence[int], species: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Outputs by head of a network without messages, from scaled densities (lm, atoms, channels)."""
+        found = self.layers[0](density, counts, species)[0]
+        return {name: self.unit[name] * own for name, own in found.items()}
+
     def of_isolated_atoms(self) -> torch.Tensor:
         """Energies of atoms without neighbours, shape (species, 1)."""
         kinds = torch.arange(self.shape.species)

@@ -1,4 +1,4 @@
-"""The training of an equivariant network on energies, forces and stresses."""
+"""The training of an equivariant network on energies, forces, stresses, and whatever quantities read it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ...data import Frame
 from ...logs.journal import Journal
 from ..checkpoint import Checkpoint, fingerprint
 from ..configuration import ConfigurationError, EnergySettings, EquivariantSettings
-from .objective import Errors, Example, Objective, examples_of, loss_of_nothing
+from .objective import Errors, Example, Objective, examples_of
+from .quantity_labels import FittedQuantity
 from .surroundings import gather
 from .torch_network import TorchEquivariant
 
@@ -97,7 +98,8 @@ class Training:
         for place in range(0, len(order), settings.batch):
             for group in self.optimiser.param_groups:
                 group["lr"] = learning_rate(settings, self.done, self.steps)
-            loss, _ = self.objective([self.examples[k] for k in order[place : place + settings.batch]], True)
+            self.objective.random = np.random.default_rng([settings.seed, self.done])
+            loss, *_ = self.objective([self.examples[k] for k in order[place : place + settings.batch]], True)
             if not torch.isfinite(loss):
                 raise ConfigurationError(
                     f"the fit of the network diverged at step {self.done + 1} of {self.steps} with learning_rate = "
@@ -142,15 +144,16 @@ class Training:
 def fit_equivariant(
     model: Model,
     frames: Sequence[Frame],
-    energy: EnergySettings,
+    energy: EnergySettings | None,
     settings: EquivariantSettings,
     progress: Progress | None = None,
     isolated: Collection[int] = (),
     journal: Journal | None = None,
     validation: Sequence[Frame] = (),
     kept: Path | None = None,
+    quantities: Sequence[FittedQuantity] = (),
 ) -> Model:
-    """The model with an equivariant network that learns what its energy leaves over; its errors are its metadata.
+    """The model with an equivariant network that learns what its heads leave over; its errors are its metadata.
 
     The optimiser is that of Kingma, Ba, arXiv:1412.6980; its steps are averaged with weights that fall exponentially
     into the past (Polyak, Juditsky, SIAM J. Control Optim. 30, 838 (1992)).
@@ -159,8 +162,8 @@ def fit_equivariant(
     ----------
     model : Model
     frames : sequence of Frame
-    energy : EnergySettings
-        Expected errors, which weigh the labels.
+    energy : EnergySettings or None
+        Expected errors, which weigh the labels of the energy; None if the network gives none.
     settings : EquivariantSettings
     progress : Progress, optional
         Told steps done, steps in all, the pass over the frames, its mean loss so far and the last validation errors.
@@ -172,6 +175,8 @@ def fit_equivariant(
         On which the averaged weights are tried; the best ones are taken.
     kept : Path, optional
         File for the state of the training, which goes on from there if it was stopped.
+    quantities : sequence of FittedQuantity
+        That the network gives besides the energy.
 
     Raises
     ------
@@ -179,32 +184,45 @@ def fit_equivariant(
         If the fit diverges.
     """
     torch.manual_seed(settings.seed)
-    examples, others = examples_of(model, frames, energy), examples_of(model, validation, energy)
+    examples, others = (examples_of(model, own, energy, quantities) for own in (frames, validation))
     is_anchored = np.array([number in isolated for number in model.numbers])
-    network = TorchEquivariant(
-        model, settings.channels, settings.l_max, settings.hidden, {"energy": 0}, settings.sent, settings.l_sent
-    )
-    forces = np.concatenate([own.residual.forces.ravel() for own in examples])
-    size = float(np.sqrt(np.nanmean(forces**2))) or float(np.std([own.residual.energy for own in examples])) or 1.0
+    heads = {"energy": 0} if energy is not None else {}
+    heads |= {head.name: head.order for own in quantities for head in own.heads}
+    sizes = settings.channels, settings.l_max, settings.hidden
+    network = TorchEquivariant(model, *sizes, heads, settings.sent, settings.l_sent)
     some = [own.surroundings for own in examples[:: max(1, len(examples) // MEASURED)]]
-    network.measure(gather(model, some, settings.l_max, network.input_scales), {"energy": UNIT * size})
-    objective = Objective(model, network, is_anchored, loss_of_nothing(examples) or 1.0)
+    network.measure(gather(model, some, settings.l_max, network.input_scales), units_of_heads(examples, quantities))
+    objective = Objective(model, network, is_anchored, examples, quantities, settings.weight_of("energy"))
     training = Training(objective, settings, examples, others)
-    residuals = [own.residual for own in examples + others]
-    labels = [array for own in residuals for array in (np.array(own.energy), own.forces, own.stress)]
-    labels += [own.surroundings.vectors for own in examples]
-    sizes = {name: tuple(own.shape) for name, own in network.state_dict().items()}  # another release may have others
-    checkpoint = Checkpoint(kept, fingerprint((settings, energy, model.radial.form, len(others), sizes), labels))
+    labels = [array for own in examples + others for array in (*own.arrays(), own.surroundings.vectors)]
+    shapes = {name: tuple(own.shape) for name, own in network.state_dict().items()}  # another release may have others
+    checkpoint = Checkpoint(kept, fingerprint((settings, energy, model.radial.form, len(others), shapes), labels))
     if state := checkpoint.read():
         training.go_on(state)
     train(training, checkpoint, progress, journal)
     fitted, constants = network.fitted()
-    head = model.heads["energy"]
-    alone = fitted.energies_of_isolated_atoms()
-    offset = head.offset + np.where(is_anchored, -alone, constants["energy"])
-    heads = {**model.heads, "energy": replace(head, offset=offset)}
+    heads_of_model = dict(model.heads)
+    for name, constant in constants.items():
+        if name == "energy":
+            constant = np.where(is_anchored, -fitted.energies_of_isolated_atoms(), constant)
+        head = heads_of_model[name]
+        heads_of_model[name] = replace(head, offset=head.offset + constant)
     errors = objective.errors(others or examples, settings.batch)
-    return replace(model, equivariant=fitted, heads=heads, metadata={"network": vars(errors)})
+    return replace(model, equivariant=fitted, heads=heads_of_model, metadata={"network": vars(errors)})
+
+
+def units_of_heads(examples: Sequence[Example], quantities: Sequence[FittedQuantity]) -> dict[str, float]:
+    """What outputs near one of each head stand for."""
+    residuals = [own.residual for own in examples if own.residual is not None]
+    found = {}
+    if residuals:
+        forces = np.concatenate([own.forces.ravel() for own in residuals])
+        size = float(np.sqrt(np.nanmean(forces**2))) or float(np.std([own.energy for own in residuals])) or 1.0
+        found["energy"] = UNIT * size
+    for place, own in enumerate(quantities):
+        size = own.size(example.labels[place] for example in examples)
+        found |= {head.name: UNIT * size for head in own.heads}
+    return found
 
 
 def passes_between_looks(epochs: int) -> int:

@@ -1,0 +1,113 @@
+"""Shieldings: nine components under improper operations, labels of some species, and the numbers made of tensors."""
+
+import numpy as np
+import pytest
+from beadwise.learning.fitting.configuration import read_configuration
+from beadwise.learning.fitting.fit import fit
+from beadwise.model import Batch
+from beadwise.properties.forms import full_tensor_components
+from beadwise.properties.quantities import quantities
+from beadwise.properties.shielding import chemical_shift, isotropic_value, principal_values
+from beadwise.properties.unit_names import UnitError, in_own_units
+from models import random_structure
+from scipy.spatial.transform import Rotation
+
+FIT = """
+[data]
+train = ["train.xyz"]
+nan_is_missing = true
+[density]
+cutoff = 3.5
+radial = 3
+l_max = 2
+[shielding]
+l_max = 2
+[output]
+model = "nmr.safetensors"
+"""
+
+
+def random_tensors(count=200):
+    return np.random.default_rng(1).normal(0, 30, (count, 3, 3)) + 100 * np.eye(3)
+
+
+def test_numbers_of_a_tensor_by_hand():
+    """Δ, η, Ω, κ of diag(10, 40, 100): σ_iso = 50, |50| ≥ |−40| ≥ |−10|, so zz = 100, xx = 10, yy = 40."""
+    found = principal_values(np.diag([40.0, 100.0, 10.0]))
+    assert (found.isotropic, found.lowest, found.middle, found.highest) == pytest.approx((50, 10, 40, 100))
+    assert (found.reduced_anisotropy, found.asymmetry) == pytest.approx((50, (40 - 10) / 50))
+    assert (found.span, found.skew) == pytest.approx((90, 3 * (50 - 40) / 90))
+
+
+def test_haeberlen_and_herzfeld_berger_say_the_same():
+    """|S|² = (3/2) Δ² (1 + η²/3) = Ω² (3 + κ²)/6 for the traceless symmetric part S, and both are in their ranges."""
+    tensors = random_tensors()
+    found = principal_values(tensors)
+    symmetric = 0.5 * (tensors + tensors.swapaxes(-1, -2)) - isotropic_value(tensors)[:, None, None] * np.eye(3)
+    square = (symmetric**2).sum(axis=(1, 2))
+    np.testing.assert_allclose(1.5 * found.reduced_anisotropy**2 * (1 + found.asymmetry**2 / 3), square, rtol=1e-12)
+    np.testing.assert_allclose(found.span**2 * (3 + found.skew**2) / 6, square, rtol=1e-12)
+    assert (found.asymmetry >= 0).all() and (found.asymmetry <= 1).all() and (np.abs(found.skew) <= 1 + 1e-12).all()
+
+
+def test_numbers_do_not_depend_on_the_frame_nor_on_the_antisymmetric_part():
+    tensors = random_tensors(20)
+    turn = Rotation.from_rotvec([0.3, -1.0, 0.4]).as_matrix()
+    antisymmetric = np.array([[0, 5, -2], [-5, 0, 1], [2, -1, 0.0]])
+    turned = principal_values(turn @ (tensors + antisymmetric) @ turn.T)
+    for name, value in vars(principal_values(tensors)).items():
+        np.testing.assert_allclose(getattr(turned, name), value, atol=1e-10)
+
+
+def test_a_sphere_has_no_anisotropy_and_what_is_unknown_stays_unknown():
+    found = principal_values(np.stack([31.0 * np.eye(3), np.full((3, 3), np.nan)]))
+    assert (found.isotropic[0], found.asymmetry[0], found.skew[0], found.span[0]) == (31.0, 0.0, 0.0, 0.0)
+    assert all(np.isnan(own[1]) for own in vars(found).values())
+
+
+def test_span_of_the_mean_is_not_the_mean_of_spans():
+    """Fluctuations open every span: the mean of spans is too large."""
+    tensors = np.diag([20.0, 40.0, 100.0]) + np.random.default_rng(2).normal(0, 25, (4000, 3, 3))
+    assert principal_values(tensors.mean(axis=0)).span == pytest.approx(80, abs=1.5)
+    assert principal_values(tensors).span.mean() > 90
+
+
+def test_shifts_and_units():
+    assert chemical_shift(np.array([30.0]), 31.5)[0] == 1.5
+    unit = quantities()["shielding"].unit
+    assert str(unit) == "ppm" and in_own_units("ppm", unit) == 1 and in_own_units("1", unit) == pytest.approx(1e6)
+    with pytest.raises(UnitError, match="measures"):
+        in_own_units("eV", unit)
+
+
+def test_fit_of_one_species_and_what_the_others_get(tmp_path):
+    """Labels of one species in some frames: its atoms are fitted, in all nine components."""
+    frames = [random_structure(seed) for seed in range(12)]
+    kind = int(frames[0].numbers[0])
+    rng = np.random.default_rng(0)
+    for frame in frames:
+        labels = np.full((len(frame), 9), np.nan)
+        distances = frame.get_all_distances(mic=True, vector=True)
+        lengths = np.linalg.norm(distances, axis=-1)
+        # Σ_jk (r_j · r_k) w_j w_k' r_j ⊗ r_k: a tensor of an environment, with an antisymmetric part
+        near, far = (np.where((lengths > 0) & (lengths < 3.5), np.exp(-a * lengths**2), 0.0) for a in (0.5, 1.0))
+        first, second = np.einsum("ij,ija->ia", near, distances), np.einsum("ij,ija->ia", far, distances)
+        own = np.einsum("ia,ib->iab", first, second) + 100 * np.eye(3)
+        is_labelled = (frame.numbers == kind) & (rng.random(len(frame)) < 0.9)
+        labels[is_labelled] = own[is_labelled].reshape(-1, 9)
+        frame.arrays["shielding"] = labels
+        frame.calc = None
+        frame.write(tmp_path / "train.xyz", append=True, format="extxyz")
+    (tmp_path / "fit.toml").write_text(FIT)
+    model = fit(read_configuration(tmp_path / "fit.toml"))
+    errors, sizes = [], []
+    for frame in frames:
+        is_known = np.isfinite(frame.arrays["shielding"]).all(axis=1)
+        wanted = full_tensor_components(frame.arrays["shielding"][is_known].reshape(-1, 3, 3))
+        found = model.evaluate(Batch.from_ase(frame), ("shielding",)).shielding[0]
+        errors.append(full_tensor_components(found[is_known]) - wanted)
+        sizes.append(wanted - [100 * np.sqrt(3), *[0] * 8])
+        assert np.isnan(found[frame.numbers != kind]).all()
+    for part in (slice(0, 1), slice(1, 6), slice(6, 9)):
+        error, size = (np.sqrt(np.mean(np.concatenate(own)[:, part] ** 2)) for own in (errors, sizes))
+        assert error < 0.5 * size
