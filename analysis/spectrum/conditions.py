@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runs.input.dynamics import mode_of, refusal_of_dynamics
 from ...runs.input.elements import InputError
+from ...runs.input.nuclei import SUZUKI_CHIN
 from ...runs.input.run_input import RunInput, System
 from ...runs.output.volumes import volume_file
 from ...spectra import Conditions
@@ -91,3 +93,24 @@ def read_run_conditions(run: RunInput, system: System | None = None) -> RunCondi
         has_constant_volume=system.has_constant_volume,
         volume_file=volume_file(system),
     )
+
+
+def refuse_averages(run: RunInput, system: System | None, kind: str) -> None:
+    """Refuse a spectrum of a run that samples averages, and does not move as the atoms do.
+
+    The static permittivity of PIGLET is one of averages; beads of Suzuki-Chin path integrals have different weights.
+
+    Raises
+    ------
+    InputError
+    """
+    dynamics = None if system is None else system.dynamics
+    if system is None or dynamics is None:
+        return
+    reason = refusal_of_dynamics(dynamics, system.beads)
+    is_static = kind == "dielectric" and mode_of(dynamics) not in SUZUKI_CHIN
+    if reason and not is_static:
+        raise InputError(
+            f"no '{kind}' of '{run.path}': {reason}; spectra are made of classical dynamics, RPMD, TRPMD, PA-CMD or Te "
+            "PIGS"
+        )

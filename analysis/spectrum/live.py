@@ -20,7 +20,7 @@ from ...spectra.checks.continuity import Continuity
 from ...spectra.experiment import marks
 from ...spectra.recording import FluxRecorder, make_recorder, spectrum_of
 from ...spectra.sum_frequency import Slab
-from .conditions import RunConditions, read_run_conditions
+from .conditions import RunConditions, read_run_conditions, refuse_averages
 from .live_series import begin, take_in
 from .outputs import output_for, usable_outputs
 
@@ -192,6 +192,8 @@ def possible_kinds(kinds: Sequence[str], run: RunInput) -> tuple[str, ...]:
         return ()
     try:
         conditions = read_run_conditions(run)
+        for kind in kinds:
+            refuse_averages(run, run.systems[0], kind)
         return tuple(kind for kind in kinds if usable_outputs(kind, run, conditions))
     except BeadwiseError:
         return ()

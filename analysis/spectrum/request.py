@@ -15,7 +15,7 @@ from ...spectra import SeriesError, Window, usual_length
 from ...spectra.quantum import HARMONIC
 from ...spectra.raman import LASER
 from ..results import beside, stem_of
-from .conditions import RunConditions, read_run_conditions
+from .conditions import RunConditions, read_run_conditions, refuse_averages
 from .outputs import files_of_runs
 from .series_conditions import Given
 
@@ -139,7 +139,11 @@ class Request:
     def run_of(self, path: Path) -> RunConditions | None:
         """Conditions of the run that wrote a file; None if its input is not found."""
         run = self._runs.run_of(path)
-        return None if run is None else read_run_conditions(run, run.system_of_file(path.name))
+        if run is None:
+            return None
+        system = run.system_of_file(path.name)
+        refuse_averages(run, system, self.kind)
+        return read_run_conditions(run, system)
 
     @property
     def trajectories(self) -> list[Path]:

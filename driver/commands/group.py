@@ -61,6 +61,9 @@ COMMANDS = {
         "mass_integration",
         "Integrate over the mass, for the free energy of quantum nuclei over that of classical ones.",
     ),
+    "nuclei": Place(
+        "nuclei.nuclei", "nuclei", "Write an i-PI input that treats the nuclei in another way, beside INPUT."
+    ),
     "pigs": Place(
         "nuclei.pigs", "pigs", "Correct a model by the mean force on centroids, for spectra from classical dynamics."
     ),

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from ...analysis.nuclei.remarks import remarks_about_nuclei
 from ...analysis.profile.live import LiveProfile
-from ...analysis.spectrum.conditions import read_run_conditions
+from ...analysis.spectrum.conditions import read_run_conditions, refuse_averages
 from ...analysis.spectrum.kinds import FROM_SERIES
 from ...analysis.spectrum.live import LiveSpectra
 from ...analysis.spectrum.live_dielectric import LiveDielectric
@@ -102,7 +103,7 @@ def look_over(plan: Plan) -> list[str]:
     """
     _check(plan)
     remarks = [*_remarks_about_folder(plan), *remarks_about_units(plan.input), *check_plumed(plan.input)]
-    remarks += remarks_about_centroids(plan)
+    remarks += [*remarks_about_centroids(plan), *remarks_about_nuclei(plan.input)]
     return remarks + _remarks_about_systems(plan)
 
 
@@ -158,6 +159,8 @@ def _live_spectra(plan: Plan) -> list[LiveSpectra | LiveDielectric]:
     if not plan.spectra:
         return []
     conditions = read_run_conditions(plan.input)
+    for kind in plan.spectra:
+        refuse_averages(plan.input, plan.input.systems[0], kind)
     kinds = [kind for kind in plan.spectra if kind in FROM_SERIES]
     made: list[LiveSpectra | LiveDielectric] = []
     # what a run before has written down of itself is not that of this one

@@ -11,6 +11,7 @@ import numpy as np
 from ipi.utils.units import unit_to_internal
 
 from .elements import InputError, quantity, settled, unit_of, words
+from .nuclei import adiabatic_wavenumber, is_colored, why_no_dynamics
 
 WEAK_COUPLING = 10_000.0  # fs: a thermostat of the centroid that is slower leaves vibrations alone
 USUAL_DAMPING = 0.5  # λ of TRPMD (Rossi, Ceriotti and Manolopoulos, J. Chem. Phys. 140, 234116 (2014))
@@ -60,6 +61,11 @@ def mode_of(dynamics: ElementTree.Element) -> str:
     return dynamics.get("mode", "nve").strip()
 
 
+def refusal_of_dynamics(dynamics: ElementTree.Element | None, beads: int) -> str:
+    """Why nothing can be made of how a run moves in time; empty if something can."""
+    return "" if dynamics is None or beads == 1 else why_no_dynamics(mode_of(dynamics), _thermostat(dynamics))
+
+
 def has_constant_volume(dynamics: ElementTree.Element) -> bool:
     """Whether the cell stays what it is."""
     return mode_of(dynamics) not in FIXED_PRESSURE
@@ -85,8 +91,8 @@ def name_of(system: ElementTree.Element, dynamics: ElementTree.Element, beads: i
     mode = mode_of(dynamics)
     thermostat = _thermostat(dynamics)
     kind = "" if thermostat is None else thermostat.get("mode", "").strip()
-    name = _kind_of_dynamics(system, mode, beads, kind) + FIXED_PRESSURE.get(mode, "")
-    if thermostat is None or mode == "nvt-cc":
+    name = _kind_of_dynamics(system, mode, beads, thermostat, path) + FIXED_PRESSURE.get(mode, "")
+    if thermostat is None or mode == "nvt-cc" or (beads > 1 and why_no_dynamics(mode, thermostat)):
         return name
     if _number(thermostat, "tau", "time", 0.0, path) / _femtosecond() <= WEAK_COUPLING:
         name += (
@@ -100,18 +106,26 @@ def name_of(system: ElementTree.Element, dynamics: ElementTree.Element, beads: i
     return name
 
 
-def _kind_of_dynamics(system: ElementTree.Element, mode: str, beads: int, thermostat: str) -> str:
+def _kind_of_dynamics(
+    system: ElementTree.Element, mode: str, beads: int, thermostat: ElementTree.Element | None, path: Path
+) -> str:
     if beads == 1:
         return "classical"
     if mode in NAMED_MODES:
         return NAMED_MODES[mode]
+    wavenumber = adiabatic_wavenumber(system, beads, path)
+    if wavenumber is not None:
+        return f"PA-CMD, internal modes at {wavenumber:.4g} cm⁻¹"
     frequencies = system.find("normal_modes/frequencies")
     style = "rpmd" if frequencies is None else frequencies.get("style", "rpmd").strip()
     if style != "rpmd":
         return f"path integrals with normal modes of the style {style}"
-    if not thermostat:
+    if is_colored(thermostat):
+        return "PIGLET path integrals"
+    if thermostat is None:
         return "RPMD"
-    return "TRPMD" if thermostat.startswith("pile") else f"path integrals with the thermostat {thermostat}"
+    kind = thermostat.get("mode", "").strip()
+    return "TRPMD" if kind.startswith("pile") else f"path integrals with the thermostat {kind}"
 
 
 def _thermostat(dynamics: ElementTree.Element) -> ElementTree.Element | None:
@@ -191,12 +205,15 @@ class Ensemble:
         Whether it is dynamics at constant energy, and not in contact with a bath.
     field : str
         Constant electric field that i-PI adds to the forces, as `field_of` names it; empty if there is none.
+    is_colored : bool
+        Whether normal modes have thermostats with a covariance of their own, as PIGLET.
     """
 
     temperature: float
     pressure: str
     keeps_energy: bool
     field: str = ""
+    is_colored: bool = False
 
     @property
     def free_energy(self) -> str:
@@ -218,6 +235,11 @@ class Ensemble:
             warnings.append(
                 f"'{source}' is in the field {self.field}, which its energies leave out: what is compared here is "
                 "taken to have one dipole"
+            )
+        if self.is_colored:
+            warnings.append(
+                f"'{source}' has thermostats of colored noise, as PIGLET: its averages are those of quantum nuclei, "
+                "but weights of its beads by energies hold only nearly"
             )
         return "; ".join(warnings)
 
@@ -248,7 +270,8 @@ def ensemble_of(root: ElementTree.Element, system: ElementTree.Element, source: 
             megapascals = settled(system, "ensemble/pressure", "pressure", "megapascal", source)
             pressure = f"{megapascals:.6g} MPa"
     field = field_of(dynamics, source)
-    return Ensemble(temperature_of(root, system, source), pressure, mode in WITHOUT_THERMOSTAT, field)
+    keeps_energy, colored = mode in WITHOUT_THERMOSTAT, dynamics is not None and is_colored(_thermostat(dynamics))
+    return Ensemble(temperature_of(root, system, source), pressure, keeps_energy, field, colored)
 
 
 def first_step(steps: Sequence[int] | np.ndarray, skip: float | None, timestep: float | None, source: Path) -> float:

@@ -307,6 +307,7 @@ PARSED: dict[str, str] = {
     "beadwise run water_pigs.xml --model water": PIGS,
     "beadwise pigs water_pigs.xml --model water": PIGS,
     "beadwise run classical.xml --model water_pigs.toml --spectrum ir,raman": PIGS,
+    "beadwise nuclei water --by pa-cmd": "tests/driver/nuclei/test_nuclei.py runs it",
     "beadwise watch FOLDER": WATCH,
     "beadwise watch FOLDER --terminal": WATCH,
     "beadwise watch FOLDER --port 8899": WATCH,

@@ -30,6 +30,7 @@ WITH_NUMBERS = {
     "isotopes",
     "lambda-integration",
     "mass-integration",
+    "nuclei",
     "pigs",
     "profile",
     "promote",
@@ -52,6 +53,8 @@ DIFFERENT = {
     "--to": "of isotopes a label, of profiles a range",
     "--interval": "watch looks again after so many seconds, pigs takes frames so far apart",
     "--prepare": "pigs makes one input of one, integrations one for each node",
+    "--timestep": "spectrum is told the time between samples, nuclei chooses that of a run",
+    "--highest": "spectra end there, nuclei makes thermostats for vibrations up to there",
     "--samples": "promote takes so many of all runs together, isotopes of each",
     "--profile": "run has nothing else to say which variable; reweight may make it of any variable, by --variable",
 }

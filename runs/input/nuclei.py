@@ -1,0 +1,123 @@
+"""What an input does to nuclei beyond usual ring polymers: scaled normal modes, and sampling for averages alone."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipi.utils.units import Constants, unit_to_internal
+
+from .elements import InputError, unit_of, words
+
+PA_CMD = "pa-cmd"
+SUZUKI_CHIN = ("sc", "scnpt")
+OF_NORMAL_MODES = ("nm_gle", "nm_gle_g")
+STIFFEST = 3700.0  # cm⁻¹, a usual O–H stretch, where the highest vibration is not known
+LARGEST_TURN = 0.6  # rad of the fastest mode in a time step: its frequency is off by (ωΔt)²/24, 1.5 %
+
+
+@dataclass(frozen=True)
+class AdiabaticModes:
+    """Normal modes of a ring polymer that move at one frequency of their own (PA-CMD).
+
+    T. D. Hone, P. J. Rossky and G. A. Voth, J. Chem. Phys. 124, 154103 (2006).
+
+    Parameters
+    ----------
+    wavenumber : float
+        Of the internal modes of a free particle, in cm⁻¹.
+    beads : int
+    temperature : float
+        In K.
+    """
+
+    wavenumber: float
+    beads: int
+    temperature: float
+
+    def fastest(self, vibration: float) -> float:
+        """Wavenumber of the fastest mode in cm⁻¹ when the atoms vibrate at `vibration`.
+
+        The mass of mode k is that of the atom times (ω_k/Ω)², so that it moves at Ω √(1 + (ω/ω_k)²); the lowest of
+        them is the fastest.
+        """
+        lowest = 2 * self.beads * thermal_wavenumber(self.temperature) * math.sin(math.pi / self.beads)
+        return self.wavenumber * math.hypot(1.0, vibration / lowest)
+
+    def longest_step(self, vibration: float = STIFFEST) -> float:
+        """Longest time step in fs that follows the fastest mode."""
+        return LARGEST_TURN / (self.fastest(vibration) * _radians_per_femtosecond())
+
+    def warnings(self, timestep: float, vibration: float = STIFFEST) -> list[str]:
+        """What speaks against a time step in fs, and against the frequency."""
+        found = []
+        if self.wavenumber < vibration:
+            found.append(
+                f"internal modes of PA-CMD at {self.wavenumber:.4g} cm⁻¹ are slower than a vibration at "
+                f"{vibration:g} cm⁻¹, and resonances shift its band; they must be faster"
+            )
+        if timestep > (longest := self.longest_step(vibration)):
+            found.append(
+                f"a time step of {timestep:g} fs is too long for PA-CMD at {self.wavenumber:.4g} cm⁻¹: where an atom "
+                f"vibrates at {vibration:g} cm⁻¹, a mode moves at {self.fastest(vibration):.0f} cm⁻¹; up to "
+                f"{longest:.2g} fs is allowed"
+            )
+        return found
+
+
+def thermal_wavenumber(temperature: float) -> float:
+    """k_B T/hc in cm⁻¹."""
+    thermal = float(unit_to_internal("temperature", "kelvin", temperature)) * Constants.kb / Constants.hbar
+    return thermal / float(unit_to_internal("frequency", "inversecm", 1.0))
+
+
+def usual_wavenumber(beads: int, temperature: float) -> float:
+    """Ω of Hone, Rossky and Voth, P^(P/(P−1)) k_B T/ħ, in cm⁻¹: the product of the masses of all modes stays."""
+    return float(beads ** (beads / (beads - 1)) * thermal_wavenumber(temperature))
+
+
+def adiabatic_wavenumber(system: ElementTree.Element, beads: int, path: Path) -> float | None:
+    """Frequency of the internal modes of PA-CMD in cm⁻¹; None where masses are not scaled so.
+
+    Raises
+    ------
+    InputError
+        If i-PI would not know the frequency.
+    """
+    element = system.find("normal_modes/frequencies")
+    if beads < 2 or element is None or element.get("style", "rpmd").strip() != PA_CMD:
+        return None
+    try:
+        value = float(words(element.text)[0])
+    except (ValueError, IndexError):
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise InputError(
+            f"<frequencies style='{PA_CMD}'> in '{path}' is '{(element.text or '').strip()}'; one positive number, the "
+            "frequency of the internal modes, is needed"
+        )
+    return value * unit_of(element, "frequency", path) / float(unit_to_internal("frequency", "inversecm", 1.0))
+
+
+def is_colored(thermostat: ElementTree.Element | None) -> bool:
+    """Whether normal modes have thermostats with a covariance of their own, as PIGLET."""
+    if thermostat is None or thermostat.get("mode", "").strip() not in OF_NORMAL_MODES:
+        return False
+    return bool(words(thermostat.findtext("C")))
+
+
+def why_no_dynamics(mode: str, thermostat: ElementTree.Element | None) -> str:
+    """Why nothing can be made of how a run moves in time; empty if something can."""
+    if mode in SUZUKI_CHIN:
+        return "Suzuki-Chin path integrals are for averages, and their time is not that of the atoms"
+    if is_colored(thermostat):
+        return "PIGLET is for averages: its thermostats drive the vibrations, and its time is not that of the atoms"
+    return ""
+
+
+def _radians_per_femtosecond() -> float:
+    """ω of 1 cm⁻¹."""
+    femtosecond = float(unit_to_internal("time", "femtosecond", 1.0))
+    return float(unit_to_internal("frequency", "inversecm", 1.0)) * femtosecond
