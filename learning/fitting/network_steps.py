@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...model import Model
+from ...model.files import load_model
 from ...model.outputs import empty_head
 from ...progress import Progress
 from ..data import Frame
@@ -77,7 +78,8 @@ def with_equivariant(
         offset = species_energies(model.numbers, frames, isolated)
         model = replace(model, heads={**model.heads, "energy": replace(empty_head(0, model.shape), offset=offset)})
     model = own.without_linear(model, frames)
-    rest = settings, progress, isolated, journal, validation, state_path(configuration), own.quantities
+    start = load_model(configuration.folder / settings.start) if settings.start else None
+    rest = settings, progress, isolated, journal, validation, state_path(configuration), own.quantities, start
     fitted = fit_equivariant(model, frames, own.energy, *rest)
     told = {"frames": "validation" if validation else "training", "linear": vars(linear), **fitted.metadata}
     return replace(fitted, metadata={"equivariant": told})

@@ -278,6 +278,13 @@ class EquivariantSettings:
             "nothing is said; 0 leaves a quantity to its linear heads."
         ),
     ] = field(default_factory=dict)
+    start: Annotated[
+        str,
+        about(
+            "Model file whose equivariant network is started from, as one that was fitted to many labels of a cheap "
+            "method. Species, density and sizes must be the same; constants of the energy are fitted anew."
+        ),
+    ] = ""
     seed: Annotated[int, about("Seed of the initial weights and of the order of the frames.", ge=0)] = 0
 
     def weight_of(self, quantity: str) -> float:

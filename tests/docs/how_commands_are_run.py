@@ -256,6 +256,7 @@ CP2K = "it needs CP2K and labelled frames that are not part of the repository"
 MACE = "it needs a model of MACE; tests/model/external/test_mace_in_ipi.py makes one"
 IN_FIELDS = "a run in a field is tried above; tests/driver/test_live_dielectric.py takes two"
 FIELD_INSIDE = "it needs a model of local polarizabilities; tests/model/fields/test_field_inside_served.py makes one"
+PUBLIC_ETHANOL = "it needs public data and minutes; tests/equivariant/test_starting.py fits such networks"
 WATCH = "it goes on until it is interrupted; tests/driver/watch/test_watch.py runs it"
 PIGS = "it needs a run of path integrals; tests/driver/nuclei/test_pigs.py goes all the way with a small one"
 PARSED: dict[str, str] = {
@@ -270,6 +271,14 @@ PARSED: dict[str, str] = {
     "beadwise fit docs/equivariant/ethanol.toml": (
         "it needs public data and half an hour; tests/equivariant/test_training.py fits such a network"
     ),
+    "beadwise fetch ethanol_md": "it needs the network; tests/learning/test_public_sets.py fetches from this machine",
+    "beadwise fit docs/equivariant/ethanol_guide.toml": PUBLIC_ETHANOL,
+    "beadwise fit docs/equivariant/ethanol_teacher.toml": PUBLIC_ETHANOL,
+    "python docs/equivariant/more_frames.py ethanol_md/train.xyz@:950 build/ethanol_guide.safetensors "
+    "build/ethanol_teacher.safetensors build/ethanol_taught.xyz": (
+        "it needs models of the fits before it; tests/equivariant/test_more_frames.py runs it with others"
+    ),
+    "beadwise fit docs/equivariant/ethanol_taught.toml": PUBLIC_ETHANOL,
     "beadwise learn water_learn.toml": CP2K,
     "python docs/pictures/active_learning/compare.py water_data compare": CP2K,
     "beadwise fetch water": "it needs the network; tests/learning/test_public_sets.py fetches from this machine",

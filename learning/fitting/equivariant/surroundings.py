@@ -69,7 +69,20 @@ class Gathered:
     radial_slope: torch.Tensor
     harmonics: torch.Tensor
     harmonics_slope: torch.Tensor
+    slots: torch.Tensor
+    is_slot: torch.Tensor
     frames: int
+
+    @property
+    def harmonics_by_slot(self) -> torch.Tensor:
+        """Harmonics of the pairs of each atom, zero where there is none, shape (atoms, lm, widest)."""
+        by_slot = self.harmonics.index_select(1, self.slots) * self.is_slot
+        return by_slot.reshape(len(by_slot), len(self.species), self.widest).transpose(0, 1)
+
+    @property
+    def widest(self) -> int:
+        """Pairs of the atom that has the most."""
+        return len(self.slots) // len(self.species)
 
     def gradients(self, of_radial: torch.Tensor, of_harmonics: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """From derivatives by radial functions and harmonics to those by positions and by the strain of each frame.
@@ -111,6 +124,7 @@ def gather(model: Model, frames: Sequence[Surroundings], l_max: int, like: torch
     sorted_kind = index(kind[by_kind])
     radial, slope = radial_and_slope(model, sorted_kind, own.norm(dim=1))
     harmonics, harmonics_slope = harmonics_and_slopes(own, l_max)
+    slots, is_slot = slots_of(centre[by_kind], len(order))
     return Gathered(
         np.bincount(species, minlength=kinds).tolist(),
         index(sorted_species),
@@ -124,8 +138,20 @@ def gather(model: Model, frames: Sequence[Surroundings], l_max: int, like: torch
         slope,
         harmonics.requires_grad_(True),
         harmonics_slope,
+        index(slots),
+        torch.as_tensor(is_slot, device=like.device).to(like.dtype),
         len(frames),
     )
+
+
+def slots_of(centre: np.ndarray, atoms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs by their centre, (atoms · widest,), and whether there is one; where there is none it is the first pair."""
+    numbers = np.bincount(centre, minlength=atoms)
+    by_centre = np.argsort(centre, kind="stable")
+    place = np.arange(len(centre)) - np.repeat(np.cumsum(numbers) - numbers, numbers)
+    slots = np.full((atoms, numbers.max(initial=0)), -1)
+    slots[centre[by_centre], place] = by_centre
+    return np.maximum(slots, 0).ravel(), (slots >= 0).ravel()
 
 
 def radial_and_slope(model: Model, kind: torch.Tensor, distance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -166,6 +166,7 @@ class TorchMessage(torch.nn.Module):
     """The function of a `Message` on scaled radial functions."""
 
     scales: torch.Tensor
+    places: torch.Tensor
 
     def __init__(self, species: int, radial: int, channels: int, width: int, l_max: int, sent: int, l_sent: int):
         super().__init__()
@@ -184,6 +185,8 @@ class TorchMessage(torch.nn.Module):
         self.gate = torch.nn.Parameter(of_gates * torch.randn(species, l_sent + 1, width, sent) * width**-0.5)
         self.path = torch.nn.Parameter(shares[:, None] * torch.randn(species, len(self.paths), sent))
         self.products = Products([(path[0], path[1], path[2]) for path in self.paths], l_max, False)
+        places = self.products.first * (l_sent + 1) ** 2 + self.products.second
+        self.register_buffer("places", places, persistent=False)
         self.register_buffer("scales", torch.ones(l_max + 1))
 
     def forward(self, gathered: Gathered, v: torch.Tensor, h: torch.Tensor, input_scales: torch.Tensor) -> torch.Tensor:
@@ -195,22 +198,21 @@ class TorchMessage(torch.nn.Module):
         if self.l_sent:
             above = sent_orders[1:]
             features.append(by_species(v[1 : len(sent_orders)], self.linear[:, above - 1], counts) * gates[above])
-        sent = torch.cat(features)[:, gathered.neighbour]  # (LM, pairs, sent)
+        sent = torch.cat(features).permute(1, 0, 2).flatten(1)  # (atoms, LM · sent)
         blocks = torch.split(gathered.radial, gathered.pair_counts)
-        radial = torch.cat(
-            [
-                torch.einsum("pn,lnk->lpk", own, weights)
-                for own, weights in zip(blocks, (self.radial * input_scales[:, :, None]).flatten(0, 1), strict=True)
-            ],
+        scaled = (self.radial * input_scales[:, :, None]).permute(0, 1, 3, 2, 4).flatten(3).flatten(0, 1)
+        radial = torch.cat([own @ weights for own, weights in zip(blocks, scaled, strict=True)])  # (pairs, l · sent)
+        pairs, atoms = gathered.slots, len(gathered.species)
+        radial = radial.index_select(0, pairs).reshape(len(pairs), self.l_max + 1, 1, self.sent)
+        heard = sent.index_select(0, gathered.neighbour[pairs]).reshape(len(pairs), 1, len(sent_orders), self.sent)
+        waves = (radial * heard).reshape(atoms, gathered.widest, self.l_max + 1, len(sent_orders) * self.sent)
+        harmonics = gathered.harmonics_by_slot
+        total = torch.cat(
+            [harmonics[:, l * l : (l + 1) ** 2] @ waves[:, :, l] for l in range(self.l_max + 1)],  # noqa: E741
             dim=1,
         )
-        waves = radial[orders_of(self.l_max)] * gathered.harmonics[:, :, None]
-        atoms = len(gathered.species)
-        shape = (len(waves), len(sent), atoms, self.sent)
-        total = torch.zeros(shape, dtype=waves.dtype, device=waves.device)
-        total = total.index_add(2, gathered.centre, waves[:, None] * sent[None])
-        products = total[self.products.first, self.products.second]
-        return self.products.coupled(products, self.path, counts) / self.scales[orders_of(self.l_max)][:, None, None]
+        total = total.reshape(atoms, -1, self.sent).permute(2, 1, 0).index_select(1, self.places)
+        return self.products.coupled(total, self.path, counts) / self.scales[orders_of(self.l_max)][:, None, None]
 
     def fitted(self, input_scales: torch.Tensor) -> Message:
         """The message on radial functions as they are."""
@@ -267,11 +269,13 @@ class TorchEquivariant(torch.nn.Module):
 
     def density(self, gathered: Gathered) -> torch.Tensor:
         """Scaled density, shape (lm, atoms, channels)."""
-        shape, atoms = self.shape, len(gathered.species)
-        places = gathered.centre * shape.groups + self.groups.to(gathered.centre)[gathered.species[gathered.neighbour]]
-        scaled = gathered.harmonics[:, :, None] * (gathered.radial * self.input_scales[:, None])[orders_of(self.l_max)]
-        flat = torch.zeros(len(scaled), atoms * shape.groups, shape.radial, dtype=scaled.dtype, device=scaled.device)
-        return flat.index_add(1, places, scaled).reshape(len(scaled), atoms, shape.channels)
+        shape, atoms, pairs = self.shape, len(gathered.species), gathered.slots
+        kinds = self.groups.to(pairs)[gathered.species[gathered.neighbour[pairs]]]
+        is_of = torch.nn.functional.one_hot(kinds, shape.groups).to(gathered.radial)
+        radial = is_of[:, :, None] * gathered.radial.index_select(0, pairs)[:, None]
+        found = gathered.harmonics_by_slot @ radial.reshape(atoms, gathered.widest, shape.channels)
+        scales = self.input_scales[orders_of(self.l_max)].repeat(1, shape.groups)
+        return (found * scales).permute(1, 0, 2)
 
     def forward(self, gathered: Gathered) -> dict[str, torch.Tensor]:
         """Outputs by head, shape (atoms, 2 λ + 1)."""

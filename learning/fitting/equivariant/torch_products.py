@@ -31,6 +31,8 @@ def dense(values: torch.Tensor, weights: torch.Tensor, counts: Sequence[int]) ->
 class Products(torch.nn.Module):
     """Σ_path w_path,k [x_l1,k ⊗ y_l2,k]_LM of x (lm, atoms, channels) and y of the same shape.
 
+    The weights of a channel and the coupling are made one small matrix first, so that each atom costs one product.
+
     Parameters
     ----------
     paths : sequence of Path
@@ -40,46 +42,38 @@ class Products(torch.nn.Module):
         Whether x and y are the same.
     """
 
-    matrix: torch.Tensor
-    sums: torch.Tensor
+    first: torch.Tensor
+    second: torch.Tensor
 
     def __init__(self, paths: Sequence[Path], l_max: int, is_square: bool):
         super().__init__()
         places: dict[tuple[int, int], int] = {}
-        of_path: list[int] = []
-        of_row: list[int] = []
-        entries: list[tuple[int, int, float]] = []
+        entries: list[tuple[int, int, int, float]] = []
         for index, (l1, l2, order) in enumerate(paths):
             own = coupling(l1, l2, order)
-            for component in range(2 * order + 1):
-                for m1, m2 in np.argwhere(own[:, :, component]).tolist():
-                    pair = (l1 * l1 + m1, l2 * l2 + m2)
-                    pair = (min(pair), max(pair)) if is_square else pair
-                    entries.append((len(of_path), places.setdefault(pair, len(places)), own[m1, m2, component]))
-                of_path.append(index)
-                of_row.append(order**2 + component)
-        matrix = torch.zeros(len(of_path), len(places), dtype=torch.float64)
-        for row, column, value in entries:
-            matrix[row, column] += value
-        sums = torch.zeros((l_max + 1) ** 2, len(of_path), dtype=torch.float64)
-        sums[of_row, list(range(len(of_path)))] = 1.0
-        self.register_buffer("matrix", matrix.float(), persistent=False)
-        self.register_buffer("sums", sums.float(), persistent=False)
-        self.exact = matrix
-        self.first, self.second = (torch.tensor([pair[side] for pair in places]) for side in (0, 1))
-        self.of_path = torch.tensor(of_path)
+            for m1, m2, component in np.argwhere(own).tolist():
+                pair = (l1 * l1 + m1, l2 * l2 + m2)
+                pair = (min(pair), max(pair)) if is_square else pair
+                row = order**2 + component
+                entries.append((index, row, places.setdefault(pair, len(places)), own[m1, m2, component]))
+        self.exact = torch.zeros(len(paths), (l_max + 1) ** 2, len(places), dtype=torch.float64)
+        for index, row, column, value in entries:
+            self.exact[index, row, column] += value
+        for name, side in (("first", 0), ("second", 1)):
+            self.register_buffer(name, torch.tensor([pair[side] for pair in places]), persistent=False)
 
     def forward(
         self, first: torch.Tensor, second: torch.Tensor, weights: torch.Tensor, counts: Sequence[int]
     ) -> torch.Tensor:
         """Products with weights (species, paths, channels), shape (lm, atoms, channels)."""
-        return self.coupled(first[self.first] * second[self.second], weights, counts)
+        x, y = first.permute(2, 0, 1).contiguous(), second.permute(2, 0, 1).contiguous()
+        return self.coupled(x.index_select(1, self.first) * y.index_select(1, self.second), weights, counts)
 
     def coupled(self, products: torch.Tensor, weights: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-        """The same from the products x_(`first`) y_(`second`), shape (pairs of them, atoms, channels)."""
-        matrix = self.matrix if products.dtype == torch.float32 else self.exact.to(products)
-        _, atoms, channels = products.shape
-        rows = (matrix @ products.reshape(len(self.first), -1)).reshape(-1, atoms, channels)
-        own = [w[self.of_path][:, None].expand(-1, count, -1) for w, count in zip(weights, counts, strict=True)]
-        rows = rows * torch.cat(own, dim=1)
-        return (self.sums.to(products) @ rows.reshape(len(self.of_path), -1)).reshape(-1, atoms, channels)
+        """The same from the products x_(`first`) y_(`second`), shape (channels, pairs of them, atoms)."""
+        paths, size, columns = self.exact.shape
+        matrices = weights.transpose(1, 2) @ self.exact.to(products).reshape(paths, -1)
+        parts = torch.split(products, list(counts), dim=2)
+        own = matrices.reshape(len(weights), -1, size, columns)
+        found = torch.cat([torch.bmm(m, p) for m, p in zip(own, parts, strict=True) if p.shape[2]], dim=2)
+        return found.permute(1, 2, 0)

@@ -19,6 +19,7 @@ from ..checkpoint import Checkpoint, fingerprint
 from ..configuration import ConfigurationError, EnergySettings, EquivariantSettings
 from .objective import Errors, Example, Objective, examples_of
 from .quantity_labels import FittedQuantity
+from .starting import check_start, started, take
 from .surroundings import gather
 from .torch_network import TorchEquivariant
 
@@ -152,6 +153,7 @@ def fit_equivariant(
     validation: Sequence[Frame] = (),
     kept: Path | None = None,
     quantities: Sequence[FittedQuantity] = (),
+    start: Model | None = None,
 ) -> Model:
     """The model with an equivariant network that learns what its heads leave over; its errors are its metadata.
 
@@ -177,11 +179,13 @@ def fit_equivariant(
         File for the state of the training, which goes on from there if it was stopped.
     quantities : sequence of FittedQuantity
         That the network gives besides the energy.
+    start : Model, optional
+        Whose network's weights it starts from.
 
     Raises
     ------
     ConfigurationError
-        If the fit diverges.
+        If the fit diverges, or the network to start from is of another kind.
     """
     torch.manual_seed(settings.seed)
     examples, others = (examples_of(model, own, energy, quantities) for own in (frames, validation))
@@ -191,10 +195,17 @@ def fit_equivariant(
     sizes = settings.channels, settings.l_max, settings.hidden
     network = TorchEquivariant(model, *sizes, heads, settings.sent, settings.l_sent)
     some = [own.surroundings for own in examples[:: max(1, len(examples) // MEASURED)]]
-    network.measure(gather(model, some, settings.l_max, network.input_scales), units_of_heads(examples, quantities))
+    gathered, units = gather(model, some, settings.l_max, network.input_scales), units_of_heads(examples, quantities)
+    network.measure(gathered, units)
+    if start is not None:
+        take(network, check_start(start, settings.start, model, network), gathered, units)
+        model = started(model, network, start, examples[:MEASURED], is_anchored)
+        examples, others = (examples_of(model, own, energy, quantities) for own in (frames, validation))
     objective = Objective(model, network, is_anchored, examples, quantities, settings.weight_of("energy"))
     training = Training(objective, settings, examples, others)
     labels = [array for own in examples + others for array in (*own.arrays(), own.surroundings.vectors)]
+    if start is not None and start.equivariant is not None:
+        labels += start.equivariant.arrays()
     shapes = {name: tuple(own.shape) for name, own in network.state_dict().items()}  # another release may have others
     checkpoint = Checkpoint(kept, fingerprint((settings, energy, model.radial.form, len(others), shapes), labels))
     if state := checkpoint.read():
