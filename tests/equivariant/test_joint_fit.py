@@ -21,6 +21,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed; only fits o
 from beadwise.learning.fitting.equivariant.objective import Objective, examples_of  # noqa: E402
 from beadwise.learning.fitting.equivariant.quantity_labels import FittedQuantity  # noqa: E402
 from beadwise.learning.fitting.equivariant.quantity_loss import random_directions  # noqa: E402
+from beadwise.learning.fitting.equivariant.sources import answer_from_kernel, answer_from_pairs  # noqa: E402
 from beadwise.learning.fitting.equivariant.surroundings import gather  # noqa: E402
 from beadwise.learning.fitting.equivariant.torch_network import TorchEquivariant  # noqa: E402
 from beadwise.learning.fitting.equivariant.training import fit_equivariant, units_of_heads  # noqa: E402
@@ -142,6 +143,22 @@ def test_the_gradient_of_the_loss_is_its_derivative():
         with torch.no_grad():
             weights[place] -= sign * step
     assert float(weights.grad[place]) == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-5)
+
+
+def test_the_kernel_says_what_pairs_say():
+    """Networks without messages are trained on the kernel's densities, others on pairs."""
+    model, own = empty(truth()), fitted("dipole", "polarizability")
+    objective, examples = objective_of(model, frames(truth(), 2), own)
+    answers = [
+        answer_from_kernel(objective.network, [one.structure for one in examples]),
+        answer_from_pairs(model, objective.network, [one.surroundings for one in examples]),
+    ]
+    gradients = [own.gradients(own.outputs["dipole"][:, 1].sum(), False) for own in answers]
+    for one, other in zip(answers[0].outputs.values(), answers[1].outputs.values(), strict=True):
+        np.testing.assert_allclose(one.detach(), other.detach(), rtol=1e-9, atol=1e-10)
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one.detach(), other.detach(), rtol=1e-8, atol=1e-9)
+    assert (answers[0].order == answers[1].order).all()
 
 
 def test_it_learns_several_quantities_and_says_how_well():

@@ -163,7 +163,8 @@ class Objective:
             loss, errors = own(answer, labels, self.random if is_trained else None)
             losses.append(loss)
             of_quantities.append(errors)
-        total = sum(weight * loss for weight, loss in zip(self.weights, losses, strict=True)) / sum(self.weights)
+        weights = torch.tensor(self.weights).to(losses[0])
+        total = (weights * torch.stack(losses)).sum() / weights.sum()
         return total, of_energy, of_quantities
 
     def answer(self, examples: Sequence[Example]) -> Answer:

@@ -71,7 +71,8 @@ class QuantityLoss:
         weight: torch.Tensor,
     ) -> tuple[torch.Tensor, list[list[np.ndarray]]]:
         """Loss of values, and errors of the samples of each target."""
-        loss, found = components.new_zeros(()), [[] for _ in labels]
+        loss = components.new_zeros(())
+        found: list[list[np.ndarray]] = [[] for _ in labels]
         for place in range(max([0, *(len(own.targets) for own in labels if own is not None)])):
             own = [lab.targets[place] if lab is not None and place < len(lab.targets) else None for lab in labels]
             counts = [1 if target is None else len(target.components) for target in own]
