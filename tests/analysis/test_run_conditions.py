@@ -187,7 +187,7 @@ def test_name_of_the_dynamics(folder, mode, text, beads, name):
 
 def test_normal_modes_of_centroid_molecular_dynamics(folder):
     found = named(folder, "nvt", thermostat("pile_l"), system=CMD)
-    assert found.dynamics == "path integrals with normal modes of the style pa-cmd"
+    assert found.dynamics == "PA-CMD, internal modes at 2.195e+07 cm⁻¹"  # 100 atomic units
 
 
 def test_volume_of_a_run_at_constant_pressure_is_that_of_the_input(folder):
