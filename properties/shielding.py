@@ -88,8 +88,10 @@ def principal_values(tensors: np.ndarray) -> PrincipalValues:
     smallest, between, largest = (np.take_along_axis(away, order[..., k : k + 1], -1)[..., 0] for k in range(3))
     span = eigenvalues[..., 2] - eigenvalues[..., 0]
     return PrincipalValues(
-        isotropic,
-        *np.moveaxis(eigenvalues, -1, 0),
+        isotropic=isotropic,
+        lowest=eigenvalues[..., 0],
+        middle=eigenvalues[..., 1],
+        highest=eigenvalues[..., 2],
         reduced_anisotropy=largest,
         asymmetry=_ratio(smallest - between, largest),
         span=span,

@@ -13,6 +13,7 @@ from ...runs.input.run_input import RunInput, System
 from ...runs.input.tolerance import allowed_drift
 from ...runs.output.alarms import ModelAlarms
 from ...runs.output.properties import GrowingProperties
+from ..averages.live import LiveAverages
 from ..profile.live import LiveProfile, has_profile
 from ..profile.samples import ProfileOptions
 from ..spectrum.conditions import read_run_conditions
@@ -44,7 +45,7 @@ class RunContent:
     share : float or None
         Of the time that may go into looking, as a run should not be slowed by it: each part that is costly is made
         again only when that much time has passed.  None to make all of it each time.
-    readers : sequence of LiveSpectra, LiveDielectric and LiveProfile, optional
+    readers : sequence of LiveSpectra, LiveDielectric, LiveProfile and LiveAverages, optional
         What reads the series of the run already; by default all spectra and profiles that it writes series for.
     most_bytes : float
         Of a file that is read as a whole for what the model said of itself, and for frames.
@@ -58,7 +59,7 @@ class RunContent:
         self,
         run: RunInput,
         share: float | None = None,
-        readers: Sequence[LiveSpectra | LiveDielectric | LiveProfile] | None = None,
+        readers: Sequence[LiveSpectra | LiveDielectric | LiveProfile | LiveAverages] | None = None,
         most_bytes: float = math.inf,
         window: float | None = None,
         remark: str = "",

@@ -12,6 +12,7 @@ from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput
 from ...runs.source import RESTART, find_run
 from ...whole_files import write_text
+from ..averages.live import LiveAverages
 from ..profile.live import LiveProfile
 from ..results import Report, written_to
 from ..spectrum.live import LiveSpectra
@@ -71,14 +72,14 @@ def make(source: Path, output: Path | None = None) -> Report:
     return Report((*lines, written_to([path])), content)
 
 
-def report_of_end(run: RunInput, readers: Sequence[LiveSpectra | LiveDielectric | LiveProfile]) -> Path:
+def report_of_end(run: RunInput, readers: Sequence[LiveSpectra | LiveDielectric | LiveProfile | LiveAverages]) -> Path:
     """Write the report of a run that has just ended; quick, so that large files are left to ``beadwise report``.
 
     Parameters
     ----------
     run : RunInput
         As it was started.
-    readers : sequence of LiveSpectra, LiveDielectric and LiveProfile
+    readers : sequence of LiveSpectra, LiveDielectric, LiveProfile and LiveAverages
         What was kept current.
 
     Returns

@@ -26,6 +26,11 @@ class Place(NamedTuple):
 
 
 COMMANDS = {
+    "average": Place(
+        "average",
+        "average",
+        "Average a quantity over beads, time and equivalent nuclei, with the errors of sampling and of the model.",
+    ),
     "check-data": Place("check_data", "check_data", "Say what files of labelled structures hold."),
     "evaluate": Place("evaluate", "evaluate", "Compare a model with labelled structures."),
     "examples": Place(

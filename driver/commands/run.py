@@ -66,6 +66,13 @@ OUT_OF_TIME = 3  # exit status
     help="Collective variable whose free-energy profile is kept current as CSV and PNG, or none  [default: that which "
     "PLUMED biases, if the input writes it].",
 )
+@click.option(
+    "--average",
+    "averages",
+    multiple=True,
+    metavar="QUANTITY",
+    help="Quantity whose means over beads and time are kept current as CSV and PNG, as shielding; may be repeated.",
+)
 @click.option("--no-report", is_flag=True, help="Write no report of the run, PREFIX.report.html, at its end.")
 @click.option("--live", is_flag=True, help="Serve the page of the run to this machine while it goes on, as watch does.")
 @walltime_option
@@ -92,6 +99,7 @@ def run(
     window: float | None,
     optical_permittivity: float | None,
     variable: str | None,
+    averages: tuple[str, ...],
     no_report: bool,
     live: bool,
     walltime: float | None,
@@ -158,6 +166,7 @@ def run(
             spectra=possible_kinds(example.spectra, given) if spectra is None else spectra,
             window=window,
             optical_permittivity=optical_permittivity,
+            averages=tuple(dict.fromkeys(averages)),
             profile=ProfileOptions(variable=variable) if shows_profile else None,
             electric_field=electric_field or example.electric_field,
             field_order=field_order,

@@ -41,6 +41,8 @@ class Plan:
         Length of their window in fs; None for one that suits the length of the run.
     optical_permittivity : float or None
         ε∞ of spectra and permittivity; None for that of the polarizabilities.
+    averages : tuple of str
+        Quantities whose averages are kept current.
     profile : ProfileOptions or None
         Free-energy profile that is kept current; None for none.
     electric_field : tuple of float or None
@@ -67,6 +69,7 @@ class Plan:
     spectra: tuple[str, ...] = ()
     window: float | None = None
     optical_permittivity: float | None = None
+    averages: tuple[str, ...] = ()
     profile: ProfileOptions | None = None
     electric_field: tuple[float, float, float] | None = None
     field_order: int = 1

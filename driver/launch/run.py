@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from ...analysis.averages.live import LiveAverages
 from ...analysis.nuclei.remarks import remarks_about_nuclei
 from ...analysis.profile.live import LiveProfile
 from ...analysis.spectrum.conditions import read_run_conditions, refuse_averages
@@ -107,7 +108,7 @@ def look_over(plan: Plan) -> list[str]:
     return remarks + _remarks_about_systems(plan)
 
 
-def live_results(plan: Plan) -> list[LiveSpectra | LiveDielectric | LiveProfile]:
+def live_results(plan: Plan) -> list[LiveSpectra | LiveDielectric | LiveProfile | LiveAverages]:
     """What is kept current while it runs.
 
     Raises
@@ -115,7 +116,12 @@ def live_results(plan: Plan) -> list[LiveSpectra | LiveDielectric | LiveProfile]
     BeadwiseError
         If the input does not write what it is made of.
     """
-    return [*_live_spectra(plan), *_live_profile(plan)]
+    return [*_live_spectra(plan), *_live_profile(plan), *_live_averages(plan)]
+
+
+def _live_averages(plan: Plan) -> list[LiveAverages]:
+    """The averages that are kept current; none if none is wanted."""
+    return [LiveAverages(plan.averages, plan.input)] if plan.averages else []
 
 
 def _remarks_about_folder(plan: Plan) -> list[str]:

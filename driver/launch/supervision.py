@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ...analysis.averages.live import LiveAverages
 from ...analysis.profile.live import LiveProfile
 from ...analysis.spectrum.live import LiveSpectra
 from ...analysis.spectrum.live_dielectric import LiveDielectric
@@ -41,7 +42,7 @@ SERVER_PATIENCE = 3.0
 IPI_PATIENCE = 30.0
 ABANDONED_PATIENCE = 30.0
 IPI_REPORTS_PROBLEM = "I-PI reports a problem"
-Live = LiveSpectra | LiveDielectric | LiveProfile
+Live = LiveSpectra | LiveDielectric | LiveProfile | LiveAverages
 FAILED_IN_PROCESS = 2  # status of an i-PI that in_process.py ends, after it has printed one of these
 REFUSAL = re.compile(r"^Error: (.+)$", re.MULTILINE)
 

@@ -23,7 +23,8 @@ class SeriesKind:
     key : str
         In the extras that beadwise sends.
     repeated : str
-        What there is one of for each ``atom``, ``molecule`` or one of the ``members``; empty for the whole cell.
+        What there is one of for each ``atom``, ``molecule`` or one of the ``members``; empty for the whole cell.  Of
+        members and atoms, one member after the other, how many of both is written nowhere.
     sample : tuple of int
         Shape of one of them.
     """
@@ -50,8 +51,6 @@ def _kind(one: Property) -> SeriesKind | None:
     if not one.key or is_of_forces or one.kind not in SERIES:
         return None
     repeated = "members" if one.kind == "members" else "" if one.per == "cell" else one.per
-    if one.kind == "members" and one.per != "cell":
-        return None  # neither how many members nor how many atoms is written
     return SeriesKind(one.name, one.key, repeated, one.shape)
 
 

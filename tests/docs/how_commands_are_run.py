@@ -258,6 +258,7 @@ IN_FIELDS = "a run in a field is tried above; tests/driver/test_live_dielectric.
 FIELD_INSIDE = "it needs a model of local polarizabilities; tests/model/fields/test_field_inside_served.py makes one"
 PUBLIC_ETHANOL = "it needs public data and minutes; tests/equivariant/test_starting.py fits such networks"
 WATCH = "it goes on until it is interrupted; tests/driver/watch/test_watch.py runs it"
+AVERAGES = "it needs a run with shieldings; tests/analysis/test_averages.py makes such"
 PIGS = "it needs a run of path integrals; tests/driver/nuclei/test_pigs.py goes all the way with a small one"
 PARSED: dict[str, str] = {
     "python -m pip install . && beadwise run": f"{INSTALLS}, and runs it there",
@@ -312,6 +313,9 @@ PARSED: dict[str, str] = {
     ),
     "beadwise fit fit.toml --track tensorboard:board": "it needs TensorBoard; tests/learning/logs/test_logs.py",
     "beadwise evaluate nmr.safetensors test.xyz": "tests/quantities/test_shielding.py fits and evaluates shieldings",
+    "beadwise run INPUT.xml --model nmr.safetensors --average shielding": AVERAGES,
+    "beadwise average QUANTUM --of shielding --minus CLASSICAL": AVERAGES,
+    "beadwise average FOLDER --of shielding --frame crystal --reference H=31.8 --group methyl=3,4,5": AVERAGES,
     "beadwise pigs --prepare water.xml --temperature 500": PIGS,
     "beadwise run water_pigs.xml --model water": PIGS,
     "beadwise pigs water_pigs.xml --model water": PIGS,

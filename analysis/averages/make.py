@@ -1,0 +1,160 @@
+"""From runs to averages with two errors: what ``beadwise average`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ...runs.input.elements import InputError
+from ...runs.source import find_run
+from ...sampling.block_averages import FEWEST_BLOCKS
+from ..results import Shown, Writer, write_files
+from .groups import Group, groups_of
+from .outcome import Distribution, Outcome
+from .request import AverageRequest
+from .rows import SHIFT, rows_of
+from .series import KeptSeries, RunSeries
+
+DIFFERENCE = "difference of"
+
+
+def make(request: AverageRequest, shown: Shown = iter) -> tuple[Outcome, list[Path]]:
+    """Average a quantity, and write what comes out.
+
+    Raises
+    ------
+    InputError
+        If a run does not write it, runs do not go together, or nothing is left.
+    SamplingError
+        If there are too few samples.
+    SeriesError
+        If a file cannot be read.
+    """
+    read = [_read(path, request) for path in shown((*request.runs, *request.minus))]
+    runs, others = read[: len(request.runs)], read[len(request.runs) :]
+    outcome = outcome_of(runs, request, others)
+    return outcome, write(outcome, request.stem)
+
+
+def _read(path: Path, request: AverageRequest) -> RunSeries:
+    series = RunSeries(find_run(path), request.of, request.frame)
+    series.read()
+    return series
+
+
+def outcome_of(runs: Sequence[RunSeries], request: AverageRequest, others: Sequence[RunSeries] = ()) -> Outcome:
+    """What comes out of runs that have been read, and of the difference from others."""
+    check_alike(runs, others)
+    first = runs[0]
+    labels = first.run.labels
+    groups = groups_of(labels, first.structure, request.masks) if first.property.per == "atom" else []
+    if strange := set(request.references) - set(labels):
+        there = ", ".join(dict.fromkeys(labels))
+        raise InputError(f"a reference of {strange.pop()}, which the run does not have; it has {there}")
+    kept = [one.kept(request.skip) for one in runs]
+    told = first.property, labels, groups, request.frame != "none", request.references
+    rows, blocks, unknown = rows_of(kept, *told)
+    warnings, notes = _words(runs, kept, blocks, unknown)
+    if others:
+        kept_others = [one.kept(request.skip) for one in others]
+        subtracted, their_blocks, _ = rows_of(kept_others, *told)
+        by_name = {row.name: row for row in subtracted}
+        common = [row for row in rows if row.name in by_name and not row.name.startswith(SHIFT)]
+        rows += [replace(row.minus(by_name[row.name]), name=f"{DIFFERENCE} {row.name}") for row in common]
+        warnings += _words(others, kept_others, their_blocks, [])[0]
+        notes.append(f"{DIFFERENCE} … is that of {_beads(first)} minus {_beads(others[0])}")
+    distributions = distributions_of(first, kept, groups, request.bins)
+    return Outcome(
+        _title(runs, kept), request.of, str(first.property.unit), tuple(rows), distributions, tuple(notes),
+        tuple(dict.fromkeys(warnings)),
+    )  # fmt: skip
+
+
+def check_alike(runs: Sequence[RunSeries], others: Sequence[RunSeries]) -> None:
+    """Refuse runs of other atoms, or that are averaged together and have another temperature or other beads.
+
+    Raises
+    ------
+    InputError
+        Naming the run.
+    """
+    first = runs[0]
+    for one in (*runs, *others):
+        if one.run.numbers.tolist() != first.run.numbers.tolist():
+            raise InputError(f"'{one.run.path}' has other atoms than '{first.run.path}'; they must be the same")
+        if not np.isclose(one.system.temperature, first.system.temperature):
+            raise InputError(
+                f"'{one.run.path}' is at {one.system.temperature:g} K, '{first.run.path}' at "
+                f"{first.system.temperature:g} K; they must be the same"
+            )
+    for group in (runs, others):
+        for one in group:
+            if one.beads != group[0].beads:
+                raise InputError(
+                    f"'{one.run.path}' has {one.beads} beads, '{group[0].run.path}' {group[0].beads}; runs that are "
+                    "averaged together need as many"
+                )
+
+
+def distributions_of(
+    first: RunSeries, kept: Sequence[KeptSeries], groups: Sequence[Group], bins: int
+) -> dict[str, Distribution]:
+    """Distributions of the values of single beads, of each group, or of the cell."""
+    if not kept[0].scalars.shape[-1]:
+        return {}
+    whole = groups or [Group(first.of, tuple(range(kept[0].scalars.shape[-1])))]
+    found = {}
+    for group in whole:
+        values = np.concatenate([own.scalars[..., list(group.atoms)].ravel() for own in kept]).astype(np.float64)
+        values = values[np.isfinite(values)]
+        if len(values) > 1 and np.ptp(values) > 0:
+            density, edges = np.histogram(values, bins=bins, density=True)
+            found[group.name] = Distribution(edges, density)
+    return found
+
+
+def write(outcome: Outcome, stem: Path) -> list[Path]:
+    """Write the rows, the distributions and the picture."""
+    writers: dict[str, Writer] = {".csv": outcome.write}
+    if outcome.distributions:
+        writers[".distributions.csv"] = outcome.write_distributions
+        writers[".png"] = partial(_draw, outcome)
+    return write_files(stem, writers)
+
+
+def _draw(outcome: Outcome, image: Path) -> None:
+    from .picture import draw  # takes long to import
+
+    draw(outcome, image)
+
+
+def _beads(one: RunSeries) -> str:
+    return f"{one.beads} bead{'s' * (one.beads > 1)}"
+
+
+def _words(
+    runs: Sequence[RunSeries], kept: Sequence[KeptSeries], blocks: int, unknown: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Warnings and notes."""
+    warnings, notes = [], []
+    if blocks < FEWEST_BLOCKS:
+        warnings.append(
+            f"'{runs[0].run.path}' is {blocks or 'less than one'} times as long as five autocorrelation times of the "
+            f"slowest mean; errors of fewer than {FEWEST_BLOCKS} such blocks are too small"
+        )
+    if unknown:
+        some = ", ".join(unknown[:4]) + (" …" if len(unknown) > 4 else "")
+        notes.append(f"the model knows nothing of {some}: their species had no labels")
+    if runs[0].members is None:
+        notes.append("no model error, as no members are written")
+    return warnings, notes
+
+
+def _title(runs: Sequence[RunSeries], kept: Sequence[KeptSeries]) -> str:
+    count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
+    samples = sum(len(own.steps) for own in kept)
+    return f"{runs[0].of}: {count}, {samples} samples, {_beads(runs[0])}, {runs[0].system.temperature:g} K"

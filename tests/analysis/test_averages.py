@@ -1,0 +1,275 @@
+"""``beadwise average``: an oscillator whose answer is known through a real i-PI, and files that are written here."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from beadwise.analysis.averages.groups import equivalent_nuclei, groups_of, parse_mask
+from beadwise.analysis.averages.live import LiveAverages
+from beadwise.analysis.averages.make import make
+from beadwise.analysis.averages.molecular_frame import rotation_onto
+from beadwise.analysis.averages.request import AverageRequest
+from beadwise.errors import BeadwiseError
+from beadwise.properties.shielding import principal_values
+from beadwise.runs.input.run_input import RunInput
+from beadwise.runs.units import BOHR_PER_ANGSTROM
+from beadwise.sampling.block_averages import block_average, jackknife_over_blocks
+from oscillators import LENGTH, MASS, SITES, THERMAL_ENERGY, frequency
+from places import HELPERS
+from scipy.spatial.transform import Rotation
+from shielded_oscillators import CONSTANT, MEMBERS, QUADRATIC
+
+# (x²/(x² + 4P² sin²(πk/P)) summed over k) at 300 K: what σ₂⟨q²⟩/2 is in units of the classical value
+RATIOS = {(1600.0, 16): 3.734698, (1600.0, 32): 3.813064, (3700.0, 16): 7.759304, (3700.0, 32): 8.549903}
+WAVENUMBER, BEADS = 1600.0, 16
+UNIT = THERMAL_ENERGY / (MASS * frequency(WAVENUMBER) ** 2) / BOHR_PER_ANGSTROM**2  # kT/mω² in Å²
+OSCILLATORS = """
+<simulation verbosity='low'>
+  <output prefix='out'>
+    <trajectory filename='shielding' stride='2' extra_type='shielding'> extras </trajectory>
+    <trajectory filename='members' stride='8' extra_type='member_shielding'> extras </trajectory>
+  </output>
+  <total_steps>48</total_steps>
+  <prng><seed>5</seed></prng>
+  <ffsocket mode='unix' name='oscillators' pbc='false'>
+    <address>ADDRESS</address> <batch_size>16</batch_size>
+  </ffsocket>
+  <system>
+    <initialize nbeads='16'>
+      <file mode='xyz' units='angstrom'>beads.xyz</file>
+      <velocities mode='thermal' units='kelvin'>300</velocities>
+    </initialize>
+    <forces><force forcefield='oscillators'/></forces>
+    <ensemble><temperature units='kelvin'>300</temperature></ensemble>
+    <motion mode='dynamics'>
+      <fixcom>False</fixcom>
+      <dynamics mode='nvt' splitting='baoab'>
+        <timestep units='femtosecond'>0.5</timestep>
+        <thermostat mode='pile_l'><tau units='femtosecond'>4</tau></thermostat>
+      </dynamics>
+    </motion>
+  </system>
+</simulation>
+"""
+
+
+def ratio(wavenumber: float, beads: int) -> float:
+    """Σ_k x²/(x² + 4P² sin²(πk/P)), x = βħω."""
+    x = frequency(wavenumber) / THERMAL_ENERGY
+    return float((x**2 / (x**2 + 4 * beads**2 * np.sin(np.pi * np.arange(beads) / beads) ** 2)).sum())
+
+
+def test_table_of_the_oscillator():
+    for (wavenumber, beads), expected in RATIOS.items():
+        assert ratio(wavenumber, beads) == pytest.approx(expected, rel=2e-6)
+    for wavenumber, exact in ((1600.0, 3.840308), (3700.0, 8.872458)):
+        half = frequency(wavenumber) / THERMAL_ENERGY / 2
+        assert half / np.tanh(half) == pytest.approx(exact, rel=2e-6)
+        assert ratio(wavenumber, 1) == 1
+
+
+def test_oscillator_through_ipi(tmp_path):
+    """⟨σ⟩ is the mean over beads of σ of each; that of the centroid would be that of P = 1."""
+    neighbours = np.eye(BEADS)
+    squares, modes = np.linalg.eigh(2 * neighbours - np.roll(neighbours, 1, 0) - np.roll(neighbours, -1, 0))
+    total = frequency(WAVENUMBER) ** 2 + squares * (BEADS * THERMAL_ENERGY) ** 2
+    widths = np.sqrt(BEADS * UNIT * frequency(WAVENUMBER) ** 2 / total)  # drawn as in equilibrium
+    drawn = np.random.default_rng(3).normal(size=(BEADS, SITES.size)) * widths[:, None]
+    with open(tmp_path / "beads.xyz", "w") as file:
+        for frame in SITES + (modes @ drawn).reshape(BEADS, *SITES.shape):
+            file.write(f"{len(frame)}\n# CELL(abcABC): {LENGTH} {LENGTH} {LENGTH} 90 90 90 cell{{angstrom}}\n")
+            file.writelines("H {:.12f} {:.12f} {:.12f}\n".format(*atom) for atom in frame)
+    address = f"beadwise-test-{uuid.uuid4().hex[:12]}"
+    (tmp_path / "input.xml").write_text(OSCILLATORS.strip().replace("ADDRESS", address))
+    command = [sys.executable, "-m", "beadwise.driver", "run", "input.xml", "--model", "shielded_oscillators:at_1600"]
+    finished = subprocess.run(
+        [*command, "--average", "shielding", "--no-report"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(HELPERS)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "averages in" in finished.stdout
+    outcome, _ = make(AverageRequest((tmp_path,), "shielding"))
+    rows = {row.name: row for row in outcome.rows}
+    expected = CONSTANT + 0.5 * QUADRATIC * UNIT * RATIOS[WAVENUMBER, BEADS]
+    mean = rows["H"]
+    assert abs(mean.mean - expected) < 3 * mean.sampling_error
+    assert mean.sampling_error < 0.05 * (expected - CONSTANT)
+    assert mean.mean - CONSTANT > 2 * 0.5 * QUADRATIC * UNIT  # and not the classical value
+    spread = np.std(MEMBERS, ddof=1) * (expected - CONSTANT)
+    assert mean.model_error == pytest.approx(spread, rel=0.1)
+    live = (tmp_path / "out.average.shielding.csv").read_text().splitlines()
+    assert f"{mean.mean:.10g}" in next(line for line in live if line.startswith("H,"))
+
+
+INPUT = """<simulation>
+  <output prefix='own'>
+    <trajectory filename='nmr' extra_type='shielding'> extras </trajectory>
+    <trajectory filename='pos' format='xyz'> positions{angstrom} </trajectory>
+  </output>
+  <total_steps>60</total_steps>
+  <system>
+    <initialize nbeads='2'><file mode='xyz' units='angstrom'> start.xyz </file></initialize>
+    <forces><force forcefield='f'/></forces>
+    <ensemble><temperature units='kelvin'>300</temperature></ensemble>
+    <motion mode='dynamics'><dynamics mode='nvt'>
+      <timestep units='femtosecond'>1</timestep> <thermostat mode='langevin'/>
+    </dynamics></motion>
+  </system>
+  <ffsocket name='f' mode='unix'><address>a</address></ffsocket>
+</simulation>"""
+WATER = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
+OWN = np.array([[30.0, 4.0, -2.0], [1.0, 60.0, 3.0], [0.0, -5.0, 90.0]])  # of a hydrogen in the frame of the molecule
+
+
+def samples(seed: int = 0, steps: int = 60, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Tensors (steps, 2 beads, 3 atoms, 3, 3) of a tumbling water, oxygen unknown, and positions."""
+    rng = np.random.default_rng(seed)
+    turns = Rotation.random(2 * steps, rng=rng).as_matrix().reshape(steps, 2, 3, 3)
+    tensors = OWN + shift * np.eye(3) + rng.normal(0, 2.0, (steps, 2, 3, 3, 3))
+    tensors = np.einsum("sbij,sbajk,sblk->sbail", turns, tensors, turns)
+    tensors[:, :, 0] = np.nan
+    return tensors, np.einsum("sbij,aj->sbai", turns, WATER)
+
+
+def write_run(folder: Path, tensors: np.ndarray, positions: np.ndarray, first: int = 0, also: str = INPUT) -> None:
+    """Append the files of a run; `first` is the step of the first sample."""
+    folder.mkdir(exist_ok=True)
+    (folder / "input.xml").write_text(also)
+    lines = [f"{s} {x} {y} {z}" for s, (x, y, z) in zip("OHH", WATER, strict=True)]
+    (folder / "start.xyz").write_text("3\n# CELL(abcABC): 20 20 20 90 90 90 cell{angstrom}\n" + "\n".join(lines) + "\n")
+    for bead in range(2):
+        with open(folder / f"own.nmr_{bead}", "a") as extras, open(folder / f"own.pos_{bead}.xyz", "a") as places:
+            for number, (own, place) in enumerate(zip(tensors[:, bead], positions[:, bead], strict=True)):
+                step = first + number
+                extras.write(f"#EXTRAS(shielding)# Step:  {step:>10}  Bead:   {bead:>5}\n")
+                extras.write(" ".join(f"{one:.8e}" for one in own.ravel()) + "\n")
+                places.write(
+                    f"3\n# CELL(abcABC): 37.8 37.8 37.8 90 90 90  Step: {step:>10}  Bead: {bead:>7} "
+                    "positions{angstrom}  cell{atomic_unit}\n"
+                )
+                places.writelines("{} {:.9f} {:.9f} {:.9f}\n".format(s, *r) for s, r in zip("OHH", place, strict=True))
+
+
+def test_means_of_groups_and_what_is_unknown(tmp_path):
+    tensors, positions = samples()
+    write_run(tmp_path, tensors, positions)
+    masks = dict([parse_mask("first=1")])
+    request = AverageRequest((tmp_path,), "shielding", skip=0.0, masks=masks, references={"H": 31.5})
+    outcome, files = make(request)
+    rows = {row.name: row for row in outcome.rows}
+    isotropic = np.trace(tensors, axis1=-2, axis2=-1) / 3
+    assert rows["first"].mean == pytest.approx(isotropic[:, :, 1].mean())
+    assert rows["H like atom 1"].mean == pytest.approx(isotropic[:, :, 1:].mean()) and rows["H like atom 1"].nuclei == 2
+    assert rows["shift of H like atom 1"].mean == pytest.approx(31.5 - isotropic[:, :, 1:].mean())
+    assert not any(row.name.startswith("O") for row in outcome.rows)
+    assert any("knows nothing of O atom 0" in note for note in outcome.notes)
+    assert [file.name for file in files] == [f"average.shielding{s}" for s in (".csv", ".distributions.csv", ".png")]
+    assert json.dumps(outcome.as_dict()["rows"][0]["model_error"]) == "null"
+    own = outcome.distributions["H like atom 1"]
+    assert (own.density * np.diff(own.edges)).sum() == pytest.approx(1)
+
+
+def test_tensors_of_a_tumbling_molecule_need_its_frame(tmp_path):
+    write_run(tmp_path, *samples(1))
+    in_molecule, _ = make(AverageRequest((tmp_path,), "shielding", skip=0.0, frame="molecule"))
+    spans = {row.name: row for row in in_molecule.rows}
+    own = spans["H atom 1, span Ω"]
+    assert abs(own.mean - principal_values(OWN).span) < 4 * own.sampling_error and own.sampling_error < 0.5
+    in_space, _ = make(AverageRequest((tmp_path,), "shielding", skip=0.0, frame="crystal"))
+    lost = next(row for row in in_space.rows if row.name == "H atom 1, span Ω")
+    assert lost.mean < 0.6 * own.mean  # tumbling averages it away
+
+
+def test_difference_of_two_runs(tmp_path):
+    write_run(tmp_path / "quantum", *samples(2))
+    write_run(tmp_path / "classical", *samples(3, shift=2.0))
+    outcome, _ = make(AverageRequest((tmp_path / "quantum",), "shielding", minus=(tmp_path / "classical",)))
+    row = next(row for row in outcome.rows if row.name == "difference of H like atom 1")
+    assert abs(row.mean + 2.0) < 4 * row.sampling_error
+
+
+def test_killed_and_continued_is_the_identical_table(tmp_path):
+    """Records beyond the RESTART are written again, perhaps with other numbers, and the later ones count."""
+    tensors, positions = samples(4)
+    write_run(tmp_path / "whole", tensors, positions)
+    whole = LiveAverages(["shielding"], RunInput.read(tmp_path / "whole" / "input.xml"))
+    whole.read()
+    broken = tmp_path / "broken"
+    write_run(broken, tensors[:31], positions[:31])
+    write_run(broken, 7 + tensors[31:40], positions[31:40], first=31)
+    with open(broken / "own.nmr_1", "a") as file:
+        file.write("#EXTRAS(shielding)# Step:          40  Bead:       1\n 1.0 2.0")
+    restart = RunInput.read(broken / "input.xml")
+    restart.root.insert(0, restart.root.makeelement("step", {}))
+    restart.root[0].text = "30"
+    continued = LiveAverages(["shielding"], restart)
+    write_run(broken, tensors[31:], positions[31:], first=31)
+    continued.read()
+    for live in (whole, continued):
+        assert live.draw()
+    tables = [(tmp_path / name / "own.average.shielding.csv").read_text() for name in ("whole", "broken")]
+    assert tables[0].splitlines()[1:] == tables[1].splitlines()[1:] and len(tables[0].splitlines()) > 4
+
+
+def test_blocks_and_jackknife():
+    """An autoregressive series: τ_int = (1 + φ)/2(1 − φ), and errors of many such series cover the truth."""
+    rng, phi, count = np.random.default_rng(0), 0.8, 4000
+    noise = rng.normal(size=(count, 64))
+    series = np.zeros_like(noise)
+    for step in range(1, count):
+        series[step] = phi * series[step - 1] + noise[step]
+    found = block_average([series])
+    assert np.median(found.time) == pytest.approx((1 + phi) / (2 * (1 - phi)), rel=0.1)
+    assert np.mean(np.square(found.mean / found.error)) == pytest.approx(1, abs=0.45)
+    assert found.blocks > 8 and not found.is_short
+    values, errors = jackknife_over_blocks([series[:, :2]], lambda means: means**2 + 1)
+    np.testing.assert_allclose(values, series[:, :2].mean(axis=0) ** 2 + 1)
+    assert (errors > 0).all()
+    halves = block_average([series[:2000], series[2000:]])
+    np.testing.assert_allclose(halves.mean, found.mean)
+
+
+def test_equivalent_nuclei_of_ethanol():
+    atoms = molecule("CH3CH2OH")
+    classes = equivalent_nuclei(atoms.get_chemical_symbols(), atoms)
+    sizes = sorted(np.bincount(classes).tolist())
+    assert sizes == [1, 1, 1, 1, 2, 3]
+    names = [group.name for group in groups_of(atoms.get_chemical_symbols(), atoms, {})]
+    assert len(names) == len(set(names)) and "H" in names
+    crystal = Atoms("Si2", scaled_positions=[[0, 0, 0], [0.25] * 3], cell=5.43 / 2 * (1 - np.eye(3)), pbc=True)
+    assert len(set(equivalent_nuclei(["Si", "Si"], crystal))) == 1
+
+
+def test_rotation_onto():
+    turn = Rotation.from_rotvec([0.3, 2.0, -1.0]).as_matrix()
+    found = rotation_onto(WATER, WATER @ turn.T + 3.0, np.array([16.0, 1.0, 1.0]))
+    np.testing.assert_allclose(found @ turn, np.eye(3), atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"of": "energy"}, "averages are made of; allowed are"),
+        ({"of": "dipole"}, "writes no dipole of all beads; add <trajectory"),
+        ({"of": "shielding", "masks": {"a": (9,)}}, "has atom 9; allowed are atoms 0 to 2"),
+        ({"of": "shielding", "references": {"C": 1.0}}, "a reference of C"),
+        ({"of": "shielding", "skip": 1.0}, "no sample of shielding after what is left out"),
+    ],
+)
+def test_refusals(tmp_path, request_, said):
+    write_run(tmp_path, *samples(5, steps=6))
+    with pytest.raises(BeadwiseError, match=said):
+        make(AverageRequest((tmp_path,), **request_))
+
+
+def test_masks_that_are_none():
+    with pytest.raises(BeadwiseError, match="allowed is NAME=0,3,5-8"):
+        parse_mask("3-x")
+    assert parse_mask("methyl=5-7,0") == ("methyl", (5, 6, 7, 0))
