@@ -38,9 +38,7 @@ from .stages import duration, say
 POLL_INTERVAL = 0.1
 PLOT_INTERVAL = 30.0
 DRAWING_ALLOWANCE, DRAWING_SHARE = 4.0, 0.003  # seconds at the beginning, and of the time that has passed
-SERVER_PATIENCE = 3.0
-IPI_PATIENCE = 30.0
-ABANDONED_PATIENCE = 30.0
+SERVER_PATIENCE, IPI_PATIENCE, ABANDONED_PATIENCE = 3.0, 30.0, 30.0  # seconds
 IPI_REPORTS_PROBLEM = "I-PI reports a problem"
 Live = LiveSpectra | LiveDielectric | LiveProfile | LiveAverages
 FAILED_IN_PROCESS = 2  # status of an i-PI that in_process.py ends, after it has printed one of these
@@ -341,10 +339,10 @@ class Supervision:
     def _report_end(self, step: int, seconds: float) -> None:
         reached, last = self._continuation.step_of_restart or step, self._simulation.total_steps
         early = "" if reached >= last else f" of {last}, as i-PI was told by a file EXIT, <total_time> or its motion"
-        end = f"finished at step {reached}{early} after {duration(seconds)}"
         drawn = self._plot()
         if said := self._drift():
             say(self._console, said)
+        end = f"finished at step {reached}{early} after {duration(seconds)}"
         say(self._console, f"{end}; log in {self._log}{drawn}{self._report(early.removeprefix(f' of {last}, as '))}")
 
     def _drift(self) -> str:

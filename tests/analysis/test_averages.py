@@ -21,10 +21,9 @@ from beadwise.properties.shielding import principal_values
 from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.units import BOHR_PER_ANGSTROM
 from beadwise.sampling.block_averages import block_average, jackknife_over_blocks
-from oscillators import LENGTH, MASS, SITES, THERMAL_ENERGY, frequency
+from oscillators import CONSTANT, LENGTH, MASS, MEMBERS, QUADRATIC, SITES, THERMAL_ENERGY, frequency
 from places import HELPERS
 from scipy.spatial.transform import Rotation
-from shielded_oscillators import CONSTANT, MEMBERS, QUADRATIC
 
 # (x²/(x² + 4P² sin²(πk/P)) summed over k) at 300 K: what σ₂⟨q²⟩/2 is in units of the classical value
 RATIOS = {(1600.0, 16): 3.734698, (1600.0, 32): 3.813064, (3700.0, 16): 7.759304, (3700.0, 32): 8.549903}
@@ -36,7 +35,7 @@ OSCILLATORS = """
     <trajectory filename='shielding' stride='2' extra_type='shielding'> extras </trajectory>
     <trajectory filename='members' stride='8' extra_type='member_shielding'> extras </trajectory>
   </output>
-  <total_steps>48</total_steps>
+  <total_steps>64</total_steps>
   <prng><seed>5</seed></prng>
   <ffsocket mode='unix' name='oscillators' pbc='false'>
     <address>ADDRESS</address> <batch_size>16</batch_size>
@@ -88,7 +87,7 @@ def test_oscillator_through_ipi(tmp_path):
             file.writelines("H {:.12f} {:.12f} {:.12f}\n".format(*atom) for atom in frame)
     address = f"beadwise-test-{uuid.uuid4().hex[:12]}"
     (tmp_path / "input.xml").write_text(OSCILLATORS.strip().replace("ADDRESS", address))
-    command = [sys.executable, "-m", "beadwise.driver", "run", "input.xml", "--model", "shielded_oscillators:at_1600"]
+    command = [sys.executable, "-m", "beadwise.driver", "run", "input.xml", "--model", "oscillators:shielded_at_1600"]
     finished = subprocess.run(
         [*command, "--average", "shielding", "--no-report"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(HELPERS)}, capture_output=True, text=True, timeout=300,

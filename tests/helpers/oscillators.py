@@ -20,6 +20,8 @@ MASS = Elements.mass("H")  # in electron masses
 TEMPERATURE = 300.0
 THERMAL_ENERGY = float(unit_to_internal("temperature", "kelvin", TEMPERATURE)) * Constants.kb  # in hartree
 ONE_SITE = (np.arange(ATOMS_PER_SIDE) + 0.5) * SPACING
+CONSTANT, LINEAR, QUADRATIC = 30.0, 1.0, 40.0  # of a shielding σ₀ + σ₁ x + ½ σ₂ r ⊗ r: ppm, ppm/Å, ppm/Å²
+MEMBERS = np.array([0.9, 1.0, 1.1])  # by which each of three members multiplies what is quadratic
 SITES = np.stack(np.meshgrid(ONE_SITE, ONE_SITE, ONE_SITE), axis=-1).reshape(-1, 3)
 
 
@@ -67,3 +69,22 @@ def at_500() -> Oscillators:
 
 def at_1600() -> Oscillators:
     return Oscillators(1600.0)
+
+
+class Shielded(Oscillators):
+    properties = (*Oscillators.properties, "shielding", "committee_shielding")
+
+    def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
+        found = super().evaluate(batch, [name for name in want if name in Oscillators.properties])
+        displacements = batch.positions - SITES
+        fixed = CONSTANT * np.eye(3) + LINEAR * displacements[..., :1, None] * np.eye(3)
+        squares = 0.5 * QUADRATIC * displacements[..., :, None] * displacements[..., None, :]
+        arrays = {
+            "shielding": fixed + squares,
+            "committee_shielding": fixed[:, None] + MEMBERS[:, None, None, None] * squares[:, None],
+        }
+        return Response(**{name: found[name] if name in found.names else arrays[name] for name in want})
+
+
+def shielded_at_1600() -> Shielded:
+    return Shielded(1600.0)
