@@ -32,10 +32,10 @@ UNIT = THERMAL_ENERGY / (MASS * frequency(WAVENUMBER) ** 2) / BOHR_PER_ANGSTROM*
 OSCILLATORS = """
 <simulation verbosity='low'>
   <output prefix='out'>
-    <trajectory filename='shielding' stride='2' extra_type='shielding'> extras </trajectory>
-    <trajectory filename='members' stride='8' extra_type='member_shielding'> extras </trajectory>
+    <trajectory filename='shielding' extra_type='shielding'> extras </trajectory>
+    <trajectory filename='members' stride='10' extra_type='member_shielding'> extras </trajectory>
   </output>
-  <total_steps>64</total_steps>
+  <total_steps>80</total_steps>
   <prng><seed>5</seed></prng>
   <ffsocket mode='unix' name='oscillators' pbc='false'>
     <address>ADDRESS</address> <batch_size>16</batch_size>

@@ -20,7 +20,7 @@ MASS = Elements.mass("H")  # in electron masses
 TEMPERATURE = 300.0
 THERMAL_ENERGY = float(unit_to_internal("temperature", "kelvin", TEMPERATURE)) * Constants.kb  # in hartree
 ONE_SITE = (np.arange(ATOMS_PER_SIDE) + 0.5) * SPACING
-CONSTANT, LINEAR, QUADRATIC = 30.0, 1.0, 40.0  # of a shielding σ₀ + σ₁ x + ½ σ₂ r ⊗ r: ppm, ppm/Å, ppm/Å²
+CONSTANT, LINEAR, QUADRATIC = 30.0, 5.0, 40.0  # of a shielding σ₀ + σ₁ x + ½ σ₂ r ⊗ r: ppm, ppm/Å, ppm/Å²
 MEMBERS = np.array([0.9, 1.0, 1.1])  # by which each of three members multiplies what is quadratic
 SITES = np.stack(np.meshgrid(ONE_SITE, ONE_SITE, ONE_SITE), axis=-1).reshape(-1, 3)
 
