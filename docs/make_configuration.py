@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from beadwise.learning.fitting.configuration import fit_schema
+from beadwise.learning.fitting.orbitals.sections import hamiltonian_schema
 from beadwise.learning.loop.configuration import learn_schema
 from beadwise.model.evaluators.mixture import mixture_schema
 from beadwise.schema import UNIT, words
@@ -19,6 +20,7 @@ HERE = Path(__file__).parent
 PAGE = HERE / "reference" / "configuration.md"
 FIT, LEARN = HERE / "ethanol" / "fit.toml", HERE.parent / "inputs" / "water_learn.toml"
 MIXED = HERE / "how_to" / "models_out_of_several.md"
+OF_HAMILTONIAN = HERE / "how_to" / "hamiltonian.md"
 HEAD = """# Configurations
 
 Written by `python docs/make_configuration.py` from the schema that checks the files; a test compares both.
@@ -41,7 +43,7 @@ and name it in the first line of the file:
 #:schema ./fit.schema.json
 ```
 
-`beadwise schema learn` and `beadwise schema model` do the same for the others.
+`beadwise schema hamiltonian`, `beadwise schema learn` and `beadwise schema model` do the same for the others.
 """
 ABOUT_FIT = """## `beadwise fit`
 
@@ -53,6 +55,16 @@ This file made the shipped model `ethanol` ([its page](../ethanol/README.md)); i
 
 A quantity is fitted if its section is there, and not otherwise; an empty section takes the defaults. `[energy]` or the
 section of another quantity is needed. [A quantity of your own](../how_to/extending.md) brings its section with it.
+"""
+ABOUT_HAMILTONIAN = """## `beadwise fit` of a Hamiltonian
+
+A file with a section `[hamiltonian]`, [explained here](../how_to/hamiltonian.md):
+
+```toml
+{example}
+```
+
+`[density]` is as above.
 """
 ABOUT_LEARN = """## `beadwise learn`
 
@@ -84,6 +96,10 @@ def page() -> str:
     lines = [HEAD, ABOUT_FIT.format(example=example)]
     for name, section in fit_schema()["properties"].items():
         lines += section_lines(name, section)
+    lines.append(ABOUT_HAMILTONIAN.format(example=toml_of_page(OF_HAMILTONIAN)))
+    for name, section in hamiltonian_schema()["properties"].items():
+        if name in ("data", "hamiltonian"):
+            lines += section_lines(name, section)
     lines.append(ABOUT_LEARN.format(example=LEARN.read_text(encoding="utf-8").strip()))
     for name, section in learn_schema()["properties"].items():
         if name == "fit":
@@ -91,12 +107,15 @@ def page() -> str:
             lines += [f"### `[{name}]`", "", section["description"], "", ABOUT_TABLES, *table_lines(other)]
         else:
             lines += section_lines(name, section)
-    lines.append(
-        ABOUT_MODEL.format(example=MIXED.read_text(encoding="utf-8").split("```")[1].removeprefix("toml").strip())
-    )
+    lines.append(ABOUT_MODEL.format(example=toml_of_page(MIXED)))
     for name, section in mixture_schema()["properties"].items():
         lines += section_lines(name, section)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def toml_of_page(path: Path) -> str:
+    """The first configuration that a page shows."""
+    return path.read_text(encoding="utf-8").partition("```toml")[2].partition("```")[0].strip()
 
 
 def section_lines(name: str, section: Mapping[str, Any]) -> Iterator[str]:

@@ -26,6 +26,11 @@ LONGEST_LIST = 12  # numbers; of longer lists the listing gives count and range
 LONGEST_WORD = 24  # characters; longer items of a list stand on lines of their own
 INDENT = "  "
 EXTERNAL = ("mace", "metatomic", "nep")  # prefixes of files of other packages
+TITLES = {  # of what is not a model file of ours, by a key that only its description has
+    "parts": "A model of several parts",
+    "provider": "A model of another package",
+    "shells": "A Hamiltonian",
+}
 ERROR = "root_mean_square_error"
 
 
@@ -57,6 +62,10 @@ def describe_model(name: str | Path) -> dict[str, Any]:
         from .external.description import describe_external
 
         return describe_external(str(name))
+    if found is not None and found[0].prefix == "hamiltonian":
+        from .orbitals.description import describe_hamiltonian
+
+        return describe_hamiltonian(str(name))
     if found is not None:
         raise ModelFileError(
             f"'{name}' is not read from a model file, which alone can say something of itself; allowed are a file and "
@@ -131,7 +140,7 @@ def _repulsion(model: Model) -> dict[str, Any]:
 
 def listing(description: dict[str, Any]) -> RenderableType:
     """Lay out the result of `describe_model`: what a user needs, how the model is made, then the file's metadata."""
-    for key, title in {"parts": "A model of several parts", "provider": "A model of another package"}.items():
+    for key, title in TITLES.items():
         if key in description:
             return _section(title, {name: own for name, own in description.items() if own})
     metadata = description["metadata"]

@@ -159,7 +159,7 @@ class Model:
             return False
         if one.kind in ("members", "uncertainty"):
             return one.name in present
-        if one.kind in ("alarm", "switch", "screened"):
+        if one.kind in ("alarm", "switch", "screened", "orbitals"):
             return one.name == "envelope_distance" and self.envelope is not None
         return one.quantity is None or one.quantity.name in present
 

@@ -23,7 +23,9 @@ BUILT_IN = (energy.QUANTITY, dipole.QUANTITY, polarizability.QUANTITY)  # whose 
 FURTHER = (shielding.QUANTITY, shielding.SHIFT)  # ours as well; files say what they are, as of those of other packages
 ALWAYS_SENT = ("energy", "forces", "virial")
 # what a quantity cannot be called, since it means something else there
-SECTIONS = ("data", "density", "network", "equivariant", "committee", "repulsion", "output", "metadata")  # of a fit
+SECTIONS = (  # of a fit
+    "data", "density", "network", "equivariant", "hamiltonian", "committee", "repulsion", "output", "metadata",
+)  # fmt: skip
 RESERVED_NAMES = ("names",)  # of a response
 RESERVED_KEYS = ("raw", "committee_uncertainty")
 RESERVED_IN_ASE = ("virial", "free_energy", "stresses", "energies", "charges", "magmom", "magmoms")
@@ -43,10 +45,12 @@ RESERVED_LABELS = (
 WEIGHT = "correction_weight"  # of a correction whose baseline takes over where a committee is unsure
 # of a potential that is switched on over a harmonic crystal: V − V_har of every bead, and λ
 SWITCH_DIFFERENCE, SWITCH_COUPLING = "switch_difference", "switch_lambda"
+# of single-particle Hamiltonians: levels, lowest empty minus highest filled one, upper triangle of the matrix by rows
+LEVELS, GAP, MATRIX = "orbital_energies", "orbital_gap", "hamiltonian"
 
 Kind = Literal[
     "value", "derivative", "virial", "molecular", "screened", "position", "members", "uncertainty",
-    "alarm", "switch",
+    "alarm", "switch", "orbitals",
 ]  # fmt: skip
 
 
@@ -66,9 +70,9 @@ class Property:
     of : str
         The property of one member that ``members`` and ``uncertainty`` are made of, else its own name.
     quantity : Quantity or None
-        None for what no single quantity gives: positions of molecules, alarms, what a switch says of itself.
+        None for what no single quantity gives: positions of molecules, alarms, what a switch or a Hamiltonian says.
     per : str
-        ``cell``, ``atom`` or ``molecule``: a sample.
+        ``cell``, ``atom``, ``molecule``, ``orbital`` or ``orbital pair``: a sample.
     shape : tuple of int
         Of one sample.
     unit : Unit
@@ -215,6 +219,8 @@ def _listed(known: Sequence[Quantity]) -> list[Property]:
         found.append(Property(alarm, "alarm", alarm, None, "cell", (), Unit(), alarm))
     for own, unit in ((SWITCH_DIFFERENCE, energy.QUANTITY.unit), (SWITCH_COUPLING, Unit())):
         found.append(Property(own, "switch", own, None, "cell", (), unit, own))
+    for own, per in ((LEVELS, "orbital"), (GAP, "cell"), (MATRIX, "orbital pair")):
+        found.append(Property(own, "orbitals", own, None, per, (), energy.QUANTITY.unit, own))
     return found
 
 

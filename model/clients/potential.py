@@ -267,7 +267,7 @@ class ClientPotential:
                     f"the client {self.name} sends no '{one.key}' for bead {bead}; it sends "
                     f"{sorted(extras) or 'nothing'} beside energy, forces and virial"
                 )
-            samples = {"cell": (), "atom": (atoms,), "molecule": (-1,)}[one.per]
+            samples = {"cell": (), "atom": (atoms,)}.get(one.per, (-1,))
             unit = Hartree**one.unit.energy * Bohr**one.unit.length  # extras are in atomic units
             try:
                 arrays[name] = np.array(extras[one.key], dtype=np.float64).reshape(*samples, *one.shape) * unit

@@ -10,6 +10,7 @@ from . import (
     committee,
     correction,
     field_inside,
+    hamiltonian,
     harmonic,
     lennard_jones,
     mace,
@@ -55,6 +56,7 @@ BUILT_IN |= {  # in the order in which messages show them
         weighted_baseline,
         member,
         field_inside,
+        hamiltonian,
         mixture,
         switch,
     )

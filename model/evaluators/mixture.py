@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from ...properties.quantities import quantities
+from ...properties.quantities import MATRIX, quantities
 from ...properties.unit_names import in_own_units
 from ...reading import refusing, shown, toml_of
 from ...schema import about, check_table, sections_schema, table_schema
@@ -53,9 +53,14 @@ def mixture_schema() -> dict[str, Any]:
     }
     committee = sections_schema("Models that are the members of a committee, by quantity.", members)
     parts = {
-        name: {**part, "description": f"The {name.replace('_', ' ')}: which model gives it."} for name in quantities()
+        name: {**part, "description": f"The {name.replace('_', ' ')}: which model gives it."} for name in sections()
     }
     return sections_schema("A model out of several: `--model FILE.toml`.", {**parts, COMMITTEE: committee})
+
+
+def sections() -> list[str]:
+    """What a section may give a model for: every quantity, and the Hamiltonian with its levels."""
+    return [*quantities(), MATRIX]
 
 
 def described(path: Path) -> tuple[dict[str, Named], dict[str, Named], dict[str, str]]:
@@ -78,7 +83,7 @@ def described(path: Path) -> tuple[dict[str, Named], dict[str, Named], dict[str,
     """
     with refusing(MixtureError, f"cannot read '{path}'"):
         content = toml_of(path)
-    allowed = [*quantities(), COMMITTEE]
+    allowed = [*sections(), COMMITTEE]
     parts: dict[str, Named] = {}
     units: dict[str, str] = {}
     for section, keys in content.items():
@@ -88,11 +93,13 @@ def described(path: Path) -> tuple[dict[str, Named], dict[str, Named], dict[str,
             raise MixtureError(f"'{path}' has {section} = {shown(keys)}; a section [{section}] is needed")
         if section != COMMITTEE:
             parts[section] = tuple(_names(path, section, keys))
+            if "unit" in keys and section == MATRIX:
+                raise MixtureError(f"[{MATRIX}] of '{path}' has unit = {shown(keys['unit'])}; its file is in eV")
             if "unit" in keys:
                 units[section] = keys["unit"]
     committees = _committees(path, content.get(COMMITTEE, {}))
     if not parts and not committees:
-        raise MixtureError(f"'{path}' names no model; it needs a section of {list(quantities())} with model = NAME")
+        raise MixtureError(f"'{path}' names no model; it needs a section of {sections()} with model = NAME")
     return parts, committees, units
 
 

@@ -128,7 +128,7 @@ class _Reading:
         for extra in self._extras:
             one = _keys()[extra]
             size = prod(one.shape) * (self._atoms if one.per == "atom" else 1)
-            sizes.append(-size if one.kind == "members" or one.per == "molecule" else size)
+            sizes.append(-size if one.kind == "members" or one.per not in ("cell", "atom") else size)
         rest = numbers - sum(size for size in sizes if size > 0)
         each = -sum(size for size in sizes if size < 0)
         count = rest // each if each else 0

@@ -137,5 +137,5 @@ def _words(text: mmap.mmap, places: Sequence[slice]) -> np.ndarray:
 
 def _shaped(one: Property, values: np.ndarray) -> np.ndarray:
     """Numbers of a property of a frame, of each molecule, or of each member."""
-    several = (-1,) if one.kind == "members" or one.per == "molecule" else ()
-    return from_atomic(one.name, values.reshape(*several, *one.shape))
+    several = (-1,) if one.kind == "members" or one.per not in ("cell", "atom") else ()
+    return from_atomic(one.name, values.reshape((*several, *one.shape)))

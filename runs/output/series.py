@@ -8,7 +8,7 @@ from math import prod
 
 from ...properties.quantities import Property, properties, table_of_registry
 
-SERIES = ("value", "molecular", "screened", "position", "members", "switch")  # kinds of properties
+SERIES = ("value", "molecular", "screened", "position", "members", "switch", "orbitals")  # kinds of properties
 OF_FFCOMMITTEE = "committee_"  # what an <ffcommittee> puts before every key that it does not make itself
 
 
@@ -23,8 +23,8 @@ class SeriesKind:
     key : str
         In the extras that beadwise sends.
     repeated : str
-        What there is one of for each ``atom``, ``molecule`` or one of the ``members``; empty for the whole cell.  Of
-        members and atoms, one member after the other, how many of both is written nowhere.
+        What there is one of for each ``atom``, ``molecule``, ``orbital`` or one of the ``members``; empty for the
+        cell.  Of members and atoms, one member after the other, how many of both is written nowhere.
     sample : tuple of int
         Shape of one of them.
     """

@@ -1,0 +1,1 @@
+"""Fits of Hamiltonians and overlaps to matrices that a quantum-chemistry program gives."""

@@ -1,0 +1,160 @@
+"""Labels of a fit of a Hamiltonian: structures and their matrices, checked and in the order of our orbitals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ....model import Batch
+from ....model.orbitals.basis import OrbitalBasis
+from ....properties.unit_names import ENERGY, in_own_units
+from ....reading import refusing
+from ...data import DataError, read_frames, split
+from .sections import HamiltonianConfiguration
+
+SMALLEST_OVERLAP = 1e-6
+ASYMMETRY = 1e-6  # of the largest element
+NAMES = {"hamiltonian": ("hamiltonian", "fock", "H", "F"), "overlap": ("overlap", "S")}
+
+
+@dataclass(frozen=True)
+class Molecules:
+    """Frames of one molecule with their matrices.
+
+    Parameters
+    ----------
+    batch : Batch
+    hamiltonian : ndarray of float64, shape (frames, orbitals, orbitals)
+        In eV.
+    overlap : ndarray of float64, same shape, or None
+    """
+
+    batch: Batch
+    hamiltonian: np.ndarray
+    overlap: np.ndarray | None
+
+    def part(self, chosen: np.ndarray) -> Molecules:
+        """Some of the frames."""
+        own = self.batch
+        return Molecules(
+            Batch(own.numbers, own.positions[chosen], own.cells[chosen], own.periodic),
+            self.hamiltonian[chosen],
+            None if self.overlap is None else self.overlap[chosen],
+        )
+
+
+def read_molecules(configuration: HamiltonianConfiguration) -> list[Molecules]:
+    """All frames of all files, those of the same atoms together.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or holds something else, or matrices do not fit the orbitals of the structures.
+    """
+    data, basis = configuration.data, configuration.hamiltonian.basis
+    unit = in_own_units(data.unit, ENERGY)
+    found: dict[bytes, list[Molecules]] = {}
+    for structures, matrices in zip(data.train, data.matrices, strict=True):
+        frames = [frame.atoms for frame in read_frames(configuration.folder / structures)]
+        path = configuration.folder / matrices
+        for atoms, number, hamiltonian, overlap in _frame_by_frame(path, frames):
+            where = f"{path}, frame {number}"
+            if atoms.pbc.any():
+                raise DataError(f"{structures}, frame {number} is periodic; Hamiltonians are fitted to molecules")
+            own = _ordered(basis, atoms.numbers, hamiltonian, where) * unit
+            metric = None if overlap is None else _ordered(basis, atoms.numbers, overlap, where)
+            if metric is not None and not configuration.hamiltonian.overlap:
+                own, metric = orthogonalised(own, metric, where), None
+            if metric is None and configuration.hamiltonian.overlap:
+                raise DataError(f"{where} has no overlap; overlap = true in [hamiltonian] needs one")
+            one = Molecules(Batch.from_ase(atoms), own[None], None if metric is None else metric[None])
+            found.setdefault(atoms.numbers.tobytes(), []).append(one)
+    return [_together(own) for own in found.values()]
+
+
+def orthogonalised(hamiltonian: np.ndarray, overlap: np.ndarray, where: str) -> np.ndarray:
+    """S^(−1/2) H S^(−1/2) (P.-O. Löwdin, J. Chem. Phys. 18, 365 (1950)): the same levels in orthogonal orbitals."""
+    squares, directions = np.linalg.eigh(overlap)
+    if squares[0] < SMALLEST_OVERLAP:
+        raise DataError(
+            f"{where}: the overlap has the eigenvalue {squares[0]:.3g}; it must be above {SMALLEST_OVERLAP}"
+        )
+    half = (directions / np.sqrt(squares)) @ directions.T
+    return half @ hamiltonian @ half
+
+
+def _together(own: list[Molecules]) -> Molecules:
+    first = own[0].batch
+    positions = np.concatenate([one.batch.positions for one in own])
+    batch = Batch(first.numbers, positions, np.concatenate([one.batch.cells for one in own]), first.periodic)
+    overlaps = [one.overlap for one in own if one.overlap is not None]
+    return Molecules(
+        batch, np.concatenate([one.hamiltonian for one in own]), np.concatenate(overlaps) if overlaps else None
+    )
+
+
+def _frame_by_frame(path: Path, frames: list) -> Iterator[tuple]:
+    with refusing(DataError, f"cannot read the matrices '{path}'"):
+        content = np.load(path, allow_pickle=False)
+        arrays = {"hamiltonian": content} if isinstance(content, np.ndarray) else dict(content)
+    hamiltonian = _whole(arrays, "hamiltonian", path)
+    if hamiltonian is None:
+        raise DataError(f"'{path}' holds {', '.join(arrays)}; 'hamiltonian' or 'fock' is needed, or its upper triangle")
+    overlap = _whole(arrays, "overlap", path)
+    for name, own in (("Hamiltonians", hamiltonian), ("overlaps", overlap)):
+        if own is not None and len(own) != len(frames):
+            raise DataError(f"'{path}' has {len(own)} {name} for {len(frames)} structures; one for each is needed")
+    for number, atoms in enumerate(frames):
+        yield atoms, number, hamiltonian[number], None if overlap is None else overlap[number]
+
+
+def _whole(arrays: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray | None:
+    """Matrices by one of their names, of their upper triangle where that is what there is."""
+    for own in NAMES[name]:
+        if own in arrays:
+            return _real(arrays[own], own, path, 3)
+        if (upper := f"{own}_upper") in arrays:
+            triangle = _real(arrays[upper], upper, path, 2)
+            rows, columns = (_real(arrays.get(key, np.zeros(0)), key, path, 1).astype(int) for key in ("rows", "cols"))
+            size = int(max(rows.max(initial=-1), columns.max(initial=-1))) + 1
+            if len(rows) != triangle.shape[1] or len(columns) != len(rows) or size * (size + 1) // 2 != len(rows):
+                raise DataError(
+                    f"'{path}': {upper} has {triangle.shape[1]} elements, and rows and cols have {len(rows)} and "
+                    f"{len(columns)} for matrices of {size}; whole triangles are needed"
+                )
+            whole = np.zeros((len(triangle), size, size))
+            whole[:, rows, columns] = whole[:, columns, rows] = triangle
+            return whole
+    return None
+
+
+def _real(array: np.ndarray, name: str, path: Path, axes: int) -> np.ndarray:
+    if array.dtype.kind not in "fiu" or array.ndim != axes or not np.isfinite(array).all():
+        raise DataError(
+            f"'{path}': {name} has {array.ndim} axes of {array.dtype}; {axes} of finite real numbers are needed"
+        )
+    return array.astype(float)
+
+
+def _ordered(basis: OrbitalBasis, numbers: np.ndarray, matrix: np.ndarray, where: str) -> np.ndarray:
+    """A matrix in our order of orbitals, if it is one of theirs."""
+    order = basis.order_of_labels(numbers)
+    if matrix.shape != (len(order), len(order)):
+        raise DataError(f"{where} has a matrix of {matrix.shape}; the shells of its atoms make {len(order)} orbitals")
+    if np.abs(matrix - matrix.T).max(initial=0) > ASYMMETRY * np.abs(matrix).max(initial=0):
+        raise DataError(f"{where} has a matrix that is not symmetric; real symmetric ones are needed")
+    return matrix[order][:, order]
+
+
+def set_aside(molecules: Sequence[Molecules], fraction: float) -> tuple[list[Molecules], list[Molecules]]:
+    """Part a random choice of the frames of each molecule, the same every time."""
+    training, aside = [], []
+    for own in molecules:
+        kept, away = split(range(own.batch.beads), fraction)
+        training.append(own.part(np.array(kept, dtype=int)))
+        if away:
+            aside.append(own.part(np.array(away, dtype=int)))
+    return training, aside

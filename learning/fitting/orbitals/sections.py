@@ -1,0 +1,190 @@
+"""The configuration of a fit of a Hamiltonian, key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from ase.data import atomic_numbers, chemical_symbols
+
+from ....model.orbitals.basis import HIGHEST_SHELL, OrbitalBasis
+from ....properties.unit_names import ENERGY, UnitError, in_own_units
+from ....quantity import HIGHEST_ORDER
+from ....reading import refusing, toml_of
+from ....schema import FileName, about, check_table, sections_schema, settings_of, table_schema
+from ....suggestions import did_you_mean
+from ...data import DataError, expanded
+from ..configuration import METADATA, ConfigurationError, check_density, refusal
+from ..sections import SYMBOLS, DensitySettings, Metadata, OutputSettings
+
+SECTION = "hamiltonian"
+SHELLS = "spdf"[: HIGHEST_SHELL + 1]
+
+
+@dataclass(frozen=True)
+class MatrixFiles:
+    """Molecules and their matrices, file by file."""
+
+    train: Annotated[
+        list[FileName],
+        about("Files of structures to fit; a name may be a pattern, as `run_*/train.xyz`.", min_length=1),
+    ]
+    matrices: Annotated[
+        list[FileName],
+        about(
+            "A file of matrices for each file of structures, in the same order: `.npy`, or `.npz` with `hamiltonian` "
+            "or `fock` and, where there is one, `overlap`, each of shape (frames, orbitals, orbitals); or with their "
+            "upper triangles as `fock_upper`, and where these stand as `rows` and `cols`.",
+            min_length=1,
+        ),
+    ]
+    validation: Annotated[
+        float, about("Fraction of the frames that is set aside, and whose errors are reported.", ge=0, lt=1)
+    ] = 0.1
+    unit: Annotated[str, about("Unit of the Hamiltonian in the files, as `hartree` or `eV`.")] = "hartree"
+
+
+@dataclass(frozen=True)
+class HamiltonianSettings:
+    """The Hamiltonian, block by block, from features of atoms and pairs of atoms.
+
+    See `beadwise.model.orbitals`.
+    """
+
+    shells: Annotated[
+        dict[str, Annotated[str, about("", min_length=1)]],
+        about(
+            "Shells of each element by chemical symbol, in the order of the matrices: `ssp` for 1s, 2s, 2p. The three "
+            "orbitals of a p shell are x, y, z; those of higher shells are m = −l … l.",
+            more=SYMBOLS,
+        ),
+    ]
+    electrons: Annotated[
+        dict[str, Annotated[float, about("", ge=0)]],
+        about("Electrons that a neutral atom of each element brings into these orbitals.", more=SYMBOLS),
+    ]
+    overlap: Annotated[
+        bool,
+        about(
+            "If true, an overlap is fitted, too, and levels are those of H C = S C ε; if false, matrices that have an "
+            "overlap are fitted in orthogonal orbitals, S^(−1/2) H S^(−1/2) (Löwdin)."
+        ),
+    ] = False
+    l_max: Annotated[int, about("Highest angular momentum of the features of an atom.", ge=0, le=HIGHEST_ORDER)] = 3
+    channels: Annotated[int, about("Channels of the density of an atom that are kept for each l.", ge=1)] = 8
+    products: Annotated[int, about("Products of these that are kept for each λ and parity.", ge=1)] = 16
+    few: Annotated[int, about("Channels that the products of an atom are multiplied with once more.", ge=1)] = 6
+    pair_cutoff: Annotated[float, about("Distance from which two atoms have no block in common.", unit="Å", gt=0)] = 7.0
+    pair_radial: Annotated[int, about("Radial functions of the distance of a pair.", ge=1)] = 6
+    pair_l_max: Annotated[
+        int, about("Highest angular momentum of the direction of a pair.", ge=0, le=HIGHEST_ORDER)
+    ] = 4
+    overlap_radial: Annotated[int, about("Radial functions of the overlap, which depends on pairs alone.", ge=1)] = 24
+    ridge: Annotated[
+        float,
+        about("Strength of the regularisation: variance of the noise over what the features explain.", gt=0),
+    ] = 1e-8
+
+    @property
+    def basis(self) -> OrbitalBasis:
+        """The orbitals; OrbitalError if they cannot be, and KeyError for what is no element."""
+        return OrbitalBasis(
+            {atomic_numbers[symbol]: tuple(map(SHELLS.index, own)) for symbol, own in self.shells.items()},
+            {atomic_numbers[symbol]: own for symbol, own in self.electrons.items()},
+        )
+
+
+SECTIONS: dict[str, type] = {
+    "data": MatrixFiles,
+    "density": DensitySettings,
+    SECTION: HamiltonianSettings,
+    "output": OutputSettings,
+}
+
+
+@dataclass(frozen=True)
+class HamiltonianConfiguration:
+    """All of a configuration file with a section [hamiltonian]."""
+
+    folder: Path
+    data: MatrixFiles
+    density: DensitySettings
+    hamiltonian: HamiltonianSettings
+    output: OutputSettings
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_of_hamiltonian(path: Path) -> bool:
+    """Whether a configuration is of a Hamiltonian; one that cannot be read is not."""
+    try:
+        return SECTION in toml_of(path)
+    except (OSError, ValueError):
+        return False
+
+
+def hamiltonian_schema() -> dict[str, Any]:
+    """JSON Schema of a configuration of a Hamiltonian."""
+    tables = {name: table_schema(kind) for name, kind in SECTIONS.items()}
+    tables[METADATA] = table_schema(Metadata, is_open=True)
+    needed = ("data", SECTION, "output")
+    return sections_schema("A fit of a Hamiltonian: `beadwise fit CONFIG.toml`.", tables, needed)
+
+
+def read_hamiltonian_configuration(path: str | Path) -> HamiltonianConfiguration:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the section, the key and what is allowed there.
+    """
+    path = Path(path)
+    with refusing(ConfigurationError, f"cannot read the configuration {path}"):
+        content = toml_of(path)
+    refuse = refusal(path)
+    allowed = [*SECTIONS, METADATA]
+    if unknown := sorted(set(content) - set(allowed)):
+        hint = did_you_mean(unknown[0], allowed)
+        raise refuse(f"section {unknown} beside [{SECTION}]; allowed are {allowed}{hint}")
+    sections: dict[str, Any] = {
+        name: settings_of(kind, content.get(name, {}), name, refuse) for name, kind in SECTIONS.items()
+    }
+    check_table(Metadata, content.get(METADATA, {}), METADATA, refuse, is_open=True)
+    check_density(path, sections["density"])
+    _check_hamiltonian(sections[SECTION], sections["density"], refuse)
+    folder = path.resolve().parent
+    return HamiltonianConfiguration(
+        folder, _checked_files(sections["data"], folder, refuse), sections["density"], sections[SECTION],
+        sections["output"], content.get(METADATA, {}),
+    )  # fmt: skip
+
+
+def _check_hamiltonian(own: HamiltonianSettings, density: DensitySettings, refuse: Any) -> None:
+    for table in (own.shells, own.electrons):
+        if strange := [symbol for symbol in table if symbol not in chemical_symbols[1:]]:
+            raise refuse(f"'{strange[0]}' in [{SECTION}] is no element; chemical symbols are needed, as C")
+    for symbol, shells in own.shells.items():
+        if set(shells) - set(SHELLS):
+            raise refuse(f"shells of {symbol} are '{shells}' in [{SECTION}]; allowed are letters of '{SHELLS}', as ssp")
+    if own.l_max > density.l_max:
+        raise refuse(f"l_max = {own.l_max} in [{SECTION}]; allowed is at most {density.l_max}, that of the density")
+    basis = own.basis
+    highest = 2 * basis.highest
+    if highest > own.pair_l_max + own.l_max:
+        raise refuse(
+            f"l_max = {own.l_max} and pair_l_max = {own.pair_l_max} in [{SECTION}] make no λ = {highest}, which blocks "
+            f"between shells {SHELLS[basis.highest]} need; raise one"
+        )
+
+
+def _checked_files(data: MatrixFiles, folder: Path, refuse: Any) -> MatrixFiles:
+    try:
+        in_own_units(data.unit, ENERGY)
+        train, matrices = expanded(data.train, folder), expanded(data.matrices, folder)
+    except (DataError, UnitError) as error:
+        raise refuse(f"{error}, in [data]") from error
+    if len(train) != len(matrices):
+        raise refuse(f"{len(train)} files of structures and {len(matrices)} of matrices in [data]; one for each")
+    return replace(data, train=train, matrices=matrices)

@@ -1,0 +1,115 @@
+"""Orbitals on atoms: which shells an element has, how many electrons it brings, and where they stand in a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from ...errors import BeadwiseError
+from ..errors import StructureError
+
+HIGHEST_SHELL = 3  # two f shells couple to λ = 6, the highest order of the kernel
+
+
+class OrbitalError(BeadwiseError, ValueError):
+    """Orbitals, or a Hamiltonian in them, that cannot be what they are said to be."""
+
+
+@dataclass(frozen=True)
+class OrbitalBasis:
+    """Atom-centred orbitals.
+
+    Parameters
+    ----------
+    shells : mapping of int to tuple of int
+        Angular momenta of the shells of each element, by its atomic number, in the order of the matrix: ``(0, 0, 1)``
+        for 1s, 2s, 2p of carbon.
+    electrons : mapping of int to float
+        Electrons that a neutral atom of each element brings into these orbitals.
+
+    Raises
+    ------
+    OrbitalError
+        If an element has no shell or too high a one, or its electrons are negative or more than its orbitals hold.
+    """
+
+    shells: Mapping[int, tuple[int, ...]]
+    electrons: Mapping[int, float]
+
+    def __post_init__(self) -> None:
+        if not self.shells or set(self.shells) != set(self.electrons):
+            raise OrbitalError(
+                f"shells are of {self._names(self.shells)} and electrons of {self._names(self.electrons)}; both are "
+                "needed of the same elements"
+            )
+        for number, own in self.shells.items():
+            if not own or not all(0 <= shell <= HIGHEST_SHELL for shell in own):
+                raise OrbitalError(
+                    f"shells of {chemical_symbols[number]} are {list(own)}; allowed are angular momenta from 0 to "
+                    f"{HIGHEST_SHELL}, at least one"
+                )
+            most = 2 * self.orbitals(number)
+            if not 0 <= self.electrons[number] <= most:
+                raise OrbitalError(
+                    f"{chemical_symbols[number]} brings {self.electrons[number]:g} electrons; its orbitals hold 0 to "
+                    f"{most}"
+                )
+
+    @staticmethod
+    def _names(numbers: Mapping[int, object]) -> str:
+        return ", ".join(chemical_symbols[number] for number in numbers) or "no element"
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers, ascending."""
+        return tuple(sorted(self.shells))
+
+    @property
+    def highest(self) -> int:
+        """Highest angular momentum of a shell."""
+        return max(shell for own in self.shells.values() for shell in own)
+
+    def orbitals(self, number: int) -> int:
+        """Orbitals of one atom."""
+        return sum(2 * shell + 1 for shell in self.shells[number])
+
+    def first_orbitals(self, numbers: np.ndarray) -> np.ndarray:
+        """The first orbital of each atom, and the number of all of them behind the last, shape (atoms + 1,).
+
+        Raises
+        ------
+        StructureError
+            If an element has no orbitals here.
+        """
+        strange = [number for number in numbers.tolist() if number not in self.shells]
+        if strange:
+            raise StructureError(
+                f"species {chemical_symbols[strange[0]]} has no orbitals in this Hamiltonian; allowed are "
+                f"{self._names(self.shells)}"
+            )
+        return np.concatenate([[0], np.cumsum([self.orbitals(number) for number in numbers.tolist()])]).astype(int)
+
+    def first_of_shells(self, number: int) -> list[int]:
+        """The first orbital of every shell, counted from that of the atom."""
+        return [0, *np.cumsum([2 * shell + 1 for shell in self.shells[number]]).tolist()][:-1]
+
+    def neutral_electrons(self, numbers: np.ndarray) -> float:
+        """Electrons of a neutral molecule in these orbitals."""
+        return float(sum(self.electrons[number] for number in numbers.tolist()))
+
+    def order_of_labels(self, numbers: np.ndarray) -> np.ndarray:
+        """Where each orbital stands in matrices of quantum chemistry, shape (orbitals,).
+
+        There the three of a p shell are x, y, z; here, and in higher shells everywhere, m runs from −l to l, which is
+        y, z, x for p.  Both are real harmonics without Condon–Shortley phase, as in PySCF.
+        """
+        places: list[int] = []
+        for number in numbers.tolist():
+            for shell in self.shells[number]:
+                first = len(places)
+                places += [first + place for place in ((1, 2, 0) if shell == 1 else range(2 * shell + 1))]
+        return np.array(places, dtype=int)

@@ -1,0 +1,57 @@
+"""What the file of a Hamiltonian says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ase.data import chemical_symbols
+
+from ...json_text import plain
+from ..evaluators import files_of, load_evaluator
+from ..structures import species_names
+from .model import HamiltonianModel
+
+LETTERS = "spdf"
+
+
+def describe_hamiltonian(name: str) -> dict[str, Any]:
+    """Everything that a file of a Hamiltonian says of itself, except its weights.
+
+    Parameters
+    ----------
+    name : str
+        ``hamiltonian:FILE``.
+
+    Returns
+    -------
+    dict
+        Fit for JSON.
+
+    Raises
+    ------
+    BeadwiseError
+        If there is no such file, or it cannot be used.
+    """
+    model = load_evaluator(name)
+    assert isinstance(model, HamiltonianModel)
+    path: Path = next(iter(files_of(name)))
+    basis, density = model.hamiltonian.basis, model.hamiltonian.density
+    return plain(
+        {
+            "file": path.name,
+            "bytes": path.stat().st_size,
+            "species": species_names(model.species),
+            "properties": model.properties,
+            "shells": {
+                chemical_symbols[number]: "".join(LETTERS[shell] for shell in own)
+                for number, own in basis.shells.items()
+            },
+            "electrons": {chemical_symbols[number]: own for number, own in basis.electrons.items()},
+            "orbitals": "with an overlap" if model.overlap else "orthogonal",
+            "cutoff / Å": density.radial.cutoff,
+            "cutoff of pairs / Å": model.hamiltonian.pairs.form.cutoff,
+            "weights": sum(len(own.ours) + len(own.theirs) for own in model.hamiltonian.weights.values()),
+            "metadata": dict(model.metadata),
+        }
+    )

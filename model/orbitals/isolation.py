@@ -1,0 +1,39 @@
+"""Molecules in boxes so large that they do not see their images, as i-PI has them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import StructureError
+from ..structures import Batch
+
+
+def isolated(batch: Batch, reach: float) -> Batch:
+    """The same atoms without a cell.
+
+    Parameters
+    ----------
+    batch : Batch
+        With whole molecules: atoms are not moved to an image.
+    reach : float
+        How far atoms see each other, in Å.
+
+    Raises
+    ------
+    StructureError
+        If a direction is periodic and an image is within reach.
+    """
+    if not batch.periodic.any():
+        return batch
+    for bead, (cell, positions) in enumerate(zip(batch.cells, batch.positions, strict=True)):
+        for axis in np.flatnonzero(batch.periodic):
+            normal = np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3]) if batch.periodic.all() else cell[axis]
+            length = np.linalg.norm(normal)
+            along = positions @ (normal / length) if length else np.zeros(len(positions))
+            free = abs(cell[axis] @ normal) / length - np.ptp(along) if length else 0.0
+            if not free > reach:
+                raise StructureError(
+                    f"along lattice vector {axis} of bead {bead} an image is {free:.4g} Å away; Hamiltonians are of "
+                    f"molecules, whole and more than {reach:g} Å from their images"
+                )
+    return Batch(batch.numbers, batch.positions, np.zeros_like(batch.cells), np.zeros(3, dtype=bool))

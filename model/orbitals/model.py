@@ -1,0 +1,113 @@
+"""A fitted Hamiltonian as something that answers for beads: its levels, gap, and what electrons make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...properties.quantities import GAP, LEVELS, MATRIX
+from ...short_repr import short_repr
+from ..response import Response, refuse_unavailable
+from ..structures import Batch
+from .hamiltonian import BlockModel
+from .levels import Levels
+
+
+@dataclass(frozen=True, repr=False)
+class HamiltonianModel:
+    """Hamiltonians of molecules, in orthogonal orbitals or with an overlap.
+
+    Parameters
+    ----------
+    hamiltonian : BlockModel
+        In eV.
+    overlap : BlockModel, optional
+    metadata : mapping
+        Provenance, licence, errors.
+    charge : float
+        Of the molecules, in e.
+    """
+
+    hamiltonian: BlockModel
+    overlap: BlockModel | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    charge: float = 0.0
+
+    __repr__ = short_repr
+
+    @property
+    def species(self) -> tuple[int, ...]:
+        """Atomic numbers that can be evaluated."""
+        return self.hamiltonian.basis.numbers
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Properties that can be asked for."""
+        return LEVELS, GAP, MATRIX
+
+    def levels(self, batch: Batch) -> Levels:
+        """Levels and orbitals of every bead.
+
+        Raises
+        ------
+        StructureError
+            If an image is within reach, an element has no orbitals, or atoms overlap.
+        OrbitalError
+            If the electrons do not fit into the orbitals, or the overlap is not positive.
+        """
+        matrices = self.hamiltonian.matrices(batch)
+        overlap = None if self.overlap is None else self.overlap.matrices(batch)
+        return Levels.of(matrices, overlap, self.hamiltonian.basis.neutral_electrons(batch.numbers) - self.charge)
+
+    def matrices(self, batch: Batch) -> np.ndarray:
+        """Hamiltonians in eV in the order of quantum chemistry (p as x, y, z), (beads, orbitals, orbitals)."""
+        return self._in_order_of_labels(self.hamiltonian.matrices(batch), batch)
+
+    def overlaps(self, batch: Batch) -> np.ndarray | None:
+        """Overlaps in the same order; None in orthogonal orbitals."""
+        return None if self.overlap is None else self._in_order_of_labels(self.overlap.matrices(batch), batch)
+
+    def free_energy_gradient(self, batch: Batch, temperature: float) -> np.ndarray:
+        """Gradient of the electrons' free energy, Tr P dH − Tr W dS, in eV/Å, shape (beads, atoms, 3).
+
+        Parameters
+        ----------
+        batch : Batch
+        temperature : float
+            Of the electrons, in K.
+        """
+        density, weighted = self.levels(batch).densities(temperature)
+        gradient = self.hamiltonian.pull_back(batch, density)
+        return gradient if self.overlap is None else gradient - self.overlap.pull_back(batch, weighted)
+
+    def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
+        """Answer the wanted properties for every bead.
+
+        Raises
+        ------
+        PropertyError
+            If a wanted property is not available.
+        StructureError, OrbitalError
+            As `levels`.
+        """
+        refuse_unavailable(want, self.properties, "this Hamiltonian")
+        arrays: dict[str, np.ndarray] = {}
+        levels = self.levels(batch)
+        if LEVELS in want:
+            arrays[LEVELS] = levels.energies
+        if GAP in want:
+            arrays[GAP] = levels.gap
+        if MATRIX in want:
+            matrices = self.matrices(batch)
+            rows, columns = np.triu_indices(matrices.shape[1])
+            arrays[MATRIX] = matrices[:, rows, columns]
+        return Response(**{name: arrays[name] for name in want})
+
+    def _in_order_of_labels(self, matrices: np.ndarray, batch: Batch) -> np.ndarray:
+        order = self.hamiltonian.basis.order_of_labels(batch.numbers)
+        found = np.empty_like(matrices)
+        found[:, order[:, None], order] = matrices
+        return found

@@ -1,0 +1,191 @@
+"""`beadwise fit` of a Hamiltonian: known matrices come back, files keep them, and what is wrong is refused."""
+
+import json
+from dataclasses import replace
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from beadwise.driver.commands.group import main as cli
+from beadwise.errors import BeadwiseError
+from beadwise.model import Batch
+from beadwise.model.evaluators import load_evaluator
+from beadwise.model.orbitals.file import load_hamiltonian, save_hamiltonian
+from beadwise.model.orbitals.model import HamiltonianModel
+from click.testing import CliRunner
+from orbital_models import benzene, isolated, random_model, shaken, tight_binding_matrices, with_random_weights
+from scipy.linalg import eigvalsh
+
+CONFIGURATION = """
+[data]
+train = ["methane.xyz", "ethene.xyz"]
+matrices = ["methane.npy", "ethene.npz"]
+validation = 0.2
+unit = "{unit}"
+[density]
+cutoff = 4.0
+radial = 3
+l_max = 2
+[hamiltonian]
+shells = {{H = "s", C = "sp"}}
+electrons = {{H = 1, C = 4}}
+overlap = {overlap}
+l_max = 2
+channels = 3
+products = 3
+few = 2
+pair_radial = 8
+pair_l_max = 2
+overlap_radial = 8
+{more}
+[output]
+model = "{model}.safetensors"
+report = "report_{model}"
+"""
+FIRST = 12  # frames of each molecule
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Structures and matrices of two molecules as a program might leave them: whole ones, and upper triangles."""
+    folder = tmp_path_factory.mktemp("orbitals")
+    for name, formula in (("methane", "CH4"), ("ethene", "C2H4")):
+        own = molecule(formula)
+        frames = shaken(own.positions, FIRST, 0.04)
+        ase.io.write(folder / f"{name}.xyz", [Atoms(own.numbers, positions) for positions in frames])
+        matrices = tight_binding_matrices(own.numbers, frames)
+        if name == "methane":
+            np.save(folder / "methane.npy", matrices)
+        else:
+            rows, columns = np.triu_indices(matrices.shape[1])
+            np.savez(folder / "ethene.npz", fock_upper=matrices[:, rows, columns], rows=rows, cols=columns)
+    return folder
+
+
+def fit(folder, name, unit="eV", overlap="false", more="", **replaced):
+    text = CONFIGURATION.format(unit=unit, overlap=overlap, more=more, model=name)
+    for before, after in replaced.items():
+        text = text.replace(*after) if isinstance(after, tuple) else text.replace(before, after)
+    (folder / f"{name}.toml").write_text(text)
+    return CliRunner().invoke(cli, ["fit", str(folder / f"{name}.toml"), "--json", str(folder / f"{name}.json")])
+
+
+@pytest.fixture(scope="module")
+def fitted(folder):
+    result = fit(folder, "known")
+    assert result.exit_code == 0, result.output
+    return folder / "known.safetensors"
+
+
+def test_known_matrices_come_back(folder, fitted):
+    errors = json.loads((folder / "known.json").read_text())["errors"]
+    assert errors["element"] < 0.02 and errors["filled_levels"] < 0.02 and errors["gap"] < 0.04
+    own = molecule("C2H4")
+    frames = shaken(own.positions, 3, 0.03, seed=7)
+    labels = tight_binding_matrices(own.numbers, frames)
+    evaluator = load_evaluator(f"hamiltonian:{fitted}")
+    answer = evaluator.evaluate(isolated(own.numbers, frames), ("orbital_energies", "orbital_gap", "hamiltonian"))
+    assert np.sqrt(((evaluator.matrices(isolated(own.numbers, frames)) - labels) ** 2).mean()) < 0.02
+    np.testing.assert_allclose(answer.orbital_energies, np.linalg.eigvalsh(labels), atol=0.1)
+    np.testing.assert_allclose(answer.orbital_gap, answer.orbital_energies[:, 6] - answer.orbital_energies[:, 5])
+    assert answer.hamiltonian.shape == (3, 12 * 13 // 2)
+
+
+def test_charged_molecules(fitted):
+    own = molecule("C2H4")
+    batch = isolated(own.numbers, own.positions)
+    levels = load_evaluator(f"hamiltonian:charge=2,{fitted}").levels(batch)
+    assert levels.electrons == 10
+    with pytest.raises(BeadwiseError, match="11 electrons"):
+        load_evaluator(f"hamiltonian:charge=1,{fitted}").evaluate(batch, ("orbital_gap",))
+
+
+def test_pairs_that_were_not_seen_are_refused(folder):
+    result = fit(folder, "alone", more="", ethene=('"methane.xyz", "ethene.xyz"', '"methane.xyz"'))
+    assert "1 files of structures and 2 of matrices" in result.output
+    result = fit(
+        folder,
+        "alone",
+        a=('"methane.xyz", "ethene.xyz"', '"methane.xyz"'),
+        b=('"methane.npy", "ethene.npz"', '"methane.npy"'),
+    )
+    assert result.exit_code == 0, result.output
+    own = molecule("C2H4")
+    with pytest.raises(BeadwiseError, match="seen no pair C–C"):
+        load_hamiltonian(folder / "alone.safetensors").levels(isolated(own.numbers, own.positions))
+
+
+def test_files_keep_every_number(tmp_path):
+    model, path, batch = random_model(), tmp_path / "random.safetensors", isolated(*benzene())
+    overlap = with_random_weights(replace(model, surroundings={}, few=0), batch)
+    save_hamiltonian(HamiltonianModel(model, overlap, {"title": "random"}), path)
+    again = load_hamiltonian(path)
+    np.testing.assert_allclose(again.hamiltonian.matrices(batch), model.matrices(batch), atol=1e-13)
+    np.testing.assert_allclose(again.overlap.matrices(batch), overlap.matrices(batch), atol=1e-13)
+    assert again.metadata == {"title": "random"}
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    with pytest.raises(BeadwiseError, match="is damaged"):
+        load_hamiltonian(path)
+
+
+@pytest.mark.parametrize(
+    ("replaced", "words"),
+    [
+        ({"a": ('C = "sp"', 'C = "ss"')}, "the shells of its atoms make 6 orbitals"),
+        ({"a": ('C = "sp"', 'C = "sx"')}, "shells of C are 'sx'"),
+        ({"a": ('H = "s", C', 'Hx = "s", C')}, "'Hx' in [hamiltonian] is no element"),
+        ({"a": ("C = 4", "C = 9")}, "C brings 9 electrons; its orbitals hold 0 to 8"),
+        ({"overlap": "true"}, "has no overlap; overlap = true"),
+        ({"unit": "furlong"}, "furlong"),
+        ({"a": ("ethene.npz", "methane.npy")}, "the shells of its atoms make 12 orbitals"),
+        ({"a": ("channels = 3", "channels = 0")}, "channels = 0 in [hamiltonian]"),
+        ({"a": ("[output]", "[energy]\n[output]")}, "beside [hamiltonian]"),
+    ],
+)
+def test_refusals(folder, replaced, words):
+    unit, overlap = replaced.pop("unit", "eV"), replaced.pop("overlap", "false")
+    result = fit(folder, "refused", unit, overlap, **replaced)
+    assert result.exit_code == 2 and words in " ".join(result.output.split()), result.output
+    assert "Traceback" not in result.output
+
+
+def test_other_refusals(fitted):
+    own = molecule("C2H4")
+    model = load_hamiltonian(fitted)
+    periodic = np.ones(3, dtype=bool)
+    with pytest.raises(BeadwiseError, match="Hamiltonians are of molecules"):
+        model.levels(Batch(own.numbers, own.positions[None], 9 * np.eye(3)[None], periodic))
+    in_a_box = model.levels(Batch(own.numbers, own.positions[None], 12 * np.eye(3)[None], periodic))
+    assert np.array_equal(in_a_box.energies, model.levels(isolated(own.numbers, own.positions)).energies)
+    with pytest.raises(BeadwiseError, match="species O has no orbitals"):
+        model.levels(isolated([8], np.zeros((1, 3))))
+    with pytest.raises(BeadwiseError, match="no file 'nothing'"):
+        load_evaluator("hamiltonian:nothing")
+    with pytest.raises(BeadwiseError, match="is no file of a Hamiltonian"):
+        load_evaluator("hamiltonian:inputs/water.safetensors")
+    result = CliRunner().invoke(cli, ["inspect", f"hamiltonian:{fitted}"])
+    assert result.exit_code == 0 and "orthogonal" in result.output
+
+
+def test_overlap_gives_the_same_levels(folder):
+    """H and S in orbitals that overlap, and S^(−1/2) H S^(−1/2): the same levels from both fits."""
+    own = molecule("CH4")
+    frames = shaken(own.positions, FIRST, 0.04)
+    ase.io.write(folder / "mixed.xyz", [Atoms(own.numbers, positions) for positions in frames])
+    matrices = tight_binding_matrices(own.numbers, frames)
+    metric = np.eye(8) + 0.02 * (matrices - matrices * np.eye(8))
+    np.savez(folder / "mixed.npz", fock=matrices, overlap=metric)
+    files = {"a": ('"methane.xyz", "ethene.xyz"', '"mixed.xyz"'), "b": ('"methane.npy", "ethene.npz"', '"mixed.npz"')}
+    batch = isolated(own.numbers, frames[:2])
+    for name, overlap in (("with", "true"), ("without", "false")):
+        result = fit(folder, name, overlap=overlap, **files)
+        assert result.exit_code == 0, result.output
+        model = load_hamiltonian(folder / f"{name}.safetensors")
+        expected = [eigvalsh(*pair) for pair in zip(matrices[:2], metric[:2], strict=True)]
+        np.testing.assert_allclose(model.levels(batch).energies, expected, atol=0.1)
+        gradient = model.free_energy_gradient(batch, 4000.0)[0, 1, 0]
+        moved = [frames[:1] + step * np.eye(15)[3].reshape(5, 3) for step in (-1e-4, 1e-4)]
+        energies = [model.levels(isolated(own.numbers, one)).free_energy(4000.0)[0] for one in moved]
+        assert (energies[1] - energies[0]) / 2e-4 == pytest.approx(gradient, abs=1e-5)
