@@ -186,6 +186,7 @@ def test_archives_are_unpacked_within_their_folder(server, ending, pack):
         (".zip", b"no archive", "cannot be unpacked"),
         (".tar.gz", b"no archive", "cannot be unpacked"),
     ],
+    ids=["tar-above", "tar-absolute", "zip-above", "zip-bomb", "zip-none", "tar-none"],
 )
 def test_harmful_archives_are_refused(server, ending, content, message):
     server.contents["packed"] = content
