@@ -13,6 +13,7 @@ from ase.units import kB
 from scipy.special import logsumexp
 
 from .errors import SamplingError
+from .jackknife import blocks_of, error_without_blocks
 from .promotion import integrated_autocorrelation_time
 
 FARTHEST = 2.5  # standard deviations of V0 from the mean: beyond, too few samples tell its density
@@ -89,9 +90,9 @@ def pressure_step(volumes: np.ndarray, volume: float, pressure: float, temperatu
             f"the volume {volume:g} Å³ is {distance:.2f} standard deviations from the mean {volumes.mean():g} Å³ of "
             f"the run; at most {FARTHEST:g} are allowed: take a cell near the mean for all that is at constant volume"
         )
-    blocks = np.arange(len(volumes)) * BLOCKS // len(volumes)
-    parts = np.array([_log_density(volumes[blocks != block], volume, independent) for block in range(BLOCKS)])
-    error = np.sqrt((BLOCKS - 1) / BLOCKS * np.square(parts - parts.mean()).sum())
+    error = error_without_blocks(
+        lambda kept: _log_density(volumes[kept], volume, independent), blocks_of(len(volumes), BLOCKS)
+    )
     log_density = _log_density(volumes, volume, independent)
     return PressureStep(
         difference=float(pressure * volume + kB * temperature * log_density),

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from .errors import SamplingError
+from .jackknife import blocks_of, error_without_blocks
 from .promotion import FEWEST_EFFECTIVE, WIDEST_SPREAD
 
 FEWEST_SAMPLES = 8
@@ -86,9 +87,7 @@ def isotope_ratio(exponents: np.ndarray) -> IsotopeRatio:
         raise SamplingError("h is not finite; the potential cannot answer for scaled beads")
     samples = len(exponents)
     blocks = min(BLOCKS, samples)
-    block_of = np.arange(samples) * blocks // samples
-    parts = np.array([_logarithm(exponents[block_of != block]) for block in range(blocks)])
-    variance = (blocks - 1) / blocks * np.square(parts - parts.mean()).sum()
+    error = error_without_blocks(lambda kept: _logarithm(exponents[kept]), blocks_of(samples, blocks))
     weights = np.exp(-(exponents - exponents.min()))
     worth = float(weights.sum() ** 2 / np.square(weights).sum())
     spread = float(exponents.std())
@@ -102,7 +101,7 @@ def isotope_ratio(exponents: np.ndarray) -> IsotopeRatio:
         )
     return IsotopeRatio(
         logarithm=_logarithm(exponents),
-        standard_error=float(np.sqrt(variance)),
+        standard_error=error,
         spread=spread,
         samples=samples,
         atoms=exponents.shape[1],

@@ -17,6 +17,7 @@ from ase.units import kB
 from scipy.special import logsumexp
 
 from .errors import SamplingError
+from .jackknife import blocks_of, error_without_blocks
 from .mass_integration import gauss_legendre_ratios
 from .multistate import Multistate, Window
 
@@ -197,15 +198,13 @@ def multistate_over_switch(
     levels = np.asarray(couplings, dtype=np.float64)
     states = Multistate([Window(own[:, None], levels[:, None] * own, np.zeros(len(own))) for own in reduced])
     every = np.concatenate(reduced)
-    block_of = np.concatenate([np.arange(len(own)) * blocks // len(own) for own in reduced])
+    block_of = np.concatenate([blocks_of(len(own), blocks) for own in reduced])
 
     def difference(kept: np.ndarray | None = None) -> float:
         return float(-logsumexp(states.log_weights(kept) - every))  # weights are those of λ = 0
 
-    parts = np.array([difference(block_of != block) for block in range(blocks)])
-    variance = (blocks - 1) / blocks * np.square(parts - parts.mean()).sum()
     return SwitchMultistate(
         difference=kB * temperature * difference(),
-        standard_error=kB * temperature * float(np.sqrt(variance)),
+        standard_error=kB * temperature * error_without_blocks(difference, block_of),
         overlap=states.overlap,
     )

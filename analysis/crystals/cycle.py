@@ -18,7 +18,7 @@ from ...reading import refusing, toml_of
 from ...sampling.harmonic import harmonic_free_energy
 from ...schema import about, settings_of
 from ...with_errors import with_error
-from ..mass.make import formula_unit
+from ..formula_unit import formula_unit
 from ..results import warned
 from .cycle_results import Results, check_beads
 from .harmonic import KILOJOULE_PER_MOLE, MILLI

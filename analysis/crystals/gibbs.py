@@ -22,7 +22,7 @@ from ...runs.source import find_run
 from ...runs.units import in_atomic_units
 from ...sampling.constant_pressure import PressureStep, pressure_step
 from ...with_errors import with_error
-from ..mass.make import formula_unit
+from ..formula_unit import formula_unit
 from ..results import GIBBS, warned
 from .harmonic import MILLI
 

@@ -20,7 +20,7 @@ from ...model.evaluators import full_name, identity_of, load_evaluator
 from ...progress import Progress
 from ...sampling.harmonic import harmonic_free_energy
 from ...whole_files import whole_file, write_text
-from ..mass.make import formula_unit
+from ..formula_unit import formula_unit
 from .structure import read_crystal
 
 BREAKS_SUM_RULE = 0.02  # of the largest force constant: more than differences of forces leave

@@ -16,13 +16,13 @@ from ...model.evaluators import load_evaluator
 from ...progress import Progress
 from ...runs.input.dynamics import first_step
 from ...runs.input.elements import InputError
-from ...runs.input.labels import element_of_label
 from ...runs.output.positions import BeadTrajectory, find_bead_trajectory
 from ...runs.output.properties import energies_of_run, writes_property
 from ...runs.source import find_run
 from ...runs.units import PERIODIC
 from ...sampling.isotopes import IsotopeRatio, isotope_ratio, scaled_beads
 from ...with_errors import with_error
+from ..mass.elements import Exchange
 from ..results import warned
 
 AT_A_TIME = 20_000  # atoms of all structures of a batch, so that memory stays bounded
@@ -162,13 +162,7 @@ def make(request: IsotopeRequest, advance: Progress | None = None) -> IsotopeRep
     BeadwiseError
         If isotopes are unknown or of two elements, or a run or the model cannot be used.
     """
-    number = element_of_label(request.light)
-    known = Elements.mass_list
-    if number is None or number != element_of_label(request.heavy) or {request.light, request.heavy} - set(known):
-        raise InputError(
-            f"'{request.light}' and '{request.heavy}' are no isotopes of one element; allowed are i-PI's, as H and D"
-        )
-    ratio = float(Elements.mass(request.heavy) / Elements.mass(request.light))
+    ratio = Exchange.of(f"{request.light}={request.heavy}").ratio
     evaluator = load_evaluator(request.model)
     trajectories = [find_bead_trajectory(find_run(path)) for path in request.runs]
     found = [_of_run(run, evaluator, request, ratio, advance) for run in trajectories]

@@ -63,6 +63,8 @@ def prepare_inputs(
     reference = HarmonicReference.load(file)
     system = without_template(run)
     _check(run, system, reference, file)
+    if (beads or system.beads) > 1:  # what is classical has one distribution of positions whatever the masses
+        _check_masses(run, system, reference, file)
     written = []
     for number, coupling in enumerate(couplings):
         path, root = renamed_copy(run, f"_l{coupling:.5f}", number)
@@ -97,18 +99,22 @@ def _check(run: RunInput, system: System, reference: HarmonicReference, file: Pa
     sites = Sites(reference)
     sites.check_atoms(run.numbers)
     sites.check_cells(system.cell[None])
-    ratios = system.atoms.masses / DALTON / reference.masses
-    if len(ratios) != len(reference.masses) or np.abs(ratios - 1).max() > SAME_MASS:
-        atom = int(np.abs(ratios - 1).argmax())
-        raise InputError(
-            f"atom {atom} of '{source}' has {ratios[atom]:g} times the mass that it has in '{file}'; the same isotopes "
-            "are needed"
-        )
     motion = system.element.find("motion")
     if not reference.floats and motion is not None and boolean_in(motion, "fixcom", True):
         raise InputError(
             f"'{source}' holds the centre of mass, but the atoms of '{file}' are held from outside, where it moves; "
             "put <fixcom> False </fixcom> into its <motion>"
+        )
+
+
+def _check_masses(run: RunInput, system: System, reference: HarmonicReference, file: Path) -> None:
+    """Refuse ring polymers of other isotopes than the harmonic crystal has."""
+    ratios = system.atoms.masses / DALTON / reference.masses
+    if len(ratios) != len(reference.masses) or np.abs(ratios - 1).max() > SAME_MASS:
+        atom = int(np.abs(ratios - 1).argmax())
+        raise InputError(
+            f"atom {atom} of '{run.path}' has {ratios[atom]:g} times the mass that it has in '{file}'; the same "
+            "isotopes are needed where there are beads"
         )
 
 

@@ -28,7 +28,7 @@ from ...sampling.switching import (
 )
 from ...whole_files import write_table
 from ...with_errors import with_error
-from ..mass.make import formula_unit
+from ..formula_unit import formula_unit
 from ..results import LAMBDA_INTEGRATION, beside, stem_of, warned, write_files
 
 FEWEST_SAMPLES = 16

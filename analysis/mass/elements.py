@@ -62,9 +62,14 @@ class Exchange:
         return cls(light, heavy)
 
     @property
+    def ratio(self) -> float:
+        """The ratio of masses, heavy over light."""
+        return float(Elements.mass(self.heavy) / Elements.mass(self.light))
+
+    @property
     def range(self) -> float:
         """The logarithm of the ratio of masses."""
-        return float(np.log(Elements.mass(self.heavy) / Elements.mass(self.light)))
+        return float(np.log(self.ratio))
 
     @property
     def kinetic_energy(self) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from ...sampling import MassIntegration, integrate_over_mass
 from ...sampling.mass_integration import fitting_rule
 from ...whole_files import write_table
 from ...with_errors import with_error
+from ..formula_unit import formula_unit
 from ..results import MASS_INTEGRATION, beside, stem_of, warned, write_files
 from .kinetic_energies import kinetic_energy_of
 from .masses import KINETIC_ENERGY, labels_and_ratio
@@ -225,15 +223,6 @@ def integrate(paths: Sequence[Path], skip: float | None = None) -> MassReport:
         fitting_rule(ratios),
     )
     return MassReport(runs, integration, paths[0])
-
-
-def formula_unit(labels: Sequence[str]) -> tuple[str, int]:
-    """The smallest formula that the atoms are a multiple of, ``H2O``, and how many of them there are."""
-    counts = Counter(labels)
-    units = reduce(gcd, counts.values())
-    return "".join(
-        f"{label}{count // units if count > units else ''}" for label, count in sorted(counts.items())
-    ), units
 
 
 def _read_run(run: RunInput, skip: float | None) -> MassRun:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.io import write
+from beadwise.analysis.formula_unit import formula_unit
 from beadwise.analysis.mass.inputs import prepare_inputs
-from beadwise.analysis.mass.make import formula_unit
 from beadwise.analysis.mass.masses import labels_and_ratio, root_mass_ratio
 from beadwise.driver.commands.group import OneLineErrors
 from beadwise.driver.commands.mass_integration import mass_integration

@@ -98,7 +98,7 @@ def test_files_of_two_runs(tmp_path, monkeypatch):
         assert result.exit_code == 2 and result.stderr.count("\n") == 1, result.output
         return result.stderr
 
-    assert "no isotopes of one element" in message("one", *common[:4], "--to", "O18")
+    assert "no two isotopes of one element" in message("one", *common[:4], "--to", "O18")
     assert "has no O18; it has H" in message("one", *common[:2], "--from", "O18", "--to", "O")
     assert "the potential of the run is needed" in message("one", "--model", "harmonic:k=9", *common[2:])
     write_run(tmp_path / "classical", drawn_rings(20, 1, 6, STIFFNESS, random), STIFFNESS)
