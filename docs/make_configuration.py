@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from beadwise.analysis.crystals.cycle_settings import STEPS, CycleSettings, RunSettings
 from beadwise.learning.fitting.configuration import fit_schema
 from beadwise.learning.fitting.orbitals.sections import hamiltonian_schema
 from beadwise.learning.loop.configuration import learn_schema
 from beadwise.model.evaluators.mixture import mixture_schema
-from beadwise.schema import UNIT, words
+from beadwise.schema import UNIT, table_schema, words
 
 HERE = Path(__file__).parent
 PAGE = HERE / "reference" / "configuration.md"
@@ -25,9 +26,9 @@ HEAD = """# Configurations
 
 Written by `python docs/make_configuration.py` from the schema that checks the files; a test compares both.
 
-`beadwise fit`, `beadwise learn` and a model out of several are told by files in [TOML](https://toml.io). Paths in them
-are relative to the file. A key that is not listed here, or a value that is not allowed, is refused in one line that
-says what is allowed.
+`beadwise fit`, `beadwise learn`, a model out of several and a crystal are told by files in [TOML](https://toml.io).
+Paths in them are relative to the file. A key that is not listed here, or a value that is not allowed, is refused in
+one line that says what is allowed.
 
 Editors that know the schema complete keys, explain them, and mark what is wrong: Visual Studio Code with the extension
 Even Better TOML, others with [taplo](https://taplo.tamasfe.dev). Write the schema (JSON Schema, draft 2020-12) beside
@@ -43,7 +44,8 @@ and name it in the first line of the file:
 #:schema ./fit.schema.json
 ```
 
-`beadwise schema hamiltonian`, `beadwise schema learn` and `beadwise schema model` do the same for the others.
+`beadwise schema hamiltonian`, `beadwise schema learn`, `beadwise schema model` and `beadwise schema crystal` do the
+same for the others.
 """
 ABOUT_FIT = """## `beadwise fit`
 
@@ -84,6 +86,13 @@ ABOUT_MODEL = """## A model out of several
 
 Each section is a quantity. Either `model` or `models` is needed in it.
 """
+ABOUT_CRYSTAL = """## `beadwise free-energy`
+
+A file for each crystal, [explained here](../how_to/crystals.md#all-of-it-in-one-command). Sections are for `--run`;
+each of them needs the key of its name, which is the file of its result.
+
+### Keys outside of sections
+"""
 ABOUT_TABLES = """The sections of `beadwise fit` are tables here: `[fit.density]`, `[fit.energy]`, `[fit.dipole]`,
 `[fit.committee]` and so on. `[fit.energy]` and `[fit.committee]` are needed. `data` and `output` are not allowed, as
 the loop writes them itself, and neither is `model` in `[fit.committee]`. One key may stand in place of all tables:
@@ -110,6 +119,9 @@ def page() -> str:
     lines.append(ABOUT_MODEL.format(example=toml_of_page(MIXED)))
     for name, section in mixture_schema()["properties"].items():
         lines += section_lines(name, section)
+    lines += [ABOUT_CRYSTAL, *table_lines(table_schema(CycleSettings))]
+    for name, kind in {"run": RunSettings, **{f"run.{key}": own for key, own in STEPS.items()}}.items():
+        lines += section_lines(name, table_schema(kind))
     return "\n".join(lines).rstrip() + "\n"
 
 

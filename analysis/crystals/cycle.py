@@ -7,42 +7,24 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
 from ase.units import kB
 
 from ...model.crystals.reference import CrystalError, HarmonicReference
-from ...reading import refusing, toml_of
 from ...sampling.harmonic import harmonic_free_energy
-from ...schema import about, settings_of
 from ...with_errors import with_error
 from ..formula_unit import formula_unit
 from ..results import warned
 from .cycle_results import Results, check_beads
+from .cycle_settings import read_cycle
 from .harmonic import KILOJOULE_PER_MOLE, MILLI
 
 MINIMUM, HARMONIC, BEADS = "minimum", "harmonic", "harmonic, beads"
 ANHARMONIC, QUANTUM, PROMOTED = "anharmonic", "quantum nuclei", "reference"
 VOLUME, DISORDER = "constant pressure", "disorder"
-
-
-@dataclass(frozen=True)
-class CycleSettings:
-    """What a file says of one crystal: files are looked for beside it."""
-
-    harmonic: Annotated[str, about("Harmonic crystal, FILE.harmonic.npz of `beadwise harmonic`.")]
-    temperature: Annotated[float, about("Temperature.", unit="K", gt=0)]
-    name: Annotated[str, about("What the crystal is called; the name of the file if it is not given.")] = ""
-    anharmonic: Annotated[str, about("JSON of `beadwise lambda-integration`.")] = ""
-    quantum: Annotated[str, about("JSON of `beadwise mass-integration`, after classical runs over λ.")] = ""
-    reference: Annotated[str, about("JSON of `beadwise promote`.")] = ""
-    pressure: Annotated[str, about("JSON of `beadwise gibbs`, from constant volume to constant pressure.")] = ""
-    residual_entropy: Annotated[
-        float,
-        about("Entropy of disorder per formula unit in k, 0.405465 = ln(3/2) for the protons of ice.", ge=0),
-    ] = 0.0
 
 
 @dataclass(frozen=True)
@@ -202,9 +184,7 @@ def free_energy_of(path: Path) -> CrystalFreeEnergy:
     CrystalError
         If it cannot be read, or its parts do not belong together.
     """
-    with refusing(CrystalError, f"cannot read '{path}'"):
-        content = toml_of(path)
-    settings = settings_of(CycleSettings, content, path.name, lambda text: CrystalError(f"'{path}': {text}"))
+    settings = read_cycle(path).settings
     folder, temperature = path.parent, settings.temperature
     if not os.path.isfile(folder / settings.harmonic):
         raise CrystalError(f"'{path}' names the harmonic crystal '{settings.harmonic}', and there is no such file")

@@ -21,10 +21,10 @@ from ...progress import Progress
 from ...sampling.harmonic import harmonic_free_energy
 from ...whole_files import whole_file, write_text
 from ..formula_unit import formula_unit
+from .cycle_settings import ENDING
 from .structure import read_crystal
 
 BREAKS_SUM_RULE = 0.02  # of the largest force constant: more than differences of forces leave
-ENDING = ".harmonic.npz"
 MILLI = 1000
 KILOJOULE_PER_MOLE = mol / kJ
 

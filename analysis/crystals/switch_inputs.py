@@ -30,6 +30,7 @@ def prepare_inputs(
     beads: int | None = None,
     model: str | None = None,
     stride: int = 10,
+    called: str = "",
 ) -> list[Path]:
     """Write an input for each λ beside an i-PI input, whose server blends potential and harmonic crystal.
 
@@ -47,6 +48,8 @@ def prepare_inputs(
         The potential; by default what the reference was made with, by the same name.
     stride : int
         Steps between samples.
+    called : str
+        What inputs call the file of the harmonic crystal, as seen from where they run; by default as it is given.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def prepare_inputs(
         initialize = root.findall("system/initialize")[0]
         if beads is not None:
             initialize.set("nbeads", str(beads))
-        blend = f"switch:lambda={coupling:.12g},{file},{model or reference.model}"
+        blend = f"switch:lambda={coupling:.12g},{called or file},{model or reference.model}"
         name_model(root, blend)
         _set_in_process(root, blend)
         _add_outputs(root, stride)

@@ -76,9 +76,9 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Report:
     variables: dict[str, Path] = {}
     for path in shown(request.runs):
         if not is_plumed_table(path):
-            runs += _read_runs(find_run(path, OTHERS))
+            runs += read_runs(find_run(path, OTHERS))
             continue
-        table, temperature, unit = _read_table(path, request)
+        table, temperature, unit = read_table(path, request)
         variables.setdefault(request.options.variable or table.names[1], path)
         if table.holds_hills:
             hills[f"hills of {path}"] = hills_of(table, temperature, unit)
@@ -99,7 +99,14 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Report:
     return Report((*lines, written_to(files)), {"variable": variable, "profiles": profiles, "files": files})
 
 
-def _read_runs(source: RunInput) -> list[tuple[BiasedRun, BiasSeries]]:
+def read_runs(source: RunInput) -> list[tuple[BiasedRun, BiasSeries]]:
+    """Biased systems of a run, with what they wrote.
+
+    Raises
+    ------
+    InputError
+        If they cannot be used.
+    """
     runs = [(run, BiasSeries(run)) for run in read_biased_runs(source)]
     for _, series in runs:
         try:
@@ -140,8 +147,14 @@ def write_and_draw(profiles: Mapping[str, FreeEnergyProfile], stem: Path, variab
     return write_files(stem, {".csv": lambda table: write_profiles(profiles, table, variable), ".png": draw})
 
 
-def _read_table(path: Path, request: ProfileRequest) -> tuple[PlumedTable, float, float]:
-    """A table of PLUMED, the temperature in K, and its unit of energy in eV."""
+def read_table(path: Path, request: ProfileRequest) -> tuple[PlumedTable, float, float]:
+    """A table of PLUMED, the temperature in K, and its unit of energy in eV.
+
+    Raises
+    ------
+    InputError
+        If it cannot be used.
+    """
     if request.temperature is None:
         raise InputError(f"the temperature of '{path}' is not known; give --temperature")
     table = read_plumed_table(path)

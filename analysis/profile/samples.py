@@ -279,11 +279,16 @@ def profiles_of(
 
 def _common_period(samples: Sequence[Samples], hills: Mapping[str, Hills]) -> float | None:
     """Length of the period of the variable; None if it is not periodic."""
-    for one in samples:
-        if one.period is not None:
-            return one.period[1] - one.period[0]
+    found = period_of_samples(samples)
+    if found is not None:
+        return found
     lengths = [float(one.periods[0]) for one in hills.values() if one.periods is not None]
     return next((length for length in lengths if np.isfinite(length)), None)
+
+
+def period_of_samples(samples: Sequence[Samples]) -> float | None:
+    """Length of the period of the variable that samples are of; None if it is not periodic."""
+    return next((one.period[1] - one.period[0] for one in samples if one.period is not None), None)
 
 
 def edges_of(

@@ -15,6 +15,7 @@ from .options import (
     blocks_option,
     json_option,
     output_option,
+    parse_range,
     range_option,
     runs_argument,
     skip_option,
@@ -29,6 +30,18 @@ from .options import (
 @bias_option
 @skip_option
 @range_option
+@click.option(
+    "--second",
+    metavar="LABEL",
+    help="A second collective variable, by its PLUMED label: a surface over both is made, with contours.",
+)
+@click.option(
+    "--second-range",
+    "second_limits",
+    callback=parse_range,
+    metavar="MIN,MAX",
+    help="Range of the second variable  [default: all that was sampled].",
+)
 @bins_option
 @blocks_option
 @click.option("--centroid", is_flag=True, help="Draw the profile of the centroid beside that of the beads.")
@@ -48,6 +61,8 @@ def profile(
     biases: tuple[str, ...],
     skip: float | None,
     limits: tuple[float, float] | None,
+    second: str | None,
+    second_limits: tuple[float, float] | None,
     bins: int,
     blocks: int,
     centroid: bool,
@@ -60,10 +75,14 @@ def profile(
 
     RUNS are folders of runs that i-PI and PLUMED did together, their inputs or RESTARTs, finished or running; or COLVAR
     and HILLS of PLUMED, of which --skip is in the unit of their own times.  Runs of different numbers of beads give
-    curves of their own, classical and quantum; several with restraints are umbrella windows, which MBAR joins.
+    curves of their own, classical and quantum; several with restraints are umbrella windows, which MBAR joins.  With
+    --second it is a surface over two variables, in --bins times --bins cells.
     """
+    if second_limits is not None and second is None:
+        raise click.UsageError("--second-range is for the variable of --second")
     from ...analysis.profile.make import ProfileRequest, make
     from ...analysis.profile.samples import ProfileOptions
+    from ...analysis.profile.surfaces import SecondVariable, make_surfaces
     from ...runs.plumed.input import ENERGY_UNITS
     from ..launch.stages import Stages
 
@@ -76,6 +95,10 @@ def profile(
     options = ProfileOptions(variable, biases, skip, limits, bins, blocks, centroid)
     with Stages() as stages:
         request = ProfileRequest(runs, options, temperature, energy_unit.lower(), output)
-        report = make(request, partial(stages.counted, label="reading runs"))
+        shown = partial(stages.counted, label="reading runs")
+        if second is None:
+            report = make(request, shown)
+        else:
+            report = make_surfaces(request, SecondVariable(second, second_limits), shown)
     findings.say(report.lines)
     findings.numbers(report.numbers)

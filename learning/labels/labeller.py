@@ -91,7 +91,7 @@ class Labeller:
         if self._uses_dask:
             _with_dask()
         if self.settings.cluster_kind != "local":
-            from .dask_workers import check_batch_system  # needs Dask, as above
+            from .dask_clusters import check_batch_system  # needs Dask, as above
 
             check_batch_system(self.settings)
 

@@ -127,6 +127,11 @@ class LabelSettings:
         return [self.folder / name for name in self.files]
 
     @property
+    def cluster_section(self) -> str:
+        """Section of the batch system, for messages."""
+        return "label.cluster"
+
+    @property
     def cluster_kind(self) -> str:
         """``local``, or a batch system."""
         return str(self.cluster.get("kind", "local"))

@@ -6,7 +6,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase.units import Pascal, kB, kJ, mol
-from beadwise.analysis.crystals.cycle import CycleSettings
+from beadwise.analysis.crystals.cycle_settings import CycleSettings
 from beadwise.driver.commands.crystals.free_energy import free_energy
 from beadwise.driver.commands.crystals.gibbs import gibbs
 from beadwise.driver.commands.crystals.harmonic import harmonic

@@ -278,7 +278,10 @@ def test_what_is_prepared_and_what_a_run_takes_of_it(folder):
     assert "one <force> that asks an <ffsocket>, or" in message("<forces>", "<forces> <force forcefield='crystal'/>")
     assert "no file 'other.npz'" in message(**{"--harmonic": "other.npz"})
     heavy = "<masses mode='manual' units='dalton'> [ 2.0141, 1, 1, 1, 1, 1, 1, 1 ] </masses> <velocities"
-    assert "times the mass" in message("<velocities", heavy)
+    assert "times the mass" in message("<velocities", heavy, **{"--beads": 4})
+    (folder / "crystal.xml").write_text(INPUT.replace("<velocities", heavy))  # classical positions know no masses
+    done = run("lambda-integration", "--prepare", "crystal.xml", "--harmonic", "crystal.harmonic.npz", "--nodes", 5)
+    assert done.exit_code == 0, done.output
     ase.io.write("crystal.minimum.xyz", structure(27), format="extxyz")
     assert "27 atoms; the harmonic crystal has 8" in message()
     moved = structure(8)

@@ -96,6 +96,19 @@ def inputs(folder: Path) -> None:
     (folder / "label.py").write_text(LABELS, encoding="utf-8")
 
 
+CYCLE = '''harmonic = "iceIh.harmonic.npz"
+temperature = 300
+anharmonic = "cycle_lambda.json"'''
+CYCLE_RUNS = """structure = "iceIh.xyz"
+model = "qtip4pf"
+[run.anharmonic]
+input = "ice.xml"
+nodes = 1
+path = "plain"
+stride = 1
+"""
+
+
 def a_crystal(folder: Path) -> None:
     """Ice of eight molecules, and an input of it without the outputs of water."""
     ice = runpy.run_path(str(REPOSITORY / "benchmarks" / "ice.py"))["ice"]
@@ -116,6 +129,8 @@ def a_crystal(folder: Path) -> None:
         own = crystal.replace("reference =", "# reference =").replace("ice Ih", f"ice {name}")
         (folder / f"{name}.toml").write_text(own, encoding="utf-8")
     (folder / "results.py").write_text(VOLUMES, encoding="utf-8")
+    text = f"{CYCLE}\n[run]\n{CYCLE_RUNS}"
+    (folder / "cycle.toml").write_text(text, encoding="utf-8")
 
 
 def to_correlate(folder: Path) -> None:

@@ -160,6 +160,7 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
             first("python results.py"),
             Step("beadwise gibbs npt.xml --harmonic iceIh.harmonic.npz --json Ih_gibbs.json"),
             Step("beadwise free-energy Ih.toml Ic.toml"),
+            Step("beadwise free-energy --run Ih.toml Ic.toml", {"Ih.toml Ic.toml": "cycle.toml"}),
             Step(
                 "beadwise isotopes Ih.xml Ic.xml --model qtip4pf --from H --to D",
                 {

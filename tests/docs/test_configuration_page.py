@@ -9,6 +9,7 @@ from dataclasses import fields, make_dataclass
 from typing import Any
 
 import pytest
+from beadwise.analysis.crystals.cycle_settings import STEPS, ClusterKeys, CycleSettings, RunSettings
 from beadwise.driver.commands.group import main
 from beadwise.learning.fitting.configuration import AFTER, BEFORE, fitted_sections
 from beadwise.learning.fitting.sections import Metadata
@@ -28,6 +29,12 @@ Members = make_dataclass("Members", list(quantities()))  # the names of the quan
 KINDS: dict[str, dict[str, type]] = {
     "fit": {**BEFORE, **fitted_sections(), **AFTER, "metadata": Metadata},
     "A model out of several": {**dict.fromkeys(quantities(), PartSettings), "committee": Members},
+    "free-energy": {
+        "Keys outside of sections": CycleSettings,
+        "run": RunSettings,
+        "run.cluster": ClusterKeys,
+        **{f"run.{key}": kind for key, kind in STEPS.items()},
+    },
     "learn": {**SECTIONS, "fit": OtherFit, "label": LabelSettings, "label.cluster": ClusterOptions},
 }
 
@@ -77,7 +84,7 @@ def test_each_line_has_a_value_a_default_and_a_sentence() -> None:
                 assert default == "needed" or not default or json.loads(default.strip("`")) is not None, where
 
 
-@pytest.mark.parametrize("command", ["fit", "learn", "model"])
+@pytest.mark.parametrize("command", ["fit", "learn", "model", "crystal"])
 def test_the_schema_is_printed(command: str) -> None:
     done = CliRunner().invoke(main, ["schema", command], catch_exceptions=False)
     whole: dict[str, Any] = json.loads(done.output)
@@ -87,4 +94,4 @@ def test_the_schema_is_printed(command: str) -> None:
 
 def test_a_schema_that_there_is_not() -> None:
     done = CliRunner().invoke(main, ["schema", "run"])
-    assert done.exit_code == 2 and "'fit', 'learn', 'model'" in done.stderr
+    assert done.exit_code == 2 and "'fit', 'learn', 'model', 'crystal'" in done.stderr

@@ -94,6 +94,36 @@ def test_profiles_are_the_known_ones_within_their_errors(runs, statistics, metho
     assert np.nanmedian(table[:, 2]) < 0.4 * THERMAL_ENERGY
 
 
+SURFACES = {
+    "metadynamics": ("deposited", "x1.x", "x2.x", ("metad1", "metad2")),
+    "umbrella": ("windows", "x1.x", "x2.x", ("restraint1", "restraint2")),
+}
+
+
+@pytest.mark.parametrize("statistics", BEADS)
+@pytest.mark.parametrize("method", SURFACES)
+def test_surfaces_over_two_variables_are_the_known_ones_within_their_errors(runs, statistics, method):
+    """A double well along one variable and a harmonic one along the other, each under a bias."""
+    kind, first, second, biases = SURFACES[method]
+    stem = runs / f"{statistics} {method} surface"
+    words = [word for bias in biases for word in ("--bias", bias)]
+    result = run_command(
+        runs / f"{statistics}-{kind}", "--variable", first, "--second", second, "--range=-0.9,0.9",
+        "--second-range=-0.4,0.4", "--bins", 9, *words, "--output", stem,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    table = table_of(stem.with_suffix(".csv"))[1]
+    quantum = statistics == "quantum"
+    edges = np.linspace(-0.9, 0.9, 10), np.linspace(-0.4, 0.4, 10)
+    along = [known_free_energy(own, edge, quantum) for own, edge in zip((double_well, harmonic), edges, strict=True)]
+    exact = np.add.outer(*along).ravel()
+    known = np.isfinite(table[:, 3]) & (exact - exact.min() < 6 * THERMAL_ENERGY)
+    assert known.sum() >= 40
+    values, exact, errors = table[known, 2], exact[known], table[known, 3]
+    off = (values - exact - np.average(values - exact, weights=errors**-2.0)) / errors
+    assert 0.5 < np.sqrt(np.mean(np.square(off))) < 2.0
+
+
 def test_all_deviations_together_are_those_of_right_errors(runs):
     off = [
         deviations(table, table[:, 1], table[:, 2], POTENTIALS[well], statistics == "quantum")

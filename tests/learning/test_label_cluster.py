@@ -183,7 +183,7 @@ SLURM = {
 
 def test_what_slurm_is_asked(tmp_path, scratch):
     pytest.importorskip("dask_jobqueue", reason="dask_jobqueue is not installed: pip install 'beadwise[learn]'")
-    from beadwise.learning.labels.dask_workers import batch_cluster
+    from beadwise.learning.labels.dask_clusters import batch_cluster
 
     with batch_cluster(label_settings({"reference": "water", "cluster": SLURM})) as cluster:
         script = cluster.job_script()
@@ -202,7 +202,7 @@ def test_what_slurm_is_asked(tmp_path, scratch):
 )
 def test_options_that_a_batch_system_does_not_know(scratch, cluster, message):
     pytest.importorskip("dask_jobqueue", reason="dask_jobqueue is not installed: pip install 'beadwise[learn]'")
-    from beadwise.learning.labels.dask_workers import batch_cluster
+    from beadwise.learning.labels.dask_clusters import batch_cluster
 
     with pytest.raises(LabelError, match=message) as raised:
         batch_cluster(label_settings({"reference": "water", "cluster": cluster}))
@@ -235,7 +235,7 @@ def test_jobs_of_a_batch_system(tmp_path, scratch, springs, monkeypatch, caplog)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("LOGS", str(tmp_path))
     options = {"kind": "slurm", "jobs": 2, "memory": "1GB", "interface": "lo", "local_directory": str(scratch / "jobs")}
-    monkeypatch.setattr("beadwise.learning.labels.dask_workers.SOON", 0.1)
+    monkeypatch.setattr("beadwise.learning.labels.dask_clusters.SOON", 0.1)
     reference = labeller({"reference": springs + ",pause=0.3", "cluster": options}, tmp_path / "labels")
     reference.check()
     labels = reference.label(shaken(water(), 8))
@@ -279,7 +279,7 @@ def test_nobody_else_reaches_the_workers(tmp_path):
 
 
 def test_security_that_cannot_be_had(monkeypatch, tmp_path, caplog):
-    from beadwise.learning.labels.dask_workers import batch_cluster, security_of
+    from beadwise.learning.labels.dask_clusters import batch_cluster, security_of
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     settings = {"reference": "harmonic:k=1", "cluster": {"kind": "slurm"}}

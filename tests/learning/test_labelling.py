@@ -252,7 +252,7 @@ def test_without_dask(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *arguments, **keywords):
-        if name.partition(".")[0] in ("dask", "distributed") or name == "dask_workers":
+        if name.partition(".")[0] in ("dask", "distributed") or name in ("dask_clusters", "dask_workers"):
             raise ModuleNotFoundError(f"No module named '{name}'")
         return real(name, *arguments, **keywords)
 
