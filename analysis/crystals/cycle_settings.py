@@ -85,7 +85,7 @@ class RunSettings:
 class AnharmonicRuns:
     """Runs over λ."""
 
-    input: Annotated[FileName, about("i-PI input of the crystal at constant volume, with one bead or several.")]
+    input: Annotated[FileName, about("Input of i-PI of the crystal at constant volume, with one bead or several.")]
     nodes: Annotated[int, about("Number of λ.", ge=1, le=30)] = 8
     path: Annotated[Literal["smooth", "plain"], about("Where λ lie: `smooth` crowds them at both ends.")] = "smooth"
     stride: Annotated[int, about("Steps between samples.", ge=1)] = 10
@@ -95,7 +95,7 @@ class AnharmonicRuns:
 class QuantumRuns:
     """Runs over masses."""
 
-    input: Annotated[FileName, about("i-PI input of a path integral at constant volume, which writes `kinetic_cv`.")]
+    input: Annotated[FileName, about("Input of i-PI of a path integral at constant volume, which writes `kinetic_cv`.")]
     ratios: Annotated[int, about("Number of masses.", ge=1)] = 5
 
 
@@ -103,14 +103,14 @@ class QuantumRuns:
 class PressureRun:
     """A run at constant pressure."""
 
-    input: Annotated[FileName, about("i-PI input with an isotropic barostat, which writes `volume`.")]
+    input: Annotated[FileName, about("Input of i-PI with an isotropic barostat, which writes `volume`.")]
 
 
 @dataclass(frozen=True)
 class ReferenceRun:
     """A run whose samples the reference is evaluated at."""
 
-    input: Annotated[FileName, about("i-PI input that writes positions of all beads and the potential.")]
+    input: Annotated[FileName, about("Input of i-PI that writes positions of all beads and the potential.")]
     name: Annotated[str, about("The reference, by any name that commands take.")]
     samples: Annotated[int, about("Number of samples.", ge=8)] = 100
 

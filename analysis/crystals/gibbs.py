@@ -114,7 +114,7 @@ def make(paths: Sequence[Path], file: Path, skip: float | None = None) -> GibbsR
     runs = [find_run(path) for path in paths]
     systems = [run.only_system() for run in runs]
     for run, system in zip(runs, systems, strict=True):
-        _check(run, system)
+        check_barostat(run, system)
         sites.check_atoms(run.numbers)
         first = systems[0]
         if system.ensemble.name != first.ensemble.name or system.beads != first.beads:
@@ -137,8 +137,14 @@ def make(paths: Sequence[Path], file: Path, skip: float | None = None) -> GibbsR
     )
 
 
-def _check(run: RunInput, system: System) -> None:
-    """Refuse a run whose cell changes otherwise than in size."""
+def check_barostat(run: RunInput, system: System) -> None:
+    """Refuse a run whose cell changes otherwise than in size.
+
+    Raises
+    ------
+    InputError
+        If it does, or is biased.
+    """
     barostat = None if system.dynamics is None else system.dynamics.find("barostat")
     mode = "" if barostat is None else barostat.get("mode", "").strip()
     if system.has_constant_volume or mode not in ISOTROPIC or system.element.find("ensemble/pressure") is None:
@@ -152,6 +158,18 @@ def _check(run: RunInput, system: System) -> None:
 
 def _volumes(run: RunInput, system: System, skip: float | None) -> np.ndarray:
     """Volumes after equilibration in Å³."""
+    steps, volumes = volumes_of(run, system)
+    return volumes[steps >= first_step(steps, skip, system.timestep, run.path)]
+
+
+def volumes_of(run: RunInput, system: System) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and volumes in Å³ that a run wrote.
+
+    Raises
+    ------
+    InputError
+        If it wrote none.
+    """
     files = [one for one in system.properties_outputs if {"step", VOLUME} <= set(one.properties)]
     if not files:
         raise InputError(
@@ -168,5 +186,4 @@ def _volumes(run: RunInput, system: System, skip: float | None) -> np.ndarray:
     if column.unit not in ("", "atomic_unit", *CUBIC_ANGSTROM):
         raise InputError(f"'{path}' has {VOLUME} in {column.unit}; angstrom3 or atomic units are needed")
     factor = 1.0 if column.unit in CUBIC_ANGSTROM else in_atomic_units("BOHR_PER_ANGSTROM") ** -3
-    kept = table.steps >= first_step(table.steps, skip, system.timestep, run.path)
-    return np.asarray(factor * table.values(column)[kept])
+    return table.steps, np.asarray(factor * table.values(column))

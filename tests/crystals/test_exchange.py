@@ -11,6 +11,8 @@ from beadwise.driver.commands.group import OneLineErrors
 from beadwise.driver.commands.mass_integration import mass_integration
 from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.run_input import RunInput
+from beadwise.sampling import gauss_legendre_ratios, integrate_over_mass
+from beadwise.sampling.mass_integration import fitting_rule
 from click.testing import CliRunner
 from ipi.utils.units import Elements
 from rings import THERMAL_ENERGY, modes_of_ring, reduced_square
@@ -108,6 +110,23 @@ def test_exact_kinetic_energies_give_the_exact_difference(folder):
     assert "different atoms, or in a different order" in run(*inputs, "--element", "H=D").stderr
     (folder / inputs[1]).write_text(text.replace(", ".join(masses), ", ".join(["18.0", *masses[1:]])))
     assert "gives atom 0, O, another mass than its label" in run(*inputs, "--element", "H=D").stderr
+
+
+def test_two_mass_integrations_and_one_over_the_element_agree():
+    """A(D2O) − A(H2O) of traps: over all masses of each, with the classical difference between, or over H's alone."""
+    ratios = gauss_legendre_ratios(8)[0]
+
+    def quantum(hydrogen):
+        """A_q − A_cl of two waters, the oxygens among them."""
+        masses = [hydrogen] * HYDROGENS + [Elements.mass("O")] * (HYDROGENS // 2)
+        energies = [sum(kinetic_energy(mass / ratio**2) for mass in masses) / HYDROGENS for ratio in ratios]
+        errors = np.zeros(len(ratios))
+        return integrate_over_mass(ratios, np.array(energies), len(masses), 300.0, errors, fitting_rule(ratios))
+
+    classical = -1.5 * HYDROGENS * THERMAL_ENERGY * RANGE
+    by_masses = quantum(Elements.mass("D")).difference - quantum(MASS).difference + classical
+    by_element = free_energy(Elements.mass("D")) - free_energy(MASS)  # as of the command, see above
+    assert by_masses == pytest.approx(by_element, rel=2e-5)
 
 
 def test_what_is_refused(folder):

@@ -50,9 +50,12 @@ VOLUMES = """
 import numpy as np
 
 volume = abs(np.linalg.det(np.load("iceIh.harmonic.npz")["cell"]))
-rows = "".join(f"{n} {own}\\n" for n, own in enumerate(np.random.default_rng(1).normal(volume, 2.0, size=400)))
 head = "# column 1 --> step : Step\\n# column 2 --> volume{angstrom3} : Volume\\n"
-open("npt.out", "w").write(head + rows)
+head += "# column 3 --> potential{electronvolt} : V\\n# column 4 --> kinetic_cv{electronvolt} : T\\n"
+for name, seed in (("npt", 1), ("warm", 2)):
+    numbers = np.random.default_rng(seed).normal((volume, seed, seed), 2.0, size=(400, 3))
+    rows = "".join(f"{n} {own} {energy} {kinetic}\\n" for n, (own, energy, kinetic) in enumerate(numbers))
+    open(f"{name}.out", "w").write(head + rows)
 """
 FIT = """
 [data]
@@ -121,6 +124,8 @@ def a_crystal(folder: Path) -> None:
     text = text.replace("</ensemble>", at_constant_pressure).replace("mode='nvt' splitting='baoab'", "mode='npt'")
     text = text.replace("</thermostat>", "</thermostat> <barostat mode='isotropic'/>").replace("'ice'", "'npt'")
     (folder / "npt.xml").write_text(text, encoding="utf-8")
+    warm = text.replace("'npt'>", "'warm'>").replace("> 300 </temperature>", "> 320 </temperature>")
+    (folder / "warm.xml").write_text(warm, encoding="utf-8")
     page = (DOCS / "how_to" / "crystals.md").read_text(encoding="utf-8")
     crystal = (
         page.partition("```toml\n")[2].partition("```")[0].replace("250", "300").replace("quantum =", "# quantum =")

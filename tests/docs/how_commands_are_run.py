@@ -159,6 +159,7 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
             Step("beadwise lambda-integration ice_l*.xml", {"xml": "xml --json Ih_lambda.json"}),
             first("python results.py"),
             Step("beadwise gibbs npt.xml --harmonic iceIh.harmonic.npz --json Ih_gibbs.json"),
+            Step("beadwise gibbs npt.xml warm.xml --harmonic iceIh.harmonic.npz --helmholtz"),
             Step("beadwise free-energy Ih.toml Ic.toml"),
             Step("beadwise free-energy --run Ih.toml Ic.toml", {"Ih.toml Ic.toml": "cycle.toml"}),
             Step(
