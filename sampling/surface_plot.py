@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from ase.units import kB
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -75,7 +76,7 @@ def _fill(
     masked = np.ma.masked_invalid(values.T)
     shape = (len(surface.edges[0]) - 1, len(surface.edges[1]) - 1)
     if min(shape) < 2:  # contours need two cells along each variable
-        filled = axes.pcolormesh(*surface.edges, masked, cmap=colours, vmin=levels[0], vmax=levels[-1])
+        filled: ScalarMappable = axes.pcolormesh(*surface.edges, masked, cmap=colours, vmin=levels[0], vmax=levels[-1])
     else:
         filled = axes.contourf(*surface.coordinates, masked, levels, cmap=colours, extend="max")
         axes.contour(*surface.coordinates, masked, levels, colors="black", linewidths=0.4, alpha=0.6)

@@ -173,7 +173,9 @@ def read_cycle(path: Path) -> CycleFile:
     check_table(RunSettings, runs, "run", refuse, is_open=True)
     own = {key: value for key, value in runs.items() if key not in STEPS}
     run = settings_of(RunSettings, own, "run", refuse)
-    steps = {key: settings_of(kind, runs[key], f"run.{key}", refuse) for key, kind in STEPS.items() if key in runs}
+    steps: dict[str, Any] = {
+        key: settings_of(kind, runs[key], f"run.{key}", refuse) for key, kind in STEPS.items() if key in runs
+    }
     if not settings.harmonic.endswith(ENDING):
         raise refuse(f"harmonic = '{settings.harmonic}'; a name that ends with {ENDING} is needed with [run]")
     for key in steps:

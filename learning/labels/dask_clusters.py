@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -105,7 +105,9 @@ class DaskCluster:
             self._ends.close()
             raise
 
-    def compute(self, function: Callable[..., Any], *arguments: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def compute(
+        self, function: Callable[..., Any], *arguments: Sequence[Any]
+    ) -> Generator[tuple[int, Any], None, None]:
         """Call a function as workers become free.
 
         Parameters

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from threading import Event, Thread
@@ -77,7 +76,7 @@ def _told(states: Sequence[RunState], missing: Sequence[RunState], advance: Prog
 
 def _locally(
     runs: Sequence[PlannedRun], settings: RunSettings, requests: Sequence[int]
-) -> Iterator[tuple[PlannedRun, str]]:
+) -> Generator[tuple[PlannedRun, str], None, None]:
     """Each run and why it ended, on this machine."""
     stop = Event()
     with ThreadPoolExecutor(settings.workers) as pool:
@@ -99,7 +98,7 @@ def _locally(
 
 def _on_dask(
     runs: Sequence[PlannedRun], settings: RunSettings, requests: Sequence[int]
-) -> Iterator[tuple[PlannedRun, str]]:
+) -> Generator[tuple[PlannedRun, str], None, None]:
     """Each run and why it ended, on workers of Dask."""
     from ....learning.labels.dask_clusters import DaskCluster  # an extra
 
@@ -131,5 +130,4 @@ def _on_dask(
     finally:
         is_over.set()
         watcher.join()
-        time.sleep(0)
         cluster.close()
