@@ -14,7 +14,7 @@ from ...runs.plumed.biased_runs import BiasedRun
 from ...runs.plumed.tables import is_plumed_table
 from ...runs.source import find_run
 from ...sampling import BiasedSeries, Window
-from ...sampling.surface import FreeEnergySurface, free_energy_surface, write_surfaces
+from ...sampling.surfaces.surface import FreeEnergySurface, free_energy_surface, write_surfaces
 from ...with_errors import with_error
 from ..results import Report, Shown, beside, stem_of, write_files, written_to
 from .make import OTHERS, ProfileRequest, read_runs, read_table
@@ -80,7 +80,7 @@ def make_surfaces(request: ProfileRequest, second: SecondVariable, shown: Shown 
     stem = stem_of(request.output, beside(request.runs[0], "surface", *variables))
 
     def draw(image: Path) -> None:
-        from ...sampling.surface_plot import plot_surfaces  # takes long to import
+        from ...sampling.surfaces.plot import plot_surfaces  # takes long to import
 
         plot_surfaces(surfaces, image, variables)
 

@@ -6,7 +6,7 @@ from ase.units import kB
 from beadwise.driver.commands.group import OneLineErrors
 from beadwise.driver.commands.profile import profile
 from beadwise.sampling import BiasedSeries, SamplingError, Window
-from beadwise.sampling.surface import cell_numbers, free_energy_surface
+from beadwise.sampling.surfaces.surface import cell_numbers, free_energy_surface
 from click.testing import CliRunner
 
 TEMPERATURE = 300.0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from beadwise.sampling import BiasedSeries
-from beadwise.sampling.surface import free_energy_surface
-from beadwise.sampling.surface_plot import plot_surfaces
+from beadwise.sampling.surfaces.plot import plot_surfaces
+from beadwise.sampling.surfaces.surface import free_energy_surface
 
 IMAGE = Path(__file__).with_name("surface.png")
 SAMPLES = 40_000

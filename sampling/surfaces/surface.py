@@ -14,11 +14,11 @@ from typing import TypeVar
 import numpy as np
 from ase.units import kB
 
-from ..whole_files import write_table
-from .biased_series import BiasedSeries
-from .errors import SamplingError
-from .multistate import Window
-from .profile import FreeEnergyProfile, series_profile, window_profile
+from ...whole_files import write_table
+from ..biased_series import BiasedSeries
+from ..errors import SamplingError
+from ..multistate import Window
+from ..profile import FreeEnergyProfile, series_profile, window_profile
 
 OUTSIDE = -1  # number of the cell of what is in none
 Run = TypeVar("Run", BiasedSeries, Window)

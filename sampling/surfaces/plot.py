@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..pictures import PANEL_SIZE, foot, head, panels, write_png
+from ...pictures import PANEL_SIZE, foot, head, panels, write_png
 from .surface import FreeEnergySurface
 
 LEVELS = 12

@@ -1,0 +1,1 @@
+"""Surfaces of free energy over two variables, and their pictures."""
