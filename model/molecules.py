@@ -199,7 +199,9 @@ def whole_molecules(batch: Batch, unit: Sequence[int]) -> tuple[np.ndarray, np.n
     from_first = atoms - atoms[:, :, :1]
     lattice = batch.cells[:, None, batch.periodic]
     # the pseudo-inverse gives fractional coordinates also where only one or two directions are periodic
-    from_first -= np.rint(from_first @ np.linalg.pinv(lattice)) @ lattice
+    is_crystal = batch.periodic.all() and np.linalg.det(batch.cells).all()
+    inverse = np.linalg.inv(lattice) if is_crystal else np.linalg.pinv(lattice)
+    from_first -= np.rint(from_first @ inverse) @ lattice
     return atoms[:, :, 0], from_first
 
 

@@ -131,6 +131,8 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         double* density
         int gradient_channels
         const double* combinations
+        cbool differs_by_atom
+        const double* read_outputs
         double* gradients
         double* strains
         Overlap* overlap

@@ -268,16 +268,16 @@ static void tensor_adjoint(const EquivariantLayer &layer, size_t index, const La
     }
 }
 
-// From Σ factors · outputs, and from what the adjoints hold already, those of the layer's inputs.
-static void reverse_layer(const EquivariantLayer &layer, int species, const double *factors, int count,
+// From Σ factors · outputs of each atom, and from what the adjoints hold already, those of the layer's inputs.
+static void reverse_layer(const EquivariantLayer &layer, int species, const double *const *factors, int count,
                           EquivariantWorkspace &workspace, double *const *input_adjoints) {
     const int width = layer.width();
     const double *out[MOST_ROWS];
     double *in[MOST_ROWS];
     for (const ScalarReadout &scalar : layer.scalars) {
-        const double factor = factors[scalar.output];
-        if (factor == 0.0) continue;
         for (int atom = 0; atom < count; ++atom) {
+            const double factor = factors[atom][scalar.output];
+            if (factor == 0.0) continue;
             LayerAdjoint &adjoint = workspace.adjoints[atom];
             add_scaled(adjoint.hidden.back().data(), factor, scalar.final_weights + size_t(species) * width, width);
             add_scaled(adjoint.features.data(), factor, scalar.skip + size_t(species) * layer.features, layer.features);
@@ -285,11 +285,14 @@ static void reverse_layer(const EquivariantLayer &layer, int species, const doub
     }
     for (size_t k = 0; k < layer.tensors.size(); ++k) {
         const TensorReadout &tensor = layer.tensors[k];
-        const double *own = factors + tensor.output;
-        if (std::all_of(own, own + 2 * tensor.lambda + 1, [](double f) { return f == 0.0; })) continue;
+        const auto is_unread = [&](const double *own) {
+            return std::all_of(own + tensor.output, own + tensor.output + 2 * tensor.lambda + 1,
+                               [](double f) { return f == 0.0; });
+        };
+        if (std::all_of(factors, factors + count, is_unread)) continue;
         for (int atom = 0; atom < count; ++atom) {
             LayerAdjoint &adjoint = workspace.adjoints[atom];
-            tensor_adjoint(layer, k, *workspace.states[atom], factors, adjoint);
+            tensor_adjoint(layer, k, *workspace.states[atom], factors[atom], adjoint);
             out[atom] = adjoint.factors.data();
             in[atom] = adjoint.hidden.back().data();
         }

@@ -144,14 +144,14 @@ static void add_equivariant(const Task &task, int bead, const int *atoms, int co
                  task.values + (size_t(bead) * task.atoms + atoms[k]) * task.outputs);
 }
 
-// Adjoints of the densities of a group for one combination of the outputs of an equivariant network.
-static void reverse_equivariant(const Task &task, int species, int count, const double *factor, Group &group) {
+// Adjoints of the densities of a group for one combination of each atom's outputs of an equivariant network.
+static void reverse_equivariant(const Task &task, int species, int count, const double *const *factors, Group &group) {
     double *adjoints[MOST_ROWS];
     for (int k = 0; k < count; ++k) {
         adjoints[k] = group.workspaces[k].network_adjoint.data();
         group.equivariant.adjoints[k].clear();
     }
-    reverse_layer(task.equivariant->layers[0], species, factor, count, group.equivariant, adjoints);
+    reverse_layer(task.equivariant->layers[0], species, factors, count, group.equivariant, adjoints);
 }
 
 // The reverse sweep of one atom for one combination of outputs; a network's adjoint is there already.
@@ -185,11 +185,12 @@ static bool evaluate_group(const Task &task, int bead, const int *atoms, int cou
     if (task.network && (task.want_head[0] || task.differentiate_head[0])) add_network(task, bead, atoms, count, group);
     if (task.equivariant) add_equivariant(task, bead, atoms, count, group);
     for (int channel = 0; channel < task.gradient_channels; ++channel) {
-        const double *factor = task.combinations + (size_t(bead) * task.gradient_channels + channel) * task.outputs;
-        const bool with_equivariant = task.equivariant && is_read(*task.equivariant, factor);
-        if (with_equivariant) reverse_equivariant(task, task.species[atoms[0]], count, factor, group);
+        const double *factors[MOST_ROWS > WIDTH ? MOST_ROWS : WIDTH];
+        for (int k = 0; k < count; ++k) factors[k] = task.combination(bead, channel, atoms[k]);
+        const bool with_equivariant = task.equivariant && is_read(*task.equivariant, task.read_by_any(bead, channel));
+        if (with_equivariant) reverse_equivariant(task, task.species[atoms[0]], count, factors, group);
         for (int k = 0; k < count; ++k)
-            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factor, with_equivariant, group.workspaces[k],
+            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factors[k], with_equivariant, group.workspaces[k],
                                            gradients, strains);
     }
     return true;

@@ -3,45 +3,32 @@
 
 constexpr int LANES = WIDTH;  // columns of a solve, at most
 
-// The near part of T as blocks of 3 × 3, images of a pair in one; four columns at a time.
+// The near part of T as blocks of 3 × 3, images of a pair in one; four columns at a time.  Of few sites it has all
+// pairs, near or not, so that no neighbours need be named.
 class NearBlocks {
 public:
     // False if two sites are too near.
     bool fill(const MomentTask &task, int bead, const NearSites &list, int threads) {
-        std::vector<std::vector<int32_t>> others(task.sites);
-        std::vector<std::vector<double>> parts(task.sites);
-        FirstException failure;
-#pragma omp parallel num_threads(threads)
-        {
-            Surroundings near;
-            std::vector<int32_t> place(task.sites, -1);
-#pragma omp for schedule(dynamic, 8)
-            for (int site = 0; site < task.sites; ++site)
-                failure.guard([&] {
-                    if (near.find(task, list, bead, site)) add_blocks(near, place, others[site], parts[site]);
-                });
-        }
-        failure.rethrow();
-        starts.assign(1, 0);
-        for (const std::vector<int32_t> &own : others) starts.push_back(starts.back() + own.size());
-        site.resize(starts.back());
-        blocks.resize(6 * starts.back());
-        for (int own = 0; own < task.sites; ++own) {
-            std::copy(others[own].begin(), others[own].end(), site.begin() + starts[own]);
-            std::copy(parts[own].begin(), parts[own].end(), blocks.begin() + 6 * starts[own]);
-        }
+        sites = task.sites;
+        is_dense = sites <= MOST_DENSE;
+        if (is_dense)
+            fill_dense(task, bead, list, threads);
+        else
+            fill_rows(task, bead, list, threads);
         return task.collision->bead < 0;
     }
 
     // out += blocks · in, both [sites][3][LANES]
     void apply(const double *in, double *out, int threads) const {
-        const int sites = int(starts.size()) - 1;
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (int own = 0; own < sites; ++own) {
             double *result = out + 3 * LANES * size_t(own);
             Vector total[3] = {load(result), load(result + LANES), load(result + 2 * LANES)};
-            for (size_t k = starts[own]; k < starts[own + 1]; ++k) {
-                const double *block = &blocks[6 * k], *other = in + 3 * LANES * size_t(site[k]);
+            const size_t begin = is_dense ? size_t(own) * sites : starts[own];
+            const size_t end = is_dense ? begin + sites : starts[own + 1];
+            for (size_t k = begin; k < end; ++k) {
+                const double *block = &blocks[6 * k],
+                             *other = in + 3 * LANES * (is_dense ? k - begin : size_t(site[k]));
                 const Vector x = load(other), y = load(other + LANES), z = load(other + 2 * LANES);
                 total[0] += block[0] * x + block[5] * y + block[4] * z;
                 total[1] += block[5] * x + block[1] * y + block[3] * z;
@@ -52,29 +39,85 @@ public:
     }
 
 private:
+    static constexpr int MOST_DENSE = 200;
+    int sites = 0;
+    bool is_dense = false;
     std::vector<size_t> starts;
     std::vector<int32_t> site;
     std::vector<double> blocks;  // xx, yy, zz, yz, xz, xy
 
-    static void add_blocks(const Surroundings &near, std::vector<int32_t> &place, std::vector<int32_t> &others,
-                           std::vector<double> &parts) {
+    static void add_block(const Surroundings &near, size_t k, double *out) {
+        const double x = near.x[0][k], y = near.x[1][k], z = near.x[2][k], b1 = near.functions[1][k],
+                     b2 = near.functions[2][k];
+        out[0] += b1 - b2 * x * x;
+        out[1] += b1 - b2 * y * y;
+        out[2] += b1 - b2 * z * z;
+        out[3] -= b2 * y * z;
+        out[4] -= b2 * x * z;
+        out[5] -= b2 * x * y;
+    }
+
+    // Every pair is met from one of its sites, and the other half is its mirror image.
+    void fill_dense(const MomentTask &task, int bead, const NearSites &list, int threads) {
+        blocks.assign(6 * size_t(sites) * sites, 0.0);
+        FirstException failure;
+#pragma omp parallel num_threads(threads)
+        {
+            Surroundings near;
+#pragma omp for schedule(dynamic, 8)
+            for (int own = 0; own < sites; ++own)
+                failure.guard([&] {
+                    if (!near.find(task, list, bead, own, true)) return;
+                    double *row = &blocks[6 * size_t(own) * sites];
+                    for (size_t k = 0; k < near.site.size(); ++k) add_block(near, k, row + 6 * size_t(near.site[k]));
+                });
+        }
+        failure.rethrow();
+        for (int first = 0; first < sites; ++first)
+            for (int second = first; second < sites; ++second) {
+                double *one = &blocks[6 * (size_t(first) * sites + second)];
+                double *other = &blocks[6 * (size_t(second) * sites + first)];
+                for (int ab = 0; ab < 6; ++ab) one[ab] = other[ab] = one[ab] + other[ab];
+            }
+    }
+
+    void fill_rows(const MomentTask &task, int bead, const NearSites &list, int threads) {
+        std::vector<std::vector<int32_t>> others(sites);
+        std::vector<std::vector<double>> parts(sites);
+        FirstException failure;
+#pragma omp parallel num_threads(threads)
+        {
+            Surroundings near;
+            std::vector<int32_t> place(sites, -1);
+#pragma omp for schedule(dynamic, 8)
+            for (int own = 0; own < sites; ++own)
+                failure.guard([&] {
+                    if (near.find(task, list, bead, own)) merge(near, place, others[own], parts[own]);
+                });
+        }
+        failure.rethrow();
+        starts.assign(1, 0);
+        for (const std::vector<int32_t> &own : others) starts.push_back(starts.back() + own.size());
+        site.resize(starts.back());
+        blocks.resize(6 * starts.back());
+        for (int own = 0; own < sites; ++own) {
+            std::copy(others[own].begin(), others[own].end(), site.begin() + starts[own]);
+            std::copy(parts[own].begin(), parts[own].end(), blocks.begin() + 6 * starts[own]);
+        }
+    }
+
+    static void merge(const Surroundings &near, std::vector<int32_t> &place, std::vector<int32_t> &others,
+                      std::vector<double> &parts) {
+        parts.assign(6 * near.site.size(), 0.0);
         for (size_t k = 0; k < near.site.size(); ++k) {
             const int32_t other = near.site[k];
             if (place[other] < 0) {
                 place[other] = int32_t(others.size());
                 others.push_back(other);
-                parts.resize(parts.size() + 6, 0.0);
             }
-            const double x = near.x[0][k], y = near.x[1][k], z = near.x[2][k], b1 = near.functions[1][k],
-                         b2 = near.functions[2][k];
-            double *own = &parts[6 * size_t(place[other])];
-            own[0] += b1 - b2 * x * x;
-            own[1] += b1 - b2 * y * y;
-            own[2] += b1 - b2 * z * z;
-            own[3] -= b2 * y * z;
-            own[4] -= b2 * x * z;
-            own[5] -= b2 * x * y;
+            add_block(near, k, &parts[6 * size_t(place[other])]);
         }
+        parts.resize(6 * others.size());
         for (int32_t other : others) place[other] = -1;
     }
 };

@@ -39,10 +39,21 @@ struct Task {
     double *values;                        // [beads][atoms][outputs]
     double *density;                       // [beads][atoms][harmonics][channels], or null
     int gradient_channels;                 // linear combinations of outputs that are differentiated
-    const double *combinations;            // [beads][gradient_channels][outputs]
+    const double *combinations;            // [beads][gradient_channels][outputs], or [beads][…][atoms][outputs]
+    bool differs_by_atom = false;          // whether the combinations are those of each atom
+    const double *read_outputs;            // [beads][gradient_channels][outputs], not zero where any atom's is not
     double *gradients;                     // [beads][gradient_channels][atoms][3], ∂/∂r
     double *strains;                       // [beads][gradient_channels][3][3], ∂/∂ε
     Overlap *overlap;
+
+    const double *combination(int bead, int channel, int atom) const {
+        const size_t row = size_t(bead) * gradient_channels + channel;
+        return combinations + (differs_by_atom ? row * atoms + atom : row) * outputs;
+    }
+
+    const double *read_by_any(int bead, int channel) const {
+        return read_outputs + (size_t(bead) * gradient_channels + channel) * outputs;
+    }
 
     void report_overlap(int bead, int first, int second, double distance) const {
 #pragma omp critical(beadwise_overlap)

@@ -194,7 +194,8 @@ cdef class Kernel:
         want_head : sequence of bool, one per head
             Heads whose per-atom values are wanted.
         combinations : ndarray of float64, shape (beads, gradient channels, outputs)
-            Linear combinations of the outputs to differentiate.
+            Linear combinations of the outputs to differentiate, the same for all atoms; or one for each atom, shape
+            (beads, gradient channels, atoms, outputs), whose sum over the atoms is differentiated.
         values : ndarray of float64, shape (beads, atoms, outputs), written
         gradients : ndarray of float64, shape (beads, gradient channels, atoms, 3), added to
         strains : ndarray of float64, shape (beads, gradient channels, 3, 3), added to
@@ -222,10 +223,15 @@ cdef class Kernel:
         cdef int beads = given.beads, atoms = given.atoms, index
         cdef int thread_count = whole("threads", threads, 1, THREAD_LIMIT)
         cdef int part_count = whole("parts", parts, 1, INT_MAX), own_part = whole("part", part, 0, part_count - 1)
+        cdef bint differs_by_atom = isinstance(combinations, np.ndarray) and combinations.ndim == 4
+        cdef tuple of_atoms = (atoms,) if differs_by_atom else ()
         cdef int channels = array_of("combinations", combinations, cnp.NPY_DOUBLE,
-                                     (beads, "gradient channels", self.outputs)).shape[1]
+                                     (beads, "gradient channels", *of_atoms, self.outputs)).shape[1]
         cdef list wanted = truths("want_head", want_head, self.heads.size())
-        task.combinations = read("combinations", combinations, (beads, channels, self.outputs))
+        task.combinations = read("combinations", combinations, (beads, channels, *of_atoms, self.outputs))
+        read_outputs = np.abs(combinations).sum(axis=2) if differs_by_atom else combinations
+        task.differs_by_atom = differs_by_atom
+        task.read_outputs = read("combinations", read_outputs, (beads, channels, self.outputs))
         task.values = written("values", values, (beads, atoms, self.outputs))
         task.gradients = written("gradients", gradients, (beads, channels, atoms, 3))
         task.strains = written("strains", strains, (beads, channels, 3, 3))
@@ -249,7 +255,7 @@ cdef class Kernel:
         overlap.bead = -1
         task.overlap = &overlap
         first, scalars = 0, 0
-        used = np.any(combinations != 0.0, axis=(0, 1))
+        used = np.any(read_outputs != 0.0, axis=(0, 1))
         for index in range(self.heads.size()):
             components = self.heads[index].components()
             task.want_head.push_back(wanted[index])

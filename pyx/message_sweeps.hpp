@@ -153,10 +153,13 @@ static bool receive_group(const Task &task, int bead, const int *atoms, int coun
         read_out(next, species, *messages.second.states[k], task.want_head.data(),
                  task.values + (size_t(bead) * task.atoms + atoms[k]) * task.outputs);
     for (int channel = 0; channel < task.gradient_channels; ++channel) {
-        const double *factor = task.combinations + (size_t(bead) * task.gradient_channels + channel) * task.outputs;
-        if (!is_read(*task.equivariant, factor)) continue;
-        for (int k = 0; k < count; ++k) messages.second.adjoints[k].clear();
-        reverse_layer(next, species, factor, count, messages.second, adjoints);
+        if (!is_read(*task.equivariant, task.read_by_any(bead, channel))) continue;
+        const double *factors[MOST_ROWS];
+        for (int k = 0; k < count; ++k) {
+            factors[k] = task.combination(bead, channel, atoms[k]);
+            messages.second.adjoints[k].clear();
+        }
+        reverse_layer(next, species, factors, count, messages.second, adjoints);
         for (int k = 0; k < count; ++k)
             hand_back<VECTORS, L>(task, atoms[k], channel, k, group, messages, gradients, strains);
     }
@@ -183,11 +186,11 @@ static bool reverse_group(const Task &task, int bead, const int *atoms, int coun
         adjoints[k] = workspace.network_adjoint.data();
     }
     for (int channel = 0; channel < task.gradient_channels; ++channel) {
-        const size_t row = size_t(bead) * task.gradient_channels + channel;
-        const double *combination = task.combinations + row * task.outputs;
-        const double *factor = is_own ? combination : messages.zeros.data();
-        const bool with_equivariant = is_read(*task.equivariant, combination);
+        const bool with_equivariant = is_read(*task.equivariant, task.read_by_any(bead, channel));
         if (!is_own && !with_equivariant) continue;
+        const double *factors[MOST_ROWS];
+        for (int k = 0; k < count; ++k)
+            factors[k] = is_own ? task.combination(bead, channel, atoms[k]) : messages.zeros.data();
         for (int k = 0; k < count && with_equivariant; ++k) {
             LayerAdjoint &adjoint = group.equivariant.adjoints[k];
             adjoint.clear();
@@ -197,10 +200,10 @@ static bool reverse_group(const Task &task, int bead, const int *atoms, int coun
         if (with_equivariant) {
             send_adjoint(task.equivariant->messages[0], layer, species, count, sent, features,
                          group.equivariant.adjoints, messages.sender);
-            reverse_layer(layer, species, factor, count, group.equivariant, adjoints);
+            reverse_layer(layer, species, factors, count, group.equivariant, adjoints);
         }
         for (int k = 0; k < count; ++k)
-            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factor, with_equivariant, group.workspaces[k],
+            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factors[k], with_equivariant, group.workspaces[k],
                                            gradients, strains);
     }
     return true;

@@ -17,12 +17,12 @@ public:
 
     int padded() const { return (int(site.size()) + WIDTH - 1) / WIDTH * WIDTH; }
 
-    // Finds them, and their radial functions.  False if one is too near.
-    bool find(const MomentTask &task, const NearSites &list, int bead, int own) {
+    // Finds them, or half of them (see NearSites), and their radial functions.  False if one is too near.
+    bool find(const MomentTask &task, const NearSites &list, int bead, int own, bool half = false) {
         if (task.has_waves())
-            list.collect(own, site, x);
+            list.collect(own, half, site, x);
         else
-            add_all(task.positions + 3 * size_t(bead) * task.sites, task.sites, own);
+            add_all(task.positions + 3 * size_t(bead) * task.sites, task.sites, own, half ? own + 1 : 0);
         const int count = int(site.size());
         for (std::vector<double> &array : x) array.resize(padded(), FAR);
         for (std::vector<double> &array : functions) array.resize(padded());
@@ -58,11 +58,11 @@ private:
     static constexpr double FAR = 1e12, NO_WIDTH = 1e6;
     std::vector<double> kappas;
 
-    void add_all(const double *positions, int sites, int own) {
+    void add_all(const double *positions, int sites, int own, int first) {
         const double *here = positions + 3 * size_t(own);
         site.clear();
         for (std::vector<double> &array : x) array.clear();
-        for (int other = 0; other < sites; ++other) {
+        for (int other = first; other < sites; ++other) {
             if (other == own) continue;
             site.push_back(other);
             for (int axis = 0; axis < 3; ++axis) x[axis].push_back(here[axis] - positions[3 * size_t(other) + axis]);

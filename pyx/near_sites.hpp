@@ -36,19 +36,23 @@ public:
         sort_into_bins();
     }
 
-    // Their numbers and r_i − r_j; `out` has room for them.
-    void collect(int own, std::vector<int32_t> &site, std::vector<double> (&out)[3]) const {
+    // Their numbers and r_i − r_j.  Of half of them, every pair of sites, and of a site with an image, is found once.
+    void collect(int own, bool half, std::vector<int32_t> &site, std::vector<double> (&out)[3]) const {
         int count = 0, home[3];
         for (int d = 0; d < 3; ++d) home[d] = bin_of(own, d);
         int step[3], bin[3], shift[3];
-        for (step[0] = -range[0]; step[0] <= range[0]; ++step[0]) {
+        for (step[0] = half ? 0 : -range[0]; step[0] <= range[0]; ++step[0]) {
             if (!fold(0, home[0] + step[0], bin[0], shift[0])) continue;
-            for (step[1] = -range[1]; step[1] <= range[1]; ++step[1]) {
+            const bool starts_plane = half && step[0] == 0;
+            for (step[1] = starts_plane ? 0 : -range[1]; step[1] <= range[1]; ++step[1]) {
                 if (!fold(1, home[1] + step[1], bin[1], shift[1])) continue;
-                for (step[2] = -range[2]; step[2] <= range[2]; ++step[2]) {
+                const bool starts_row = starts_plane && step[1] == 0;
+                for (step[2] = starts_row ? 0 : -range[2]; step[2] <= range[2]; ++step[2]) {
                     if (!fold(2, home[2] + step[2], bin[2], shift[2])) continue;
                     const int index = (bin[0] * bins[1] + bin[1]) * bins[2] + bin[2];
-                    if (starts[index + 1] > starts[index]) count = scan(own, index, shift, count, site, out);
+                    const bool is_home = step[0] == 0 && step[1] == 0 && step[2] == 0;
+                    if (starts[index + 1] > starts[index])
+                        count = scan(own, index, shift, is_home, half, count, site, out);
                 }
             }
         }
@@ -140,7 +144,7 @@ private:
         return periodic[d] || shift == 0;
     }
 
-    int scan(int own, int bin, const int *shift, int count, std::vector<int32_t> &site,
+    int scan(int own, int bin, const int *shift, bool is_home, bool half, int count, std::vector<int32_t> &site,
              std::vector<double> (&out)[3]) const {
         const int begin = starts[bin], end = starts[bin + 1];
         if (int(site.size()) < count + end - begin) {
@@ -152,7 +156,6 @@ private:
         for (int x = 0; x < 3; ++x)
             here[x] = broadcast(wrapped[3 * size_t(own) + x] - shift[0] * frame->cell[0][x] -
                                 shift[1] * frame->cell[1][x] - shift[2] * frame->cell[2][x]);
-        const bool is_home = !shift[0] && !shift[1] && !shift[2];
         const Vector limit = broadcast(reach * reach);
         double *x = out[0].data(), *y = out[1].data(), *z = out[2].data();
         int32_t *number = site.data();
@@ -166,7 +169,7 @@ private:
             const double *parts = reinterpret_cast<const double *>(between);
             for (; lanes; lanes &= lanes - 1) {
                 const int lane = __builtin_ctz(lanes);
-                if (is_home && numbers[k + lane] == own) continue;
+                if (is_home && (numbers[k + lane] == own || (half && numbers[k + lane] < own))) continue;
                 x[count] = parts[lane];
                 y[count] = parts[WIDTH + lane];
                 z[count] = parts[2 * WIDTH + lane];

@@ -163,7 +163,8 @@ def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str, o
     name : str
         What the user calls it.
     order : int
-        1, or 2 for a model file with a polarizability, whose electrons then follow the field.
+        1, or 2 for a model file with a polarizability, with a field inside or without, whose electrons then follow the
+        field.
 
     Raises
     ------
@@ -181,9 +182,9 @@ def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str, o
         )
     if order == 1:
         return method(electric_field)
-    if not isinstance(evaluator, Model):
+    if not hasattr(evaluator, "field_order"):
         raise EvaluatorError(
             f"'{name}' cannot be put into the electric field {list(electric_field)} V/Å to second order; allowed are "
             "model files with dipole and polarizability, and others to first order"
         )
-    return evaluator.in_field(electric_field, order)
+    return method(electric_field, order)

@@ -6,14 +6,12 @@ import math
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg
 
 from ..errors import StructureError
+from .dressing import PAIRS, checked_local
 from .interaction import DipoleInteraction
 
-LARGEST_DENSE = 400  # sites, above which the equations are solved step by step
-TOLERANCE = 1e-12  # of such a solution, relative
-MOST_STEPS = 500
+TOLERANCE = 1e-13  # of the solution, relative
 
 
 class FieldInside:
@@ -40,71 +38,15 @@ class FieldInside:
 
     def __init__(self, interaction: DipoleInteraction, local: np.ndarray, dipoles: np.ndarray | None = None):
         self.interaction = interaction
-        self.local = 0.5 * (local + np.swapaxes(local, 1, 2))
+        self.local = checked_local(np.asarray(local, dtype=np.float64)[None])[0]
         self.dipoles = dipoles
-        lowest = np.linalg.eigvalsh(self.local)[:, 0] if len(local) else np.ones(1)
-        if not (lowest > 0).all():
-            site = int(np.argmin(lowest))
-            raise StructureError(
-                f"local polarizability of site {site} has the eigenvalue {lowest[site]:.4g} Å³; all must be positive"
-            )
         self.inverse = np.linalg.inv(self.local)
-        self._solve()
-
-    def _solve(self) -> None:
-        """X for the three directions of the field, and the dipoles p that m makes of all."""
-        sites = self.interaction.sites
-        right = np.tile(np.eye(3), (sites, 1, 1))
-        if self.dipoles is not None:
-            right = np.concatenate([right, self.inverse @ self.dipoles[:, :, None]], axis=2)
-        solve = self._solve_dense if sites <= LARGEST_DENSE else self._solve_by_steps
-        found = solve(right)
-        self.parts = found[:, :, :3]
-        self.all_dipoles = found[:, :, 3] if self.dipoles is not None else None
-
-    def _solve_dense(self, right: np.ndarray) -> np.ndarray:
-        sites = self.interaction.sites
-        matrix = self.interaction.dense().reshape(sites, 3, sites, 3)
-        own = np.arange(sites)
-        matrix[own, :, own, :] += self.inverse
-        try:
-            found = linalg.solve(matrix.reshape(3 * sites, 3 * sites), right.reshape(3 * sites, -1), assume_a="pos")
-        except linalg.LinAlgError:
-            raise StructureError(self._diverges()) from None
-        return np.asarray(found).reshape(right.shape)
-
-    def _solve_by_steps(self, right: np.ndarray) -> np.ndarray:
-        """Conjugate gradients with a⁻¹ as the first guess of the matrix, all columns together."""
-        found = self.local @ right
-        rest = right - self._times(found)
-        ahead = self.local @ rest
-        direction = ahead
-        size = np.einsum("iam,iam->m", rest, ahead)
-        enough = TOLERANCE**2 * np.einsum("iam,iam->m", right, self.local @ right)
-        for _ in range(MOST_STEPS):
-            if (size <= enough).all():
-                return found
-            image = self._times(direction)
-            curvature = np.einsum("iam,iam->m", direction, image)
-            if (curvature[size > enough] <= 0).any():
-                break
-            step = np.divide(size, curvature, out=np.zeros_like(size), where=size > enough)
-            found = found + step * direction
-            rest = rest - step * image
-            ahead = self.local @ rest
-            size, before = np.einsum("iam,iam->m", rest, ahead), size
-            direction = ahead + np.divide(size, before, out=np.zeros_like(size), where=before > 0) * direction
-        raise StructureError(self._diverges())
-
-    def _times(self, vectors: np.ndarray) -> np.ndarray:
-        return self.inverse @ vectors + self.interaction.apply(vectors)
-
-    def _diverges(self) -> str:
-        mean = float(np.trace(self.local.mean(axis=0)) / 3)
-        return (
-            f"local polarizabilities of {mean:.4g} Å³ on average are so large, or so near to each other, that the "
-            "polarizability diverges; smaller ones are needed, or a longer damping"
-        )
+        right = np.broadcast_to(np.eye(3)[:, None], (3, interaction.sites, 3))
+        if dipoles is not None:
+            right = np.concatenate([right, (self.inverse @ dipoles[:, :, None])[None, :, :, 0]])
+        found = interaction.sums.induced(self.local[None], right[None], TOLERANCE)[0][0]
+        self.parts = np.moveaxis(found[:3], 0, 2)
+        self.all_dipoles = found[3] if dipoles is not None else None
 
     @cached_property
     def acting(self) -> np.ndarray:
@@ -141,11 +83,10 @@ class FieldInside:
         by_local = np.einsum("iac,ibd->icdab", w, w)
         by_local = 0.5 * (by_local + np.swapaxes(by_local, 3, 4))
         by_local = 0.5 * (by_local + np.swapaxes(by_local, 1, 2))
-        pairs = [(c, d) for c in range(3) for d in range(c, 3)]
-        left, right = (self.parts[:, :, [pair[side] for pair in pairs]] for side in (0, 1))
-        gradients, strains = self.interaction.derivatives(left, right)
+        columns = np.moveaxis(self.parts, 2, 0)[None]
+        gradients, strains = self.interaction.derivatives_of_pairs(columns, PAIRS)
         by_position, by_strain = np.zeros((self.interaction.sites, 3, 3, 3)), np.zeros((3, 3, 3, 3))
-        for number, (c, d) in enumerate(pairs):
+        for number, (c, d) in enumerate(PAIRS):
             for one, other in ((c, d), (d, c)):
                 by_position[:, :, one, other] = -gradients[number]
                 by_strain[:, :, one, other] = -strains[number]

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 from beadwise.model import StructureError
-from beadwise.model.field_inside import DipoleInteraction, FieldInside, response, undressed
+from beadwise.model.electrostatics import Electrostatics
+from beadwise.model.field_inside import DipoleInteraction, FieldInside, undressed
+from beadwise.model.field_inside.dressing import Dressing
+from beadwise.model.field_inside.interaction import sums_of
+from dipole_interaction_twin import dense_interaction
 from places import REPOSITORY
 from scipy.spatial.transform import Rotation
 
@@ -141,15 +145,43 @@ def test_undressing_is_exact():
         np.testing.assert_allclose(undressed(found.interaction, found.parts), LOCAL, atol=1e-12)
 
 
-def test_steps_give_what_the_matrix_gives(monkeypatch):
-    found = made()
+@pytest.mark.parametrize("damping", [0.0, DAMPING])
+def test_steps_give_what_the_matrix_gives(damping):
+    """The compiled interaction and its solution by conjugate gradients, against a matrix in NumPy and its inverse."""
+    local = (0.3 if damping else 0.03) * LOCAL
+    found = made(local=local, damping=damping)
+    matrix = dense_interaction(POSITIONS, CELL, damping)
+    np.testing.assert_allclose(found.interaction.dense(), matrix, atol=1e-11)
     dipoles = RANDOM.normal(size=(SITES, 3, 2))
-    plain = (found.interaction.dense() @ dipoles.reshape(-1, 2)).reshape(dipoles.shape)
+    plain = (matrix @ dipoles.reshape(-1, 2)).reshape(dipoles.shape)
     np.testing.assert_allclose(found.interaction.apply(dipoles), plain, atol=1e-11)
-    monkeypatch.setattr(response, "LARGEST_DENSE", 1)
-    by_steps = made()
-    np.testing.assert_allclose(by_steps.parts, found.parts, atol=1e-10)
-    np.testing.assert_allclose(by_steps.dipole, found.dipole, atol=1e-10)
+    for site in range(SITES):
+        matrix[3 * site : 3 * site + 3, 3 * site : 3 * site + 3] += np.linalg.inv(local[site])
+    right = np.concatenate(
+        [np.tile(np.eye(3), (SITES, 1)), (np.linalg.inv(local) @ DIPOLES[..., None]).reshape(-1, 1)], 1
+    )
+    expected = np.linalg.solve(matrix, right).reshape(SITES, 3, 4)
+    np.testing.assert_allclose(found.parts, expected[..., :3], atol=1e-10)
+    np.testing.assert_allclose(found.all_dipoles, expected[..., 3], atol=1e-10)
+
+
+def test_many_sites_by_the_mesh():
+    """600 sites: the mesh, and plain sums over waves, within the accuracy; the polarizability to its square."""
+    random = np.random.default_rng(4)
+    cell = 27.0 * np.eye(3) + random.normal(size=(3, 3))
+    grid = np.stack(np.meshgrid(*[np.arange(9)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:600] / 9
+    positions = grid @ cell + 0.3 * random.normal(size=(600, 3))
+    local = 1.4 * np.eye(3) + 0.1 * random.normal(size=(1, 600, 3, 3))
+    local = 0.5 * (local + np.swapaxes(local, 2, 3))
+    by_mesh = sums_of(positions[None], cell[None], True, 0.0, 1e-6)
+    assert max(by_mesh._cut["mesh"])
+    plain = Electrostatics(positions[None], cell[None], [True] * 3, accuracy=1e-9, mesh=False)
+    exact = Dressing(plain, local, 1e-9)
+    loose = Dressing(by_mesh, local)
+    np.testing.assert_allclose(loose.polarizability, exact.polarizability, atol=1e-5 * exact.polarizability.max())
+    axes = list(np.eye(3))
+    slopes = [one.by_positions(axes, axes)[0] for one in (Dressing(by_mesh, local, 1e-9), exact)]
+    assert np.abs(slopes[0] - slopes[1]).max() < 1e-4 * np.abs(slopes[1]).max()
 
 
 @pytest.mark.parametrize("periodic", [True, False])

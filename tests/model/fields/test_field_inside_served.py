@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from beadwise.driver.doors.molecular_order import unit_of
 from beadwise.model import Batch, PropertyError, StructureError, save
+from beadwise.model.electric_field import VOLUME_OF_RESPONSE
 from beadwise.model.errors import EvaluatorError
-from beadwise.model.evaluators import files_of, load_evaluator, parts_of
+from beadwise.model.evaluators import files_of, in_field, load_evaluator, parts_of
 from beadwise.model.field_inside import DipoleInteraction, FieldInside, undressed
 from models import random_model
 from toy import water
@@ -63,11 +64,73 @@ def test_in_a_field_to_first_order(model):
     np.testing.assert_array_equal(driven.polarizability, bare.polarizability)
 
 
+def answer(evaluator, atoms, name):
+    return evaluator.evaluate(Batch.from_ase(atoms), (name,))[name][0]
+
+
+def differences(evaluator, name, atom, axis, size=2e-3):
+    """∂/∂r by differences of fourth order."""
+
+    def moved(step):
+        trial = ATOMS.copy()
+        trial.positions[atom, axis] += step
+        return answer(evaluator, trial, name)
+
+    near, far = (moved(step) - moved(-step) for step in (size, 2 * size))
+    return (8 * near - far) / (12 * size)
+
+
+@pytest.mark.parametrize("damping", ["", "damping=1.5,"])
+def test_derivatives_of_the_polarizability(model, damping):
+    """Through local values, which change with all atoms, and centres of mass, which move with theirs."""
+    dressed = load_evaluator(f"field-inside:{damping}{model}")
+    found = answer(dressed, ATOMS, "polarizability_derivatives")
+    assert np.abs(found).max() > 0.1
+    for atom, axis in ((0, 0), (4, 1), (5, 2)):
+        np.testing.assert_allclose(found[atom, axis], differences(dressed, "polarizability", atom, axis), atol=2e-6)
+    np.testing.assert_allclose(found.sum(axis=0), 0.0, atol=1e-8)
+    two = Batch.from_ase([ATOMS, ATOMS])
+    two.positions[1] += 0.02 * np.random.default_rng(0).normal(size=two.positions[1].shape)
+    both = dressed.evaluate(two, ("polarizability", "polarizability_derivatives"))
+    np.testing.assert_allclose(both.polarizability_derivatives[0], found, atol=1e-9)
+    assert np.abs(both.polarizability_derivatives[1] - found).max() > 1e-3
+
+
+def test_in_a_field_to_second_order(model):
+    """U − E·μ − ½ E·α·E, and everything that follows from it, by differences."""
+    field = np.array([0.31, -0.17, 0.52])
+    dressed = load_evaluator(f"field-inside:damping=1.5,{model}")
+    driven = in_field(dressed, field, "model", 2)
+    want = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges", "polarizability_derivatives")
+    batch = Batch.from_ase(ATOMS)
+    bare, found = dressed.evaluate(batch, want), driven.evaluate(batch, want)
+    induced = bare.polarizability[0] @ field / VOLUME_OF_RESPONSE
+    np.testing.assert_allclose(found.energy, bare.energy - bare.dipole @ field - induced @ field / 2, atol=1e-9)
+    np.testing.assert_allclose(found.dipole[0], bare.dipole[0] + induced, atol=1e-9)
+    for name in want:
+        np.testing.assert_allclose(driven.evaluate(batch, (name,))[name], found[name], atol=1e-9)
+    for atom, axis in ((0, 1), (5, 2)):
+        assert found.forces[0, atom, axis] == pytest.approx(-differences(driven, "energy", atom, axis), abs=2e-6)
+        np.testing.assert_allclose(
+            found.born_charges[0, atom, axis], differences(driven, "dipole", atom, axis), atol=2e-6
+        )
+
+    def strained(step, a=0, b=1):
+        strain, trial = np.eye(3), ATOMS.copy()
+        strain[a, b] += step
+        trial.set_cell(ATOMS.cell.array @ strain.T)
+        trial.positions = ATOMS.positions @ strain.T
+        return answer(driven, trial, "energy")
+
+    near, far = (strained(step) - strained(-step) for step in (5e-4, 1e-3))
+    assert found.virial[0, 0, 1] == pytest.approx(-(8 * near - far) / (12 * 5e-4), abs=2e-5)
+
+
 def test_what_is_refused(model, tmp_path):
     dressed = load_evaluator(f"field-inside:{model}")
-    assert "polarizability" in dressed.properties and "polarizability_derivatives" not in dressed.properties
+    assert "polarizability" in dressed.properties and "polarizability_members" not in dressed.properties
     with pytest.raises(PropertyError, match="this model with a field inside has"):
-        dressed.evaluate(Batch.from_ase(ATOMS), ("polarizability_derivatives",))
+        dressed.evaluate(Batch.from_ase(ATOMS), ("polarizability_members",))
     slab = ATOMS.copy()
     slab.pbc = (True, True, False)
     with pytest.raises(StructureError, match="needs all three, or none"):

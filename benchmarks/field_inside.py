@@ -1,0 +1,117 @@
+"""What a field inside costs beside the model it belongs to, and how it grows with the number of sites."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+from beadwise.model import Batch, load
+from beadwise.model.electrostatics import Electrostatics
+from beadwise.model.field_inside.dressing import Dressing
+from beadwise.model.field_inside.evaluator import ACCURACY, WithFieldInside
+from beadwise.model.field_inside.interaction import sums_of
+from measuring import machine, moving_beads, water_box
+
+WITH = ("energy", "forces", "dipole", "polarizability")
+LOCAL = 1.45  # Å³ of a molecule of water, about
+
+
+def least_seconds(evaluate: Any, repetitions: int) -> float:
+    """Of processor time, the least of some."""
+    times = []
+    for _ in range(repetitions):
+        start = process_time()
+        evaluate()
+        times.append(process_time() - start)
+    return min(times)
+
+
+def beside_the_model(beads: int, repetitions: int) -> dict[str, float]:
+    """Milliseconds of the shipped model, and of the same with a field inside, in turns."""
+    model, structure = load("water"), water_box()
+    plain, dressed = model, WithFieldInside(model)
+    trajectory = moving_beads(structure, beads)
+    batch = Batch.from_ase([structure] * beads)
+    seconds: dict[str, list[float]] = {"model": [], "with a field inside": []}
+    for _ in range(repetitions):
+        batch = Batch(batch.numbers, next(trajectory), batch.cells, batch.periodic)
+        for name, one in (("model", plain), ("with a field inside", dressed)):
+            start = process_time()
+            one.evaluate(batch, WITH)
+            seconds[name].append(process_time() - start)
+    found = {name: 1e3 * min(times) for name, times in seconds.items()}
+    paired = np.array(seconds["with a field inside"]) / np.array(seconds["model"])
+    return {**found, "ratio": found["with a field inside"] / found["model"], "median ratio": float(np.median(paired))}
+
+
+def growing(repeats: list[int], repetitions: int) -> list[dict[str, float]]:
+    """Seconds of the polarizability, and of a charge for each atom, of larger and larger boxes."""
+    rows = []
+    for times in repeats:
+        structure = water_box().repeat(times)
+        molecules = len(structure) // 3
+        places = structure.positions[None, ::3]
+        cells = structure.cell.array[None]
+        local = np.tile(LOCAL * np.eye(3), (1, molecules, 1, 1))
+        charges = np.tile([-0.8, 0.4, 0.4], molecules)[None]
+        dressed = least_seconds(
+            lambda p=places, c=cells, a=local: Dressing(sums_of(p, c, True, 0.0, ACCURACY), a).polarizability,
+            repetitions,
+        )
+        slopes = least_seconds(
+            lambda p=places, c=cells, a=local: Dressing(sums_of(p, c, True, 0.0, ACCURACY), a).by_positions(
+                list(np.eye(3)), list(np.eye(3))
+            ),
+            repetitions,
+        )
+        energy = least_seconds(
+            lambda s=structure, c=cells, q=charges: Electrostatics(
+                s.positions[None], c, [True] * 3, accuracy=1e-6
+            ).energy(q),
+            repetitions,
+        )
+        rows.append(
+            {
+                "atoms": len(structure),
+                "polarizability": dressed,
+                "with derivatives": slopes,
+                "charges": energy,
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--beads", type=int, nargs="+", default=[1, 8])
+    parser.add_argument(
+        "--repeats", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="of 192 atoms in each direction"
+    )
+    parser.add_argument("--repetitions", type=int, default=30)
+    parser.add_argument("--json", type=Path, help="file to write the numbers to")
+    options = parser.parse_args()
+    report: dict[str, Any] = {"machine": machine(), "beads": {}, "sites": []}
+    for beads in options.beads:
+        report["beads"][beads] = found = beside_the_model(beads, options.repetitions)
+        print(
+            f"192 atoms, {beads} beads, energy, forces, dipole, polarizability: {found['model']:.2f} ms, "
+            f"with a field inside {found['with a field inside']:.2f} ms, ratio {found['ratio']:.2f} "
+            f"(median of pairs {found['median ratio']:.2f})"
+        )
+    for row in growing(options.repeats, 3):
+        report["sites"].append(row)
+        print(
+            f"{row['atoms']:6d} atoms, µs per atom: polarizability {1e6 * row['polarizability'] / row['atoms']:.1f}, "
+            f"with derivatives {1e6 * row['with derivatives'] / row['atoms']:.1f}; energy, forces, virial of charges "
+            f"{1e6 * row['charges'] / row['atoms']:.1f}"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
