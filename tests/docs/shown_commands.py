@@ -89,7 +89,7 @@ def problem_of(call: list[str]) -> str:
 
 def problem_of_beadwise(words: list[str]) -> str:
     """The same of ``beadwise``: a command, options, their values, and files of the repository that it names."""
-    context = click.Context(main)
+    context = click.Context(main, **main.context_settings)  # click keeps the help option that it makes first
     command = main.get_command(context, words[0])
     if command is None:
         return f"there is no command beadwise {words[0]}"

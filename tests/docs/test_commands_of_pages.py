@@ -46,9 +46,10 @@ def test_pages_show_commands():
 def test_commands_of_a_page(page):
     for arguments in (shown for where, shown in CASES if where == page):
         name, *rest = arguments
-        command = main.get_command(click.Context(main), name)
+        group = click.Context(main, **main.context_settings)  # click keeps the help option that it makes first
+        command = main.get_command(group, name)
         assert command is not None, f"`beadwise {' '.join(arguments)}`: there is no command {name}"
-        context = click.Context(command, info_name=name)
+        context = click.Context(command, info_name=name, parent=group)
         if rest and rest[-1].startswith("--"):  # an option that a sentence is about, without its value
             rest.append("VALUE")
         try:
