@@ -100,7 +100,7 @@ def test_none_takes_the_place_of_ours(package):
         ("missing", "the command 'missing' of no_such_package:command cannot be imported: No module named"),
         ("absent", "the command 'absent' of added_commands:absent cannot be imported"),
         ("text", "the command 'text' of added_commands:text is str; it must be Command"),
-        ("helo", "No such command 'helo'; allowed are absent, check-data, evaluate, "),
+        ("helo", "No such command 'helo'; allowed are absent, average, check-data, "),
         ("helo", "; did you mean 'hello'"),
     ],
 )
@@ -111,7 +111,7 @@ def test_those_that_fail_say_so_in_one_line(package, name, message):
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["spectra"], "No such command 'spectra'; allowed are check-data, evaluate, "),
+        (["spectra"], "No such command 'spectra'; allowed are average, check-data, "),
         (["spectra"], "; did you mean 'spectrum'"),
         (["run", "watr"], "no input 'watr': give a file, or one of the shipped inputs ["),
         (["run", "watr"], "; did you mean 'water'"),
