@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ...runs.input.dynamics import mode_of
-from ...runs.input.nuclei import SUZUKI_CHIN, AdiabaticModes, adiabatic_wavenumber
+from ...runs.input.nuclei import SUZUKI_CHIN, AdiabaticModes, adiabatic_wavenumber, temperature_of_noise
 from ...runs.input.run_input import RunInput, System
 
+SAME_TEMPERATURE = 0.01  # relative
 # of properties that weigh all beads alike: those of Suzuki-Chin path integrals in their place
 OF_EVEN_BEADS = {"potential": "potential_opsc", "kinetic_cv": "kinetic_opsc"}
 
@@ -23,9 +24,21 @@ def remarks_about_nuclei(run: RunInput) -> list[str]:
         modes = adiabatic_modes(system)
         if modes is not None and system.timestep is not None:
             found += [f"warning: {one}" for one in modes.warnings(system.timestep)]
+        found += _about_noise(system)
         if system.dynamics is not None and mode_of(system.dynamics) in SUZUKI_CHIN:
             found += _about_estimators(system)
     return list(dict.fromkeys(found))
+
+
+def _about_noise(system: System) -> list[str]:
+    thermostat = None if system.dynamics is None else system.dynamics.find("thermostat")
+    made = temperature_of_noise(thermostat, system.beads, system.run.path)
+    if made is None or abs(made / system.temperature - 1) < SAME_TEMPERATURE:
+        return []
+    return [
+        f"warning: the thermostats of colored noise are for {made:.4g} K with {system.beads} beads, and the run is at "
+        f"{system.temperature:g} K: `beadwise nuclei INPUT --by piglet` makes others"
+    ]
 
 
 def _about_estimators(system: System) -> list[str]:

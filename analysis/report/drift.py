@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...runs.input.nuclei import is_colored
 from ...runs.input.run_input import RunInput, System
 from ...runs.input.tolerance import allowed_drift
 from ...runs.output.properties import read_property_table
@@ -11,9 +12,14 @@ from .verdicts import BAD, verdict_of_drift
 
 
 def has_work_from_outside(system: System) -> bool:
-    """Whether something does work on a system, as a bias or a field that changes, so that nothing is conserved."""
+    """Whether something does work on a system, so that nothing is conserved.
+
+    A bias does, and a field that changes; and thermostats of colored noise, as PIGLET, between whose hot and cold parts
+    heat flows all the time, so that what the time step makes of it adds up.
+    """
     is_driven = next(system.element.iter("driven_dynamics"), None) is not None
-    return bool(known(lambda: system.biases)) or is_driven
+    colored = any(is_colored(one) for one in system.element.iter("thermostat"))
+    return bool(known(lambda: system.biases)) or is_driven or colored
 
 
 def drift_of_run(run: RunInput) -> dict[str, float] | None:

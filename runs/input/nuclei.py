@@ -108,6 +108,25 @@ def is_colored(thermostat: ElementTree.Element | None) -> bool:
     return bool(words(thermostat.findtext("C")))
 
 
+def temperature_of_noise(thermostat: ElementTree.Element | None, beads: int, path: Path) -> float | None:
+    """For which temperature in K thermostats of colored noise were made: that of the centroid; None without them.
+
+    Raises
+    ------
+    InputError
+        If their covariance does not begin with a number.
+    """
+    element = None if thermostat is None or not is_colored(thermostat) else thermostat.find("C")
+    if element is None:
+        return None
+    first = words(element.text)[0]
+    try:
+        value = float(first.strip("[("))
+    except ValueError:
+        raise InputError(f"<C> of the thermostat in '{path}' begins with '{first}'; a number is needed") from None
+    return value * unit_of(element, "temperature", path) / float(unit_to_internal("temperature", "kelvin", 1.0)) / beads
+
+
 def why_no_dynamics(mode: str, thermostat: ElementTree.Element | None) -> str:
     """Why nothing can be made of how a run moves in time; empty if something can."""
     if mode in SUZUKI_CHIN:

@@ -41,7 +41,7 @@ from beadwise.spectra import Window
 from beadwise.spectra.transform import even_transform
 
 HERE = Path(__file__).resolve().parent
-TEMPERATURE, SIDE, SPACING, PICOSECONDS = 300.0, (4, 4, 3), 9.0, 2.0
+TEMPERATURE, SIDE, SPACING, PICOSECONDS = 300.0, (4, 4, 3), 30.0, 2.0
 DEPTH, DECAY, LENGTH = 116.09 * units.kcal / units.mol, 2.287, 0.9419  # eV, 1/Å, Å
 BEADS = {"classical": 1, "rpmd": 16, "trpmd": 16, "pa-cmd": 16, "te-pigs": 1}
 NAMES = {
@@ -77,7 +77,7 @@ INPUT = """<simulation verbosity='low' threading='false'>
   </system>
 </simulation>
 """
-NEW = """<file mode='xyz' units='angstrom'> start.xyz </file>
+NEW = """<file mode='xyz'> start.xyz </file>
       <velocities mode='thermal' units='kelvin'> 300 </velocities>"""
 VELOCITIES = "<trajectory filename='velocities' stride='{stride}' format='xyz'> v_centroid </trajectory>"
 
@@ -134,7 +134,11 @@ def start(path: Path) -> None:
     positions = np.stack([sites, sites + LENGTH * axes], axis=1).reshape(-1, 3)
     cell = " ".join(f"{SPACING * side:g}" for side in SIDE)
     rows = [f"{'OH'[k % 2]} {x:.6f} {y:.6f} {z:.6f}" for k, (x, y, z) in enumerate(positions)]
-    path.write_text(f"{len(rows)}\n# CELL(abcABC): {cell} 90 90 90\n" + "\n".join(rows) + "\n")
+    path.write_text(
+        f"{len(rows)}\n# CELL(abcABC): {cell} 90 90 90 positions{{angstrom}} cell{{angstrom}}\n"
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def run(path: Path) -> float:
@@ -194,7 +198,7 @@ def fit_correction_of(folder: Path) -> None:
     run(path)
     samples = read_samples(RunInput.read(path))
     frames = frames_of(samples.numbers, samples.positions, samples.cells, samples.differences)
-    correction, errors = fit_correction(frames, DensitySettings(cutoff=2.5, radial=6, l_max=1), {})
+    correction, errors = fit_correction(frames, DensitySettings(cutoff=2.5, radial=6, l_max=2), {})
     print(*errors.lines, sep="\n")
     save(correction, folder / CORRECTION)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ....runs.input.elements import InputError
+from ....runs.input.nuclei import is_colored
 from ....runs.input.run_input import RunInput
 from ....runs.input.tolerance import DRIFT
 
@@ -76,12 +77,24 @@ class Changes:
         """
         if not self.given:
             return
+        run = RunInput.read(copy)
         if self.beads is not None:
-            _check_beads(RunInput.read(copy), self.beads)
+            _check_beads(run, self.beads)
+        self._check_noise(run)
         copy.write_text(self._changed(copy.read_text()))
         if self.temperature is not None:
             for file in copy.parent.glob("*.dat"):
                 file.write_text(OF_PLUMED.sub(self.given["temperature"], file.read_text()))
+
+    def _check_noise(self, run: RunInput) -> None:
+        """Thermostats of colored noise are for one number of beads at one temperature."""
+        changed = [name for name in ("beads", "temperature") if name in self.given]
+        if changed and any(is_colored(one.find("motion/dynamics/thermostat")) for one in run.root.iter("system")):
+            own = run.systems[0]
+            raise InputError(
+                f"--{changed[0]} {self.given[changed[0]]} for '{run.prefix}', whose thermostats were made for "
+                f"{own.beads} beads at {own.temperature:g} K; `beadwise nuclei INPUT --by piglet` makes others"
+            )
 
     def _changed(self, text: str) -> str:
         for name, pattern, make in _places():

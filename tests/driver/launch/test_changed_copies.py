@@ -7,6 +7,7 @@ import pytest
 from beadwise.driver.commands.group import main
 from beadwise.driver.launch.examples.changes import Changes
 from beadwise.driver.launch.shipped_inputs import copy_shipped_input, shipped_inputs
+from beadwise.runs.input.elements import InputError
 from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.input.tolerance import allowed_drift
 from beadwise.runs.output.properties import read_property_table
@@ -20,6 +21,10 @@ def test_steps_beads_and_temperature_of_every_input(name, tmp_path):
     shipped = RunInput.read(INPUTS / f"{name}.xml")
     is_classical = shipped.systems[0].beads == 1
     changes = Changes(steps=7, beads=1 if is_classical else 12, temperature=321.5)
+    if name == "piglet":
+        with pytest.raises(InputError, match="thermostats were made for 6 beads at 300 K; `beadwise nuclei INPUT"):
+            copy_shipped_input(name, tmp_path, changes=changes)
+        return
     copy = copy_shipped_input(name, tmp_path, changes=changes)
     run = RunInput.read(copy).checked()
     assert run.total_steps == 7

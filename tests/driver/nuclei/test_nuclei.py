@@ -171,6 +171,11 @@ def test_inputs_of_all_kinds_are_named_and_checked(water):
         refuse_averages(sc, sc.systems[0], "dielectric")
     piglet_run = RunInput.read(water.path.with_name("water_piglet.xml"))
     refuse_averages(piglet_run, piglet_run.systems[0], "dielectric")
+    text = piglet_run.path.read_text()
+    assert '<temperature units="kelvin"> 300' in text
+    piglet_run.path.write_text(text.replace('<temperature units="kelvin"> 300', '<temperature units="kelvin"> 350'))
+    (remark,) = remarks_about_nuclei(RunInput.read(piglet_run.path))
+    assert "colored noise are for 300 K with 4 beads, and the run is at 350 K" in remark
     assert "weights of its beads by energies hold only nearly" in piglet_run.systems[0].ensemble.warning(water.path)
 
 
