@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.neighborlist import neighbor_list
 from equivariant_model_twin import outputs
 from models import random_model, random_structure
 
@@ -14,6 +15,7 @@ from beadwise.learning.fitting.equivariant.surroundings import (  # noqa: E402
     gather,
     gradient_matrices,
     harmonics_and_slopes,
+    pairs_of_molecule,
 )
 from beadwise.learning.fitting.equivariant.torch_network import TorchEquivariant  # noqa: E402
 from beadwise.learning.fitting.torch_density import torch_harmonics  # noqa: E402
@@ -94,3 +96,13 @@ def test_harmonics_have_their_derivatives():
         (own,) = torch.autograd.grad(expected[:, place].sum(), vectors, retain_graph=True)
         np.testing.assert_allclose(slopes[:, place].numpy().T, own.numpy(), atol=1e-9)
     assert gradient_matrices(2).shape == (3, 9, 9)
+
+
+def test_pairs_of_a_molecule_are_those_of_the_periodic_search():
+    atoms = random_structure(1, molecules=3)
+    atoms.pbc = False
+    found = pairs_of_molecule(atoms.positions, 3.0)
+    expected = neighbor_list("ijD", atoms, 3.0)
+    rows = [np.lexsort((own[1], own[0])) for own in (found, expected)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one[rows[0]], other[rows[1]], atol=1e-12)
