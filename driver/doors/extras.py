@@ -7,6 +7,8 @@ driven by a field, and, with ``<parse_json>`` in an ``<ffcommittee>``, ``committ
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from math import prod
 
@@ -53,13 +55,19 @@ def encode_extras(response: Response, want: Iterable[str]) -> list[bytes]:
 def _json_of_beads(values: np.ndarray) -> list[bytes]:
     """Encode the array of each bead, rows of numbers in one call."""
     if values.ndim == 2:
-        return [b"[" + row + b"]" for row in json_array(values)[2:-2].split(b"],[")]
+        return [b"[" + row + b"]" for row in _numbers(values)[2:-2].split(b"],[")]
     return [_json(array) for array in values]
+
+
+def _numbers(array: np.ndarray) -> bytes:
+    """Rows of numbers; NaN, of what a model knows nothing of, as Python's json reads it."""
+    text = json_array(array)
+    return text if math.isfinite(array.sum()) else re.sub(rb"-?nan(\.0)?", b"NaN", text)
 
 
 def _json(array: np.ndarray) -> bytes:
     """Encode an array of any number of axes."""
-    return json_array(array) if array.ndim <= 2 else b"[" + b",".join(map(_json, array)) + b"]"
+    return _numbers(array) if array.ndim <= 2 else b"[" + b",".join(map(_json, array)) + b"]"
 
 
 def _column(response: Response, name: str) -> np.ndarray:

@@ -1,9 +1,15 @@
 """Shieldings: nine components under improper operations, labels of some species, and the numbers made of tensors."""
 
+import json
+
 import numpy as np
 import pytest
+from beadwise.driver.doors.extras import encode_extras
+from beadwise.driver.doors.guards import check_finite
+from beadwise.learning.fitting.accuracy import evaluate_errors
 from beadwise.learning.fitting.configuration import read_configuration
 from beadwise.learning.fitting.fit import fit
+from beadwise.learning.fitting.fit_data import read_fit_data
 from beadwise.model import Batch
 from beadwise.properties.forms import full_tensor_components
 from beadwise.properties.quantities import quantities
@@ -22,6 +28,8 @@ radial = 3
 l_max = 2
 [shielding]
 l_max = 2
+[committee]
+members = 5
 [output]
 model = "nmr.safetensors"
 """
@@ -99,7 +107,10 @@ def test_fit_of_one_species_and_what_the_others_get(tmp_path):
         frame.calc = None
         frame.write(tmp_path / "train.xyz", append=True, format="extxyz")
     (tmp_path / "fit.toml").write_text(FIT)
-    model = fit(read_configuration(tmp_path / "fit.toml"))
+    configuration = read_configuration(tmp_path / "fit.toml")
+    model = fit(configuration)
+    report = evaluate_errors(model, read_fit_data(configuration).of("training")).properties["shielding"]
+    assert np.isfinite(report.root_mean_square_error) and report.root_mean_square_error < report.standard_deviation
     errors, sizes = [], []
     for frame in frames:
         is_known = np.isfinite(frame.arrays["shielding"]).all(axis=1)
@@ -108,6 +119,12 @@ def test_fit_of_one_species_and_what_the_others_get(tmp_path):
         errors.append(full_tensor_components(found[is_known]) - wanted)
         sizes.append(wanted - [100 * np.sqrt(3), *[0] * 8])
         assert np.isnan(found[frame.numbers != kind]).all()
+    response = model.evaluate(Batch.from_ase(frames[0]), ("shielding", "committee_shielding"))
+    check_finite(response)
+    sent = json.loads(encode_extras(response, ("shielding", "committee_shielding"))[0])
+    members = np.reshape(sent["member_shielding"], (5, len(frames[0]), 9))
+    assert np.isnan(members[:, frames[0].numbers != kind]).all() and np.isfinite(members[:, 0]).all()
+    assert np.isnan(sent["shielding"]).sum() == 9 * (frames[0].numbers != kind).sum()
     for part in (slice(0, 1), slice(1, 6), slice(6, 9)):
         error, size = (np.sqrt(np.mean(np.concatenate(own)[:, part] ** 2)) for own in (errors, sizes))
         assert error < 0.5 * size
