@@ -30,6 +30,21 @@ def test_answers_are_those_of_the_twin(name):
 
 
 @pytest.mark.parametrize("message", [False, True])
+def test_tensors_are_those_of_the_twin(message):
+    heads = ("energy", "polarizability_isotropic", "polarizability_anisotropic")
+    model, atoms = random_equivariant_model(6, heads=heads, message=message), random_structure(3, molecules=2)
+    batch = Batch.from_ase(atoms)
+    own, bare = (
+        one.additive.evaluate(batch, ("polarizability",))["polarizability"][0]
+        for one in (model, replace(model, equivariant=None))
+    )
+    added = outputs(model, atoms)
+    components = np.concatenate([added[name].sum(axis=0).ravel() for name in heads[1:]])
+    expected = model.layout.quantities["polarizability"].form.cartesian(components)
+    np.testing.assert_allclose(own - bare, expected, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("message", [False, True])
 def test_forces_are_derivatives(message):
     model, atoms = random_equivariant_model(4, message=message), random_structure(4, molecules=2)
     forces, step = model.evaluate(Batch.from_ase(atoms), ("forces",)).forces[0], 1e-4
