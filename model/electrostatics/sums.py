@@ -79,7 +79,7 @@ class Electrostatics:
         self.damping, self.threads = float(damping), threads
         self._check(accuracy, splitting)
         self.cells = np.ascontiguousarray(cells, dtype=np.float64)
-        self._slab = None
+        self._slab: SlabCorrection | None = None
         self._cut = plain_cut()
         if self.periodic.any():
             self._cut_lattice(accuracy, splitting, self.sites > LARGEST_EWALD if mesh is None else mesh)
@@ -118,10 +118,11 @@ class Electrostatics:
             if is_slab:
                 cells = with_vacuum(self.positions, self.cells, self.periodic, accuracy, self._cut["reach"])
             volume = _mean_volume(cells)
-            splitting = given
-            if given is None and uses_mesh:
+            if given is not None:
+                splitting = given
+            elif uses_mesh:
                 splitting = mesh_splitting(self.sites, volume, accuracy)
-            elif given is None:
+            else:
                 splitting = balanced_splitting(self.sites, volume)
             self._cut = ewald_cut(splitting, accuracy, widest, self.damping)
             if uses_mesh:
