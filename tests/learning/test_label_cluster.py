@@ -266,7 +266,7 @@ def test_nobody_else_reaches_the_workers(tmp_path):
         # other tests leave theirs to the same process
         ports = [one for one in listening(psutil) if one.laddr not in before]
         assert ports and {one.laddr.ip for one in ports} == {"127.0.0.1"}
-        address = workers._client.scheduler.address
+        address = workers._cluster._client.scheduler.address
         assert address.startswith("tls://")
         for wrong in (address, address.replace("tls://", "tcp://")):
             # in a process of its own, as that of somebody else would be

@@ -49,7 +49,7 @@ DIFFERENT = {
     "--want": "serve and run send to i-PI; export writes",
     "--temperature": "run sets that of a shipped input; spectra and masses are told it where no input tells it",
     "--harmonic": "lambda-integration needs it with --prepare only",
-    "--from": "of isotopes a label, of profiles a range",
+    "--from": "of isotopes a label, of profiles a range, of gibbs a temperature",
     "--to": "of isotopes a label, of profiles a range",
     "--interval": "watch looks again after so many seconds, pigs takes frames so far apart",
     "--prepare": "pigs makes one input of one, integrations one for each node",
