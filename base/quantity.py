@@ -14,6 +14,7 @@ from .schema import about
 
 SAMPLES = ("cell", "atom", "molecule")
 HIGHEST_ORDER = 6  # λ that the kernel is compiled for
+OPEN = -1  # length of an axis that each model tells, as the energies of a density of states
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -94,7 +95,7 @@ class Form:
     irreps : tuple of Irrep
         In the order of the components.
     shape : tuple of int
-        Of one sample.
+        Of one sample; ``(OPEN,)`` where each model tells how many values there are, whose `Layout` has the form.
     cartesian : callable
         From components (…, components) to (…, axes of one sample).
     components : callable
@@ -113,6 +114,8 @@ class Form:
     independent: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.is_open:
+            return
         values = len(self.independent) or self.size
         if not self.axes:
             object.__setattr__(self, "axes", tuple(map(str, range(values))))
@@ -120,8 +123,13 @@ class Form:
             raise ValueError(f"{len(self.axes)} labels of axes for a form of {values} independent values")
 
     @property
+    def is_open(self) -> bool:
+        """Whether each model tells how many values one sample has."""
+        return self.shape == (OPEN,)
+
+    @property
     def size(self) -> int:
-        """Numbers of one sample in Cartesian form."""
+        """Numbers of one sample in Cartesian form; `OPEN` where each model tells."""
         return prod(self.shape)
 
     def independent_values(self, values: np.ndarray) -> np.ndarray:
@@ -319,7 +327,8 @@ class Quantity:
         probe = np.cos(np.arange(6.0 * components)).reshape(2, 3, components)  # derivatives have several axes in front
         try:
             cartesian = form.cartesian(probe)
-            fits = cartesian.shape == (2, 3, *form.shape) and np.allclose(form.components(cartesian), probe, atol=1e-9)
+            shape = (components,) if form.is_open else form.shape
+            fits = cartesian.shape == (2, 3, *shape) and np.allclose(form.components(cartesian), probe, atol=1e-9)
         except (ValueError, IndexError, TypeError) as error:
             raise ValueError(f"the form of '{self.name}' cannot take {components} components: {error}") from error
         if not fits:

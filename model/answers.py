@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..properties.quantities import properties
-from .checks import CLOSEST_ALLOWED, check_cells, refuse_overlap, volumes
+from .checks import volumes
 from .electric_field import add_second_order, with_needed
-from .errors import StructureError, as_structure_error
+from .electrons.answers import electronic_answers
+from .errors import StructureError
 from .members import committee_properties, member_outputs
 from .molecules import centres_of_mass, dipoles_of_charges, molecule_sums
 from .outputs import symmetric
+from .passes.values import values_of_heads
 from .response import Response
 from .structures import Batch
 from .training.net_charge import add_charges, charges_of_atoms, net_charge
@@ -58,6 +60,7 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
         arrays["molecular_position"] = centres_of_mass(batch, model.repeating_unit)
     own = {per: every[..., : model.layout.outputs] for per, every in outputs.items()}
     arrays |= derivatives(model, want, totals, gradients, strains, volume)
+    arrays |= electronic_answers(model, batch, want, totals, gradients, strains)
     for name in want:
         one = properties()[name]
         if one.kind in ("value", "molecular") and one.quantity is not None:
@@ -96,22 +99,7 @@ def values_of_atoms(model: Model, batch: Batch, name: str) -> np.ndarray:
     StructureError
         As `Model.evaluate`.
     """
-    layout, beads, atoms = model.layout, batch.beads, batch.atoms
-    species = model.species_indices(batch.numbers)
-    check_cells(batch)
-    heads = [own.name == name for own in layout.quantities.values() for _ in own.heads]
-    values = np.zeros((beads, atoms, layout.outputs))
-    no_gradients = (
-        np.zeros((beads, 0, layout.outputs)),
-        values,
-        np.zeros((beads, 0, atoms, 3)),
-        np.zeros((beads, 0, 3, 3)),
-    )
-    with as_structure_error():
-        where = species, batch.positions, batch.cells, batch.periodic
-        overlap = model.kernel.evaluate(*where, heads, *no_gradients, CLOSEST_ALLOWED, model.threads)
-    refuse_overlap(overlap)
-    return layout.cartesian(name, values)
+    return model.layout.cartesian(name, values_of_heads(model, batch, (name,)))
 
 
 def of_committee(

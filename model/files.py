@@ -25,6 +25,7 @@ from ..suggestions import did_you_mean
 from ..whole_files import write_bytes
 from .arrays.equivariant import equivariant_arrays, equivariant_description, equivariant_from
 from .checks import check_sizes
+from .electrons.file import curves_description, curves_from
 from .errors import ModelFileError
 from .members import Members
 from .model import Model, Repulsion
@@ -76,6 +77,9 @@ def save(model: Model, path: str | Path) -> None:
     further = [own for name, own in quantities().items() if name in model.quantities and own not in BUILT_IN]
     if further:
         description["quantities"] = {own.name: described(own) for own in further}
+    description |= curves_description(model.curves)
+    if model.curves:
+        arrays["curves.basis"] = model.curves.basis
     if model.equivariant:
         description["equivariant"] = equivariant_description(model.equivariant)
     if model.members:
@@ -249,6 +253,7 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         threads,
         baseline=str(description.get("baseline", "")),
         members=members_from(arrays, description.get("members"), own_heads),
+        curves=curves_from(arrays, description.get("curves")),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,17 +14,23 @@ from ..errors import StructureWarning
 from ..potentials.equivariant_network import EquivariantNetwork
 from ..potentials.invariant_network import InvariantNetwork
 from ..potentials.repulsion import repulsion_table
-from ..properties.quantities import Property, properties, quantities
+from ..properties.curves import EnergyCurves
+from ..properties.density_of_states import ROOM_TEMPERATURE
+from ..properties.quantities import properties, quantities
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from ..short_repr import short_repr
 from .answers import assemble
 from .checks import CLOSEST_ALLOWED, check_cells, check_model, refuse_overlap
-from .electric_field import NO_FIELD, Field, add_energy_row, checked_field, checked_order, lasts_polarized, with_needed
+from .electric_field import NO_FIELD, Field, add_energy_row, checked_field, checked_order, with_needed
+from .electrons.answers import ElectronsOfModel, add_electronic_row, forms_of
+from .electrons.file import check_curves
 from .errors import as_structure_error
 from .members import Members, member_heads, member_rows
-from .molecules import needs_dressing, repeating_unit
+from .molecules import repeating_unit
 from .outputs import Layout, empty_head, wants_samples
+from .passes.availability import is_available
+from .passes.values import values_of_heads
 from .radial import INTERVALS, RadialBasis
 from .response import Response, refuse_unavailable
 from .structures import Batch, indices_of_species
@@ -83,6 +89,10 @@ class Model:
         it; empty if the energy is the whole.  What is evaluated here is the correction alone.
     members : Members, optional
         Of a committee whose mean the model is.
+    curves : EnergyCurves, optional
+        Axis and basis of the density of states, if there is one.
+    electronic_temperature : float
+        In K, of what follows from a density of states; it is not written to a model file.
     source : str
         What it was loaded from: the name of a shipped model, or the path of a file; empty if it was made here.
 
@@ -109,6 +119,8 @@ class Model:
     field_order: int = 1
     baseline: str = ""
     members: Members | None = None
+    curves: EnergyCurves | None = None
+    electronic_temperature: float = ROOM_TEMPERATURE
     source: str = field(default="", compare=False)
     _seen: tuple[int, bytes] | None = field(default=None, init=False, compare=False)
     _has_warned: bool = field(default=False, init=False, compare=False)
@@ -117,6 +129,7 @@ class Model:
     def __post_init__(self) -> None:
         self.groups = tuple(self.groups) or tuple(range(len(self.numbers)))
         check_model(self)
+        check_curves(self)
         self.electric_field = checked_field(self.electric_field, self.properties)
         self.field_order = checked_order(self.field_order, self.electric_field, self.properties)
         self._properties = None
@@ -142,31 +155,25 @@ class Model:
         if kept is None or any(own is not before for own, before in zip(state, kept[0], strict=True)):
             of_members = () if self.members is None else self.members.properties
             present = {*self.quantities, *of_members}
-            kept = state, tuple(name for name, one in properties().items() if self._has(one, present))
+            kept = state, tuple(name for name, one in properties().items() if is_available(self, one, present))
             self._properties = kept
         return kept[1]
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy, or another process, needs; the rest is made again there."""
-        made_again = ("kernel", "member_kernel", "layout", "additive")
+        made_again = ("kernel", "member_kernel", "layout", "additive", "electrons")
         return {name: own for name, own in vars(self).items() if name not in made_again} | {"_properties": None}
-
-    def _has(self, one: Property, present: Collection[str]) -> bool:
-        """Whether a property can be asked for, of the quantities and the properties of members that are present."""
-        if (self.is_polarized and not lasts_polarized(one.name)) or needs_dressing(self.metadata, one):
-            return False
-        if self.repeating_unit is None and (one.per == "molecule" or one.kind == "position"):
-            return False
-        if one.kind in ("members", "uncertainty"):
-            return one.name in present
-        if one.kind in ("alarm", "switch", "screened", "orbitals"):
-            return one.name == "envelope_distance" and self.envelope is not None
-        return one.quantity is None or one.quantity.name in present
 
     @cached_property
     def layout(self) -> Layout:
         """Heads and outputs of the kernel."""
-        return Layout(self.quantities)
+        return Layout(self.quantities, forms_of(self.curves))
+
+    @cached_property
+    def electrons(self) -> ElectronsOfModel:
+        """Electrons in the density of states, at the electronic temperature."""
+        assert self.curves is not None
+        return ElectronsOfModel(self.curves, self.electronic_temperature)
 
     @cached_property
     def envelope(self) -> Envelope | None:
@@ -315,6 +322,7 @@ class Model:
         rows_of_beads = np.repeat(rows[None], beads, axis=0)
         if self.is_polarized and ("forces" in want or "virial" in want):
             add_energy_row(self, batch, rows_of_beads)
+        add_electronic_row(self, batch, want, rows_of_beads)
         values = np.zeros((beads, atoms, rows.shape[1]))
         gradients = np.zeros((beads, len(rows), atoms, 3))
         strains = np.zeros((beads, len(rows), 3, 3))
@@ -378,23 +386,7 @@ class Model:
 
     def density(self, batch: Batch) -> np.ndarray:
         """Density coefficients, shape (beads, atoms, harmonics, channels); channel = (neighbour species, n)."""
-        species, shape = self.species_indices(batch.numbers), self.shape
-        beads, atoms = batch.beads, batch.atoms
-        padded = np.zeros((beads, atoms, shape.harmonics, shape.groups * shape.padded_radial))
-        with as_structure_error():
-            overlap = self.kernel.evaluate(
-                species,
-                batch.positions,
-                batch.cells,
-                batch.periodic,
-                [False] * len(self.layout.heads),
-                np.zeros((beads, 0, self.layout.outputs)),
-                np.zeros((beads, atoms, self.layout.outputs)),
-                np.zeros((beads, 0, atoms, 3)),
-                np.zeros((beads, 0, 3, 3)),
-                CLOSEST_ALLOWED,
-                self.threads,
-                padded,
-            )
-        refuse_overlap(overlap)
+        shape = self.shape
+        padded = np.zeros((batch.beads, batch.atoms, shape.harmonics, shape.groups * shape.padded_radial))
+        values_of_heads(self, batch, (), padded)
         return padded[..., shape.padded_places]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
+from ..properties.density_of_states import THERMAL_FORCES, THERMAL_VIRIAL
 from ..properties.quantities import BUILT_IN, properties, quantities
 from ..pyx.coupling import pairs
 from ..pyx.tensor_head import DensityShape, TensorHead
-from ..quantity import Head, Quantity
+from ..quantity import Form, Head, Quantity
 from .electric_field import NO_FIELD, Field
+
+ELECTRONIC_ROW = "electronic"  # the gradient of a free energy of electrons
 
 
 class Layout:
@@ -25,11 +29,17 @@ class Layout:
     ----------
     names : iterable of str
         Quantities that a model has.
+    forms : mapping of str to Form
+        Of those quantities whose length the model tells.
     """
 
-    def __init__(self, names: Iterable[str]):
-        always = [quantity.name for quantity in BUILT_IN]
-        self.quantities = {name: own for name, own in quantities().items() if name in always or name in set(names)}
+    def __init__(self, names: Iterable[str], forms: Mapping[str, Form] = MappingProxyType({})):
+        names = {*names, *(quantity.name for quantity in BUILT_IN)}
+        self.quantities = {
+            name: replace(own, form=forms[name]) if name in forms else own
+            for name, own in quantities().items()
+            if name in names
+        }
 
     @cached_property
     def heads(self) -> dict[str, Head]:
@@ -61,6 +71,7 @@ class Layout:
         """Which of the kernel's gradients belong to the energy, and to the derivatives that are wanted."""
         counts = {"energy": int("forces" in want or "virial" in want)}
         counts |= {name: own.components * (name in want) for name, own in self.derivatives.items()}
+        counts |= {ELECTRONIC_ROW: int(wants_electronic_forces(want))}
         ends = np.cumsum(list(counts.values())).tolist()
         return {name: slice(end - count, end) for (name, count), end in zip(counts.items(), ends, strict=True)}
 
@@ -72,6 +83,8 @@ class Layout:
             # rows are outputs, so that a dipole of all of them is the matrix that takes outputs to the dipole
             rows.append(outputs[:1] - np.array(electric_field) @ self.cartesian("dipole", outputs).T)
         rows += [outputs[self.places[own.name]] for name, own in self.derivatives.items() if name in want]
+        if wants_electronic_forces(want):
+            rows.append(0 * outputs[:1])  # each bead has its own; see `beadwise.model.electrons`
         return np.concatenate([*rows, outputs[:0]])
 
     def wanted_heads(self, want: Sequence[str], is_in_field: bool = False) -> list[bool]:
@@ -86,7 +99,7 @@ class Layout:
     def _reads_value(self, name: str) -> bool:
         """Whether a property needs the value of its quantity: a derivative does only for the map of a cell."""
         one = properties()[name]
-        return one.kind in ("value", "molecular") or (
+        return one.kind in ("value", "molecular", "electronic") or (
             name in self.derivatives and self.derivatives[name].cell_map is not None
         )
 
@@ -104,6 +117,11 @@ def wants_samples(want: Sequence[str]) -> bool:
         one.kind in ("molecular", "position") or (one.quantity is not None and one.quantity.per != "cell")
         for one in map(properties().__getitem__, want)
     )
+
+
+def wants_electronic_forces(want: Sequence[str]) -> bool:
+    """Whether the gradient of a free energy of electrons is wanted."""
+    return THERMAL_FORCES in want or THERMAL_VIRIAL in want
 
 
 def symmetric(tensors: np.ndarray) -> np.ndarray:

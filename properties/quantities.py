@@ -16,11 +16,12 @@ from typing import Any, Literal, TypeVar
 from ..errors import BeadwiseError
 from ..plugins import load_plugin, plugins
 from ..quantity import Head, Quantity, Unit
-from . import dipole, energy, polarizability, shielding
+from . import density_of_states, dipole, energy, polarizability, shielding
 
 ENTRY_POINTS = "beadwise.quantities"
 BUILT_IN = (energy.QUANTITY, dipole.QUANTITY, polarizability.QUANTITY)  # whose outputs every model has
-FURTHER = (shielding.QUANTITY, shielding.SHIFT)  # ours as well; files say what they are, as of those of other packages
+# ours as well; files say what they are, as of those of other packages
+FURTHER = (shielding.QUANTITY, shielding.SHIFT, density_of_states.QUANTITY)
 ALWAYS_SENT = ("energy", "forces", "virial")
 # what a quantity cannot be called, since it means something else there
 SECTIONS = (  # of a fit
@@ -50,7 +51,7 @@ LEVELS, GAP, MATRIX = "orbital_energies", "orbital_gap", "hamiltonian"
 
 Kind = Literal[
     "value", "derivative", "virial", "molecular", "screened", "position", "members", "uncertainty",
-    "alarm", "switch", "orbitals",
+    "alarm", "switch", "orbitals", "electronic",
 ]  # fmt: skip
 
 
@@ -215,6 +216,8 @@ def _listed(known: Sequence[Quantity]) -> list[Property]:
     found.append(Property(position, "position", position, None, "molecule", (3,), Unit(length=1), position, position))
     found += [one for quantity in known for one in _members(quantity)]
     found += [_uncertainty(one) for one in found if one.kind == "value" or one.name == "forces"]
+    if density_of_states.QUANTITY in known:
+        found += _electronic()
     for alarm in ("envelope_distance", WEIGHT):
         found.append(Property(alarm, "alarm", alarm, None, "cell", (), Unit(), alarm))
     for own, unit in ((SWITCH_DIFFERENCE, energy.QUANTITY.unit), (SWITCH_COUPLING, Unit())):
@@ -272,6 +275,15 @@ def _members(quantity: Quantity) -> list[Property]:
     return found
 
 
+def _electronic() -> list[Property]:
+    """What follows from a density of states."""
+    quantity = density_of_states.QUANTITY
+    return [
+        Property(one.name, "electronic", one.name, quantity, one.per, one.shape, one.unit, one.name, one.name)
+        for one in density_of_states.DERIVED
+    ]
+
+
 def _uncertainty(one: Property) -> Property:
     """The spread of members: one number for a vector or tensor, one for each of values on an axis of their own."""
     name = f"{one.name}_uncertainty"
@@ -294,7 +306,7 @@ def __getattr__(name: str) -> Any:
     if name == "PROPERTIES":
         return tuple(properties())
     if name == "ORDINARY_PROPERTIES":
-        return names_of("value", "derivative", "virial", "molecular", "screened", "position")
+        return names_of("value", "derivative", "virial", "molecular", "screened", "position", "electronic")
     if name == "COMMITTEE_PROPERTIES":
         return {own: properties()[own].of for own in names_of("members")}
     if name == "OF_MEMBERS":

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from math import prod
 
 import numpy as np
 
@@ -78,7 +77,7 @@ def _column(response: Response, name: str) -> np.ndarray:
     # member have the shapes in which it keeps those of other force fields, with which an <ffcommittee> may mix them
     one = properties()[name]
     if one.kind == "derivative":
-        return values.reshape(beads, -1, prod(one.shape[1:]))
+        return values.reshape(beads, 3 * values.shape[1], -1)
     if name == "committee_virial":
         return values
     return values.reshape(*values.shape[:2], -1) if name == "committee_forces" else values.reshape(beads, -1)

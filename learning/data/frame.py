@@ -71,6 +71,8 @@ class Frame:
         Total charge in e, where it is known.
     found : Found
         Where the labels stood.
+    label_weights : mapping of str to float
+        What rows of single labels count besides, 1 where nothing is said.
     quantum : ndarray of float64, shape (directions, 3), or None
         What the dipole is known up to whole numbers of, in e·Å; no row where it is said to be known as it stands, None
         where nothing is said.
@@ -85,6 +87,7 @@ class Frame:
     group: str = ""
     found: Found = field(default_factory=Found)
     quantum: np.ndarray | None = None
+    label_weights: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_folded(self) -> bool:

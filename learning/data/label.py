@@ -11,7 +11,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from ...model import BeadwiseError
 from ...properties.quantities import properties, quantities, table_of_registry
-from ...quantity import Quantity, Unit
+from ...quantity import OPEN, Quantity, Unit
 
 PER_SAMPLE = {"cell": "", "atom": " per atom", "molecule": " per molecule"}
 PREFIXES = ("ref_", "reference_", "dft_", "qm_", "mtt::", "target_")  # in small letters; see `names_in_files`
@@ -66,6 +66,8 @@ class Label:
             return voigt_6_to_full_3x3_stress(label)
         if self.name == "energy":
             return label.reshape(()) if label.size == 1 else None
+        if self.shape == (OPEN,):
+            return label if label.ndim == 1 and label.size > 1 else None
         label = np.atleast_1d(label)  # ASE writes an array of one number as a number
         if self.per == "cell":
             return label.reshape(self.shape) if label.shape in (self.shape, (size,)) else None
@@ -91,8 +93,11 @@ def labels() -> Mapping[str, Label]:
         own = one.quantity
         if one.kind not in ("value", "molecular", "screened", "derivative") or own is None or own.name == "energy":
             continue
+        if one.kind == "derivative" and own.form.is_open:
+            continue
         size = prod(one.shape)
-        allowed = f"{size} number{'s' * (size > 1)}{PER_SAMPLE[one.per]} in {str(one.unit) or 'no unit'}"
+        several = "numbers on an axis" if one.shape[-1:] == (OPEN,) else f"{size} number{'s' * (size > 1)}"
+        allowed = f"{several}{PER_SAMPLE[one.per]} in {str(one.unit) or 'no unit'}"
         name, aliases, fitted = {
             "value": (own.label, own.aliases, own),
             "molecular": (one.name, (), own),

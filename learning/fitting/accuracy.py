@@ -16,10 +16,12 @@ from ...model import Batch, Evaluator, Model, StructureError
 from ...model.answers import values_of_atoms
 from ...properties.quantities import properties, table_of_registry
 from ..data import DataError, Frame, labels
+from ..data.curves import FURTHEST, best_shifts, shifted
 from .guards import ENVELOPE, GuardReport
 
 GIGAPASCAL_PER_MILLIELECTRONVOLT = 1e-3 / GPa
-OF_ENERGIES = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
+DENSITY_OF_STATES = "density_of_states"
+OF_ENERGIES = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³", DENSITY_OF_STATES: "1/eV/atom"}
 NUMBER_HEADINGS = (
     "values",
     "mean absolute error",
@@ -264,10 +266,22 @@ def _compare(model: Evaluator, frame: Frame, guards: GuardReport) -> dict[str, t
             )
         if name == "stress":
             predicted = -predicted / frame.atoms.get_volume()
-        reference = _in_report_units(name, frame.label_near(name, predicted), frame.atoms)
+        reference = _in_report_units(name, label_near(model, frame, name, predicted), frame.atoms)
         is_known = np.isfinite(reference).all(axis=1)  # atoms and molecules may have no label
         pairs[name] = (reference[is_known], _in_report_units(name, predicted, frame.atoms)[is_known])
     return pairs
+
+
+def label_near(model: Evaluator, frame: Frame, name: str, predicted: np.ndarray) -> np.ndarray:
+    """A label as it is compared with a prediction: without what it is known up to, as quanta of a dipole.
+
+    A density of states is shifted along its axis to where it lies best on the prediction, if the model was fitted so.
+    """
+    curves, label = getattr(model, "curves", None), frame.label_near(name, predicted)
+    if name != DENSITY_OF_STATES or curves is None or not curves.free_zero or label.shape != predicted.shape:
+        return label
+    shifts = best_shifts(label[None], predicted[None], curves.step, FURTHEST)
+    return shifted(label[None], shifts, curves.step)[0]
 
 
 def can_be_compared(model: Evaluator, name: str) -> bool:
@@ -289,6 +303,8 @@ def _in_report_units(name: str, value: np.ndarray, atoms: Atoms) -> np.ndarray:
     """Convert a label or prediction to the units of `report_units`, shape (samples, components)."""
     if name == "energy":
         return np.reshape(1e3 * value / len(atoms), (1, 1))
+    if name == DENSITY_OF_STATES:
+        return np.reshape(value / len(atoms), (1, -1))
     if name == "forces":
         return 1e3 * value.reshape(-1, 1)
     if name == "stress":

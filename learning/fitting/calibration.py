@@ -13,6 +13,7 @@ from ...model import Batch, Corrected, Evaluator, Model
 from ...model.members import Members, calibrated_names
 from ...properties.quantities import properties, quantities
 from ..data import DataError, Frame
+from .accuracy import label_near
 from .configuration import FEWEST_MEMBERS
 from .guards import TOO_SURE
 from .reliability import fractions_within
@@ -150,7 +151,7 @@ def reliabilities(
             values = response[f"committee_{name}"][0]
             members = len(values)
             spread = values.std(axis=0, ddof=1) * spread_factor(evaluator, name)
-            label = frame.label_near(label_of(name), response[name][0])
+            label = label_near(evaluator, frame, label_of(name), response[name][0])
             if label.shape != response[name][0].shape:
                 received = f"{label_of(name)} of {frame.name} has shape {label.shape}"
                 raise DataError(f"{received}; that of the model has {response[name][0].shape}")

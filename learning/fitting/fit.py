@@ -31,6 +31,7 @@ from .baseline_labels import CachedBaseline, without_baseline
 from .calibration import calibrated, calibration_record, reliabilities
 from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError
+from .electrons.zero import on_one_zero
 from .energy_fit import species_energies
 from .fit_data import FitData, charge_of_dipoles, labels_by_role, nominal_record, read_fit_data
 from .head_fit import HeadProblem, parts, require_labels
@@ -199,6 +200,8 @@ def fit_heads(
     check_memory(configuration, species_of(frames), max(len(frame.atoms) for frame in frames))
     model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
     frames = on_one_branch(configuration, model, frames, lambda own, name: with_progress(own, name, progress))
+    told = fitted.curves if fitted is not None else None
+    configuration, frames, curves = on_one_zero(configuration, model, frames, told)
     heads: dict[str, TensorHead] = {}
     deviations: dict[str, tuple[TensorHead, ...]] = {}
     for name in wanted_parts(configuration):
@@ -220,7 +223,7 @@ def fit_heads(
         check_same_heads(fitted, heads, configuration)
         kept = {name: own for name, own in fitted.metadata.items() if name != "calibration"}  # of other members
         return replace(fitted, members=members, metadata={**kept, **configuration.metadata}, source="")
-    model = replace(model, heads=heads)
+    model = replace(model, heads=heads, curves=curves)
     if configuration.network:
         model = with_network(model, frames, configuration, progress, isolated, journal)
     if configuration.equivariant:
@@ -239,7 +242,9 @@ def fit_heads(
 
 def without_heads(model: Model) -> Model:
     """The density and the repulsion of a fitted model alone."""
-    return replace(model, heads={"energy": empty_head(0, model.shape)}, network=None, equivariant=None, members=None)
+    return replace(
+        model, heads={"energy": empty_head(0, model.shape)}, network=None, equivariant=None, members=None, curves=None
+    )
 
 
 def check_same_heads(fitted: Model, heads: Mapping[str, TensorHead], configuration: Configuration) -> None:

@@ -12,6 +12,7 @@ from ase.data import atomic_numbers
 from ...model.training.net_charge import NOMINAL, RECORD, charges_of_atoms
 from ..data import Frame, labels, read_frames, require_files, split
 from .configuration import Configuration, ConfigurationError
+from .electrons.labels import with_curves
 
 NEUTRAL = 1e-9  # e
 SET_ASIDE = "set aside"  # of the training frames, in reports
@@ -60,7 +61,7 @@ def read_fit_data(configuration: Configuration) -> FitData:
         places = {id(frame) for frame in kept}
         own = {label: [frame for frame in sets[label] if id(frame) in places] for label in roles["training"]}
         sets = {SET_ASIDE: aside, **sets, **own}
-    return FitData({label: frames for label, frames in sets.items() if frames}, roles)
+    return FitData({label: frames for label, frames in with_curves(configuration, sets).items() if frames}, roles)
 
 
 def labels_by_role(configuration: Configuration) -> dict[str, list[str]]:

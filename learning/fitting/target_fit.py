@@ -30,15 +30,18 @@ class Target:
         That the atoms of each sample add up to.
     sample : ndarray of int, shape (atoms,)
         Which sample each atom belongs to.
+    weight : float
+        What its rows count besides those of other labels of the frame.
     """
 
     components: np.ndarray
     sample: np.ndarray
+    weight: float = 1.0
 
     @property
     def scales(self) -> np.ndarray:
         """Weight of each sample: errors of a sum of local terms grow with the root of their number."""
-        return 1 / np.sqrt(np.bincount(self.sample, minlength=len(self.components)))
+        return np.sqrt(self.weight / np.bincount(self.sample, minlength=len(self.components)))
 
 
 def targets_of(quantity: Quantity, model: Model, frame: Frame, metadata: object) -> Iterator[Target]:
@@ -67,7 +70,7 @@ def targets_of(quantity: Quantity, model: Model, frame: Frame, metadata: object)
         values = frame.labels[name]
         if label.per == "cell":
             value = cell_components(quantity, model, frame, values, metadata)
-            yield Target(value[None], np.zeros(atoms, dtype=int))
+            yield Target(value[None], np.zeros(atoms, dtype=int), frame.label_weights.get(name, 1.0))
         elif label.per == "atom":
             yield Target(quantity.form.components(values), np.arange(atoms))
         else:

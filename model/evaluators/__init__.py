@@ -4,6 +4,7 @@ Each kind of name, ``PREFIX:REST``, is a file here with a `Provider`, and a word
 its own under an entry point in the group ``beadwise.evaluators``, which names a `Provider`.
 """
 
+from ..electrons import provider as electrons
 from . import (
     ase_calculator,
     client,
@@ -57,6 +58,7 @@ BUILT_IN |= {  # in the order in which messages show them
         member,
         field_inside,
         hamiltonian,
+        electrons,
         mixture,
         switch,
     )

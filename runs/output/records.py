@@ -25,7 +25,7 @@ from .series import passed_over, series_kinds, series_of_extras
 # without "#" inside, or half a header that a killed i-PI left would swallow the one appended to it
 HEADER = re.compile(rb"#EXTRAS(?P<kind>_COMPONENT_RAW|_BIAS)?\((?P<names>[^()#\n]*)\)# +Step: +(?P<step>\d+)[^#\n]*\n")
 COMPONENT, BIAS = b"_COMPONENT_RAW", b"_BIAS"
-PLURALS = {"atom": "atoms", "molecule": "molecules", "members": "members"}
+PLURALS = {"atom": "atoms", "molecule": "molecules", "members": "members", "values": "values"}
 CHUNK = 1 << 23  # bytes read at a time, so that memory stays bounded
 
 

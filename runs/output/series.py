@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from math import prod
 
 from ...properties.quantities import Property, properties, table_of_registry
+from ...quantity import OPEN
 
-SERIES = ("value", "molecular", "screened", "position", "members", "switch", "orbitals")  # kinds of properties
+SERIES = (  # kinds of properties
+    "value", "molecular", "screened", "position", "members", "switch", "orbitals", "electronic",
+)  # fmt: skip
 OF_FFCOMMITTEE = "committee_"  # what an <ffcommittee> puts before every key that it does not make itself
 
 
@@ -23,8 +26,9 @@ class SeriesKind:
     key : str
         In the extras that beadwise sends.
     repeated : str
-        What there is one of for each ``atom``, ``molecule``, ``orbital`` or one of the ``members``; empty for the
-        cell.  Of members and atoms, one member after the other, how many of both is written nowhere.
+        What there is one of for each ``atom``, ``molecule``, ``orbital`` or one of the ``members``, or ``values`` where
+        each model has its own number; empty for the cell.  Of members and atoms, one member after the other, how many
+        of both is written nowhere.
     sample : tuple of int
         Shape of one of them.
     """
@@ -47,9 +51,13 @@ class SeriesKind:
 
 def _kind(one: Property) -> SeriesKind | None:
     """The series that a property makes; None if it makes none."""
+    if one.kind == "members" and one.shape == (OPEN,):
+        return None  # neither how many members nor how many values is written
     is_of_forces = one.of in ("forces", "virial")  # rows of matrices, which i-PI does not write beside others
     if not one.key or is_of_forces or one.kind not in SERIES:
         return None
+    if one.shape == (OPEN,):
+        return SeriesKind(one.name, one.key, "values", ())
     repeated = "members" if one.kind == "members" else "" if one.per == "cell" else one.per
     return SeriesKind(one.name, one.key, repeated, one.shape)
 
@@ -73,6 +81,6 @@ def passed_over() -> Mapping[str, int]:
     alarms = {
         one.key: prod(one.shape)
         for one in properties().values()
-        if one.kind in ("uncertainty", "alarm") and one.per == "cell" and one.key
+        if one.kind in ("uncertainty", "alarm") and one.per == "cell" and one.key and one.shape != (OPEN,)
     }
     return {"committee_uncertainty": 1, **alarms, **{OF_FFCOMMITTEE + name: size for name, size in alarms.items()}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
@@ -12,6 +13,8 @@ from beadwise.model import Batch, Model
 from beadwise.model.model import Repulsion
 from beadwise.model.radial import RadialBasis, RadialForm
 from beadwise.potentials.invariant_network import InvariantNetwork
+from beadwise.properties.curves import EnergyCurves
+from beadwise.properties.density_of_states import CHANNELS
 from beadwise.properties.quantities import BUILT_IN
 from beadwise.properties.quantities import heads as registered_heads
 from beadwise.pyx.tensor_head import DensityShape, feature_sizes, head_from_features
@@ -46,16 +49,36 @@ def random_model(
         return rng.normal(0, 0.02, len(numbers) * sum(feature_sizes(order, own_shape, parity)))
 
     weights = {name: weights_of(name) for name in (*HEADS, *(name for name in heads if name not in HEADS))}
+    own_heads = {name: head_from_features(known[name][0], shape, weights[name], known[name][2]) for name in heads}
+    for place, start in enumerate(average_curve() if "density_of_states.0" in heads else ()):
+        name = f"density_of_states.{place}"
+        own_heads[name] = replace(own_heads[name], offset=own_heads[name].offset + start)
     return Model(
         numbers,
         l_max,
         basis,
-        {name: head_from_features(known[name][0], shape, weights[name], known[name][2]) for name in heads},
+        own_heads,
         Repulsion(np.full((len(numbers), len(numbers)), 0.7), 0.5),
         network=random_network(rng, shape, hidden) if hidden else None,
         groups=tuple(groups),
         metadata=metadata or {},
+        curves=random_curves(len(numbers)) if "density_of_states.0" in heads else None,
     )
+
+
+def random_curves(species: int, points: int = 80) -> EnergyCurves:
+    """An axis from −8 to 7.8 eV with random smooth curves on it, which are orthonormal."""
+    rng = np.random.default_rng(3)
+    energies = -8.0 + 0.2 * np.arange(points)
+    bumps = np.exp(-0.5 * (energies - np.linspace(-5, 5, CHANNELS)[:, None] + rng.normal(0, 0.1, (CHANNELS, 1))) ** 2)
+    basis = np.linalg.qr((bumps * np.exp(-0.5 * (energies / 3) ** 6)).T)[0].T
+    return EnergyCurves(-8.0, 0.2, np.ascontiguousarray(basis), 0.1, (1.0,) * species)
+
+
+def average_curve() -> np.ndarray:
+    """Coefficients of a curve of one atom that holds three electrons and is nowhere negative to speak of."""
+    curves = random_curves(1)
+    return curves.form.components(3 / np.sqrt(8 * np.pi) * np.exp(-0.5 * (curves.energies / 2) ** 2))
 
 
 def random_network(rng: np.random.Generator, shape: DensityShape, hidden: Sequence[int]) -> InvariantNetwork:

@@ -1,0 +1,174 @@
+"""What a model says of electrons: consistent with its curve, with derivatives, the same from a file."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from beadwise.errors import BeadwiseError
+from beadwise.model import Batch, ModelFileError, StructureError, load, save
+from beadwise.model.evaluators import load_evaluator
+from beadwise.properties.density_of_states import DERIVED_NAMES, QUANTITY
+from beadwise.properties.mermin import BOLTZMANN, electrons_of_levels
+from models import random_curves, random_model, random_structure
+from scipy.interpolate import CubicSpline
+
+HEADS = ["energy", *(head.name for head in QUANTITY.heads)]
+ATOMS = [random_structure(0), random_structure(1)]
+THERMAL = "thermal_electronic_free_energy"
+
+
+def model_of(temperature: float = 5000.0):
+    model = random_model(heads=HEADS)
+    return replace(model, electronic_temperature=temperature)
+
+
+def answer(model, atoms, *want):
+    return model.evaluate(Batch.from_ase(atoms), want)
+
+
+@pytest.mark.parametrize("temperature", [1000.0, 5000.0])
+def test_answers_are_those_of_the_curve(temperature):
+    model = model_of(temperature)
+    response = answer(model, ATOMS, "density_of_states", *DERIVED_NAMES)
+    fine = np.arange(-8, 7.8, 0.005)
+    for bead, curve in enumerate(response.density_of_states):
+        weights = CubicSpline(model.curves.energies, curve)(fine) * 0.005
+        expected = electrons_of_levels(fine, weights, len(ATOMS[0]), temperature)
+        bias = -0.5 * 0.1**2 * expected.density
+        assert response["fermi_level"][bead] == pytest.approx(expected.chemical_potential, abs=1e-5)
+        assert response["density_at_fermi_level"][bead] == pytest.approx(expected.density, rel=1e-4)
+        assert response["electronic_free_energy"][bead] == pytest.approx(expected.free_energy - bias, abs=1e-4)
+        assert response["electronic_entropy"][bead] == pytest.approx(expected.entropy, rel=2e-4)
+        assert response["electronic_heat_capacity"][bead] == pytest.approx(expected.heat_capacity, rel=2e-4)
+        free = response["band_energy"][bead] - BOLTZMANN * temperature * response["electronic_entropy"][bead]
+        assert response["electronic_free_energy"][bead] == pytest.approx(free, rel=1e-12)
+        assert response[THERMAL][bead] < 0
+
+
+def test_forces_and_virial_by_finite_differences():
+    model, step = model_of(), 1e-4
+    response = answer(model, ATOMS[:1], "energy", "forces", "thermal_electronic_forces", "thermal_electronic_virial")
+    np.testing.assert_allclose(response.forces, answer(model, ATOMS[:1], "forces").forces, rtol=1e-12, atol=1e-14)
+    scale = np.abs(response["thermal_electronic_forces"]).max()
+    assert scale > 1e-4
+    for atom, axis in [(0, 0), (4, 2), (7, 1)]:
+        sides = []
+        for sign in (1, -1):
+            moved = ATOMS[0].copy()
+            moved.positions[atom, axis] += sign * step
+            sides.append(answer(model, [moved], THERMAL)[THERMAL][0])
+        received = response["thermal_electronic_forces"][0, atom, axis]
+        assert received == pytest.approx((sides[1] - sides[0]) / (2 * step), abs=1e-6 * scale + 1e-10)
+    for i, j in [(0, 0), (1, 2)]:
+        sides = []
+        for sign in (1, -1):
+            strain = np.eye(3)
+            strain[i, j] += 0.5 * sign * step
+            strain[j, i] += 0.5 * sign * step
+            moved = ATOMS[0].copy()
+            moved.set_cell(moved.cell.array @ strain, scale_atoms=True)
+            sides.append(answer(model, [moved], THERMAL)[THERMAL][0])
+        received = response["thermal_electronic_virial"][0, i, j]
+        assert received == pytest.approx((sides[1] - sides[0]) / (2 * step), abs=1e-6 * scale + 1e-8)
+
+
+def test_beads_answer_for_themselves():
+    model = model_of()
+    want = ["density_of_states", *DERIVED_NAMES]
+    together, alone = answer(model, ATOMS, *want), [answer(model, [one], *want) for one in ATOMS]
+    for name in want:
+        own = np.concatenate([one[name] for one in alone])
+        np.testing.assert_allclose(together[name], own, rtol=1e-11, atol=1e-12 * np.abs(own).max())
+
+
+def test_the_mean_curve_has_a_lower_free_energy():
+    model = model_of()
+    response = answer(model, ATOMS, "density_of_states", THERMAL, "electronic_free_energy")
+    mean = model.curves.form.components(response.density_of_states.mean(axis=0))
+    own = model.electrons.at_temperature.fill(mean[None], float(len(ATOMS[0])))
+    each = model.electrons.at_temperature.fill(model.curves.form.components(response.density_of_states), 9.0)
+    assert own.free_energy[0] < each.free_energy.mean()
+
+
+def test_a_file_keeps_the_axis(tmp_path):
+    model = model_of(300.0)
+    save(model, tmp_path / "own.safetensors")
+    again = load(tmp_path / "own.safetensors")
+    want = ["density_of_states", *DERIVED_NAMES]
+    for name in want:
+        np.testing.assert_array_equal(answer(again, ATOMS, *want)[name], answer(model, ATOMS, *want)[name])
+    np.testing.assert_array_equal(again.curves.energies, model.curves.energies)
+
+
+def test_without_electrons_there_is_the_curve_alone():
+    model = random_model(heads=HEADS)
+    model = replace(model, curves=replace(model.curves, electrons=()))
+    assert "density_of_states" in model.properties and not set(DERIVED_NAMES) & set(model.properties)
+
+
+def test_what_is_refused():
+    model = random_model(heads=HEADS)
+    for change, said in [
+        ({"curves": None}, "without an axis of energies"),
+        ({"heads": {"energy": model.heads["energy"]}}, "no heads for it"),
+        ({"curves": replace(model.curves, electrons=(1.0,))}, "1 numbers of electrons for 2 species"),
+        ({"curves": replace(model.curves, basis=random_curves(2).basis[:5])}, "5 coefficients; allowed are 24"),
+    ]:
+        with pytest.raises(ModelFileError, match=said):
+            replace(model, **change)
+    full = replace(model, curves=replace(model.curves, electrons=(40.0, 40.0)))
+    with pytest.raises(StructureError, match="360 electrons in a density of states"):
+        answer(full, ATOMS, "fermi_level")
+
+
+def saved(folder, name="own.safetensors", heads=HEADS):
+    save(random_model(heads=heads), folder / name)
+    return folder / name
+
+
+def test_the_name_that_says_a_temperature(tmp_path):
+    path = saved(tmp_path)
+    warm = load_evaluator(f"electrons:temperature=5000,{path}")
+    expected = answer(model_of(), ATOMS, "energy", *DERIVED_NAMES)
+    received = answer(warm, ATOMS, "energy", *DERIVED_NAMES)
+    for name in ("energy", *DERIVED_NAMES):
+        np.testing.assert_array_equal(received[name], expected[name])
+
+
+def test_dynamics_with_electrons(tmp_path):
+    """Energy, forces and virial have A(T) − A(0) in them, of one model and of one made of parts."""
+    path, step = saved(tmp_path), 1e-4
+    saved(tmp_path, "curve.safetensors", HEADS[1:])
+    (tmp_path / "parts.toml").write_text(
+        "[energy]\nmodel = 'own.safetensors'\n[density_of_states]\nmodel = 'curve.safetensors'\n", encoding="utf-8"
+    )
+    plain = answer(load_evaluator(str(path)), ATOMS, "energy", "forces", "virial")
+    for name in (path, tmp_path / "parts.toml"):
+        hot = load_evaluator(f"electrons:temperature=5000,forces=yes,{name}")
+        warm = answer(hot, ATOMS, "energy", "forces", "virial", THERMAL)
+        np.testing.assert_allclose(warm.energy, plain.energy + warm[THERMAL], rtol=1e-13)
+        assert np.abs(warm.virial - plain.virial).max() > 1e-5
+        sides = []
+        for sign in (1, -1):
+            moved = ATOMS[0].copy()
+            moved.positions[4, 1] += sign * step
+            sides.append(answer(hot, [moved], "energy").energy[0])
+        scale = np.abs(warm.forces).max()
+        assert warm.forces[0, 4, 1] == pytest.approx((sides[1] - sides[0]) / (2 * step), abs=1e-6 * scale)
+    assert "committee_energy" not in hot.properties
+
+
+def test_names_that_are_refused(tmp_path):
+    path, plain = saved(tmp_path), saved(tmp_path, "energy.safetensors", ["energy"])
+    only = saved(tmp_path, "curve.safetensors", HEADS[1:])
+    for name, said in [
+        (f"electrons:{path}", "says no electronic temperature"),
+        (f"electrons:temperature=warm,{path}", "says no electronic temperature"),
+        (f"electrons:temperature=300,forces=maybe,{path}", "forces other than yes and no"),
+        (f"electrons:temperature=20,{path}", "20 K; allowed are 0, and 50"),
+        (f"electrons:temperature=-5,{path}", "-5 K"),
+        (f"electrons:temperature=300,{plain}", "has no density_of_states with numbers of electrons"),
+        (f"electrons:temperature=300,forces=yes,{only}", "has no energy that the free energy of electrons"),
+    ]:
+        with pytest.raises(BeadwiseError, match=said):
+            load_evaluator(name)
