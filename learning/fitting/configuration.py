@@ -210,11 +210,14 @@ def check_equivariant(path: Path, sections: Mapping[str, Any], fitted: Mapping[s
 
 
 def read_by_network(settings: EquivariantSettings, names: Iterable[str]) -> list[str]:
-    """Those of some quantities that an equivariant network gives: pseudotensors stay linear."""
+    """Those of some quantities that an equivariant network gives: pseudotensors and curves of energies stay linear."""
+    known = quantities()
     return [
         name
         for name in names
-        if settings.weight_of(name) and any(head.parity == 1 for head in quantities()[name].heads)
+        if settings.weight_of(name)
+        and any(head.parity == 1 for head in known[name].heads)
+        and not known[name].form.is_open
     ]
 
 

@@ -261,6 +261,7 @@ FIELD_INSIDE = "it needs a model of local polarizabilities; tests/model/fields/t
 PUBLIC_ETHANOL = "it needs public data and minutes; tests/equivariant/test_starting.py fits such networks"
 WATCH = "it goes on until it is interrupted; tests/driver/watch/test_watch.py runs it"
 AVERAGES = "it needs a run with shieldings; tests/analysis/test_averages.py makes such"
+ELECTRONS = "it needs a density of states; tests/learning/electrons fits some, tests/driver/electrons runs i-PI"
 PIGS = "it needs a run of path integrals; tests/driver/nuclei/test_pigs.py goes all the way with a small one"
 PARSED: dict[str, str] = {
     "python -m pip install . && beadwise run": f"{INSTALLS}, and runs it there",
@@ -314,6 +315,10 @@ PARSED: dict[str, str] = {
         "it needs a model of metatomic; tests/model/external/test_metatomic_in_ipi.py does that"
     ),
     "beadwise fit fit.toml --track tensorboard:board": "it needs TensorBoard; tests/learning/logs/test_logs.py",
+    "beadwise fit silicon.toml": ELECTRONS,
+    "beadwise serve electrons:temperature=5000,silicon.safetensors --unix silicon --structure input.xml --want "
+    "energy,forces,virial,density_of_states,fermi_level,electronic_entropy": ELECTRONS,
+    "beadwise run input.xml --model electrons:temperature=5000,forces=yes,silicon.toml": ELECTRONS,
     "beadwise evaluate nmr.safetensors test.xyz": "tests/quantities/test_shielding.py fits and evaluates shieldings",
     "beadwise run INPUT.xml --model nmr.safetensors --average shielding": AVERAGES,
     "beadwise average QUANTUM --of shielding --minus CLASSICAL": AVERAGES,

@@ -1,0 +1,53 @@
+"""Silicon by Stillinger and Weber: its lattice energy, and its derivatives."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from beadwise.inputs.stillinger_weber import silicon
+from beadwise.model import Batch, StructureError
+
+WANT = ("energy", "forces", "virial")
+
+
+def answer(atoms):
+    return silicon.evaluate(Batch.from_ase(atoms), WANT)
+
+
+def test_the_crystal():
+    """−2 ε for each atom of the diamond lattice, whose bonds are 2^(1/6) σ and whose angles cost nothing."""
+    atoms = bulk("Si", "diamond", 4 / np.sqrt(3) * 2 ** (1 / 6) * 2.0951, cubic=True)
+    found = answer([atoms])
+    assert found.energy[0] / 8 == pytest.approx(-2 * 2.1683, rel=1e-6)
+    np.testing.assert_allclose(found.forces, 0, atol=1e-10)
+    np.testing.assert_allclose(found.virial, 0, atol=1e-4)
+    primitive = answer([bulk("Si", "diamond", 5.4)]).energy[0] / 2
+    assert primitive == pytest.approx(answer([bulk("Si", "diamond", 5.4, cubic=True)]).energy[0] / 8, rel=1e-12)
+
+
+def test_derivatives_by_finite_differences():
+    atoms, step = bulk("Si", "diamond", 5.3, cubic=True), 1e-5
+    atoms.rattle(0.2, seed=3)
+    found = answer([atoms])
+
+    def slope(change):
+        sides = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            change(moved, sign * step)
+            sides.append(answer([moved]).energy[0])
+        return (sides[1] - sides[0]) / (2 * step)
+
+    def move(one, size):
+        one.positions[2, 1] += size
+
+    def shear(one, size):
+        strain = np.eye(3)
+        strain[0, 1] += size / 2
+        strain[1, 0] += size / 2
+        one.set_cell(one.cell.array @ strain, scale_atoms=True)
+
+    assert found.forces[0, 2, 1] == pytest.approx(slope(move), rel=1e-6)
+    assert found.virial[0, 0, 1] == pytest.approx(slope(shear), rel=1e-6)
+    other = bulk("Ge", "diamond", 5.6)
+    with pytest.raises(StructureError, match="does not know Ge"):
+        answer([other])
