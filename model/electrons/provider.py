@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..errors import EvaluatorError
-from ..response import Evaluator
 from ..evaluators.provider import Provider, Rename
+from ..response import Evaluator
 
 PREFIX = "electrons"
 USAGE = f"{PREFIX}:temperature=T,[forces=yes,]MODEL"
