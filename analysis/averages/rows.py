@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -165,11 +166,13 @@ def _columns_of_cells(one: Property, unit: str) -> Iterator[_Column]:
 
 
 def _component(atom: int, place: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda means: means[(..., atom, *place)]
+    where: Any = (..., atom, *place)
+    return lambda means: means[where]
 
 
 def _mean_component(place: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda means: means[(..., slice(None), *place)].mean(axis=-1)
+    where: Any = (..., slice(None), *place)
+    return lambda means: means[where].mean(axis=-1)
 
 
 def _places(one: Property) -> list[tuple[tuple[int, ...], str]]:
