@@ -136,7 +136,7 @@ class WithFieldInside:
         slopes = None
         if DERIVATIVE in want or (self._is_polarized and "born_charges" in want):
             slopes = self._all_derivatives(batch, dressing)
-        if DERIVATIVE in want:
+        if DERIVATIVE in want and slopes is not None:
             arrays[DERIVATIVE] = slopes
         if self._is_polarized:
             self._add_second_order(batch, dressing, slopes, arrays)
