@@ -124,7 +124,7 @@ def a_crystal(folder: Path) -> None:
     text = text.replace("</ensemble>", at_constant_pressure).replace("mode='nvt' splitting='baoab'", "mode='npt'")
     text = text.replace("</thermostat>", "</thermostat> <barostat mode='isotropic'/>").replace("'ice'", "'npt'")
     (folder / "npt.xml").write_text(text, encoding="utf-8")
-    warm = text.replace("'npt'>", "'warm'>").replace("> 300 </temperature>", "> 320 </temperature>")
+    warm = text.replace("prefix='npt'", "prefix='warm'").replace("> 300 </temperature>", "> 320 </temperature>")
     (folder / "warm.xml").write_text(warm, encoding="utf-8")
     page = (DOCS / "how_to" / "crystals.md").read_text(encoding="utf-8")
     crystal = (
