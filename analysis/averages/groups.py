@@ -9,6 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ...runs.input.elements import InputError
 
@@ -82,6 +84,13 @@ def equivalent_nuclei(labels: Sequence[str], structure: Atoms) -> np.ndarray:
         if refined.max() == colours.max():
             return refined
         colours = refined
+
+
+def count_molecules(structure: Atoms) -> int:
+    """How many pieces the graph of bonds has."""
+    first, second = neighbor_list("ij", structure, BOND * covalent_radii[structure.numbers])
+    bonds = coo_array((np.ones(len(first)), (first, second)), shape=(len(structure), len(structure)))
+    return int(connected_components(bonds, directed=False)[0])
 
 
 def parse_mask(text: str) -> tuple[str, tuple[int, ...]]:

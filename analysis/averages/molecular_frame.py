@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from ase import Atoms
 
 from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput
 from ...runs.output.positions import find_bead_trajectory
+from .groups import count_molecules
 
 
 class MolecularFrame:
@@ -23,7 +25,7 @@ class MolecularFrame:
     Raises
     ------
     InputError
-        If it does not.
+        If it does not, or bonds of the first sample do not make one molecule.
     """
 
     def __init__(self, run: RunInput):
@@ -50,6 +52,12 @@ class MolecularFrame:
             )
         if not len(self._reference):
             self._reference = trajectory.frame(trajectory.steps[0])[0].mean(axis=0)
+            pieces = count_molecules(Atoms(self._run.numbers, positions=self._reference))
+            if pieces != 1:
+                raise InputError(
+                    f"the first sample of '{self._run.path}' holds {pieces} molecules, or parts of one that the cell "
+                    "cuts; --frame molecule is for one whole molecule"
+                )
         is_there = np.isin(steps, trajectory.steps)
         found = []
         for step, own in zip(steps[is_there].tolist(), values[is_there], strict=True):

@@ -120,10 +120,9 @@ def rows_of(
         )
         for k, column in enumerate(columns)
     ]  # fmt: skip
-    if in_frame and one.shape == (3, 3):
-        for atom in sorted(known) if one.per == "atom" else [0]:
-            name = f"{labels[atom]} atom {atom}" if one.per == "atom" else one.name
-            rows += _principal_rows(series, name, str(one.unit), atom)
+    if in_frame and one.name == "shielding":  # the names are those of magnetic resonance
+        for atom in sorted(known):
+            rows += _principal_rows(series, f"{labels[atom]} atom {atom}", str(one.unit), atom)
     shifts = [
         row.as_shift(references[labels[row.atoms[0]]])
         for row in rows

@@ -65,7 +65,9 @@ class RunSeries:
         self._turning = MolecularFrame(self.run) if self.frame == "molecule" else None
         has_members = f"committee_{self.of}" in series_kinds()
         members = output_or_none(self.system, f"committee_{self.of}") if has_members else None
-        self.members = None if members is None else MemberMeans(self._paths(members), self.of, self.last_step)
+        self.members = (
+            None if members is None else MemberMeans(self._paths(members), self.of, self.last_step, self._turning)
+        )
 
     def _paths(self, output: ExtrasOutput) -> list[Path]:
         return [self.run.folder / name for name in output.files(self.system.beads)]
@@ -158,10 +160,10 @@ class KeptSeries:
 
 
 class MemberMeans:
-    """Means over beads of what every member of a committee says."""
+    """Means over beads of what every member of a committee says, in the frame of the values."""
 
-    def __init__(self, paths: list[Path], of: str, last_step: int | None):
-        self._reader, self._per = BeadValues(paths, f"committee_{of}", last_step), properties()[of].per
+    def __init__(self, paths: list[Path], of: str, last_step: int | None, turning: MolecularFrame | None = None):
+        self._reader, self._turning = BeadValues(paths, f"committee_{of}", last_step), turning
         self._steps: list[np.ndarray] = []
         self._means: list[np.ndarray] = []
 
@@ -169,6 +171,9 @@ class MemberMeans:
         """Take in what there is."""
         while len((piece := self._reader.read())[0]):
             steps, values = piece
+            if self._turning is not None:
+                is_there, values = self._turning.turned(steps, values)
+                steps = steps[is_there]
             mean = values.mean(axis=1)
             if mean.shape[1] % atoms:
                 raise InputError(f"'{self._reader.paths[0]}' holds {mean.shape[1]} values of {atoms} atoms")

@@ -186,6 +186,50 @@ def test_tensors_of_a_tumbling_molecule_need_its_frame(tmp_path):
     assert lost.mean < 0.6 * own.mean  # tumbling averages it away
 
 
+def write_members(folder: Path, tensors: np.ndarray) -> None:
+    """Three members, who say 0.95, 1 and 1.05 times the tensors."""
+    for bead in range(2):
+        with open(folder / f"own.members_{bead}", "w") as file:
+            for step, own in enumerate(tensors[:, bead]):
+                file.write(f"#EXTRAS(member_shielding)# Step:  {step:>10}  Bead:   {bead:>5}\n")
+                numbers = np.concatenate([factor * own.ravel() for factor in (0.95, 1.0, 1.05)])
+                file.write(" ".join(f"{number:.8e}" for number in numbers) + "\n")
+
+
+MEMBERS_TOO = INPUT.replace(
+    "</output>", "<trajectory filename='members' extra_type='member_shielding'> extras </trajectory></output>"
+)
+
+
+def test_members_are_turned_with_the_molecule(tmp_path):
+    tensors, positions = samples(1)
+    write_run(tmp_path, tensors, positions, also=MEMBERS_TOO)
+    write_members(tmp_path, tensors)
+    outcome, _ = make(AverageRequest((tmp_path,), "shielding", skip=0.0, frame="molecule"))
+    rows = {row.name: row for row in outcome.rows}
+    for name in ("H atom 1, xx", "H atom 1, span Ω", "H like atom 1"):
+        mean = rows[name].mean
+        np.testing.assert_allclose(rows[name].members, [0.95 * mean, mean, 1.05 * mean], rtol=1e-5)
+
+
+def test_frame_of_two_molecules_is_refused(tmp_path):
+    tensors, positions = samples(1, steps=4)
+    write_run(tmp_path, tensors, positions + np.array([[0.0], [0.0], [4.0]]))
+    with pytest.raises(BeadwiseError, match="holds 2 molecules"):
+        make(AverageRequest((tmp_path,), "shielding", skip=0.0, frame="molecule"))
+
+
+def test_principal_values_are_of_shieldings_alone(tmp_path):
+    """Of several molecules there is one mean tensor, and the names are those of magnetic resonance."""
+    tensors, positions = samples(1, steps=8)
+    write_run(tmp_path, tensors[:, :, 1:], positions, also=INPUT.replace("'shielding'", "'molecular_polarizability'"))
+    for bead in range(2):
+        file = tmp_path / f"own.nmr_{bead}"
+        file.write_text(file.read_text().replace("(shielding)", "(molecular_polarizability)"))
+    outcome, _ = make(AverageRequest((tmp_path,), "molecular_polarizability", skip=0.0, frame="crystal"))
+    assert len(outcome.rows) == 7 and not any("Ω" in row.name or "Haeberlen" in row.name for row in outcome.rows)
+
+
 def test_difference_of_two_runs(tmp_path):
     write_run(tmp_path / "quantum", *samples(2))
     write_run(tmp_path / "classical", *samples(3, shift=2.0))
