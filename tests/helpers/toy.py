@@ -15,7 +15,9 @@ CLOSEST = 0.3
 CHARGES = {1: 0.4, 8: -0.8}
 STRENGTHS = {1: 0.7, 8: 1.3}
 MASSES = {1: 1.008, 8: 15.999}
-KNOWN = tuple(name for name in ORDINARY_PROPERTIES if properties()[name].quantity not in FURTHER)
+KNOWN = tuple(
+    name for name in ORDINARY_PROPERTIES if properties()[name].quantity not in FURTHER and "screened" not in name
+)
 SHIFTS = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(27, 3)
 
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from beadwise.driver.doors.extras import encode_extras
-from beadwise.model import PROPERTIES, Batch, Committee, PropertyError, load, save
+from beadwise.model import Batch, Committee, PropertyError, load, save
 from beadwise.model.committee import CommitteeError
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import from_any_folder, load_evaluator
@@ -19,6 +19,7 @@ from springs import Springs, without_polarizability
 from toy import KNOWN, water
 
 ENERGIES = ("energy", "forces", "virial")
+OF_MEMBERS = tuple(name for name, of in COMMITTEE_PROPERTIES.items() if of in KNOWN)
 SPREADS = tuple(f"{name}_uncertainty" for name in ("energy", "forces", "dipole", "polarizability"))
 
 
@@ -29,7 +30,7 @@ def beads(count: int = 3) -> Batch:
 def test_mean_and_members():
     members, batch = four(), beads()
     committee = Committee(members)
-    everything = (*KNOWN, *COMMITTEE_PROPERTIES)
+    everything = (*KNOWN, *OF_MEMBERS)
     assert committee.properties == (*everything, *SPREADS)
     response = committee.evaluate(batch, everything)
     alone = [member.evaluate(batch, KNOWN) for member in four()]
@@ -147,8 +148,8 @@ def test_names_that_are_refused(name):
 
 def test_extras():
     batch = beads(2)
-    response = Committee(four()).evaluate(batch, (*KNOWN, *COMMITTEE_PROPERTIES))
-    want = [name for name in PROPERTIES if name.startswith("committee_")]
+    response = Committee(four()).evaluate(batch, (*KNOWN, *OF_MEMBERS))
+    want = list(OF_MEMBERS)
     for bead, text in enumerate(encode_extras(response, want)):
         extras = json.loads(text)
         assert list(extras) == [
