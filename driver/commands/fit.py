@@ -87,6 +87,11 @@ def fit_hamiltonian(configuration: Path, findings: Findings, trackers: Sequence[
 
     settings = read_hamiltonian_configuration(configuration)
     path = settings.folder / settings.output.model
+    inputs = [settings.folder / name for name in (*settings.data.train, *settings.data.matrices)]
+    if path.suffix != ".safetensors" or path.resolve() in [own.resolve() for own in inputs]:
+        raise click.ClickException(
+            f"model = '{settings.output.model}' in [output]; a name ending in .safetensors is needed"
+        )
     output_path(click.get_current_context(), click.Argument(["model"]), path)
     training, aside = set_aside(read_molecules(settings), settings.data.validation)
     frames = [sum(own.batch.beads for own in part) for part in (training, aside)]

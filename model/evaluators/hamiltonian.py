@@ -26,7 +26,7 @@ def _make(rest: str, threads: int) -> Evaluator:
     setting, name = _parts(rest)
     text = setting.removeprefix(CHARGE).removesuffix(",")
     try:
-        charge = float(text) if text else 0.0
+        charge = float(text) if text else None
     except ValueError:
         raise EvaluatorError(f"'{PREFIX}:{rest}' has the charge '{text}'; a number in e is needed: {USAGE}") from None
     if not os.path.isfile(name):

@@ -101,15 +101,20 @@ class OrbitalBasis:
         """Electrons of a neutral molecule in these orbitals."""
         return float(sum(self.electrons[number] for number in numbers.tolist()))
 
-    def order_of_labels(self, numbers: np.ndarray) -> np.ndarray:
+    def order_of_labels(self, numbers: np.ndarray, p_order: str = "xyz") -> np.ndarray:
         """Where each orbital stands in matrices of quantum chemistry, shape (orbitals,).
 
-        There the three of a p shell are x, y, z; here, and in higher shells everywhere, m runs from −l to l, which is
-        y, z, x for p.  Both are real harmonics without Condon–Shortley phase, as in PySCF.
+        Parameters
+        ----------
+        numbers : ndarray of int, shape (atoms,)
+        p_order : str
+            ``xyz`` for p shells as PySCF has them; ``yzx`` for m from −l to l, as here, and in higher shells
+            everywhere.  All are real harmonics without Condon–Shortley phase.
         """
+        places_of_p = [p_order.index(axis) for axis in "yzx"]
         places: list[int] = []
         for number in numbers.tolist():
             for shell in self.shells[number]:
                 first = len(places)
-                places += [first + place for place in ((1, 2, 0) if shell == 1 else range(2 * shell + 1))]
+                places += [first + place for place in (places_of_p if shell == 1 else range(2 * shell + 1))]
         return np.array(places, dtype=int)

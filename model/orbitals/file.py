@@ -64,7 +64,7 @@ def save_hamiltonian(model: HamiltonianModel, path: str | Path) -> None:
     write_bytes(path, content, durable=True)
 
 
-def load_hamiltonian(path: str | Path, threads: int = 1, charge: float = 0.0) -> HamiltonianModel:
+def load_hamiltonian(path: str | Path, threads: int = 1, charge: float | None = None) -> HamiltonianModel:
     """Read a Hamiltonian.
 
     Parameters
@@ -72,8 +72,8 @@ def load_hamiltonian(path: str | Path, threads: int = 1, charge: float = 0.0) ->
     path : str or Path
     threads : int
         Threads for the density.
-    charge : float
-        Of the molecules, in e.
+    charge : float, optional
+        Of the molecules, in e; by default that of the molecules that it was fitted to.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def _described(pairs: PairFunctions) -> dict[str, Any]:
 
 
 def _assembled(
-    description: Mapping[str, Any], arrays: Mapping[str, np.ndarray], threads: int, charge: float
+    description: Mapping[str, Any], arrays: Mapping[str, np.ndarray], threads: int, charge: float | None
 ) -> HamiltonianModel:
     basis = OrbitalBasis(
         {int(number): tuple(map(int, own)) for number, own in description["shells"].items()},

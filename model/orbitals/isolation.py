@@ -27,7 +27,7 @@ def isolated(batch: Batch, reach: float) -> Batch:
         return batch
     for bead, (cell, positions) in enumerate(zip(batch.cells, batch.positions, strict=True)):
         for axis in np.flatnonzero(batch.periodic):
-            normal = np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3]) if batch.periodic.all() else cell[axis]
+            normal = _normal(cell, batch.periodic, axis)
             length = np.linalg.norm(normal)
             along = positions @ (normal / length) if length else np.zeros(len(positions))
             free = abs(cell[axis] @ normal) / length - np.ptp(along) if length else 0.0
@@ -37,3 +37,12 @@ def isolated(batch: Batch, reach: float) -> Batch:
                     f"molecules, whole and more than {reach:g} Å from their images"
                 )
     return Batch(batch.numbers, batch.positions, np.zeros_like(batch.cells), np.zeros(3, dtype=bool))
+
+
+def _normal(cell: np.ndarray, periodic: np.ndarray, axis: int) -> np.ndarray:
+    """Normal of the planes that lattice vectors of the other periodic directions span, along a vector's own part."""
+    others = [cell[other] for other in np.flatnonzero(periodic) if other != axis]
+    if not others:
+        return cell[axis]
+    directions = np.linalg.qr(np.transpose(others))[0]
+    return cell[axis] - directions @ (directions.T @ cell[axis])

@@ -12,6 +12,7 @@ from .basis import OrbitalError
 
 BOLTZMANN = 8.617333262e-5  # eV/K
 SMALLEST_OVERLAP = 1e-6
+SAME_LEVEL = 1e-9  # of the range of all levels
 
 
 @dataclass(frozen=True)
@@ -91,20 +92,36 @@ class Levels:
         if not 0 < self.electrons < 2 * self.energies.shape[1]:
             level = low if self.electrons == 0 else high
             return level, np.full_like(self.energies, float(self.electrons > 0))
+        # where all is full or empty to the last digit, every level in the gap would do: the middle is taken
+        below, above = (self._bisected(low, high, thermal, has_all) for has_all in (False, True))
+        level = (below + above) / 2
+        return level, expit((level[:, None] - self.energies) / thermal)
+
+    def _bisected(self, low: np.ndarray, high: np.ndarray, thermal: float, has_all: bool) -> np.ndarray:
+        """The lowest level, or the highest, at which the number of electrons is right."""
+        filled = int(self.electrons // 2)
+        is_below = np.arange(self.energies.shape[1]) < filled
         for _ in range(200):
             middle = (low + high) / 2
-            few = 2 * expit((middle[:, None] - self.energies) / thermal).sum(axis=1) < self.electrons
+            reduced = (middle[:, None] - self.energies) / thermal
+            # holes in what is filled at T = 0 are counted, and not its electrons: no digit is lost
+            excess = np.where(is_below, -expit(-reduced), expit(reduced)).sum(axis=1) - (self.electrons / 2 - filled)
+            few = excess <= 0 if has_all else excess < 0
             low, high = np.where(few, middle, low), np.where(few, high, middle)
-        level = (low + high) / 2
-        return level, expit((level[:, None] - self.energies) / thermal)
+        return (low + high) / 2
 
     def _ground(self) -> tuple[np.ndarray, np.ndarray]:
         count = self.energies.shape[1]
         left = np.clip(self.electrons / 2 - np.arange(count), 0.0, 1.0)
+        shared = np.empty_like(self.energies)
+        for own, energies in zip(shared, self.energies, strict=True):
+            starts = np.flatnonzero(np.diff(energies, prepend=-np.inf) > SAME_LEVEL * max(np.ptp(energies), 1e-12))
+            sizes = np.diff([*starts, count])
+            own[:] = np.repeat(np.add.reduceat(left, starts) / sizes, sizes)
         filled = min(int(np.ceil(self.electrons / 2)), count)
         below = self.energies[:, max(filled - 1, 0)]
         above = self.energies[:, min(round(self.electrons / 2), count - 1)]
-        return (below + above) / 2, np.broadcast_to(left, self.energies.shape).copy()
+        return (below + above) / 2, shared
 
     def free_energy(self, temperature: float) -> np.ndarray:
         """A = Σ 2 f ε − TS in eV, shape (beads,), of electrons that do not see each other (Mermin 1965)."""

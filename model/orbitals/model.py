@@ -27,14 +27,14 @@ class HamiltonianModel:
     overlap : BlockModel, optional
     metadata : mapping
         Provenance, licence, errors.
-    charge : float
-        Of the molecules, in e.
+    charge : float, optional
+        Of the molecules, in e; by default what the metadata say, 0 if nothing.
     """
 
     hamiltonian: BlockModel
     overlap: BlockModel | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    charge: float = 0.0
+    charge: float | None = None
 
     __repr__ = short_repr
 
@@ -60,7 +60,11 @@ class HamiltonianModel:
         """
         matrices = self.hamiltonian.matrices(batch)
         overlap = None if self.overlap is None else self.overlap.matrices(batch)
-        return Levels.of(matrices, overlap, self.hamiltonian.basis.neutral_electrons(batch.numbers) - self.charge)
+        return Levels.of(matrices, overlap, self.hamiltonian.basis.neutral_electrons(batch.numbers) - self._charge)
+
+    @property
+    def _charge(self) -> float:
+        return float(self.metadata.get("charge", 0.0)) if self.charge is None else self.charge
 
     def matrices(self, batch: Batch) -> np.ndarray:
         """Hamiltonians in eV in the order of quantum chemistry (p as x, y, z), (beads, orbitals, orbitals)."""
@@ -95,10 +99,10 @@ class HamiltonianModel:
         """
         refuse_unavailable(want, self.properties, "this Hamiltonian")
         arrays: dict[str, np.ndarray] = {}
-        levels = self.levels(batch)
-        if LEVELS in want:
+        levels = self.levels(batch) if LEVELS in want or GAP in want else None
+        if levels is not None:
             arrays[LEVELS] = levels.energies
-        if GAP in want:
+        if levels is not None and GAP in want:
             arrays[GAP] = levels.gap
         if MATRIX in want:
             matrices = self.matrices(batch)

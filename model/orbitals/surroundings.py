@@ -10,6 +10,7 @@ import numpy as np
 from ...short_repr import short_repr
 from .coupled import Part, Parts, add_adjoints, coupled, zeros_like
 
+ROUNDING = 1e-12  # of a mean square
 ONE: Part = (0, 1)  # of what does not turn
 
 
@@ -80,7 +81,9 @@ def _place(part: Part) -> slice:
     return slice(part[0] ** 2, (part[0] + 1) ** 2)
 
 
-def principal_components(features: np.ndarray, few: int, smallest: float = 1e-9) -> tuple[np.ndarray, np.ndarray]:
+def principal_components(
+    features: np.ndarray, few: int, size: float, smallest: float = 1e-9
+) -> tuple[np.ndarray, np.ndarray]:
     """Directions in which features vary most, scaled so that the first has a mean square of 1, and means along them.
 
     Parameters
@@ -89,6 +92,8 @@ def principal_components(features: np.ndarray, few: int, smallest: float = 1e-9)
         Those of λ = 0 vary about their mean, others about zero, since they turn.
     few : int
         At most so many.
+    size : float
+        Mean square of what such features are made of: what varies by its rounding only is no component.
     smallest : float
         None whose mean square is less than this part of the first's.
 
@@ -102,7 +107,7 @@ def principal_components(features: np.ndarray, few: int, smallest: float = 1e-9)
     mean = rows.mean(axis=0) if features.shape[1] == 1 else np.zeros(rows.shape[1])
     squares, directions = np.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
     squares, directions = squares[::-1][:few], directions[:, ::-1][:, :few]
-    kept = squares > max(smallest * squares[0], 1e-30)
+    kept = squares > max(smallest * squares[0], ROUNDING * size)
     directions = directions[:, kept] / np.sqrt(squares[0]) if kept.any() else directions[:, :0]
     return directions, mean @ directions
 
@@ -120,13 +125,14 @@ def fitted_surroundings(density: np.ndarray, l_max: int, few_channels: int, few_
         At most so many components of each.
     """
     channels, products, means = {}, {}, {}
+    size = float((density[:, 0] ** 2).sum(axis=1).mean())
     for l in range(l_max + 1):  # noqa: E741
-        channels[l, 1], means[l] = principal_components(density[:, l * l : (l + 1) ** 2], few_channels)
+        channels[l, 1], means[l] = principal_components(density[:, l * l : (l + 1) ** 2], few_channels, size)
     linear = Surroundings(channels, {}, means[0], np.zeros(0)).linear(density)
     product_means = np.zeros(0)
     for part in ((order, parity) for order in range(l_max + 1) for parity in (1, -1) if order or parity == 1):
         own = coupled(linear, linear, part)
-        found, mean = principal_components(own, few_products) if own.shape[2] else (np.zeros((0, 0)), np.zeros(0))
+        found, mean = principal_components(own, few_products, 1.0) if own.shape[2] else (np.zeros((0, 0)), np.zeros(0))
         if found.shape[1]:
             products[part] = found
             product_means = mean if part == ONE else product_means

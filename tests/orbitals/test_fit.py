@@ -17,6 +17,7 @@ from beadwise.model.orbitals.model import HamiltonianModel
 from click.testing import CliRunner
 from orbital_models import benzene, isolated, random_model, shaken, tight_binding_matrices, with_random_weights
 from scipy.linalg import eigvalsh
+from scipy.spatial.transform import Rotation
 
 CONFIGURATION = """
 [data]
@@ -61,6 +62,9 @@ def folder(tmp_path_factory):
         else:
             rows, columns = np.triu_indices(matrices.shape[1])
             np.savez(folder / "ethene.npz", fock_upper=matrices[:, rows, columns], rows=rows, cols=columns)
+    np.savez(folder / "twice.npz", fock_upper=np.ones((FIRST, 3)), rows=[1, 1, 1], cols=[1, 1, 1])
+    np.savez(folder / "halves.npz", fock_upper=np.ones((FIRST, 1)), rows=[0.5], cols=[0])
+    (folder / "garbage.npz").write_bytes(b"PK\x03\x04 no archive")
     return folder
 
 
@@ -142,6 +146,12 @@ def test_files_keep_every_number(tmp_path):
         ({"a": ("ethene.npz", "methane.npy")}, "the shells of its atoms make 12 orbitals"),
         ({"a": ("channels = 3", "channels = 0")}, "channels = 0 in [hamiltonian]"),
         ({"a": ("[output]", "[energy]\n[output]")}, "beside [hamiltonian]"),
+        ({"a": ("l_max = 2\nchannels", "l_max = 0\nchannels")}, "l_max = 0 in [hamiltonian] makes no λ = 2"),
+        ({"a": ("pair_l_max = 2", "pair_l_max = 1"), "overlap": "true"}, "pair_l_max = 1 in [hamiltonian] makes no λ"),
+        ({"a": ('"refused.safetensors"', '"methane.npy"')}, "a name ending in .safetensors is needed"),
+        ({"a": ("ethene.npz", "twice.npz")}, "rows and cols of fock_upper name some elements twice"),
+        ({"a": ("ethene.npz", "halves.npz")}, "rows has 0.5 to 0.5; whole numbers from 0 are needed"),
+        ({"a": ("ethene.npz", "garbage.npz")}, "cannot read the matrices"),
     ],
 )
 def test_refusals(folder, replaced, words):
@@ -149,6 +159,38 @@ def test_refusals(folder, replaced, words):
     result = fit(folder, "refused", unit, overlap, **replaced)
     assert result.exit_code == 2 and words in " ".join(result.output.split()), result.output
     assert "Traceback" not in result.output
+
+
+def test_orders_of_p_orbitals(folder):
+    """m = −1, 0, 1 where a file has it; taken for x, y, z, the errors say that something is wrong."""
+    own = molecule("C2H4")
+    matrices = tight_binding_matrices(own.numbers, shaken(own.positions, FIRST, 0.04))
+    order = np.array([0, 2, 3, 1, 4, 6, 7, 5, 8, 9, 10, 11])
+    np.save(folder / "turned.npy", matrices[:, order][:, :, order])
+    files = {"a": ('"methane.xyz", ', ""), "b": ('"methane.npy", "ethene.npz"', '"turned.npy"')}
+    right = fit(folder, "yzx", c=('unit = "eV"', 'unit = "eV"\np_order = "yzx"'), **files)
+    assert right.exit_code == 0 and "warning" not in right.output, right.output
+    model = load_hamiltonian(folder / "yzx.safetensors")
+    batch = isolated(own.numbers, own.positions)
+    expected = np.linalg.eigvalsh(tight_binding_matrices(own.numbers, own.positions[None]))
+    np.testing.assert_allclose(model.levels(batch).energies, expected, atol=0.1)
+    wrong = fit(folder, "xyz", **files)
+    assert "are unit, shells, their order and p_order those of the matrices?" in wrong.output
+
+
+def test_what_does_not_vary_is_no_feature(folder):
+    """Turned copies of one molecule: nothing is made of rounding noise; another shape has levels of their size."""
+    own = molecule("CH4")
+    turns = Rotation.random(8, random_state=1)
+    frames = np.array([turn.apply(own.positions) for turn in turns])
+    ase.io.write(folder / "one.xyz", [Atoms(own.numbers, positions) for positions in frames])
+    np.save(folder / "one.npy", tight_binding_matrices(own.numbers, frames))
+    files = {"a": ('"methane.xyz", "ethene.xyz"', '"one.xyz"'), "b": ('"methane.npy", "ethene.npz"', '"one.npy"')}
+    result = fit(folder, "one", **files)
+    assert result.exit_code == 0, result.output
+    other = isolated(own.numbers, shaken(own.positions, 1, 0.001))
+    levels = load_hamiltonian(folder / "one.safetensors").levels(other).energies
+    np.testing.assert_allclose(levels, np.linalg.eigvalsh(tight_binding_matrices(own.numbers, frames[:1])), atol=0.5)
 
 
 def test_other_refusals(fitted):

@@ -106,6 +106,20 @@ def test_two_levels():
     assert own.free_energy(4000.0)[0] == pytest.approx(closed, abs=1e-12)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 300.0, 5000.0])
+def test_levels_far_apart(temperature):
+    """μ stands in the middle of the gap at any temperature, by symmetry."""
+    level, filled = levels_of(np.diag([0.0, 10.0])[None], 2.0).occupations(temperature)
+    assert level[0] == pytest.approx(5.0, abs=0.4)
+    np.testing.assert_allclose(filled[0], [1, 0], atol=1e-4)
+
+
+def test_levels_of_one_energy_share_electrons():
+    own = levels_of(np.diag([0.0, 0.0, 10.0])[None], 2.0)
+    for temperature in (0.0, 1.0):
+        np.testing.assert_allclose(own.occupations(temperature)[1][0], [0.5, 0.5, 0.0], atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("ask", "words"),
     [

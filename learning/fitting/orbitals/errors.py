@@ -12,6 +12,8 @@ from ....model.orbitals.levels import Levels
 from ....model.orbitals.model import HamiltonianModel
 from .matrices import Molecules
 
+POOR = 0.3  # of the deviation: from here on something is wrong with the labels
+
 
 @dataclass(frozen=True)
 class HamiltonianErrors:
@@ -26,6 +28,8 @@ class HamiltonianErrors:
         Mean absolute errors of levels.
     gap, gap_deviation : float
         Mean absolute error of the gap, and standard deviation of the gap itself; NaN without a gap.
+    deviation : float
+        Root mean square of what the elements of the labels differ from their mean over the frames by.
     """
 
     frames: int
@@ -34,28 +38,40 @@ class HamiltonianErrors:
     empty_levels: float
     gap: float
     gap_deviation: float
+    deviation: float
 
     def lines(self) -> list[str]:
         """For people, in meV."""
-        return [
+        found = [
             f"{self.frames} frames that were not fitted:",
-            f"  element of the matrix  {1e3 * self.element:9.3f} meV, root mean square",
+            f"  element of the matrix  {1e3 * self.element:9.3f} meV, root mean square; it varies by "
+            f"{1e3 * self.deviation:.1f} meV",
             f"  filled levels          {1e3 * self.filled_levels:9.3f} meV, mean absolute",
             f"  empty levels           {1e3 * self.empty_levels:9.3f} meV, mean absolute",
-            f"  gap                    {1e3 * self.gap:9.3f} meV, mean absolute; it varies by "
-            f"{1e3 * self.gap_deviation:.1f} meV",
         ]
+        if np.isfinite(self.gap):
+            found.append(
+                f"  gap                    {1e3 * self.gap:9.3f} meV, mean absolute; it varies by "
+                f"{1e3 * self.gap_deviation:.1f} meV"
+            )
+        if not self.element < POOR * self.deviation:
+            found.append(
+                "warning: elements are missed by about as much as they vary; are unit, shells, their order and p_order "
+                "those of the matrices?"
+            )
+        return found
 
 
 def hamiltonian_errors(model: HamiltonianModel, molecules: Sequence[Molecules]) -> HamiltonianErrors:
-    """Compare matrices, levels and gaps of neutral molecules with their labels."""
-    squares, elements, frames = 0.0, 0, 0
+    """Compare matrices, levels and gaps with their labels."""
+    squares, spread, elements, frames = 0.0, 0.0, 0, 0
     filled: list[np.ndarray] = []
     empty: list[np.ndarray] = []
     gaps: list[tuple[np.ndarray, np.ndarray]] = []
     for own in molecules:
         found = model.hamiltonian.matrices(own.batch)
         squares += float(((found - own.hamiltonian) ** 2).sum())
+        spread += float(((own.hamiltonian - own.hamiltonian.mean(axis=0)) ** 2).sum())
         elements, frames = elements + found.size, frames + len(found)
         ours = model.levels(own.batch)
         theirs = Levels.of(own.hamiltonian, own.overlap, ours.electrons)
@@ -76,6 +92,7 @@ def hamiltonian_errors(model: HamiltonianModel, molecules: Sequence[Molecules]) 
         _mean(np.concatenate(empty)),
         _mean(np.abs(ours_of_gap - theirs_of_gap)),
         float(theirs_of_gap.std()) if len(theirs_of_gap) else np.nan,
+        float(np.sqrt(spread / max(elements, 1))),
     )
 
 

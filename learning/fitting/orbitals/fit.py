@@ -63,7 +63,10 @@ def fit_hamiltonian(
         bare = BlockModel(basis, density, {}, pair_functions(configuration, settings.overlap_radial), 0, {})
         labels = [own.overlap for own in training if own.overlap is not None]
         overlap = fit_blocks(bare, training, labels, settings.ridge * 1e-4, OVERLAP_STAGE, progress)
-    return HamiltonianModel(hamiltonian, overlap, dict(configuration.metadata))
+    metadata = dict(configuration.metadata)
+    if configuration.data.charge:
+        metadata["charge"] = configuration.data.charge
+    return HamiltonianModel(hamiltonian, overlap, metadata)
 
 
 def density_model(configuration: HamiltonianConfiguration) -> Model:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -55,6 +57,7 @@ def read_molecules(configuration: HamiltonianConfiguration) -> list[Molecules]:
         If a file is missing or holds something else, or matrices do not fit the orbitals of the structures.
     """
     data, basis = configuration.data, configuration.hamiltonian.basis
+    p_order = data.p_order
     unit = in_own_units(data.unit, ENERGY)
     found: dict[bytes, list[Molecules]] = {}
     for structures, matrices in zip(data.train, data.matrices, strict=True):
@@ -64,8 +67,8 @@ def read_molecules(configuration: HamiltonianConfiguration) -> list[Molecules]:
             where = f"{path}, frame {number}"
             if atoms.pbc.any():
                 raise DataError(f"{structures}, frame {number} is periodic; Hamiltonians are fitted to molecules")
-            own = _ordered(basis, atoms.numbers, hamiltonian, where) * unit
-            metric = None if overlap is None else _ordered(basis, atoms.numbers, overlap, where)
+            own = _ordered(basis, atoms.numbers, hamiltonian, p_order, where) * unit
+            metric = None if overlap is None else _ordered(basis, atoms.numbers, overlap, p_order, where)
             if metric is not None and not configuration.hamiltonian.overlap:
                 own, metric = orthogonalised(own, metric, where), None
             if metric is None and configuration.hamiltonian.overlap:
@@ -97,9 +100,12 @@ def _together(own: list[Molecules]) -> Molecules:
 
 
 def _frame_by_frame(path: Path, frames: list) -> Iterator[tuple]:
-    with refusing(DataError, f"cannot read the matrices '{path}'"):
-        content = np.load(path, allow_pickle=False)
-        arrays = {"hamiltonian": content} if isinstance(content, np.ndarray) else dict(content)
+    with refusing(DataError, what := f"cannot read the matrices '{path}'"):
+        try:
+            content = np.load(path, allow_pickle=False)
+            arrays = {"hamiltonian": content} if isinstance(content, np.ndarray) else dict(content)
+        except (BadZipFile, zlib.error) as error:
+            raise DataError(f"{what}: {error}") from error
     hamiltonian = _whole(arrays, "hamiltonian", path)
     if hamiltonian is None:
         raise DataError(f"'{path}' holds {', '.join(arrays)}; 'hamiltonian' or 'fock' is needed, or its upper triangle")
@@ -118,17 +124,26 @@ def _whole(arrays: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray |
             return _real(arrays[own], own, path, 3)
         if (upper := f"{own}_upper") in arrays:
             triangle = _real(arrays[upper], upper, path, 2)
-            rows, columns = (_real(arrays.get(key, np.zeros(0)), key, path, 1).astype(int) for key in ("rows", "cols"))
+            rows, columns = (_places(arrays.get(key, np.zeros(0)), key, path) for key in ("rows", "cols"))
             size = int(max(rows.max(initial=-1), columns.max(initial=-1))) + 1
             if len(rows) != triangle.shape[1] or len(columns) != len(rows) or size * (size + 1) // 2 != len(rows):
                 raise DataError(
                     f"'{path}': {upper} has {triangle.shape[1]} elements, and rows and cols have {len(rows)} and "
                     f"{len(columns)} for matrices of {size}; whole triangles are needed"
                 )
+            if len({*map(frozenset, zip(rows.tolist(), columns.tolist(), strict=True))}) != len(rows):
+                raise DataError(f"'{path}': rows and cols of {upper} name some elements twice; each is needed once")
             whole = np.zeros((len(triangle), size, size))
             whole[:, rows, columns] = whole[:, columns, rows] = triangle
             return whole
     return None
+
+
+def _places(array: np.ndarray, name: str, path: Path) -> np.ndarray:
+    places = _real(array, name, path, 1)
+    if (places % 1 != 0).any() or (places < 0).any():
+        raise DataError(f"'{path}': {name} has {places.min():g} to {places.max():g}; whole numbers from 0 are needed")
+    return places.astype(int)
 
 
 def _real(array: np.ndarray, name: str, path: Path, axes: int) -> np.ndarray:
@@ -139,9 +154,9 @@ def _real(array: np.ndarray, name: str, path: Path, axes: int) -> np.ndarray:
     return array.astype(float)
 
 
-def _ordered(basis: OrbitalBasis, numbers: np.ndarray, matrix: np.ndarray, where: str) -> np.ndarray:
+def _ordered(basis: OrbitalBasis, numbers: np.ndarray, matrix: np.ndarray, p_order: str, where: str) -> np.ndarray:
     """A matrix in our order of orbitals, if it is one of theirs."""
-    order = basis.order_of_labels(numbers)
+    order = basis.order_of_labels(numbers, p_order)
     if matrix.shape != (len(order), len(order)):
         raise DataError(f"{where} has a matrix of {matrix.shape}; the shells of its atoms make {len(order)} orbitals")
     if np.abs(matrix - matrix.T).max(initial=0) > ASYMMETRY * np.abs(matrix).max(initial=0):
@@ -150,11 +165,10 @@ def _ordered(basis: OrbitalBasis, numbers: np.ndarray, matrix: np.ndarray, where
 
 
 def set_aside(molecules: Sequence[Molecules], fraction: float) -> tuple[list[Molecules], list[Molecules]]:
-    """Part a random choice of the frames of each molecule, the same every time."""
-    training, aside = [], []
-    for own in molecules:
-        kept, away = split(range(own.batch.beads), fraction)
-        training.append(own.part(np.array(kept, dtype=int)))
-        if away:
-            aside.append(own.part(np.array(away, dtype=int)))
-    return training, aside
+    """Part a random choice of all frames, the same every time; molecules of which none is left are in neither."""
+    every = [(place, frame) for place, own in enumerate(molecules) for frame in range(own.batch.beads)]
+    parts: list[list[Molecules]] = []
+    for chosen in split(every, fraction):
+        frames = [[frame for place, frame in chosen if place == own] for own in range(len(molecules))]
+        parts.append([own.part(np.array(some)) for own, some in zip(molecules, frames, strict=True) if some])
+    return parts[0], parts[1]

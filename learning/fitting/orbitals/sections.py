@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ase.data import atomic_numbers, chemical_symbols
 
@@ -44,6 +44,13 @@ class MatrixFiles:
         float, about("Fraction of the frames that is set aside, and whose errors are reported.", ge=0, lt=1)
     ] = 0.1
     unit: Annotated[str, about("Unit of the Hamiltonian in the files, as `hartree` or `eV`.")] = "hartree"
+    p_order: Annotated[
+        Literal["xyz", "yzx"],
+        about("Order of the three orbitals of a p shell in the files: `xyz` as in PySCF, `yzx` for m = −1, 0, 1."),
+    ] = "xyz"
+    charge: Annotated[float, about("Charge of the molecules, by which filled levels and gaps are told.", unit="e")] = (
+        0.0
+    )
 
 
 @dataclass(frozen=True)
@@ -172,11 +179,15 @@ def _check_hamiltonian(own: HamiltonianSettings, density: DensitySettings, refus
         raise refuse(f"l_max = {own.l_max} in [{SECTION}]; allowed is at most {density.l_max}, that of the density")
     basis = own.basis
     highest = 2 * basis.highest
-    if highest > own.pair_l_max + own.l_max:
-        raise refuse(
-            f"l_max = {own.l_max} and pair_l_max = {own.pair_l_max} in [{SECTION}] make no λ = {highest}, which blocks "
-            f"between shells {SHELLS[basis.highest]} need; raise one"
-        )
+    made = {f"l_max = {own.l_max}": 2 * own.l_max}  # by the products of an atom, and by a vector alone
+    if own.overlap:
+        made[f"pair_l_max = {own.pair_l_max}"] = own.pair_l_max
+    for what, most in made.items():
+        if highest > most:
+            raise refuse(
+                f"{what} in [{SECTION}] makes no λ = {highest}, which blocks between shells {SHELLS[basis.highest]} "
+                "need; raise it"
+            )
 
 
 def _checked_files(data: MatrixFiles, folder: Path, refuse: Any) -> MatrixFiles:
