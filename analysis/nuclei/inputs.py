@@ -107,6 +107,7 @@ def prepare_input(run: RunInput, treatment: Treatment) -> Prepared:
     lines, warnings = [], []
     modes = _of_normal_modes(own)
     if treatment.kind == PA_CMD:
+        modes.set("propagator", "exact")  # Cayley's of i-PI 3.3.1 does not know of scaled masses
         adiabatic = _adiabatic(treatment, system.temperature)
         timestep = treatment.timestep or min(timestep, _rounded_down(adiabatic.longest_step(treatment.highest)))
         frequencies = ElementTree.SubElement(modes, "frequencies", {"style": PA_CMD, "units": "inversecm"})

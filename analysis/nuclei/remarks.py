@@ -24,6 +24,12 @@ def remarks_about_nuclei(run: RunInput) -> list[str]:
         modes = adiabatic_modes(system)
         if modes is not None and system.timestep is not None:
             found += [f"warning: {one}" for one in modes.warnings(system.timestep)]
+            own = system.element.find("normal_modes")
+            if own is not None and own.get("propagator", "exact").strip() == "cayley":
+                found.append(
+                    "warning: propagator='cayley' with pa-cmd: i-PI 3.3.1 moves scaled masses wrongly with it; 'exact' is "
+                    "needed"
+                )
         found += _about_noise(system)
         if system.dynamics is not None and mode_of(system.dynamics) in SUZUKI_CHIN:
             found += _about_estimators(system)
