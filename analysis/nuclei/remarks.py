@@ -27,8 +27,8 @@ def remarks_about_nuclei(run: RunInput) -> list[str]:
             own = system.element.find("normal_modes")
             if own is not None and own.get("propagator", "exact").strip() == "cayley":
                 found.append(
-                    "warning: propagator='cayley' with pa-cmd: i-PI 3.3.1 moves scaled masses wrongly with it; 'exact' is "
-                    "needed"
+                    "warning: propagator='cayley' with pa-cmd: i-PI 3.3.1 moves scaled masses wrongly with it; "
+                    "'exact' is needed"
                 )
         found += _about_noise(system)
         if system.dynamics is not None and mode_of(system.dynamics) in SUZUKI_CHIN:
