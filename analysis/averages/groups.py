@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ...runs.input.elements import InputError
 
+SHIFT, DIFFERENCE = "shift of", "difference of"  # what names of rows begin with
 BOND = 1.25  # of the sum of covalent radii: longer is no bond
 
 
@@ -47,7 +48,7 @@ def groups_of(labels: Sequence[str], structure: Atoms | None, masks: Mapping[str
     Raises
     ------
     InputError
-        If a mask has no atom, or one that is not there.
+        If a mask has no atom, or one that is not there, or a name that something else has.
     """
     found = []
     for name, atoms in masks.items():
@@ -64,6 +65,14 @@ def groups_of(labels: Sequence[str], structure: Atoms | None, masks: Mapping[str
     known: dict[tuple[int, ...], Group] = {}
     for group in found:
         known.setdefault(group.atoms, group)
+    taken = {own.name for own in found[len(masks) :]} | {f"{label} atom {atom}" for atom, label in enumerate(labels)}
+    if double := next(
+        (own for own in masks if own in taken or "," in own or own.startswith((SHIFT, DIFFERENCE))), None
+    ):
+        raise InputError(
+            f"'{double}' is no name for a group, as other rows are called so; allowed is what is not the name of a "
+            f"species, an atom or a class of nuclei, has no comma and does not begin with '{SHIFT}' or '{DIFFERENCE}'"
+        )
     return list(known.values())
 
 
@@ -104,12 +113,30 @@ def parse_mask(text: str) -> tuple[str, tuple[int, ...]]:
     name, _, atoms = text.partition("=")
     try:
         ranges = [tuple(map(int, part.split("-"))) for part in atoms.split(",")]
-        every = [atom for low, *high in ranges for atom in range(low, (high or [low])[0] + 1)]
+        if any(len(own) > 2 or own[0] > own[-1] for own in ranges):
+            raise ValueError
+        every = [atom for own in ranges for atom in range(own[0], own[-1] + 1)]
     except ValueError:
         every = []
     if not name.strip() or not every:
         raise InputError(f"'{text}' is no group; allowed is NAME=0,3,5-8, a name and numbers of atoms from 0")
     return name.strip(), tuple(every)
+
+
+def parse_masks(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Atoms by the name of the group.
+
+    Raises
+    ------
+    InputError
+        If one is no group, or two have one name.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for name, atoms in map(parse_mask, texts):
+        if name in found:
+            raise InputError(f"two groups are called '{name}'; each needs a name of its own")
+        found[name] = atoms
+    return found
 
 
 def _by_class(labels: Sequence[str], classes: np.ndarray) -> list[Group]:

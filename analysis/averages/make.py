@@ -13,13 +13,11 @@ from ...runs.input.elements import InputError
 from ...runs.source import find_run
 from ...sampling.block_averages import FEWEST_BLOCKS
 from ..results import Shown, Writer, write_files
-from .groups import Group, groups_of
+from .groups import DIFFERENCE, SHIFT, Group, groups_of
 from .outcome import Distribution, Outcome
 from .request import AverageRequest
-from .rows import SHIFT, rows_of
+from .rows import rows_of
 from .series import KeptSeries, RunSeries
-
-DIFFERENCE = "difference of"
 
 
 def make(request: AverageRequest, shown: Shown = iter) -> tuple[Outcome, list[Path]]:
@@ -51,6 +49,8 @@ def outcome_of(runs: Sequence[RunSeries], request: AverageRequest, others: Seque
     check_alike(runs, others)
     first = runs[0]
     labels = first.run.labels
+    if request.masks and first.property.per != "atom":
+        raise InputError(f"a group of atoms, and {request.of} is of no atoms; allowed are quantities of atoms")
     groups = groups_of(labels, first.structure, request.masks) if first.property.per == "atom" else []
     if strange := set(request.references) - set(labels):
         there = ", ".join(dict.fromkeys(labels))
@@ -62,9 +62,9 @@ def outcome_of(runs: Sequence[RunSeries], request: AverageRequest, others: Seque
     if others:
         kept_others = [one.kept(request.skip) for one in others]
         subtracted, their_blocks, _ = rows_of(kept_others, *told)
-        by_name = {row.name: row for row in subtracted}
-        common = [row for row in rows if row.name in by_name and not row.name.startswith(SHIFT)]
-        rows += [replace(row.minus(by_name[row.name]), name=f"{DIFFERENCE} {row.name}") for row in common]
+        theirs = {(row.name, row.atoms): row for row in subtracted}
+        common = [row for row in rows if (row.name, row.atoms) in theirs and not row.name.startswith(SHIFT)]
+        rows += [replace(row.minus(theirs[row.name, row.atoms]), name=f"{DIFFERENCE} {row.name}") for row in common]
         warnings += _words(others, kept_others, their_blocks, [])[0]
         notes.append(f"{DIFFERENCE} … is that of {_beads(first)} minus {_beads(others[0])}")
     distributions = distributions_of(first, kept, groups, request.bins)
@@ -140,7 +140,7 @@ def _words(
     runs: Sequence[RunSeries], kept: Sequence[KeptSeries], blocks: int, unknown: Sequence[str]
 ) -> tuple[list[str], list[str]]:
     """Warnings and notes."""
-    warnings, notes = [], []
+    warnings, notes = [own.warning for own in runs if own.warning], []
     if blocks < FEWEST_BLOCKS:
         warnings.append(
             f"'{runs[0].run.path}' is {blocks or 'less than one'} times as long as five autocorrelation times of the "

@@ -11,10 +11,9 @@ import numpy as np
 from ...properties.quantities import Property
 from ...properties.shielding import principal_values
 from ...sampling.block_averages import block_average, jackknife_over_blocks
-from .groups import Group
+from .groups import SHIFT, Group
 from .series import KeptSeries
 
-SHIFT = "shift of"
 PRINCIPAL = {
     "Haeberlen Δ": ("reduced_anisotropy", True),
     "Haeberlen η": ("asymmetry", False),

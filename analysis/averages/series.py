@@ -40,7 +40,7 @@ class RunSeries:
     Raises
     ------
     InputError
-        If the run does not write it of all beads, is biased, or has several systems.
+        If the run does not write it of all beads, is biased, has several systems, or samples no usual path integrals.
     """
 
     run: RunInput
@@ -60,6 +60,7 @@ class RunSeries:
                 f"'{self.run.path}' is biased by {', '.join(self.system.biases)}, whose samples have weights; plain "
                 "averages are of runs without a bias (`beadwise reweight` takes a bias away)"
             )
+        self.warning = self.system.ensemble.warning(self.run.path)  # refused where it samples something else
         self.output = output_of(self.system, self.of)
         self._reader = BeadValues(self._paths(self.output), self.of, self.last_step)
         self._turning = MolecularFrame(self.run) if self.frame == "molecule" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -24,10 +25,16 @@ def parse_references(context: click.Context, parameter: click.Parameter, values:
     found = {}
     for value in values:
         label, _, number = value.partition("=")
+        label = label.strip()
         try:
-            found[label.strip()] = float(number)
+            reference = float(number)
         except ValueError:
-            raise click.BadParameter(f"'{value}' is no reference; allowed is LABEL=PPM, as H=31.8") from None
+            reference = math.nan
+        if not math.isfinite(reference):
+            raise click.BadParameter(f"'{value}' is no reference; allowed is LABEL=PPM, as H=31.8")
+        if label in found:
+            raise click.BadParameter(f"'{value}' is a second reference of {label}; one is allowed")
+        found[label] = reference
     return found
 
 
@@ -86,7 +93,7 @@ def average(
     bead; several are averaged.  Means are those of each atom, of nuclei that bonds do not tell apart, of each species,
     and of --group.  CSV of means and of distributions, and a PNG, are written beside the first run.
     """
-    from ...analysis.averages.groups import parse_mask
+    from ...analysis.averages.groups import parse_masks
     from ...analysis.averages.make import make
     from ...analysis.averages.request import AverageRequest
     from ...analysis.results import warned, written_to
@@ -95,8 +102,7 @@ def average(
     if references and of != "shielding":
         raise click.UsageError(f"--reference is for shielding, not for {of}")
     findings = Findings(json_file)
-    masks_by_name = dict(map(parse_mask, masks))
-    request = AverageRequest(runs, of, minus, masks_by_name, frame, references, skip, bins, output)  # type: ignore[arg-type]
+    request = AverageRequest(runs, of, minus, parse_masks(masks), frame, references, skip, bins, output)  # type: ignore[arg-type]
     with Stages() as stages:
         outcome, files = make(request, partial(stages.counted, label="reading runs"))
     findings.show(outcome.table())

@@ -7,15 +7,17 @@ import sys
 import uuid
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
-from beadwise.analysis.averages.groups import equivalent_nuclei, groups_of, parse_mask
+from beadwise.analysis.averages.groups import equivalent_nuclei, groups_of, parse_mask, parse_masks
 from beadwise.analysis.averages.live import LiveAverages
 from beadwise.analysis.averages.make import make
 from beadwise.analysis.averages.molecular_frame import rotation_onto
 from beadwise.analysis.averages.request import AverageRequest
+from beadwise.driver.commands.average import parse_references
 from beadwise.errors import BeadwiseError
 from beadwise.properties.shielding import principal_values
 from beadwise.runs.input.run_input import RunInput
@@ -312,7 +314,38 @@ def test_refusals(tmp_path, request_, said):
         make(AverageRequest((tmp_path,), **request_))
 
 
+@pytest.mark.parametrize("name", ["H", "H atom 2", "H like atom 1", "H atom 1, xx", "shift of H"])
+def test_names_that_other_rows_have_are_refused(name):
+    water = Atoms("OHH", WATER)
+    with pytest.raises(BeadwiseError, match="is no name for a group"):
+        groups_of(["O", "H", "H"], water, {name: (0, 1)})
+    assert groups_of(["O", "H", "H"], water, {"both": (1, 2)})[0].name == "both"
+
+
+@pytest.mark.parametrize(("mode", "said"), [("sc", "Suzuki-Chin"), ("nvt-cc", "a constrained centroid")])
+def test_samples_of_other_ensembles_are_refused(tmp_path, mode, said):
+    write_run(tmp_path, *samples(4, steps=6), also=INPUT.replace("mode='nvt'", f"mode='{mode}'"))
+    with pytest.raises(BeadwiseError, match=said):
+        make(AverageRequest((tmp_path,), "shielding"))
+
+
+def test_constant_energy_is_warned_of(tmp_path):
+    write_run(tmp_path, *samples(4, steps=6), also=INPUT.replace("mode='nvt'", "mode='nve'"))
+    assert any("keeps its energy" in warning for warning in make(AverageRequest((tmp_path,), "shielding"))[0].warnings)
+
+
+@pytest.mark.parametrize(("values", "said"), [(["H=nan"], "is no reference"), (["H=1", "H=2"], "second reference")])
+def test_references_that_are_none(values, said):
+    with pytest.raises(click.BadParameter, match=said):
+        parse_references(None, None, values)
+
+
 def test_masks_that_are_none():
+    for text in ("a=1-2-3", "a=3-1,5"):
+        with pytest.raises(BeadwiseError, match="allowed is NAME=0,3,5-8"):
+            parse_mask(text)
+    with pytest.raises(BeadwiseError, match="two groups are called 'a'"):
+        parse_masks(["a=1", "a=2"])
     with pytest.raises(BeadwiseError, match="allowed is NAME=0,3,5-8"):
         parse_mask("3-x")
     assert parse_mask("methyl=5-7,0") == ("methyl", (5, 6, 7, 0))
