@@ -46,7 +46,11 @@ def curves_from(arrays: Mapping[str, np.ndarray], described: Mapping[str, Any] |
     """The curves of a file; None where it has none."""
     if described is None:
         return None
-    electrons = tuple(float(own) for own in described["electrons"])
-    numbers = (float(described[name]) for name in ("first", "step"))
-    smearing, free_zero = float(described["smearing"]), bool(described["free_zero"])
-    return EnergyCurves(*numbers, arrays["curves.basis"], smearing, electrons, free_zero)
+    return EnergyCurves(
+        float(described["first"]),
+        float(described["step"]),
+        arrays["curves.basis"],
+        float(described["smearing"]),
+        tuple(float(own) for own in described["electrons"]),
+        bool(described["free_zero"]),
+    )
