@@ -27,7 +27,7 @@ def isolated(batch: Batch, reach: float) -> Batch:
         return batch
     for bead, (cell, positions) in enumerate(zip(batch.cells, batch.positions, strict=True)):
         for axis in np.flatnonzero(batch.periodic):
-            normal = _normal(cell, batch.periodic, axis)
+            normal = _normal(cell, batch.periodic, int(axis))
             length = np.linalg.norm(normal)
             along = positions @ (normal / length) if length else np.zeros(len(positions))
             free = abs(cell[axis] @ normal) / length - np.ptp(along) if length else 0.0
