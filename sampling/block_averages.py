@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chi2
 
 from .errors import SamplingError
 from .promotion import integrated_autocorrelation_time
@@ -28,6 +29,8 @@ class BlockAverage:
     blocks : int
         That the longest τ_int allows; 0 for fewer than two.
     samples : int
+    chance : ndarray of float64, shape (columns,)
+        That independent runs with the errors that their blocks tell differ as much as these; 1 of a single run.
     """
 
     mean: np.ndarray
@@ -35,6 +38,7 @@ class BlockAverage:
     time: np.ndarray
     blocks: int
     samples: int
+    chance: np.ndarray
 
     @property
     def is_short(self) -> bool:
@@ -47,7 +51,8 @@ def block_average(runs: Sequence[np.ndarray]) -> BlockAverage:
 
     The error of each run is that of means over blocks of at least 5 τ_int where there are 8 of them, and not below
     σ √(2 τ_int/M) (M. P. Allen, D. J. Tildesley, Computer Simulation of Liquids, 2nd ed., section 8.4; Flyvbjerg,
-    Petersen, J. Chem. Phys. 91, 461 (1989)); runs count by their samples.
+    Petersen, J. Chem. Phys. 91, 461 (1989)); runs count by their samples.  The error of several is not below that of
+    `between_runs`.
 
     Parameters
     ----------
@@ -65,7 +70,32 @@ def block_average(runs: Sequence[np.ndarray]) -> BlockAverage:
     mean = sum(share * own.mean(axis=0) for share, own in zip(shares, runs, strict=True))
     error = np.sqrt(sum(share**2 * own.error**2 for share, own in zip(shares, parts, strict=True)))
     time = np.max([own.time for own in parts], axis=0)
-    return BlockAverage(mean, error, time, sum(own.blocks for own in parts), sum(map(len, runs)))
+    between = between_runs(np.array([own.mean for own in parts]), shares)
+    ratio = np.divide(between, error, out=np.where(between > 0, np.inf, 0.0), where=error > 0)
+    degrees = len(runs) - 1
+    chance = chi2.sf(degrees * ratio**2, degrees) if degrees else np.ones_like(error)
+    blocks, samples = sum(own.blocks for own in parts), sum(map(len, runs))
+    return BlockAverage(mean, np.maximum(error, between), time, blocks, samples, chance)
+
+
+def between_runs(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Standard error of the mean of independent runs from how they differ, √(R/(R−1) Σ_r w_r² (x_r − x̄)²).
+
+    That of a ratio of sums (W. G. Cochran, Sampling Techniques, 3rd ed., section 2.11).
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (runs, columns)
+    shares : ndarray of float64, shape (runs,)
+        w_r, with the sum 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (columns,)
+        Zero of a single run, which tells nothing.
+    """
+    deviations = shares[:, None] * (values - shares @ values)
+    return np.asarray(np.sqrt(len(values) / max(1, len(values) - 1) * np.square(deviations).sum(axis=0)))
 
 
 def block_starts(series: np.ndarray) -> np.ndarray:
@@ -90,7 +120,7 @@ def jackknife_over_blocks(
     -------
     values, errors : ndarray of float64, shape (values,)
         The delete-one jackknife for blocks of unequal size (Busing, Meijer, van der Leeden, Statistics and Computing 9,
-        3 (1999)); NaN where there is one block.
+        3 (1999)); NaN where there is one block, and of several runs not below the error of `between_runs`.
     """
     sums, sizes = [], []
     for own in runs:
@@ -105,7 +135,9 @@ def jackknife_over_blocks(
     inverse = counts.sum() / counts
     pseudo = inverse * whole - (inverse - 1) * left_out
     centre = len(total) * whole - ((1 - 1 / inverse) * left_out).sum(axis=0)
-    return whole, np.sqrt((np.square(pseudo - centre) / (inverse - 1)).sum(axis=0) / len(total))
+    error = np.sqrt((np.square(pseudo - centre) / (inverse - 1)).sum(axis=0) / len(total))
+    shares = np.array([len(own) for own in runs]) / sum(map(len, runs))
+    return whole, np.maximum(error, between_runs(np.array([function(own.mean(axis=0)) for own in runs]), shares))
 
 
 def _of_run(series: np.ndarray) -> BlockAverage:
@@ -119,4 +151,4 @@ def _of_run(series: np.ndarray) -> BlockAverage:
         if number >= FEWEST_BLOCKS:
             means = series[: number * length, column].reshape(number, length).mean(axis=1)
             error[column] = max(error[column], means.std(ddof=1) / np.sqrt(number))
-    return BlockAverage(series.mean(axis=0), error, times, blocks if blocks > 1 else 0, count)
+    return BlockAverage(series.mean(axis=0), error, times, blocks if blocks > 1 else 0, count, np.ones_like(error))

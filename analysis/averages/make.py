@@ -16,8 +16,10 @@ from ..results import Shown, Writer, write_files
 from .groups import DIFFERENCE, SHIFT, Group, groups_of
 from .outcome import Distribution, Outcome
 from .request import AverageRequest
-from .rows import rows_of
+from .rows import Means, rows_of
 from .series import KeptSeries, RunSeries
+
+MOST_KEPT = 2_000_000  # numbers of single beads, for distributions
 
 
 def make(request: AverageRequest, shown: Shown = iter) -> tuple[Outcome, list[Path]]:
@@ -57,15 +59,17 @@ def outcome_of(runs: Sequence[RunSeries], request: AverageRequest, others: Seque
         raise InputError(f"a reference of {strange.pop()}, which the run does not have; it has {there}")
     kept = [one.kept(request.skip) for one in runs]
     told = first.property, labels, groups, request.frame != "none", request.references
-    rows, blocks, unknown = rows_of(kept, *told)
-    warnings, notes = _words(runs, kept, blocks, unknown)
+    kept_others = [one.kept(request.skip) for one in others]
+    check_different([*runs, *others], [*kept, *kept_others])
+    means = rows_of(kept, *told)
+    rows = list(means.rows)
+    warnings, notes = _words(runs, means)
     if others:
-        kept_others = [one.kept(request.skip) for one in others]
-        subtracted, their_blocks, _ = rows_of(kept_others, *told)
-        theirs = {(row.name, row.atoms): row for row in subtracted}
+        subtracted = rows_of(kept_others, *told)
+        theirs = {(row.name, row.atoms): row for row in subtracted.rows}
         common = [row for row in rows if (row.name, row.atoms) in theirs and not row.name.startswith(SHIFT)]
         rows += [replace(row.minus(theirs[row.name, row.atoms]), name=f"{DIFFERENCE} {row.name}") for row in common]
-        warnings += _words(others, kept_others, their_blocks, [])[0]
+        warnings += _words(others, subtracted)[0]
         notes.append(f"{DIFFERENCE} … is that of {_beads(first)} minus {_beads(others[0])}")
     distributions = distributions_of(first, kept, groups, request.bins)
     return Outcome(
@@ -100,16 +104,42 @@ def check_alike(runs: Sequence[RunSeries], others: Sequence[RunSeries]) -> None:
                 )
 
 
+def check_different(runs: Sequence[RunSeries], kept: Sequence[KeptSeries]) -> None:
+    """Refuse a run that is given twice, which would count as two, and samples of different sizes.
+
+    Raises
+    ------
+    InputError
+        Naming the runs.
+    """
+    for place, own in enumerate(kept):
+        if own.means.shape[1:] != kept[0].means.shape[1:]:
+            raise InputError(
+                f"a sample of '{runs[place].run.path}' has the shape {own.means.shape[1:]}, one of "
+                f"'{runs[0].run.path}' {kept[0].means.shape[1:]}; they must be the same"
+            )
+        for earlier, other in zip(runs, kept[:place], strict=False):
+            if np.array_equal(own.steps, other.steps) and np.array_equal(own.means, other.means, equal_nan=True):
+                raise InputError(
+                    f"'{runs[place].run.path}' and '{earlier.run.path}' hold the same samples; runs that are "
+                    "independent of each other are needed"
+                )
+
+
 def distributions_of(
     first: RunSeries, kept: Sequence[KeptSeries], groups: Sequence[Group], bins: int
 ) -> dict[str, Distribution]:
     """Distributions of the values of single beads, of each group, or of the cell."""
     if not kept[0].scalars.shape[-1]:
         return {}
+    numbers = sum(own.scalars.size for own in kept)
+    stride = max(1, -(-numbers // MOST_KEPT))  # one for all runs, which count by their samples
     whole = groups or [Group(first.of, tuple(range(kept[0].scalars.shape[-1])))]
     found = {}
     for group in whole:
-        values = np.concatenate([own.scalars[..., list(group.atoms)].ravel() for own in kept]).astype(np.float64)
+        values = np.concatenate([own.scalars[::stride, :, list(group.atoms)].ravel() for own in kept]).astype(
+            np.float64
+        )
         values = values[np.isfinite(values)]
         if len(values) > 1 and np.ptp(values) > 0:
             density, edges = np.histogram(values, bins=bins, density=True)
@@ -136,22 +166,30 @@ def _beads(one: RunSeries) -> str:
     return f"{one.beads} bead{'s' * (one.beads > 1)}"
 
 
-def _words(
-    runs: Sequence[RunSeries], kept: Sequence[KeptSeries], blocks: int, unknown: Sequence[str]
-) -> tuple[list[str], list[str]]:
+def _words(runs: Sequence[RunSeries], means: Means) -> tuple[list[str], list[str]]:
     """Warnings and notes."""
     warnings, notes = [own.warning for own in runs if own.warning], []
-    if blocks < FEWEST_BLOCKS:
+    if means.blocks < FEWEST_BLOCKS:
         warnings.append(
-            f"'{runs[0].run.path}' is {blocks or 'less than one'} times as long as five autocorrelation times of the "
-            f"slowest mean; errors of fewer than {FEWEST_BLOCKS} such blocks are too small"
+            f"'{runs[0].run.path}' is {means.blocks or 'less than one'} times as long as five autocorrelation times of "
+            f"the slowest mean; errors of fewer than {FEWEST_BLOCKS} such blocks are too small"
         )
-    if unknown:
-        some = ", ".join(unknown[:4]) + (" …" if len(unknown) > 4 else "")
-        notes.append(f"the model knows nothing of {some}: their species had no labels")
+    if means.disagreeing:
+        warnings.append(
+            f"runs beside '{runs[0].run.path}' differ from it by more than their errors in {_some(means.disagreeing)}: "
+            "they have not sampled the same, and the sampling error, now that between runs, may be too small"
+        )
+    if means.unknown:
+        notes.append(f"the model knows nothing of {_some(means.unknown)}: their species had no labels")
+    if runs[0].holds_means:
+        notes.append("no distributions, as the file holds means over beads")
     if runs[0].members is None:
         notes.append("no model error, as no members are written")
     return warnings, notes
+
+
+def _some(names: Sequence[str]) -> str:
+    return "; ".join(names[:4]) + (" …" if len(names) > 4 else "")
 
 
 def _title(runs: Sequence[RunSeries], kept: Sequence[KeptSeries]) -> str:

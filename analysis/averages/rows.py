@@ -10,10 +10,13 @@ import numpy as np
 
 from ...properties.quantities import Property
 from ...properties.shielding import principal_values
+from ...quantity import OPEN
+from ...runs.input.elements import InputError
 from ...sampling.block_averages import block_average, jackknife_over_blocks
 from .groups import SHIFT, Group
 from .series import KeptSeries
 
+UNLIKELY = 0.01  # chance of runs to differ so much in any of all rows
 PRINCIPAL = {
     "Haeberlen Δ": ("reduced_anisotropy", True),
     "Haeberlen η": ("asymmetry", False),
@@ -71,6 +74,27 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Means:
+    """All rows, and what must be said of them.
+
+    Parameters
+    ----------
+    rows : list of Row
+    blocks : int
+        That the slowest of them allows.
+    unknown : list of str
+        Atoms that the model knows nothing of.
+    disagreeing : list of str
+        Rows in which runs differ by more than their errors.
+    """
+
+    rows: list[Row]
+    blocks: int
+    unknown: list[str]
+    disagreeing: list[str]
+
+
+@dataclass(frozen=True)
 class _Column:
     """What a row is the mean of: from means over beads (…, units, *shape) to one number (…)."""
 
@@ -84,8 +108,8 @@ class _Column:
 def rows_of(
     series: Sequence[KeptSeries], one: Property, labels: Sequence[str], groups: Sequence[Group], in_frame: bool,
     references: Mapping[str, float],
-) -> tuple[list[Row], int, list[str]]:  # fmt: skip
-    """All rows, the number of blocks that the slowest of them allows, and atoms that the model knows nothing of.
+) -> Means:  # fmt: skip
+    """Means with their errors.
 
     Parameters
     ----------
@@ -99,16 +123,24 @@ def rows_of(
         Whether components have a meaning: they are means in axes that are fixed.
     references : mapping of str to float
         σ_ref by label.
+
+    Raises
+    ------
+    InputError
+        If there is no row, or models of the runs do not know the same atoms.
     """
-    first = series[0].means
-    is_known = np.isfinite(first).all(axis=(0, *range(2, first.ndim)))
+    finite = [np.isfinite(own.means[0]).all(axis=tuple(range(1, own.means.ndim - 1))) for own in series]
+    is_known = finite[0]
+    if any((own != is_known).any() for own in finite):
+        raise InputError(f"some of the runs hold {one.name} of other atoms than others; they must be of the same")
     unknown = (
         [f"{labels[atom]} atom {atom}" for atom in np.flatnonzero(~is_known).tolist()] if one.per == "atom" else []
     )
     known = set(np.flatnonzero(is_known).tolist())
-    columns = list(_columns(one, labels, groups, known, in_frame))
+    columns = list(_columns(one, labels, groups, known, in_frame, series[0].means.shape[1:]))
     if not columns:
-        return [], 0, unknown
+        why = "its components need --frame crystal or molecule" if known else "the model knows nothing of any atom"
+        raise InputError(f"no mean of {one.name} can be told: {why}")
     found = [np.stack([column.of(own.means) for column in columns], axis=-1) for own in series]
     averages = block_average(found)
     members = _members(series, columns)
@@ -128,14 +160,25 @@ def rows_of(
         if row.atoms and labels[row.atoms[0]] in references and len({labels[atom] for atom in row.atoms}) == 1
         and ", " not in row.name
     ]  # fmt: skip
-    return rows + shifts, averages.blocks, unknown
+    unlikely = averages.chance < UNLIKELY / len(columns)
+    disagreeing = [column.name for column, differs in zip(columns, unlikely, strict=True) if differs]
+    return Means(rows + shifts, averages.blocks, unknown, disagreeing)
 
 
 def _columns(
-    one: Property, labels: Sequence[str], groups: Sequence[Group], known: set[int], in_frame: bool
-) -> Iterator[_Column]:
+    one: Property, labels: Sequence[str], groups: Sequence[Group], known: set[int], in_frame: bool,
+    sample: tuple[int, ...],
+) -> Iterator[_Column]:  # fmt: skip
     """Columns of groups, then of single atoms, then of components where axes mean something."""
     unit = str(one.unit)
+    if one.per == "orbital":
+        for level in range(sample[0]):
+            yield _Column(f"{one.name}, level {level}", unit, (), _component(level, ()), 1)
+        return
+    if one.shape == (OPEN,) and one.per == "cell":
+        for place in range(sample[1]):
+            yield _Column(f"{one.name}, value {place}", unit, (), _component(0, (place,)), 1)
+        return
     if one.per != "atom":
         yield from _columns_of_cells(one, unit)
         return
@@ -176,8 +219,12 @@ def _mean_component(place: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray
 def _places(one: Property) -> list[tuple[tuple[int, ...], str]]:
     """Where independent values stand in a sample, and their labels."""
     form = one.quantity.form if one.quantity is not None else None
-    if form is None:
-        return [(place, "xyz"[place[0]] if one.shape == (3,) else str(place)) for place in np.ndindex(one.shape)]
+    if form is None or form.shape != one.shape:  # what follows from a quantity has a shape of its own
+        is_of_axes = set(one.shape) == {3}
+        return [
+            (place, "".join("xyz"[axis] for axis in place) if is_of_axes else str(place))
+            for place in np.ndindex(one.shape)
+        ]
     places = form.independent or tuple(np.ndindex(form.shape))
     return list(zip(places, form.axes, strict=True))
 

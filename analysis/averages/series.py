@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from ...errors import BeadwiseError
-from ...properties.quantities import Property, properties
+from ...properties.quantities import MATRIX, Property, properties
 from ...runs.input.dynamics import first_step
 from ...runs.input.elements import InputError
 from ...runs.input.outputs import ExtrasOutput
@@ -20,8 +20,7 @@ from ...runs.output.series import series_kinds, series_of_extras
 from .molecular_frame import MolecularFrame
 from .request import Frame
 
-MOST_KEPT = 2_000_000  # numbers of single beads, for distributions
-KINDS = ("value", "molecular", "switch")
+KINDS = ("value", "molecular", "screened", "switch", "orbitals", "electronic")
 
 
 @dataclass
@@ -92,7 +91,8 @@ class RunSeries:
                 steps = steps[is_there]
             self._steps.append(steps)
             self._means.append(values.mean(axis=1))
-            self._scalars.append(scalar_of(self.property, values).astype(np.float32))
+            scalars = scalar_of(self.property, values).astype(np.float32)
+            self._scalars.append(scalars[..., :0] if self.holds_means else scalars)
             found = True
         if self.members is not None:
             self.members.read(len(self.run.labels) if self.property.per == "atom" else 1)
@@ -121,22 +121,40 @@ class RunSeries:
         """Whose mean is made."""
         return self.system.beads
 
+    @property
+    def holds_means(self) -> bool:
+        """Whether the file holds means over beads, so that nothing is known of single ones."""
+        return self._reader.beads_of_a_file > 1
+
     def kept(self, skip: float | None) -> KeptSeries:
         """All samples after the beginning, which is left out.
 
         Raises
         ------
         InputError
-            If there is none.
+            If there is none, or one is no finite number.
         """
         steps = np.concatenate(self._steps or [np.zeros(0, dtype=np.int64)])
         counts = steps >= first_step(steps, skip, self.system.timestep, self.run.path)
         if not counts.any():
             raise InputError(f"'{self._reader.paths[0]}' holds no sample of {self.of} after what is left out")
         means, scalars = np.concatenate(self._means), np.concatenate(self._scalars)
+        self._check_finite(steps[counts], means[counts])
         members = None if self.members is None else self.members.mean(steps[counts])
-        stride = max(1, -(-int(counts.sum() * scalars[0].size) // MOST_KEPT))
-        return KeptSeries(steps[counts], means[counts], scalars[counts][::stride], members)
+        return KeptSeries(steps[counts], means[counts], scalars[counts], members)
+
+    def _check_finite(self, steps: np.ndarray, means: np.ndarray) -> None:
+        """Refuse what is no number at times; an atom that the model knows nothing of has none at any time."""
+        is_strange = ~np.isfinite(means).all(axis=tuple(range(2, means.ndim)))
+        if self.property.per == "atom":
+            is_strange &= ~np.isnan(means).all(axis=(0, *range(2, means.ndim)))
+        if is_strange.any():
+            sample, unit = np.argwhere(is_strange)[0].tolist()
+            of = f"{self.run.labels[unit]} atom {unit}" if self.property.per == "atom" else f"the {self.property.per}"
+            raise InputError(
+                f"'{self._reader.paths[0]}' and those of the other beads hold a {self.of} of {of} that is no finite "
+                f"number at step {steps[sample]}; finite ones are needed at all steps"
+            )
 
 
 @dataclass(frozen=True)
@@ -148,7 +166,7 @@ class KeptSeries:
     steps : ndarray of int64, shape (samples,)
     means : ndarray of float64, shape (samples, units, *shape)
         Over beads.
-    scalars : ndarray of float32, shape (some samples, beads, units), or of no unit
+    scalars : ndarray of float32, shape (samples, beads, units), or of no unit
         What a distribution is made of: numbers, or a third of the trace of tensors.
     members : ndarray of float64, shape (members, units, *shape), or None
         Means over beads and time of what each member says.
@@ -196,7 +214,7 @@ def averaged_property(name: str) -> Property:
     InputError
         If it is unknown, or nothing that i-PI writes as a series.
     """
-    allowed = [own for own in series_kinds() if properties()[own].kind in KINDS]
+    allowed = [own for own in series_kinds() if properties()[own].kind in KINDS and own != MATRIX]
     if name not in allowed:
         raise InputError(
             f"'{name}' is nothing that averages are made of; allowed are {', '.join(allowed)}; energies and columns of "

@@ -21,8 +21,7 @@ from beadwise.driver.commands.average import parse_references
 from beadwise.errors import BeadwiseError
 from beadwise.properties.shielding import principal_values
 from beadwise.runs.input.run_input import RunInput
-from beadwise.runs.units import BOHR_PER_ANGSTROM
-from beadwise.sampling.block_averages import block_average, jackknife_over_blocks
+from beadwise.runs.units import BOHR_PER_ANGSTROM, from_atomic
 from oscillators import CONSTANT, LENGTH, MASS, MEMBERS, QUADRATIC, SITES, THERMAL_ENERGY, frequency
 from places import HELPERS
 from scipy.spatial.transform import Rotation
@@ -103,10 +102,9 @@ def test_oscillator_through_ipi(tmp_path):
     assert abs(mean.mean - expected) < 3 * mean.sampling_error
     assert mean.sampling_error < 0.05 * (expected - CONSTANT)
     assert mean.mean - CONSTANT > 2 * 0.5 * QUADRATIC * UNIT  # and not the classical value
-    spread = np.std(MEMBERS, ddof=1) * (expected - CONSTANT)
-    assert mean.model_error == pytest.approx(spread, rel=0.1)
-    live = (tmp_path / "out.average.shielding.csv").read_text().splitlines()
-    assert f"{mean.mean:.10g}" in next(line for line in live if line.startswith("H,"))
+    assert mean.model_error == pytest.approx(np.std(MEMBERS, ddof=1) * (expected - CONSTANT), rel=0.1)
+    live = (tmp_path / "out.average.shielding.csv").read_text()
+    assert f"{mean.mean:.10g}" in next(line for line in live.splitlines() if line.startswith("H,"))
 
 
 INPUT = """<simulation>
@@ -161,7 +159,7 @@ def write_run(folder: Path, tensors: np.ndarray, positions: np.ndarray, first: i
 def test_means_of_groups_and_what_is_unknown(tmp_path):
     tensors, positions = samples()
     write_run(tmp_path, tensors, positions)
-    masks = dict([parse_mask("first=1")])
+    masks = parse_masks(["first=1"])
     request = AverageRequest((tmp_path,), "shielding", skip=0.0, masks=masks, references={"H": 31.5})
     outcome, files = make(request)
     rows = {row.name: row for row in outcome.rows}
@@ -240,6 +238,74 @@ def test_difference_of_two_runs(tmp_path):
     assert abs(row.mean + 2.0) < 4 * row.sampling_error
 
 
+def test_runs_that_disagree(tmp_path):
+    paths = tmp_path / "first", tmp_path / "second"
+    for number, path in enumerate(paths):
+        write_run(path, *samples(number, shift=20.0 * number))
+    outcome, _ = make(AverageRequest(paths, "shielding", skip=0.0))
+    assert outcome.rows[0].sampling_error == pytest.approx(10, rel=0.1)
+    assert any("differ from it by more than their errors" in warning for warning in outcome.warnings)
+    with pytest.raises(BeadwiseError, match="hold the same samples"):
+        make(AverageRequest((paths[0], paths[0]), "shielding"))
+
+
+def test_runs_count_by_their_samples_in_distributions(tmp_path, monkeypatch):
+    monkeypatch.setattr("beadwise.analysis.averages.make.MOST_KEPT", 100)
+    write_run(tmp_path / "long", *samples(11, steps=60))
+    write_run(tmp_path / "short", *samples(12, steps=30, shift=40.0))
+    request = AverageRequest((tmp_path / "long", tmp_path / "short"), "shielding", skip=0.0, bins=2)
+    own = make(request)[0].distributions["H like atom 1"]
+    np.testing.assert_allclose(own.density * np.diff(own.edges), [2 / 3, 1 / 3], atol=0.03)
+
+
+def test_means_over_beads_have_no_distribution(tmp_path):
+    tensors, positions = samples(1, steps=20)
+    write_run(tmp_path, tensors, positions, also=INPUT.replace("> extras <", "> extras_component_raw(0) <"))
+    with open(tmp_path / "own.nmr", "w") as file:
+        for step, own in enumerate(tensors):
+            file.write(f"#EXTRAS_COMPONENT_RAW(shielding)# Step:  {step:>10}\n")
+            file.writelines(" ".join(f"{number:.8e}" for number in bead.ravel()) + "\n" for bead in own)
+    outcome, _ = make(AverageRequest((tmp_path,), "shielding", skip=0.0))
+    assert outcome.rows and not outcome.distributions and any("no distributions" in note for note in outcome.notes)
+
+
+def test_a_number_that_is_none_at_one_step_is_refused(tmp_path):
+    tensors, positions = samples(6, steps=10)
+    tensors[5, 0, 1] = np.nan
+    write_run(tmp_path / "once", tensors, positions)
+    with pytest.raises(BeadwiseError, match="of H atom 1 that is no finite number at step 5"):
+        make(AverageRequest((tmp_path / "once",), "shielding", skip=0.0))
+    tensors[:] = np.nan
+    write_run(tmp_path / "always", tensors, positions)
+    with pytest.raises(BeadwiseError, match="the model knows nothing of any atom"):
+        make(AverageRequest((tmp_path / "always",), "shielding", skip=0.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "rows"),
+    [
+        ("orbital_gap", 1, ["orbital_gap"]),
+        ("orbital_energies", 3, ["orbital_energies, level 0", "orbital_energies, level 2"]),
+        ("density_of_states", 4, ["density_of_states, value 0", "density_of_states, value 3"]),
+        ("electronic_entropy", 1, ["electronic_entropy"]),
+        ("electronic_heat_capacity", 1, ["electronic_heat_capacity"]),
+        ("electronic_free_energy", 1, ["electronic_free_energy"]),
+        ("fermi_level", 1, ["fermi_level"]),
+        ("density_at_fermi_level", 1, ["density_at_fermi_level"]),
+    ],
+)
+def test_quantities_of_electrons(tmp_path, name, count, rows):
+    numbers = np.random.default_rng(0).normal(size=(12, 2, count))
+    write_run(tmp_path, numbers, samples(0, steps=12)[1], also=INPUT.replace("'shielding'", f"'{name}'"))
+    for bead in range(2):
+        file = tmp_path / f"own.nmr_{bead}"
+        file.write_text(file.read_text().replace("(shielding)", f"({name})"))
+    found = {row.name: row for row in make(AverageRequest((tmp_path,), name, skip=0.0))[0].rows}
+    assert len(found) == count and set(rows) <= set(found)
+    means = from_atomic(name, numbers.mean(axis=(0, 1)))
+    np.testing.assert_allclose([row.mean for row in found.values()], means, rtol=1e-6)
+
+
 def test_killed_and_continued_is_the_identical_table(tmp_path):
     """Records beyond the RESTART are written again, perhaps with other numbers, and the later ones count."""
     tensors, positions = samples(4)
@@ -263,24 +329,6 @@ def test_killed_and_continued_is_the_identical_table(tmp_path):
     assert tables[0].splitlines()[1:] == tables[1].splitlines()[1:] and len(tables[0].splitlines()) > 4
 
 
-def test_blocks_and_jackknife():
-    """An autoregressive series: τ_int = (1 + φ)/2(1 − φ), and errors of many such series cover the truth."""
-    rng, phi, count = np.random.default_rng(0), 0.8, 4000
-    noise = rng.normal(size=(count, 64))
-    series = np.zeros_like(noise)
-    for step in range(1, count):
-        series[step] = phi * series[step - 1] + noise[step]
-    found = block_average([series])
-    assert np.median(found.time) == pytest.approx((1 + phi) / (2 * (1 - phi)), rel=0.1)
-    assert np.mean(np.square(found.mean / found.error)) == pytest.approx(1, abs=0.45)
-    assert found.blocks > 8 and not found.is_short
-    values, errors = jackknife_over_blocks([series[:, :2]], lambda means: means**2 + 1)
-    np.testing.assert_allclose(values, series[:, :2].mean(axis=0) ** 2 + 1)
-    assert (errors > 0).all()
-    halves = block_average([series[:2000], series[2000:]])
-    np.testing.assert_allclose(halves.mean, found.mean)
-
-
 def test_equivalent_nuclei_of_ethanol():
     atoms = molecule("CH3CH2OH")
     classes = equivalent_nuclei(atoms.get_chemical_symbols(), atoms)
@@ -302,6 +350,7 @@ def test_rotation_onto():
     ("request_", "said"),
     [
         ({"of": "energy"}, "averages are made of; allowed are"),
+        ({"of": "hamiltonian"}, "averages are made of; allowed are"),
         ({"of": "dipole"}, "writes no dipole of all beads; add <trajectory"),
         ({"of": "shielding", "masks": {"a": (9,)}}, "has atom 9; allowed are atoms 0 to 2"),
         ({"of": "shielding", "references": {"C": 1.0}}, "a reference of C"),
