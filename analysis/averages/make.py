@@ -171,7 +171,7 @@ def _words(runs: Sequence[RunSeries], means: Means) -> tuple[list[str], list[str
     warnings, notes = [own.warning for own in runs if own.warning], []
     if means.blocks < FEWEST_BLOCKS:
         warnings.append(
-            f"'{runs[0].run.path}' is {means.blocks or 'less than one'} times as long as five autocorrelation times of "
+            f"'{runs[0].run.path}' is {means.blocks or 'less than two'} times as long as five autocorrelation times of "
             f"the slowest mean; errors of fewer than {FEWEST_BLOCKS} such blocks are too small"
         )
     if means.disagreeing:

@@ -16,7 +16,7 @@ from ...whole_files import write_table
 from ..results import warned
 from .rows import Row
 
-HEADER = ("unit", "nuclei", "mean", "sampling error", "model error", "autocorrelation")
+HEADER = ("unit", "nuclei", "mean", "sampling error", "model error", "autocorrelation / samples")
 MOST_DECIMALS = 9
 MOST_SHOWN = 60  # rows of the table in a terminal
 
