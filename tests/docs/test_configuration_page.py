@@ -29,7 +29,7 @@ import make_configuration
 Members = make_dataclass("Members", list(quantities()))  # the names of the quantities themselves
 KINDS: dict[str, dict[str, type]] = {
     "fit": {**BEFORE, **fitted_sections(), **AFTER, "metadata": Metadata},
-    "A model out of several": {**dict.fromkeys(quantities(), PartSettings), "committee": Members},
+    "A model out of several": {**dict.fromkeys([*quantities(), "hamiltonian"], PartSettings), "committee": Members},
     "fit` of a Hamiltonian": {name: HAMILTONIAN[name] for name in ("data", "hamiltonian")},
     "free-energy": {
         "Keys outside of sections": CycleSettings,
