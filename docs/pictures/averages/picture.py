@@ -36,7 +36,7 @@ def main() -> None:
     ] * np.eye(3)
     kept = [KeptSeries(np.arange(STEPS), tensors, values.astype(np.float32), members)]
     groups = [Group("O", (0,)), Group("H", (1, 2))]
-    rows, _, _ = rows_of(kept, averaged_property("shielding"), LABELS, groups, False, {})
+    rows = rows_of(kept, averaged_property("shielding"), LABELS, groups, False, {}).rows
     found = distributions_of(Kept(), kept, groups, 60)
     title = f"shielding: {STEPS} samples, {BEADS} beads, 300 K"
     draw(Outcome(title, "shielding", "ppm", tuple(rows), found, (), ()), Path(__file__).with_name("shieldings.png"))
