@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import BeadwiseError
 from ...json_text import plain
+from ...runs.input.nuclei import is_colored
 from ...runs.input.run_input import RunInput, System
 from ...runs.input.tolerance import allowed_drift
 from ...runs.output.alarms import ModelAlarms
@@ -162,7 +163,10 @@ class RunContent:
         """Properties of all files, each once, and the last step that they tell."""
         found: dict[str, dict[str, Any]] = {}
         steps = [self._log.step, known(lambda: self.run.step)]
-        mode = None if self._system is None or self._system.dynamics is None else self._system.dynamics.get("mode", "")
+        dynamics = None if self._system is None else self._system.dynamics
+        mode = None if dynamics is None else dynamics.get("mode", "")
+        # momenta of beads under PIGLET are warmer than the temperature of its averages
+        colored = dynamics is not None and is_colored(dynamics.find("thermostat"))
         for reader in self._properties:
             try:
                 table = reader.read()
@@ -170,7 +174,7 @@ class RunContent:
                     continue
                 if table.first("step") is not None:
                     steps.append(int(table.steps[-1]))
-                is_free = mode is None or mode.strip() in WITHOUT_THERMOSTAT
+                is_free = mode is None or mode.strip() in WITHOUT_THERMOSTAT or colored
                 for one in property_series(table, self._facts["atoms"], self._facts["temperature"], is_free):
                     if one["name"] not in found or len(one["x"]) > len(found[one["name"]]["x"]):
                         found[one["name"]] = one

@@ -118,7 +118,7 @@ def _temperature(one: Mapping[str, Any] | None) -> dict[str, str]:
     mean, target = one["mean"], one["target"]
     said = f"{uncertain(mean['value'], mean['error'])} K in the second half"
     if target is None:
-        return _verdict("temperature", label, UNKNOWN, f"It is {said}; nothing holds it at a target.")
+        return _verdict("temperature", label, UNKNOWN, f"It is {said}; no thermostat holds it at one temperature.")
     away = abs(mean["value"] - target)
     if mean["independent"] < FEWEST_INDEPENDENT:
         count = f"{mean['independent']:.2g}"

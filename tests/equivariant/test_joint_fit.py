@@ -124,6 +124,34 @@ def test_random_directions_have_the_mean_of_all():
     np.testing.assert_allclose(drawn.T @ drawn / len(drawn), np.eye(3), atol=0.02)
 
 
+def test_what_is_no_number_is_no_missing_label():
+    objective, examples = objective_of(empty(truth()), frames(truth(), 2), fitted("dipole"))
+    with torch.no_grad():
+        objective.network.layers[0].contraction.fill_(np.nan)
+    assert not torch.isfinite(objective(examples, True)[0]) and not torch.isfinite(objective(examples, False)[0])
+
+
+def test_a_fit_that_diverges_is_refused():
+    data, wild = frames(truth(), 2), replace(SETTINGS, learning_rate=1e6, epochs=5)
+    with pytest.raises(ConfigurationError, match=r"diverged at step . of 5 with learning_rate = 1000000"):
+        fit_equivariant(empty(truth()), data, None, wild, validation=data, quantities=fitted("dipole"))
+
+
+def test_a_state_of_other_labels_or_lengths_is_not_gone_on_with(tmp_path):
+    data, short = frames(truth(), 2), replace(SETTINGS, epochs=1, batch=1)
+
+    def steps(own, quantities):
+        told = []
+        fit_equivariant(empty(truth()), own, None, short, lambda *one: told.append(one[1]), kept=tmp_path / "state.pt",
+                        quantities=quantities)  # fmt: skip
+        return told
+
+    assert steps(data, fitted("dipole")) == [0, 1, 2] and steps(data, fitted("dipole")) == [2]
+    assert steps(data, fitted("dipole", length=0.4)) == [0, 1, 2]
+    assert steps([replace(own, weight=0.5) for own in data], fitted("dipole", length=0.4)) == [0, 1, 2]
+    assert steps(data, fitted("dipole", "polarizability", length=0.4)) == [0, 1, 2]
+
+
 def test_the_gradient_of_the_loss_is_its_derivative():
     """Born charges are trained through second derivatives."""
     model, own = empty(truth()), fitted("dipole")

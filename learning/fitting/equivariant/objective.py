@@ -45,11 +45,13 @@ class Example:
     labels: tuple[QuantityLabels | None, ...] = ()
 
     def arrays(self) -> Iterator[np.ndarray]:
-        """All labels."""
+        """All labels, and what they count."""
         if self.residual is not None:
             yield from (np.array(self.residual.energy), self.residual.forces, self.residual.stress)
+            yield np.array(self.residual.weights)
         for own in filter(None, self.labels):
-            yield from (target.components for target in own.targets)
+            yield np.array(own.weight)
+            yield from (array for target in own.targets for array in (target.components, target.scales))
             yield from () if own.derivative is None else (own.derivative,)
 
 

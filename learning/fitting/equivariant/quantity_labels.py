@@ -160,7 +160,8 @@ class FittedQuantity:
                 own = form.cartesian(every)
                 derivatives.append(own[np.isfinite(own)])
         named = {self.name: values, derivative_label(self.quantity): derivatives}
-        return {name: float(np.sqrt(np.mean(np.concatenate(own) ** 2))) for name, own in named.items() if own}
+        every = {name: np.concatenate(own) for name, own in named.items() if own}
+        return {name: float(np.sqrt(np.mean(own**2))) for name, own in every.items() if own.size}
 
     def _mapped(self, components: np.ndarray, labels: QuantityLabels) -> np.ndarray:
         value, own_map = self.quantity.form.cartesian(components), self.quantity.cell_map

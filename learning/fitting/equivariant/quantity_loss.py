@@ -46,13 +46,14 @@ class QuantityLoss:
         of_derivatives: list[np.ndarray | None] = [None] * len(labels)
         if any(own is not None and own.derivative is not None for own in labels):
             wanted = self._wanted_derivatives(labels, sizes, answer, components)
+            is_known = torch.isfinite(wanted).all(dim=2)  # of labels: what a network says must be finite everywhere
             of_frame = weight[answer.frame] * self.fitted.length**2
             size = components.shape[1]
             for directions in random_directions(random, len(labels), size) if random else every_direction(size):
                 of_frames = np.broadcast_to(directions, (len(labels), size)).copy()
                 along = torch.as_tensor(of_frames).to(components)[answer.frame]
                 errors = self._derivative_errors(components, along, wanted, answer, random is not None)
-                loss = loss + (of_frame[:, None] * torch.nan_to_num(errors).square()).sum()
+                loss = loss + (of_frame[:, None] * torch.where(is_known, errors, 0.0).square()).sum()
                 if random is None:
                     of_derivatives = added(of_derivatives, errors, answer, sizes, labels)
         kept = [
@@ -88,9 +89,10 @@ class QuantityLoss:
             scales = np.concatenate([np.zeros(1) if target is None else target.scales for target in own])
             of_sample = torch.as_tensor(sample, device=components.device)[answer.order]
             total = components.new_zeros(len(wanted), components.shape[1]).index_add(0, of_sample, components)
-            errors = total - torch.as_tensor(wanted[:, self.fitted.places]).to(total)
+            right = torch.as_tensor(wanted[:, self.fitted.places]).to(total)
+            errors = total - right
             share = torch.as_tensor(scales**2).to(total) * weight.repeat_interleave(torch.tensor(counts))
-            is_known = torch.isfinite(errors)
+            is_known = torch.isfinite(right)
             loss = loss + (share[:, None] * torch.where(is_known, errors, 0.0).square()).sum()
             for target, known, part in zip(own, found, torch.split(errors.detach(), counts), strict=True):
                 if target is not None:

@@ -102,10 +102,7 @@ class Training:
             self.objective.random = np.random.default_rng([settings.seed, self.done])
             loss, *_ = self.objective([self.examples[k] for k in order[place : place + settings.batch]], True)
             if not torch.isfinite(loss):
-                raise ConfigurationError(
-                    f"the fit of the network diverged at step {self.done + 1} of {self.steps} with learning_rate = "
-                    f"{settings.learning_rate} in [equivariant]; lower it"
-                )
+                raise diverged(settings, self.done + 1, self.steps)
             self.optimiser.zero_grad()
             (100 * loss).backward()
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_STEP)
@@ -207,7 +204,9 @@ def fit_equivariant(
     if start is not None and start.equivariant is not None:
         labels += start.equivariant.arrays()
     shapes = {name: tuple(own.shape) for name, own in network.state_dict().items()}  # another release may have others
-    checkpoint = Checkpoint(kept, fingerprint((settings, energy, model.radial.form, len(others), shapes), labels))
+    lengths = {own.name: own.length for own in quantities}
+    told = settings, energy, model.radial.form, len(others), shapes, lengths
+    checkpoint = Checkpoint(kept, fingerprint(told, labels))
     if state := checkpoint.read():
         training.go_on(state)
     train(training, checkpoint, progress, journal)
@@ -219,7 +218,17 @@ def fit_equivariant(
         head = heads_of_model[name]
         heads_of_model[name] = replace(head, offset=head.offset + constant)
     errors = objective.errors(others or examples, settings.batch)
+    if not math.isfinite(errors.loss):
+        raise diverged(settings, training.done, training.steps)
     return replace(model, equivariant=fitted, heads=heads_of_model, metadata={"network": vars(errors)})
+
+
+def diverged(settings: EquivariantSettings, step: int, steps: int) -> ConfigurationError:
+    """Error of a fit whose loss is no number any more."""
+    return ConfigurationError(
+        f"the fit of the network diverged at step {step} of {steps} with learning_rate = {settings.learning_rate} in "
+        "[equivariant]; lower it"
+    )
 
 
 def units_of_heads(examples: Sequence[Example], quantities: Sequence[FittedQuantity]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from beadwise.analysis.nuclei import colored_noise, inputs
 from beadwise.analysis.nuclei.colored_noise import KELVIN, ColoredNoiseError, free_ring, piglet, quantum_factor
 from beadwise.analysis.nuclei.inputs import KINDS, Treatment, prepare_input
 from beadwise.analysis.nuclei.remarks import adiabatic_modes, remarks_about_nuclei
+from beadwise.analysis.report.make import content_of
 from beadwise.analysis.spectrum.conditions import read_run_conditions, refuse_averages
 from beadwise.analysis.spectrum.live import possible_kinds
 from beadwise.driver.commands.group import main
@@ -176,6 +177,12 @@ def test_inputs_of_all_kinds_are_named_and_checked(water):
     piglet_run.path.write_text(text.replace('<temperature units="kelvin"> 300', '<temperature units="kelvin"> 350'))
     (remark,) = remarks_about_nuclei(RunInput.read(piglet_run.path))
     assert "colored noise are for 300 K with 4 beads, and the run is at 350 K" in remark
+    (piglet_run.path.parent / "water_piglet.out").write_text(
+        "# column 1 --> time{picosecond} : t\n# column 2 --> temperature{kelvin} : T\n"
+        + "".join(f"{0.01 * k:.2f} {364 + k % 7}\n" for k in range(60))
+    )
+    (temperature,) = [one for one in content_of(piglet_run.path).read()["verdicts"] if one["name"] == "temperature"]
+    assert temperature["colour"] == "unknown" and "no thermostat holds it at one" in temperature["sentence"]
     assert "weights of its beads by energies hold only nearly" in piglet_run.systems[0].ensemble.warning(water.path)
 
 
