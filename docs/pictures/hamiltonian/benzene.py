@@ -6,9 +6,9 @@ python docs/pictures/hamiltonian/benzene.py
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from beadwise.colours import COLOURS, REFERENCE
+from beadwise.pictures import dress, panels, write_png
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "orbitals"))
@@ -24,7 +24,7 @@ SHAPES = {
 def main() -> None:
     """Draw a column for each shape: pairs as two short lines side by side, single levels as one."""
     model = random_model()
-    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+    figure, (axes,) = panels((7.0, 5.0))
     for column, distortion in enumerate(SHAPES.values()):
         levels = np.linalg.eigvalsh(model.matrices(isolated(*benzene(**distortion))))[0]
         groups = np.split(levels, np.flatnonzero(np.diff(levels) > 1e-9 * np.ptp(levels)) + 1)
@@ -39,7 +39,8 @@ def main() -> None:
     axes.plot([], [], color=COLOURS[0], label="pair")
     axes.plot([], [], color=REFERENCE, label="single level")
     axes.legend(loc="center right", bbox_to_anchor=(0.98, 0.57))  # in the gap
-    figure.savefig(HERE / "benzene.png", dpi=150)
+    dress(axes)
+    write_png(figure, HERE / "benzene.png")
 
 
 if __name__ == "__main__":

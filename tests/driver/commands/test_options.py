@@ -19,6 +19,7 @@ import make_options
 
 HEAVY = {"torch", "matplotlib", "ase", "scipy", "ipi", "jinja2"}
 WITH_NUMBERS = {
+    "average",
     "check-data",
     "evaluate",
     "examples",
@@ -55,6 +56,7 @@ DIFFERENT = {
     "--prepare": "pigs makes one input of one, integrations one for each node",
     "--timestep": "spectrum is told the time between samples, nuclei chooses that of a run",
     "--highest": "spectra end there, nuclei makes thermostats for vibrations up to there",
+    "--reference": "average takes shieldings of standards, promotion a model",
     "--samples": "promote takes so many of all runs together, isotopes of each",
     "--profile": "run has nothing else to say which variable; reweight may make it of any variable, by --variable",
 }
