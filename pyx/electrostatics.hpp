@@ -73,13 +73,13 @@ struct MomentTask {
 struct InductionTask {
     MomentTask interaction;  // its moments, potentials and strains are not read
     int most_steps;
-    double tolerance;       // of the residual, relative
-    const double *local;    // [beads][sites][3][3], symmetric and positive
-    const double *inverse;  // [beads][sites][3][3]
-    const double *right;    // [beads][columns][sites][3]
-    double *found;          // as right
-    double *rest;           // right − (a⁻¹ + T) found, as right
-    int32_t *steps;         // [beads]; −1 where the matrix is not positive or the steps do not end
+    const double *tolerances;  // [columns], of the residual, relative
+    const double *local;       // [beads][sites][3][3], symmetric and positive
+    const double *inverse;     // [beads][sites][3][3]
+    const double *right;       // [beads][columns][sites][3]
+    double *found;             // as right
+    double *rest;              // right − (a⁻¹ + T) found, as right
+    int32_t *steps;            // [beads]; −1 where the matrix is not positive or the steps do not end
 };
 
 }  // namespace beadwise

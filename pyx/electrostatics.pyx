@@ -44,7 +44,7 @@ cdef extern from "electrostatics.hpp" namespace "beadwise" nogil:
     cdef cppclass InductionTask:
         MomentTask interaction
         int most_steps
-        double tolerance
+        const double* tolerances
         const double* local
         const double* inverse
         const double* right
@@ -182,7 +182,7 @@ def potentials_of_moments(positions, cells, periodic, charges, dipoles, widths, 
     return potentials, strains, collision_of(&collision)
 
 
-def induced_dipoles(positions, cells, periodic, widths, cut, damping, closest, local, right, tolerance, most_steps,
+def induced_dipoles(positions, cells, periodic, widths, cut, damping, closest, local, right, tolerances, most_steps,
                     threads):
     """Solve (a⁻¹ + T) x = b: dipoles of local polarizabilities that see each other.
 
@@ -194,8 +194,9 @@ def induced_dipoles(positions, cells, periodic, widths, cut, damping, closest, l
         a in Å³, symmetric and positive definite.
     right : ndarray of float64, shape (beads, columns, sites, 3)
         b; at most four columns.
-    tolerance : float
-        Of what is left of b, relative, both measured with a.
+    tolerances : ndarray of float64, shape (columns,)
+        Of what is left of b, relative, both measured with a.  The waves of the last columns are left out once these
+        have come to their end.
     most_steps : int
 
     Returns
@@ -232,7 +233,7 @@ def induced_dipoles(positions, cells, periodic, widths, cut, damping, closest, l
     task.found, task.rest = written("found", found, right.shape), written("rest", rest, right.shape)
     if beads:
         task.steps = &steps_view[0]
-    task.tolerance = finite("tolerance", tolerance, 0.0)
+    task.tolerances = read("tolerances", tolerances, (columns,))
     task.most_steps = whole("most_steps", most_steps, 0, 10**6)
     cdef int thread_count = whole("threads", threads, 1, THREAD_LIMIT)
     if beads and sites:

@@ -145,8 +145,9 @@ public:
         Vector size = products(rest, ahead);
         for (int step = 0; step <= task.most_steps; ++step) {
             const Mask goes_on = size > enough;
-            if (!any(goes_on)) return write(step);
-            multiply(direction, image);
+            const int wanted = columns_of(goes_on);
+            if (!wanted) return write(step);
+            multiply(direction, image, wanted);
             const Vector curvature = products(direction, image);
             for (int lane = 0; lane < LANES; ++lane)
                 if (goes_on[lane] && !(curvature[lane] > 0)) return -1;
@@ -174,7 +175,13 @@ private:
     std::vector<double> dipoles;                               // [columns][sites][3], for the waves
     Vector enough;
 
-    static bool any(Mask mask) { return mask[0] || mask[1] || mask[2] || mask[3]; }
+    // How many columns there are up to the last one that goes on; what has come to its end stays there.
+    static int columns_of(Mask mask) {
+        int count = 0;
+        for (int lane = 0; lane < LANES; ++lane)
+            if (mask[lane]) count = lane + 1;
+        return count;
+    }
 
     void read_right() {
         const size_t start = 3 * size_t(bead) * own.columns * own.sites;
@@ -182,7 +189,10 @@ private:
             for (size_t k = 0; k < 3 * size_t(own.sites); ++k)
                 rest[k * LANES + column] = task.right[start + size_t(column) * 3 * own.sites + k];
         times(task.local, rest.data(), ahead.data());
-        enough = task.tolerance * task.tolerance * products(rest, ahead);
+        Vector squares = {};
+        for (int column = 0; column < own.columns; ++column)
+            squares[column] = task.tolerances[column] * task.tolerances[column];
+        enough = squares * products(rest, ahead);
     }
 
     int write(int steps) {
@@ -217,15 +227,17 @@ private:
             store(&place[k], load(&place[k]) + sign * length * load(&along[k]));
     }
 
-    void multiply(const std::vector<double> &in, std::vector<double> &out) {
+    // Of the first columns; what the others get is of no use.
+    void multiply(const std::vector<double> &in, std::vector<double> &out, int count) {
         times(task.inverse, in.data(), out.data());
         blocks.apply(in.data(), out.data(), threads);
         if (!waves) return;
-        for (int column = 0; column < own.columns; ++column)
+        waves->keep(count);
+        for (int column = 0; column < count; ++column)
             for (size_t k = 0; k < 3 * size_t(own.sites); ++k)
                 dipoles[size_t(column) * 3 * own.sites + k] = in[k * LANES + column];
         waves->apply(nullptr, dipoles.data(), false, threads);
-        for (int column = 0; column < own.columns; ++column)
+        for (int column = 0; column < count; ++column)
             for (int site = 0; site < own.sites; ++site) {
                 double field[DERIVATIVES];
                 waves->read(column, site, false, field);

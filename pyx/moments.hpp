@@ -14,9 +14,12 @@ public:
         columns.resize(task.columns);
     }
 
+    // Only the first of the columns are wanted from now on.
+    void keep(int count) { columns.resize(count); }
+
     // Σ over columns; null for charges or dipoles that are none.
     void apply(const double *charges, const double *dipoles, bool seconds, int threads) {
-        for (int column = 0; column < task.columns; ++column) {
+        for (int column = 0; column < int(columns.size()); ++column) {
             LatticeColumn &own = columns[column];
             own.moments.reset(4, task.sites);
             own.potential.reset(DERIVATIVES, task.sites);

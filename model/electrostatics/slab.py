@@ -13,6 +13,8 @@ import math
 
 import numpy as np
 
+from ..errors import StructureError
+
 
 def normal_of(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
     """Unit vectors across the periodic planes, shape (beads, 3).
@@ -23,10 +25,18 @@ def normal_of(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
         In Å, one vector per row.
     periodic : ndarray of bool, shape (3,)
         Two of them true.
+
+    Raises
+    ------
+    StructureError
+        If they span no plane.
     """
     missing = int(np.flatnonzero(~periodic)[0])
     across = np.cross(cells[:, (missing + 1) % 3], cells[:, (missing + 2) % 3])
-    return np.asarray(across / np.linalg.norm(across, axis=1, keepdims=True))
+    areas = np.linalg.norm(across, axis=1, keepdims=True)
+    if not (areas > 0).all():
+        raise StructureError("periodic vectors of a cell span no plane; they must not be parallel, or zero")
+    return np.asarray(across / areas)
 
 
 def with_vacuum(

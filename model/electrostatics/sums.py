@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from ...pyx.electrostatics import induced_dipoles, potentials_of_moments
-from ..errors import StructureError
+from ..errors import StructureError, as_structure_error
 from .cuts import (
     COULOMB,
     LARGEST_EWALD,
@@ -23,6 +24,8 @@ from .results import PLACES, ChargeEnergy, Potentials
 from .slab import SlabCorrection, with_vacuum
 
 CLOSEST = 0.01  # Å: nearer sites cannot be told apart
+COLUMNS_AT_ONCE = 4  # that are solved together
+LEFT_OF_A_MODE = 0.01  # of the part that each mode has of a random column, about: what may be left at its end
 
 
 class Electrostatics:
@@ -150,20 +153,21 @@ class Electrostatics:
             raise StructureError(f"damping is {self.damping:g} Å, and charges are given; it is for dipoles alone")
         charges, dipoles = (None if one is None else np.ascontiguousarray(one, float) for one in (charges, dipoles))
         needs_second = second or bool(pairs and dipoles is not None)
-        found, strains, collision = potentials_of_moments(
-            self.positions,
-            self.cells,
-            self.periodic,
-            charges,
-            dipoles,
-            self.widths,
-            self._cut,
-            self.damping,
-            CLOSEST,
-            needs_second,
-            pairs,
-            self.threads,
-        )
+        with as_structure_error():
+            found, strains, collision = potentials_of_moments(
+                self.positions,
+                self.cells,
+                self.periodic,
+                charges,
+                dipoles,
+                self.widths,
+                self._cut,
+                self.damping,
+                CLOSEST,
+                needs_second,
+                pairs,
+                self.threads,
+            )
         self._refuse(collision)
         if self._slab is not None:
             self._slab.add(charges, dipoles, pairs, found, strains)
@@ -284,6 +288,10 @@ class Electrostatics:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Solve (a⁻¹ + T) x = b for dipoles of local polarizabilities that see each other.
 
+        Of a mode with a negative eigenvalue, conjugate gradients take nothing away before they find it: their
+        polynomial is above 1 there.  So no column with a part in such a mode comes to its end.  But what is asked for
+        may have none, as uniform fields have none in odd modes: a column of random numbers is solved beside it.
+
         Parameters
         ----------
         local : ndarray of float64, shape (beads, sites, 3, 3)
@@ -306,20 +314,36 @@ class Electrostatics:
         """
         if self._slab is not None:
             raise StructureError("induced dipoles of a slab need three periodic directions, with vacuum")
-        found, rest, steps, collision = induced_dipoles(
-            self.positions,
-            self.cells,
-            self.periodic,
-            self.widths,
-            self._cut,
-            self.damping,
-            CLOSEST,
-            np.ascontiguousarray(local, dtype=np.float64),
-            np.ascontiguousarray(right, dtype=np.float64),
-            tolerance,
-            most_steps,
-            self.threads,
-        )
+        local, right = (np.ascontiguousarray(one, dtype=np.float64) for one in (local, right))
+        beads, columns = right.shape[:2]
+        probe = np.broadcast_to(_random_column(self.sites), (beads, 1, self.sites, 3))
+        loose = LEFT_OF_A_MODE / math.sqrt(max(3 * self.sites, 1))
+        if columns < COLUMNS_AT_ONCE:
+            right, tolerances = np.concatenate([right, probe], axis=1), np.array([tolerance] * columns + [loose])
+        else:
+            self._solved(local, np.ascontiguousarray(probe), np.array([loose]), most_steps)
+            tolerances = np.full(columns, tolerance)
+        found, rest = self._solved(local, right, tolerances, most_steps)
+        return found[:, :columns], rest[:, :columns]
+
+    def _solved(
+        self, local: np.ndarray, right: np.ndarray, tolerances: np.ndarray, most_steps: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        with as_structure_error():
+            found, rest, steps, collision = induced_dipoles(
+                self.positions,
+                self.cells,
+                self.periodic,
+                self.widths,
+                self._cut,
+                self.damping,
+                CLOSEST,
+                local,
+                right,
+                tolerances,
+                most_steps,
+                self.threads,
+            )
         self._refuse(collision)
         if (steps < 0).any():
             mean = float(np.trace(local[int(np.argmin(steps))].mean(axis=0)) / 3)
@@ -328,6 +352,12 @@ class Electrostatics:
                 "polarizability diverges; smaller ones are needed, or a longer damping"
             )
         return found, rest
+
+
+@lru_cache(maxsize=8)
+def _random_column(sites: int) -> np.ndarray:
+    """The same at every call, shape (sites, 3)."""
+    return np.random.default_rng(0).standard_normal((sites, 3))
 
 
 def _mean_volume(cells: np.ndarray) -> float:

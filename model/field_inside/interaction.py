@@ -53,7 +53,8 @@ def sums_of(
     """
     sites, is_small = positions.shape[1], positions.shape[1] <= LARGEST_EWALD
     if splitting is None and periodic and len(cells) and is_small:
-        splitting = splitting_of(sites, float(np.abs(np.linalg.det(cells)).mean()))
+        volume = float(np.abs(np.linalg.det(cells)).mean())
+        splitting = splitting_of(sites, volume) if volume > 0 else None  # which is refused below
     return Electrostatics(
         positions, cells, [periodic] * 3, None, damping, accuracy, splitting, mesh=not is_small, threads=threads
     )

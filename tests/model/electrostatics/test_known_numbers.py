@@ -107,6 +107,23 @@ def test_two_sites_that_see_each_other():
     np.testing.assert_allclose(np.diag(found), [3.12397, 2.66197, 2.66197], atol=5e-6)
 
 
+@pytest.mark.parametrize("columns", [3, 4])
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_divergence_that_no_uniform_field_excites_is_refused(periodic, columns):
+    """Two sites that are soft across their line: 1/a − 1/r³ of opposite dipoles is negative, 1/a + 1/r³ is not."""
+    sums = Electrostatics(np.array([[[0, 0, 0], [2.0, 0, 0]]]), 40 * np.eye(3)[None], [periodic] * 3)
+    right = np.broadcast_to(np.eye(4, 3)[None, :, None] + [0, 0, 0.1], (1, 4, 2, 3))[:, :columns]
+    for across, diverges in ((7.9, False), (8.1, True)):
+        local = np.tile(np.diag([0.1, across, 0.1]), (1, 2, 1, 1))
+        if diverges:
+            with pytest.raises(StructureError, match="the polarizability diverges"):
+                sums.induced(local, right)
+        else:
+            found = sums.induced(local, right)[0]
+            assert found.shape == right.shape
+            assert found[0, 1, 0, 1] == pytest.approx(1 / (1 / across + 1 / 8), rel=1e-3)
+
+
 def test_what_is_refused():
     def made(periodic=(True,) * 3, positions=POSITIONS, **settings):
         return Electrostatics(positions[None], CELL[None], periodic, **settings).energy(CHARGES[None])
@@ -124,3 +141,8 @@ def test_what_is_refused():
             made(**settings)
     with pytest.raises(StructureError, match="spans no volume"):
         Electrostatics(POSITIONS[None], np.ones((1, 3, 3)), [True] * 3)
+    with pytest.raises(StructureError, match="span no plane"):
+        Electrostatics(POSITIONS[None], np.ones((1, 3, 3)), [True, True, False])
+    for positions, message in ((np.nan * POSITIONS, "positions has numbers"), (POSITIONS[:4], "charges has shape")):
+        with pytest.raises(StructureError, match=message):
+            made(positions=positions)

@@ -244,6 +244,8 @@ def test_what_is_refused():
         made(local=30 * LOCAL)
     with pytest.raises(StructureError, match="sites 0 and 1 lie on each other"):
         made(np.zeros((2, 3)), local=LOCAL[:2], dipoles=None)
+    with pytest.raises(StructureError, match="spans no volume"):
+        made(cell=np.zeros((3, 3)), splitting=None)
 
 
 @pytest.mark.skipif(not WATER.is_dir(), reason="the labelled water frames are not part of the repository")
