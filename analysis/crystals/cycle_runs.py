@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ...json_text import json_text
-from ...model.crystals.reference import CrystalError, HarmonicReference
+from ...model.crystals.reference import CrystalError
 from ...model.evaluators import from_any_folder, full_name
 from ...progress import Progress
 from ...reading import digest_of, json_of, refusing
 from ...runs.input.elements import InputError
+from ...runs.input.force_fields import SOCKETS
 from ...runs.input.named_model import named_model
 from ...runs.input.outputs import checkpoint_patterns
 from ...runs.input.run_input import RunInput
@@ -29,6 +30,7 @@ from ..mass import make as mass
 from ..prepared_inputs import write_input
 from ..promotion import make as promotion
 from . import gibbs, harmonic, switch_inputs, switching
+from .cycle_identity import check_harmonic, check_input, model_of
 from .cycle_results import SAME_TEMPERATURE
 from .cycle_settings import ENDING, CycleFile
 
@@ -60,34 +62,23 @@ class PlannedRun:
         return self.folder / self.name
 
 
-def model_of(cycle: CycleFile) -> str:
-    """The potential, with absolute paths, as runs go on in folders of their own."""
-    assert cycle.run is not None
-    return from_any_folder(cycle.run.model, [cycle.run.folder])
-
-
 def make_harmonic(cycle: CycleFile, advance: Progress | None = None) -> list[str]:
     """Make the harmonic crystal unless it is there; lines of what was found.
 
     Raises
     ------
     BeadwiseError
-        If it cannot be made, or is of another potential than the file names.
+        If it cannot be made, or one that is there is of another crystal or potential.
     """
     assert cycle.run is not None
-    path, model = cycle.file("harmonic"), model_of(cycle)
+    path = cycle.file("harmonic")
     if os.path.isfile(path):
-        found = HarmonicReference.load(path).model
-        if found not in (full_name(model), full_name(cycle.run.model)):
-            raise CrystalError(
-                f"'{path}' is of the potential {found}, and '{cycle.path}' names {cycle.run.model}; remove it to have "
-                "it made anew"
-            )
+        check_harmonic(cycle)
         return []
     report = harmonic.make(
         harmonic.HarmonicRequest(
             structure=cycle.path.parent / cycle.run.structure,
-            model=model,
+            model=model_of(cycle),
             temperatures=(cycle.settings.temperature,),
             held=cycle.run.held,
             displacement=cycle.run.displacement,
@@ -114,6 +105,7 @@ def planned_runs(cycle: CycleFile, key: str) -> list[PlannedRun]:
     BeadwiseError
         If an input cannot be used, or the folders were made with other settings.
     """
+    assert cycle.run is not None
     folder = cycle.path.with_name(f"{cycle.path.stem}.runs") / key
     source = cycle.path.parent / cycle.steps[key].input
     with refusing(InputError, f"cannot read '{source}', the input of [run.{key}] in '{cycle.path}'"):
@@ -121,7 +113,8 @@ def planned_runs(cycle: CycleFile, key: str) -> list[PlannedRun]:
             "settings": asdict(cycle.steps[key]),
             "input": digest_of(source),
             "harmonic": digest_of(cycle.file("harmonic")),
-            "model": full_name(cycle.run.model) if cycle.run else "",
+            "structure": digest_of(cycle.path.parent / cycle.run.structure),
+            "model": full_name(cycle.run.model),
         }
     if not (folder / PLAN).exists():
         _make_folders(cycle, key, source, folder, told)
@@ -129,9 +122,11 @@ def planned_runs(cycle: CycleFile, key: str) -> list[PlannedRun]:
         plan = json_of((folder / PLAN).read_bytes())
         before, runs = plan["told"], [(str(name), str(model)) for name, model in plan["runs"]]
     if changed := [name for name in told if told[name] != before.get(name)]:
+        files = [cycle.file(one).name for one in (["harmonic"] if "structure" in changed else []) + [key]]
+        removed = " and ".join(f"'{name}'" for name in files)
         raise CrystalError(
             f"'{folder}' was made with another {' and another '.join(changed)} than '{cycle.path}' has now; change it "
-            f"back, or remove that folder and '{cycle.file(key).name}' to begin anew"
+            f"back, or remove that folder and {removed} to begin anew"
         )
     return [PlannedRun(folder / Path(name).stem, name, model) for name, model in runs]
 
@@ -141,7 +136,13 @@ def _make_folders(cycle: CycleFile, key: str, source: Path, folder: Path, told: 
     unfinished = folder.with_name(f".{key}.{secrets.token_hex(8)}")
     try:
         unfinished.mkdir(parents=True)
-        copied = named_files(RunInput.read(source).document, source.parent)
+        original = RunInput.read(source)
+        check_input(cycle, key, original)
+        copied = named_files(original.document, source.parent)
+        if len({Path(name).name for name in [source.name, *copied]}) <= len(copied):
+            raise InputError(
+                f"'{source}' names {', '.join(copied)}; runs need copies side by side, so rename those alike"
+            )
         for name in [source.name, *copied]:
             shutil.copy(source.parent / name, unfinished / Path(name).name)
         _name_copies(unfinished / source.name, copied)
@@ -159,6 +160,7 @@ def _make_folders(cycle: CycleFile, key: str, source: Path, folder: Path, told: 
             path.rename(own / path.name)
             for name in copied:
                 shutil.copy(unfinished / Path(name).name, own)
+            _set_apart(own / path.name)
             _add_checkpoint(own / path.name)
             prepared = RunInput.read(own / path.name)
             runs.append((path.name, (named_model(prepared) or model_of(cycle)) if prepared.sockets else ""))
@@ -192,6 +194,19 @@ def _name_copies(path: Path, copied: Sequence[str]) -> None:
     for element in root.iter():
         if (name := (element.text or "").strip()) in copied and len(element) == 0:
             element.text = Path(name).name
+    write_input(path, root)
+
+
+def _set_apart(path: Path) -> None:
+    """Give the sockets of a run addresses that no other run has, of any crystal on this machine."""
+    root = RunInput.read(path).document
+    for socket in (one for one in root.iter() if one.tag in SOCKETS):
+        if socket.get("mode", "inet").strip() == "inet":
+            socket.set("mode", "unix")
+        address = socket.find("address")
+        if address is None:
+            address = ElementTree.SubElement(socket, "address")
+        address.text = f" beadwise-{secrets.token_hex(8)} "
     write_input(path, root)
 
 

@@ -13,6 +13,7 @@ from ...model.crystals.reference import HarmonicReference
 from ...model.crystals.sites import Sites
 from ...properties.quantities import SWITCH_COUPLING, SWITCH_DIFFERENCE
 from ...runs.input.elements import InputError, boolean_in
+from ...runs.input.force_components import weight_of
 from ...runs.input.named_model import name_model
 from ...runs.input.run_input import RunInput, System
 from ..mass.masses import DALTON, without_template
@@ -67,7 +68,7 @@ def prepare_inputs(
     system = without_template(run)
     _check(run, system, reference, file)
     if (beads or system.beads) > 1:  # what is classical has one distribution of positions whatever the masses
-        _check_masses(run, system, reference, file)
+        check_masses(system.atoms.masses / DALTON, run.path, reference, file)
     written = []
     for number, coupling in enumerate(couplings):
         path, root = renamed_copy(run, f"_l{coupling:.5f}", number)
@@ -91,14 +92,7 @@ def _check(run: RunInput, system: System, reference: HarmonicReference, file: Pa
         raise InputError(
             f"'{source}' is no dynamics at constant volume without a field; a harmonic crystal belongs to one cell"
         )
-    forces = system.element.findall("forces/force")
-    asked = {socket.owner for socket in run.sockets} | {one.name for one in run.others if one.python_file}
-    if len(forces) != 1 or not system.force_fields & asked or system.biases:
-        raise InputError(
-            f"'{source}' has {len(forces)} forces, {len(asked)} force fields of beadwise and the bias "
-            f"{list(system.biases)}; one <force> that asks an <ffsocket>, or an <ffdirect> with beadwise's shim, is "
-            "needed, and no bias"
-        )
+    check_force(run, system)
     sites = Sites(reference)
     sites.check_atoms(run.numbers)
     sites.check_cells(system.cell[None])
@@ -110,15 +104,62 @@ def _check(run: RunInput, system: System, reference: HarmonicReference, file: Pa
         )
 
 
-def _check_masses(run: RunInput, system: System, reference: HarmonicReference, file: Path) -> None:
-    """Refuse ring polymers of other isotopes than the harmonic crystal has."""
-    ratios = system.atoms.masses / DALTON / reference.masses
-    if len(ratios) != len(reference.masses) or np.abs(ratios - 1).max() > SAME_MASS:
+def check_force(run: RunInput, system: System) -> None:
+    """Refuse an input whose potential is not that of one model of beadwise.
+
+    Raises
+    ------
+    InputError
+        If it has several forces, one of another weight than 1, one that beadwise does not serve, or a bias.
+    """
+    forces = system.element.findall("forces/force")
+    asked = {socket.owner for socket in run.sockets} | {one.name for one in run.others if one.python_file}
+    if len(forces) != 1 or not system.force_fields & asked or system.biases:
+        raise InputError(
+            f"'{run.path}' has {len(forces)} forces, {len(asked)} force fields of beadwise and the bias "
+            f"{list(system.biases)}; one <force> that asks an <ffsocket>, or an <ffdirect> with beadwise's shim, is "
+            "needed, and no bias"
+        )
+    if (weight := weight_of(forces[0])) != 1:
+        raise InputError(f"the <force> of '{run.path}' has the weight {weight:g}; 1 is needed")
+
+
+def check_masses(masses: np.ndarray, source: Path, reference: HarmonicReference, file: Path) -> None:
+    """Refuse other isotopes than the harmonic crystal has.
+
+    Parameters
+    ----------
+    masses : ndarray of float64, shape (atoms,)
+        In u.
+    source : Path
+        Where they are from, for messages.
+    reference : HarmonicReference
+    file : Path
+        Of the harmonic crystal.
+
+    Raises
+    ------
+    InputError
+        Naming the atom that differs most.
+    """
+    if len(masses) != len(reference.masses):
+        raise InputError(f"'{source}' has {len(masses)} masses; '{file}' has {len(reference.masses)}")
+    ratios = masses / reference.masses
+    if np.abs(ratios - 1).max() > SAME_MASS:
         atom = int(np.abs(ratios - 1).argmax())
         raise InputError(
-            f"atom {atom} of '{run.path}' has {ratios[atom]:g} times the mass that it has in '{file}'; the same "
+            f"atom {atom} of '{source}' has {ratios[atom]:g} times the mass that it has in '{file}'; the same "
             "isotopes are needed where there are beads"
         )
+
+
+def models_in_process(root: ElementTree.Element) -> list[str]:
+    """Models that ``<ffdirect>`` of an input name, as ``--model`` takes them."""
+    entries = [
+        entry for own in root.iterfind("ffdirect/parameters") for entry in (own.text or "").strip(" {}\n").split(",")
+    ]
+    parts = (entry.partition(":")[::2] for entry in entries)
+    return [value.strip().replace(";", ",") for key, value in parts if key.strip() == "model"]
 
 
 def _set_in_process(root: ElementTree.Element, blend: str) -> None:

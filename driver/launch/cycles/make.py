@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ....analysis.crystals.cycle_runs import collect, make_harmonic, model_of, planned_runs
+from ....analysis.crystals.cycle_identity import check_apart, model_of
+from ....analysis.crystals.cycle_runs import collect, make_harmonic, planned_runs
 from ....analysis.crystals.cycle_settings import CycleFile, read_cycle
 from ....model.crystals.reference import CrystalError
 from ....model.evaluators.trust import runs_code, trust
@@ -36,6 +37,7 @@ def run_cycles(paths: Sequence[Path], stages: Stages, say: Callable[[Iterable[st
     for cycle in cycles:
         if cycle.run is None:
             raise CrystalError(f"'{cycle.path}' has no [run], which says how what is missing is made")
+    check_apart(cycles)
     for cycle in cycles:
         _run_cycle(cycle, stages, say)
 
