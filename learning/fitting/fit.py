@@ -38,7 +38,7 @@ from .head_fit import HeadProblem, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
 from .local_labels import in_its_field, with_local_labels
 from .memory import check_memory
-from .network_steps import network_fitting, with_equivariant, with_network
+from .network_steps import network_fitting, start_of, with_equivariant, with_network
 from .polarization.branches import on_one_branch
 from .target_fit import labelled_species
 
@@ -76,12 +76,15 @@ def fit(
         If the baseline cannot be had, or cannot be evaluated for a frame.
     ConfigurationError
         If no frame has the labels of a head that should be fitted.
+    ModelFileError
+        If there is no model to start from.
     DataError
         If a data file is missing, validation included, or cannot be used, or other frames have species that those of
         the training lack.
     """
     if configuration.network or configuration.equivariant:
         network_fitting()  # before anything is fitted that would be lost
+        start_of(configuration)
     fitted = fitted_model(configuration)
     baseline = cached_baseline(configuration)
     data = data or read_fit_data(configuration)

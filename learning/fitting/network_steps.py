@@ -78,11 +78,22 @@ def with_equivariant(
         offset = species_energies(model.numbers, frames, isolated)
         model = replace(model, heads={**model.heads, "energy": replace(empty_head(0, model.shape), offset=offset)})
     model = own.without_linear(model, frames)
-    start = load_model(configuration.folder / settings.start) if settings.start else None
-    rest = settings, progress, isolated, journal, validation, state_path(configuration), own.quantities, start
-    fitted = fit_equivariant(model, frames, own.energy, *rest)
+    rest = settings, progress, isolated, journal, validation, state_path(configuration), own.quantities
+    fitted = fit_equivariant(model, frames, own.energy, *rest, start_of(configuration))
     told = {"frames": "validation" if validation else "training", "linear": vars(linear), **fitted.metadata}
     return replace(fitted, metadata={"equivariant": told})
+
+
+def start_of(configuration: Configuration) -> Model | None:
+    """The model whose network another one is started from; None without one.
+
+    Raises
+    ------
+    ModelFileError
+        If it cannot be read.
+    """
+    settings = configuration.equivariant
+    return load_model(configuration.folder / settings.start) if settings and settings.start else None
 
 
 def state_path(configuration: Configuration) -> Path:

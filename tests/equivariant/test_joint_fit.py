@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase.io import write
+from beadwise.errors import BeadwiseError
 from beadwise.learning.data import Frame
 from beadwise.learning.data.branches import lattice_quantum
 from beadwise.learning.fitting.configuration import ConfigurationError, EquivariantSettings, read_configuration
@@ -250,6 +251,13 @@ def test_dipoles_alone_are_fitted(tmp_path):
     text = gain_text(model)
     assert len(text) == 1 and "root mean square errors on validation frames" in text[0]
     assert "born_effective_charges" in text[0] and "dipole" in text[0]
+
+
+def test_a_model_to_start_from_is_looked_for_before_heads_are_fitted(tmp_path):
+    told = []
+    with pytest.raises(BeadwiseError, match=r"no model '.*none.safetensors'"):
+        fit(configured(tmp_path, 'start = "none.safetensors"'), lambda *own: told.append(own), data_of())
+    assert not told
 
 
 def test_lattice_vectors_in_labels_change_nothing(tmp_path):
