@@ -20,12 +20,13 @@ from models import random_structure
 torch = pytest.importorskip("torch", reason="torch is not installed; only fits of networks need it")
 
 from beadwise.learning.fitting.equivariant.objective import Objective, examples_of  # noqa: E402
-from beadwise.learning.fitting.equivariant.quantity_labels import FittedQuantity  # noqa: E402
+from beadwise.learning.fitting.equivariant.quantity_labels import FittedQuantity, QuantityLabels  # noqa: E402
 from beadwise.learning.fitting.equivariant.quantity_loss import random_directions  # noqa: E402
 from beadwise.learning.fitting.equivariant.sources import answer_from_kernel, answer_from_pairs  # noqa: E402
 from beadwise.learning.fitting.equivariant.surroundings import gather  # noqa: E402
 from beadwise.learning.fitting.equivariant.torch_network import TorchEquivariant  # noqa: E402
 from beadwise.learning.fitting.equivariant.training import fit_equivariant, units_of_heads  # noqa: E402
+from beadwise.learning.fitting.target_fit import Target  # noqa: E402
 from beadwise.model.outputs import empty_head  # noqa: E402
 
 BORN_CHARGES = "born_effective_charges"
@@ -130,6 +131,15 @@ def test_what_is_no_number_is_no_missing_label():
     with torch.no_grad():
         objective.network.layers[0].contraction.fill_(np.nan)
     assert not torch.isfinite(objective(examples, True)[0]) and not torch.isfinite(objective(examples, False)[0])
+
+
+def test_errors_have_the_pseudotensors_that_no_network_gives():
+    (shielding,), components = fitted("shielding"), np.zeros((2, 9))
+    components[:, 6:] = 1.0  # what the linear head of the antisymmetric part leaves over
+    labels = QuantityLabels((Target(components, np.arange(2)),), (np.full((2, 9), 3.0),), None, 0.0, 1.0)
+    expected = np.sqrt(np.mean(shielding.quantity.form.cartesian(components) ** 2))
+    found = shielding.errors_in_units([(labels, [np.zeros((2, 6))], None)])
+    assert found == {"shielding": pytest.approx(expected)} and expected > 0.1
 
 
 def test_a_fit_that_diverges_is_refused():

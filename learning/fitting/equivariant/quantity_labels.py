@@ -148,20 +148,21 @@ class FittedQuantity:
         for labels, of_targets, of_derivatives in errors:
             for target, known, own in zip(labels.targets, labels.known, of_targets, strict=True):
                 wanted = target.components + known
-                predicted = wanted.copy()
-                predicted[:, self.places] += own
+                predicted = known.copy()  # of pseudotensors all that there is
+                predicted[:, self.places] = wanted[:, self.places] + own
                 difference = self._mapped(predicted, labels) - self._mapped(wanted, labels)
                 if len(wanted) == 1:
                     difference = folded(difference, labels.quantum)
                 values.append(difference[np.isfinite(difference)])
             if of_derivatives is not None:
-                every = np.zeros((*of_derivatives.shape[:-1], self.quantity.components))
-                every[..., self.places] = of_derivatives
-                own = form.cartesian(every)
+                assert labels.derivative is not None
+                components = -labels.derivative
+                components[..., self.places] = of_derivatives
+                own = form.cartesian(components)
                 derivatives.append(own[np.isfinite(own)])
         named = {self.name: values, derivative_label(self.quantity): derivatives}
-        every = {name: np.concatenate(own) for name, own in named.items() if own}
-        return {name: float(np.sqrt(np.mean(own**2))) for name, own in every.items() if own.size}
+        whole = {name: np.concatenate(own) for name, own in named.items() if own}
+        return {name: float(np.sqrt(np.mean(own**2))) for name, own in whole.items() if own.size}
 
     def _mapped(self, components: np.ndarray, labels: QuantityLabels) -> np.ndarray:
         value, own_map = self.quantity.form.cartesian(components), self.quantity.cell_map
