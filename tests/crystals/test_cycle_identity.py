@@ -1,14 +1,12 @@
 """Cycles are of one crystal and one potential: inputs of all sections are prepared so, and others are refused."""
 
-import os
-
 import ase.io
 import pytest
 from beadwise.analysis.crystals.cycle_runs import make_harmonic, planned_runs
 from beadwise.analysis.crystals.cycle_settings import read_cycle
 from beadwise.driver.commands.crystals.free_energy import free_energy
 from beadwise.driver.commands.group import OneLineErrors
-from beadwise.driver.launch.cycles.one_run import do_run
+from beadwise.driver.launch.cycles.one_run import _last_words
 from beadwise.inputs.quartic_crystal import structure
 from beadwise.runs.input.run_input import RunInput
 from click.testing import CliRunner
@@ -120,11 +118,15 @@ def test_harmonic_crystals_of_another_structure_are_refused(folder):
     assert "27 atoms; the harmonic crystal has 8; remove it" in said(folder)
 
 
-def test_a_run_that_is_refused_is_one_line(folder):
-    """What `beadwise run` says, and the command ends with 1; another run of the same folder is not joined."""
-    cycle = read_cycle(folder / "a.toml")
-    (run,) = planned_runs(cycle, "anharmonic")
+def test_a_run_that_is_refused_ends_the_cycle_in_one_line(folder, monkeypatch):
+    """What `beadwise run` says, though another one that goes on in the same folder writes into the log, too."""
+    monkeypatch.setenv("BEADWISE_PROGRESS", "none")
+    (folder / "a.toml").write_text(CYCLE)
+    (run,) = planned_runs(read_cycle(folder / "a.toml"), "anharmonic")
+    (run.folder / "run.log").write_text("Error: another run is going on\nstep 10/300\n")
+    assert _last_words(run.folder / "run.log", 0) == "another run is going on"
     (run.folder / "a.minimum.xyz").unlink()
-    reason = do_run(run.folder, run.name, run.model, 1, {"OMP_NUM_THREADS": "1"})
-    assert "a.minimum.xyz" in reason and "\n" not in reason and not reason.startswith("Error")
-    assert os.path.getsize(run.folder / "run.log") > 0
+    result = CliRunner().invoke(main, ["free-energy", "--run", str(folder / "a.toml")])
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1, result.output
+    assert "1 of 1 runs did not reach their last step" in result.stderr and "go on with `beadwise" in result.stderr
+    assert "a.minimum.xyz" in result.stderr and not (folder / "a_lambda.json").exists()

@@ -21,6 +21,7 @@ LOG = "run.log"
 OFTEN = 0.2  # s, between looks at a process
 PATIENCE = 60.0  # s, in which a run that is ended writes its RESTART
 STOPPED = "stopped"
+ERROR = "Error: "
 
 
 class RunState:
@@ -113,12 +114,12 @@ def do_run(
 
 
 def _last_words(log: Path, began: int) -> str:
-    """The last line that a run said."""
+    """Why a run ended, as it said last; its last line where it said no error, as others may write into its log, too."""
     with open(log, "rb") as file:
         file.seek(began)
-        lines = file.read().decode(errors="replace").split("\n")
-    said = next((line for line in reversed(lines) if line.strip()), "")
-    return " ".join(said.removeprefix("Error: ").split())
+        lines = [line for line in file.read().decode(errors="replace").split("\n") if line.strip()]
+    errors = [line for line in lines if line.startswith(ERROR)]
+    return " ".join([*lines, *errors][-1].removeprefix(ERROR).split()) if lines else ""
 
 
 def environment_of_runs() -> dict[str, str]:
