@@ -22,8 +22,10 @@ def checked_local(local: np.ndarray) -> np.ndarray:
     Raises
     ------
     StructureError
-        If one is not positive.
+        If one is not positive, or not finite.
     """
+    if not np.isfinite(local).all():
+        raise StructureError("local polarizabilities have numbers that are not finite")
     local = 0.5 * (local + np.swapaxes(local, -1, -2))
     lowest = _lowest_eigenvalues(local)
     if not (lowest > 0).all():

@@ -242,6 +242,8 @@ def test_what_is_refused():
         made(local=np.where(np.arange(SITES)[:, None, None] == 2, -np.eye(3), LOCAL))
     with pytest.raises(StructureError, match="the polarizability diverges"):
         made(local=30 * LOCAL)
+    with pytest.raises(StructureError, match="not finite"):
+        made(local=np.nan * LOCAL)
     with pytest.raises(StructureError, match="sites 0 and 1 lie on each other"):
         made(np.zeros((2, 3)), local=LOCAL[:2], dipoles=None)
     with pytest.raises(StructureError, match="spans no volume"):
