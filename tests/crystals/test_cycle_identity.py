@@ -125,6 +125,10 @@ def test_a_run_that_is_refused_ends_the_cycle_in_one_line(folder, monkeypatch):
     (run,) = planned_runs(read_cycle(folder / "a.toml"), "anharmonic")
     (run.folder / "run.log").write_text("Error: another run is going on\nstep 10/300\n")
     assert _last_words(run.folder / "run.log", 0) == "another run is going on"
+    (run.folder / "run.log").unlink()
+    (run.folder / "run.log").mkdir()
+    assert "run.log': Is a directory" in said(folder)
+    (run.folder / "run.log").rmdir()
     (run.folder / "a.minimum.xyz").unlink()
     result = CliRunner().invoke(main, ["free-energy", "--run", str(folder / "a.toml")])
     assert result.exit_code == 1 and result.stderr.count("\n") == 1, result.output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from threading import Event, Thread
 
 from ....analysis.crystals.cycle_runs import PlannedRun
@@ -59,9 +59,10 @@ def _told(states: Sequence[RunState], missing: Sequence[RunState], advance: Prog
 
     def tell() -> None:
         while True:
-            steps = [state.step() for state in missing]
-            finished = len(states) - sum(step < state.total for step, state in zip(steps, missing, strict=True))
-            advance(LABEL, done_before + sum(steps), total, f"{finished} of {len(states)} runs")
+            with suppress(OSError):  # a file that cannot be read now is told of by who needs it
+                steps = [state.step() for state in missing]
+                finished = len(states) - sum(step < state.total for step, state in zip(steps, missing, strict=True))
+                advance(LABEL, done_before + sum(steps), total, f"{finished} of {len(states)} runs")
             if is_over.wait(OFTEN):
                 return
 
