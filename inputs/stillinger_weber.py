@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..model import Batch, Response
-from ..model.checks import check_cells, refuse_unknown_species
+from ..model import Batch, Response, StructureError
+from ..model.checks import CLOSEST_ALLOWED, check_cells, refuse_unknown_species
 from ..model.response import refuse_unavailable
 
 EPSILON, SIGMA = 2.1683, 2.0951  # eV, Å
@@ -35,7 +35,7 @@ class StillingerWeber:
         PropertyError
             If a wanted property is not available.
         StructureError
-            If an atom is no silicon, or a cell is too flat.
+            If an atom is no silicon, two are at one place, or a cell is too flat.
         """
         refuse_unavailable(want, self.properties, "Stillinger and Weber's silicon")
         refuse_unknown_species(batch, self.species, "Stillinger and Weber's silicon")
@@ -72,7 +72,12 @@ def _neighbours(positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -
     for centre in wrapped:
         vectors = (wrapped[:, None] + shifts - centre).reshape(-1, 3)
         distances = np.linalg.norm(vectors, axis=1)
-        near = np.flatnonzero((distances < CUTOFF) & (distances > 0))
+        if np.count_nonzero(distances < CLOSEST_ALLOWED) > 1:  # one is the atom itself
+            raise StructureError(
+                f"two atoms are within {CLOSEST_ALLOWED:g} Å of each other, for which Stillinger and Weber's silicon "
+                "is not made"
+            )
+        near = np.flatnonzero((distances / SIGMA < REACH) & (distances > 0))
         found.append((near // len(shifts), vectors[near]))
     return found
 

@@ -32,7 +32,7 @@ class Committee:
     Raises
     ------
     CommitteeError
-        If there are fewer, or there is no species that all members know.
+        If there are fewer, there is no species that all members know, or their densities of states have other axes.
     """
 
     def __init__(self, members: Sequence[Evaluator]):
@@ -40,6 +40,7 @@ class Committee:
         if len(self.members) < FEWEST_MEMBERS:
             raise CommitteeError(f"a committee of {len(self.members)}; at least {FEWEST_MEMBERS} members are needed")
         self._species = _common_species([member.species for member in self.members])
+        _refuse_other_axes(self.members)
 
     def __repr__(self) -> str:
         members = {f"member {index}": first_line(member) for index, member in enumerate(self.members)}
@@ -139,6 +140,15 @@ def _common_species(species: Iterable[Sequence[int]]) -> tuple[int, ...]:
             f"members of a committee know the species {restricted}, none of them in common; at least one must be"
         )
     return tuple(sorted(common))
+
+
+def _refuse_other_axes(members: Iterable[Evaluator]) -> None:
+    """Refuse curves whose mean over members has no axis."""
+    every = [curves for member in members if (curves := getattr(member, "curves", None)) is not None]
+    axes = {(curves.first, curves.step, curves.points): None for curves in every}
+    if len(axes) > 1:
+        said = " and ".join(f"{points} from {first:g} eV in steps of {step:g} eV" for first, step, points in axes)
+        raise CommitteeError(f"members of a committee have densities of states at energies {said}; one axis is needed")
 
 
 def _repeating_unit(member: Evaluator) -> str | None:

@@ -28,6 +28,7 @@ FINENESS = 4.0  # points of integration in kT
 LOWEST = 50.0  # K: tables grow as 1/T
 COARSE = 16  # nodes between those that are looked at first
 STEPS = 60  # of Newton's method, which ends far earlier
+LOST = 1e-3  # of the electrons, that may be above the last energy if the curve goes on there as it ends
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class GrandPotential:
     """
 
     def __init__(self, curves: EnergyCurves, temperature: float):
-        self.temperature, self.first = float(temperature), curves.first
+        self.temperature, self.first, self.last = float(temperature), curves.first, float(curves.energies[-1])
+        self._end = curves.basis[:, -1]
         splines = CubicSpline(curves.energies, curves.basis.T)
         if temperature == 0:
             self.step = curves.step
@@ -96,7 +98,8 @@ class GrandPotential:
         Raises
         ------
         ElectronError
-            If curves hold no more than so many electrons, or none are given.
+            If curves hold no more than so many electrons, none are given, or the axis ends where states still have
+            electrons at this temperature.
         """
         count = np.broadcast_to(np.asarray(electrons, dtype=np.float64), len(coefficients))
         most = -coefficients @ self._slopes[-1]
@@ -110,6 +113,7 @@ class GrandPotential:
         own = self._polynomials[:, cell]  # (6, structures, channels)
         t = _stationary(np.einsum("pbk,bk->pb", own, coefficients), count * self.step)
         mu = self.first + self.step * (cell + t)
+        self._refuse_beyond(mu, coefficients, count)
         powers = t ** np.arange(6)[:, None]
         slopes = np.einsum("pbk,pb->bk", own, powers)
         order = np.arange(6.0)[:, None]
@@ -118,6 +122,18 @@ class GrandPotential:
         entropy, heat_capacity = self._thermal(coefficients, cell, t)
         free_energy = mu * count + (slopes * coefficients).sum(axis=1)
         return Filled(mu, free_energy, density, entropy, heat_capacity, slopes)
+
+    def _refuse_beyond(self, mu: np.ndarray, coefficients: np.ndarray, count: np.ndarray) -> None:
+        """Refuse what an axis is too short for: μ at its lower end, or electrons in states beyond its upper end."""
+        kt = BOLTZMANN * self.temperature
+        beyond = np.abs(coefficients @ self._end) * kt * np.exp(-(self.last - mu) / kt) if kt else np.zeros(len(mu))
+        is_outside = (beyond > LOST * count) | (-coefficients @ self._slopes[0] >= count)
+        if is_outside.any():
+            raise ElectronError(
+                f"electronic temperature {self.temperature:g} K, at which structure {int(is_outside.argmax())} has "
+                f"electrons in states beyond the axis of energies, which is from {self.first:g} to {self.last:g} eV; a "
+                "lower temperature or a longer axis is needed"
+            )
 
     def _cells(self, coefficients: np.ndarray, count: np.ndarray) -> np.ndarray:
         """Between which nodes μN + Ω is largest: first among some of the nodes, then among those near by."""
@@ -163,7 +179,7 @@ def _at_temperature(
     nodes = curves.first + step * np.arange(round((curves.points - 1) * curves.step / step) + 1)
     weights = splines(nodes) * step
     weights[[0, -1]] *= 0.5
-    reach = int(np.ceil(REACH * kt / step))
+    reach = min(int(np.ceil(REACH * kt / step)), len(nodes) - 1)  # there is nothing beyond the nodes
     x = step * np.arange(-reach, reach + 1)
     occupied, empty = expit(-x / kt), expit(x / kt)
     active = occupied * empty

@@ -194,6 +194,8 @@ class Mixture:
             return [(committee, one.name)] if committee.has(one.name) else []
         if one.kind in ("members", "uncertainty"):
             return self._terms_of_members(one, parts)
+        if one.kind == "electronic" and any(part.factor != 1 for part in parts):
+            return []  # it is no multiple of a curve
         return [(part, one.name) for part in parts] if parts and all(part.has(one.name) for part in parts) else []
 
     @staticmethod

@@ -228,3 +228,19 @@ def test_what_is_refused():
             EnergyCurves(0.0, 0.1, wrong)
     with pytest.raises(ValueError, match="axis"):
         EnergyCurves(0.0, 0.0, curves.basis)
+
+
+def test_electrons_beyond_the_axis_are_refused():
+    """The chemical potential would be below the axis, or states above it would hold electrons."""
+    curves, coefficients, _ = curves_of(0.2)
+    cosines = np.cos(np.pi * np.outer(np.arange(24), (np.arange(280) + 0.5) / 280))
+    flat = EnergyCurves(-14.0, 0.1, np.linalg.qr(cosines.T)[0].T)
+    even = flat.form.components(np.full((1, 280), 6.0))
+    for temperature, own, of, electrons in [
+        (1e5, curves, coefficients, 20.0),
+        (1e9, curves, coefficients, 20.0),
+        (4e4, flat, even, 80.0),
+    ]:
+        with pytest.raises(ElectronError, match="beyond the axis of energies, which is from -14"):
+            GrandPotential(own, temperature).fill(of, electrons)
+    assert GrandPotential(flat, 1e4).fill(even, 80.0).density == pytest.approx(6.0, rel=1e-3)

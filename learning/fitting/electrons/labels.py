@@ -80,6 +80,10 @@ def _with_curve(frame: Frame, settings: DensityOfStatesSettings, energies: np.nd
     if settings.levels not in entries:
         return frame
     levels = np.atleast_2d(_numbers(frame, settings.levels))
+    if levels.ndim != 2 or not levels.size:
+        raise DataError(
+            f"'{settings.levels}' of {frame.name} has the shape {levels.shape}; (k-points, levels) is needed"
+        )
     weights = np.ones(len(levels))
     if settings.level_weights:
         if settings.level_weights not in entries:
@@ -90,9 +94,11 @@ def _with_curve(frame: Frame, settings: DensityOfStatesSettings, energies: np.nd
             f"'{settings.level_weights}' of {frame.name} holds {len(weights)} weights for {len(levels)} k-points; one "
             "for each is needed, none below 0, and not all 0"
         )
-    zero = float(_numbers(frame, settings.level_zero)) if settings.level_zero else 0.0
+    zero = _numbers(frame, settings.level_zero) if settings.level_zero else np.zeros(1)
+    if zero.size != 1:
+        raise DataError(f"'{settings.level_zero}' of {frame.name} holds {zero.size} numbers; one is needed")
     each = np.repeat(PER_LEVEL * weights / weights.sum(), levels.shape[1])
-    curve = smeared(levels.ravel() - zero, each, energies, settings.smearing)
+    curve = smeared(levels.ravel() - zero.ravel(), each, energies, settings.smearing)
     return replace(frame, labels={**frame.labels, NAME: curve})
 
 

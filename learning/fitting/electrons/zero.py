@@ -22,6 +22,7 @@ from ...data import Frame
 from ...data.curves import best_shifts, shifted
 from ..configuration import Configuration, ConfigurationError
 from ..head_fit import HeadProblem
+from .ends import refuse_too_many, warn_of_lost
 from .labels import NAME, axis_of, electrons_of, settings_of
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,8 @@ def on_one_zero(
     ------
     ConfigurationError
         If the axis or the electrons are not said, or the curves are not those of the model that gets members.
+    DataError
+        If a curve has no states for its electrons.
     """
     settings, frames = settings_of(configuration), list(frames)
     labelled = [frame for frame in frames if NAME in frame.labels]
@@ -106,8 +109,13 @@ def on_one_zero(
         return configuration, frames, None
     first, step = axis_of(settings, len(labelled[0].labels[NAME]))
     electrons = electrons_of(settings, [chemical_symbols[number] for number in model.numbers])
+    if electrons:
+        for frame in labelled:
+            count = float(np.array(electrons)[model.species_indices(frame.atoms.numbers)].sum())
+            refuse_too_many(frame.labels[NAME], step, count, frame.name)
     problem = curve_problem(configuration, model, labelled, settings)
     settings, shifts = aligned(problem, settings, step)
+    warn_of_lost(problem.curves, shifts, step)
     curves = shifted(problem.curves, shifts, step)
     if fitted is None:
         ridge = settings.ridge or USUAL_RIDGE

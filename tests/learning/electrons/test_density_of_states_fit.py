@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from ase.io import write
+from beadwise.learning.data import DataError
 from beadwise.learning.data.curves import best_shifts, shifted, smoothed
 from beadwise.learning.fitting.accuracy import evaluate_errors
 from beadwise.learning.fitting.configuration import ConfigurationError, read_configuration
+from beadwise.learning.fitting.electrons.ends import lost_by_shifts, warn_of_lost
 from beadwise.learning.fitting.fit import fit, read_fit_data
 from beadwise.model import Batch
 from beadwise.properties.mermin import smeared
@@ -122,3 +124,35 @@ def test_smoothing_and_shifting():
     moved = smeared(np.array([0.53, -1.77]), np.array([1.0, 2.0]), ENERGIES, 0.5)[None]
     np.testing.assert_allclose(shifted(curve, np.array([0.23]), STEP), moved, atol=1e-8)
     assert best_shifts(curve, moved, STEP, 3.0)[0] == pytest.approx(0.23, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"eigenvalues": [[[0.0, 1.0]], [[0.0, 1.0]]]}, r"has the shape \(2, 1, 2\)"),
+        ({"above": [0.0, 1.0]}, "'above' of .* holds 2 numbers"),
+    ],
+)
+def test_levels_that_are_refused(tmp_path, structures, entries, said):
+    section = {"levels": "eigenvalues", "level_zero": "above", "smearing": 0.5, "points": 101}
+    configuration = written(tmp_path, structures[:1], **section)
+    structures[0].info |= entries
+    write(tmp_path / "frames.xyz", structures[:1], format="extxyz")
+    with pytest.raises(DataError, match=said):
+        read_fit_data(configuration)
+
+
+def test_electrons_that_have_no_states_are_refused(tmp_path, structures):
+    with pytest.raises(DataError, match=r"36 electrons in the density_of_states of .* holds 24;"):
+        fit(written(tmp_path, structures[:1] * 2, electrons={"H": 6.0, "O": 6.0}))
+
+
+def test_shifts_over_an_end_are_told(caplog):
+    curves = np.array([smeared(np.array([own]), np.ones(1), ENERGIES, 0.5) for own in (0.0, 8.0, -10.0)])
+    shifts = np.array([3.0, 2.0, 1.0])
+    lost = lost_by_shifts(curves, shifts, STEP)
+    assert lost[0] < 1e-6 and lost[1] == pytest.approx(0.5, abs=0.1) and lost[2] > 0.5
+    warn_of_lost(curves[:1], shifts[:1], STEP)
+    assert not caplog.records
+    warn_of_lost(curves, shifts, STEP)
+    assert "2 of 3 curves" in caplog.text

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from beadwise.errors import BeadwiseError
 from beadwise.model import Batch, ModelFileError, StructureError, load, save
+from beadwise.model.committee import Committee
 from beadwise.model.evaluators import load_evaluator
 from beadwise.properties.density_of_states import DERIVED_NAMES, QUANTITY
 from beadwise.properties.mermin import BOLTZMANN, electrons_of_levels
@@ -172,3 +173,15 @@ def test_names_that_are_refused(tmp_path):
     ]:
         with pytest.raises(BeadwiseError, match=said):
             load_evaluator(name)
+
+
+def test_what_is_no_multiple_or_mean_of_curves(tmp_path):
+    """A unit of the curve is none of the Fermi level; curves on two axes have no mean."""
+    path = saved(tmp_path)
+    (tmp_path / "unit.toml").write_text(f"[density_of_states]\nmodel = '{path}'\nunit = '1/Ha'\n", encoding="utf-8")
+    found = load_evaluator(str(tmp_path / "unit.toml"))
+    assert "density_of_states" in found.properties and not set(DERIVED_NAMES) & set(found.properties)
+    model = random_model(heads=HEADS)
+    other = replace(model, curves=replace(model.curves, first=-7.0))
+    with pytest.raises(BeadwiseError, match=r"from -8 eV .* from -7 eV .* one axis"):
+        Committee([model, other])

@@ -51,3 +51,10 @@ def test_derivatives_by_finite_differences():
     other = bulk("Ge", "diamond", 5.6)
     with pytest.raises(StructureError, match="does not know Ge"):
         answer([other])
+
+
+def test_atoms_at_one_place_are_refused():
+    atoms = bulk("Si", "diamond", 5.4, cubic=True)
+    atoms.positions[3] = atoms.positions[5] - atoms.cell[0]
+    with pytest.raises(StructureError, match="two atoms are within"):
+        answer([atoms])
