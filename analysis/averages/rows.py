@@ -192,9 +192,9 @@ def _columns(
                 yield _Column(group.name, unit, atoms, _scalar_mean(atoms, one.shape), len(atoms))
     if one.shape and (in_frame or one.shape not in ((3, 3), (3,))):
         for atom in sorted(known):
-            for place, axis in _places(one):
+            for component, axis in _places(one):
                 name = f"{labels[atom]} atom {atom}, {axis}"
-                yield _Column(name, unit, (atom,), _component(atom, place), 1)
+                yield _Column(name, unit, (atom,), _component(atom, component), 1)
 
 
 def _columns_of_cells(one: Property, unit: str) -> Iterator[_Column]:
