@@ -73,7 +73,7 @@ def test_errors_of_ipi(old, new, words, capsys):
         ),
         (
             "KeyError: \"Extra type 'dipoles' is not among the quantities returned by the forcefield.\"",
-            "'dipoles' is not among the extras that were sent; servers know dipole, polarizability, BEC",
+            "'dipoles' is not among the extras that were sent; servers know dipole, polarizability, shielding, ",
         ),
         (
             "KeyError: 'interpolate_extras required committee_dipole to promote, but was not found among extras []'",
