@@ -142,8 +142,9 @@ def test_run_with_a_committee(tmp_path):
     assert (status, errors) == (0, ""), errors
     table = columns(folder.path / "test.ir.csv")
     charges = np.array([0.9, 1.0, 1.05, 1.2])
-    expected = np.std(np.square(charges / charges.mean()), ddof=1) * table["n_alpha"]
-    scale = table["n_alpha"].max()
+    # where so short a run has an absorption below zero, its error is still above
+    expected = np.std(np.square(charges / charges.mean()), ddof=1) * np.abs(table["n_alpha"])
+    scale = np.abs(table["n_alpha"]).max()
     np.testing.assert_allclose(table["n_alpha model error of properties"], expected, atol=1e-4 * scale)
     assert table["n_alpha model error of potentials"].any()
     text = Path(folder.path / "test.ir.csv").read_text()
