@@ -54,6 +54,19 @@ ELECTROSTATICS_HEADERS = [
         "simd",
     )
 ]
+COUPLED_SUMS_HEADERS = [
+    f"{name}.hpp"
+    for name in (
+        "coupled_sums",
+        "coupled_sums_instruction_set",
+        "coupled_sums_of_centres",
+        "pair_functions",
+        "harmonics",
+        "parallel",
+        "simd",
+        "tables",
+    )
+]
 DEBUG = os.environ.get("BEADWISE_DEBUG") == "1"
 WANTS_OPENMP = os.environ.get("BEADWISE_OPENMP") != "0"
 OPENMP_FLAGS = [  # to compile and to link: GCC and clang; Apple's clang with the libomp of a package manager
@@ -128,6 +141,7 @@ setup(
             extension("water", WATER_HEADERS),
             extension("electrostatics", ELECTROSTATICS_HEADERS),
             extension("pairs", ["pairs.hpp", "neighbours.hpp"]),
+            extension("coupled_sums", COUPLED_SUMS_HEADERS),
             extension("json_numbers", ["json_numbers.hpp"]),
         ],
         compiler_directives={

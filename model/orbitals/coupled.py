@@ -1,4 +1,4 @@
-"""Products of equivariant features that turn as harmonics again, and the adjoints of both factors.
+"""Products of equivariant features that turn as harmonics again.
 
 Parts of features are kept by order and parity, (λ, 1) for tensors and (λ, −1) for pseudotensors, in arrays of shape
 (rows, 2 λ + 1, channels).
@@ -47,27 +47,6 @@ def coupled(first: Parts, second: Parts, part: Part) -> np.ndarray:
     return np.concatenate(flat, axis=2)
 
 
-def add_adjoints(
-    adjoint: np.ndarray,
-    first: Parts,
-    second: Parts,
-    part: Part,
-    of_first: dict[Part, np.ndarray],
-    of_second: dict[Part, np.ndarray],
-) -> None:
-    """Add to the adjoints of both factors what that of `coupled`, of its shape, says of them."""
-    rows, height = len(adjoint), 2 * part[0] + 1
-    begin = 0
-    for one, other in paths_to(part, first, second):
-        channels, others = first[one].shape[2], second[other].shape[2]
-        own = adjoint[:, :, begin : begin + channels * others].reshape(rows, height, channels, others)
-        begin += channels * others
-        by_channel = np.ascontiguousarray(own.swapaxes(1, 2)).reshape(rows, channels * height, others)
-        of_second[other] += _half(first[one], one, other, part).swapaxes(1, 2) @ by_channel
-        back = (by_channel @ second[other].swapaxes(1, 2)).reshape(rows, channels, -1)
-        of_first[one] += (back @ _matrix(one, other, part).T).swapaxes(1, 2)
-
-
 def _matrix(one: Part, other: Part, part: Part) -> np.ndarray:
     """Coupling coefficients, shape (2 l1 + 1, (2 λ + 1)(2 l2 + 1))."""
     coefficients = coupling(one[0], other[0], part[0])
@@ -78,8 +57,3 @@ def _half(first: np.ndarray, one: Part, other: Part, part: Part) -> np.ndarray:
     """The first factor times the coupling coefficients, shape (rows, channels (2 λ + 1), 2 l2 + 1)."""
     half = first.swapaxes(1, 2) @ _matrix(one, other, part)
     return half.reshape(len(first), first.shape[2] * (2 * part[0] + 1), 2 * other[0] + 1)
-
-
-def zeros_like(parts: Parts) -> dict[Part, np.ndarray]:
-    """Adjoints to be added to."""
-    return {part: np.zeros_like(own) for part, own in parts.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...short_repr import short_repr
-from .coupled import Part, Parts, add_adjoints, coupled, zeros_like
+from .coupled import Part, Parts, coupled
 
 ROUNDING = 1e-12  # of a mean square
 ONE: Part = (0, 1)  # of what does not turn
@@ -56,23 +56,6 @@ class Surroundings:
                     coupled(linear, linear, part) @ self.products[part] - (self.product_means if part == ONE else 0)
                 ]
             found[part] = np.concatenate(own, axis=2)
-        return found
-
-    def pull_back(self, linear: Parts, adjoints: Parts, of_linear: Parts, harmonics: int) -> np.ndarray:
-        """Adjoint of the density from those of `parts` and further ones of A, shape (rows, harmonics, channels)."""
-        first, second = {part: own.copy() for part, own in of_linear.items()}, zeros_like(linear)
-        for part, adjoint in adjoints.items():
-            begin = int(part == ONE)
-            if part in linear:
-                few = linear[part].shape[2]
-                first[part] += adjoint[:, :, begin : begin + few]
-                begin += few
-            if part in self.products:
-                add_adjoints(adjoint[:, :, begin:] @ self.products[part].T, linear, linear, part, first, second)
-        rows, channels = len(next(iter(linear.values()))), len(next(iter(self.channels.values())))
-        found = np.zeros((rows, harmonics, channels))
-        for part, own in self.channels.items():
-            found[:, _place(part)] = (first[part] + second[part]) @ own.T
         return found
 
 
