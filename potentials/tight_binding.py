@@ -18,13 +18,13 @@ box), but i-PI never says which bead it asks for.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from ase.units import Bohr, Hartree, kB
+
+from .bead_threads import Failure, on_threads, openmp_limit
 
 METHODS = ("GFN1-xTB", "GFN2-xTB", "IPEA1-xTB")
 HEAVIEST = 86  # radon: the parameters end there
@@ -51,22 +51,6 @@ class Settings:
     charge: int
     accuracy: float
     electronic_temperature: float
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a bead cannot be evaluated, in tblite's words."""
-
-    bead: int
-    reason: str
-
-
-class _FailedError(Exception):
-    """Carries a failure out of a thread."""
-
-    def __init__(self, failure: Failure):
-        super().__init__(failure)
-        self.failure = failure
 
 
 def evaluate_tight_binding(
@@ -104,26 +88,18 @@ def evaluate_tight_binding(
 
     def evaluate(bead: int) -> tuple[float, np.ndarray, np.ndarray]:
         limit_threads(threads // workers)
-        try:
-            return _evaluate_bead(numbers, positions[bead], None if cells is None else cells[bead], settings)
-        except (RuntimeError, ValueError) as error:
-            raise _FailedError(Failure(bead, str(error).partition("\n")[0])) from error
+        return _evaluate_bead(numbers, positions[bead], None if cells is None else cells[bead], settings)
 
-    # a pool of its own, whose threads end here: how many threads OpenMP may use is set for a thread, and the caller's
-    # number stays what it was
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            energies, forces, virials = zip(*pool.map(evaluate, range(len(positions))), strict=True)
-        except _FailedError as error:
-            return {}, error.failure
+    beads = range(len(positions))
+    answers, failure = on_threads(evaluate, beads, beads, workers)
+    if failure is not None:
+        return {}, failure
+    energies, forces, virials = zip(*answers, strict=True)
     return {"energy": np.array(energies), "forces": np.array(forces), "virial": np.array(virials)}, None
 
 
 def thread_limit() -> Callable[[int], None]:
     """Load tblite and return what tells OpenMP how many threads a calculation of the calling thread may use.
-
-    The function is looked for through tblite's own library, which finds it in the OpenMP library that it was linked
-    to, whatever the name of that is.
 
     Raises
     ------
@@ -132,10 +108,7 @@ def thread_limit() -> Callable[[int], None]:
     """
     from tblite import _libtblite
 
-    try:
-        return ctypes.CDLL(_libtblite.__file__).omp_set_num_threads
-    except (OSError, AttributeError):  # without OpenMP, or hidden: then OMP_NUM_THREADS alone decides
-        return lambda threads: None
+    return openmp_limit(_libtblite.__file__)
 
 
 def _evaluate_bead(

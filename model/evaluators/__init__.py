@@ -4,6 +4,7 @@ Each kind of name, ``PREFIX:REST``, is a file here with a `Provider`, and a word
 its own under an entry point in the group ``beadwise.evaluators``, which names a `Provider`.
 """
 
+from ..dispersion import d3, d4
 from ..electrons import provider as electrons
 from . import (
     ase_calculator,
@@ -47,6 +48,8 @@ BUILT_IN |= {  # in the order in which messages show them
         harmonic,
         lennard_jones,
         tight_binding,
+        d3,
+        d4,
         ase_calculator,
         mace,
         metatomic,

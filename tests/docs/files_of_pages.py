@@ -164,6 +164,9 @@ def three_models(folder: Path) -> None:
     (folder / "mixed.toml").write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
     for name, shipped in zip("abc", ("water", "water_short", "water_accurate"), strict=True):
         shutil.copy(INPUTS / f"{shipped}.safetensors", folder / f"{name}.safetensors")
+    shutil.copy(INPUTS / "water.safetensors", folder / "model.safetensors")
+    page = (DOCS / "how_to" / "dispersion.md").read_text(encoding="utf-8")
+    (folder / "with_dispersion.toml").write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
 
 
 def corrections(folder: Path) -> None:

@@ -185,6 +185,7 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
         files.three_models,
         [
             quick("beadwise run water --model mixed.toml", {"water": "water --steps 4 --beads 2"}),
+            quick("beadwise run INPUT.xml --model with_dispersion.toml"),
             quick("beadwise run INPUT.xml --model committee:a.safetensors,b.safetensors,c.safetensors"),
             quick("beadwise run INPUT.xml --model water --want energy,forces,virial,committee_energy"),
         ],
@@ -210,6 +211,7 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
             ),
             server("beadwise serve GFN1-xTB --unix driver --structure init.xyz"),
             server("beadwise serve tblite:GFN1-xTB,accuracy=0.1,charge=1 --unix driver --structure init.xyz"),
+            server("beadwise serve d3:functional=revpbe --unix driver --structure init.xyz"),
             server("beadwise serve ase:ase.calculators.emt.EMT --unix driver --structure init.xyz"),
             server(
                 "beadwise serve ase:mypackage.MyCalculator:cutoff=5.0,dispersion=true --unix driver "
