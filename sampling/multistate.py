@@ -33,6 +33,8 @@ class Window(Sampled):
         β V_k(x_n) of every window k, this one among them, at the samples of this window.
     log_weights : ndarray of float64, shape (samples,)
         β V of what all windows have in common, as walls; zeros if nothing.
+    kind : str
+        What it is called; an ensemble of another temperature counts as one, with (β_k − β) U + β_k V as its bias.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Window(Sampled):
     values: np.ndarray
     reduced_biases: np.ndarray
     log_weights: np.ndarray
+    kind: str = "umbrella window"
 
     def __post_init__(self) -> None:
         values, log_weights = samples_of(self.values, self.log_weights)
@@ -85,7 +88,8 @@ class Multistate:
         self._first = exponents[:, 0] + biases[:, 0]
         self._shifts = np.zeros(len(windows))
         if self.overlap < NO_OVERLAP:
-            raise SamplingError("umbrella windows fall into groups without common samples; windows between are needed")
+            kind = f"{windows[0].kind}s"
+            raise SamplingError(f"{kind} fall into groups without common samples; {kind} between are needed")
         self._shifts = self._solve(np.ones(len(self._window_of), dtype=bool))
 
     @property

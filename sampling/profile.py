@@ -250,8 +250,9 @@ def _notes(
     temperature: float,
 ) -> dict[str, str]:
     """What is said beside every profile."""
-    windows = isinstance(samples[0], Window)
-    runs = f"{len(samples)} {'umbrella window' if windows else 'run'}{'s' if len(samples) > 1 else ''}"
+    first = samples[0]
+    windows = isinstance(first, Window)
+    runs = f"{len(samples)} {first.kind if isinstance(first, Window) else 'run'}{'s' if len(samples) > 1 else ''}"
     worth = effective_samples(histograms.log_weights)
     beads = samples[0].beads
     outside = sum(np.count_nonzero((run.values < edges[0]) | (run.values > edges[-1])) for run in samples)

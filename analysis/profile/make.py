@@ -8,20 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runs.input.dynamics import exchanges_replicas
 from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput
-from ...runs.plumed.bias_series import BiasSeries
+from ...runs.plumed.bias_series import BiasSeries, read_bias_series
 from ...runs.plumed.biased_runs import BiasedRun, read_biased_runs
 from ...runs.plumed.input import ENERGY_UNITS
 from ...runs.plumed.tables import PlumedTable, is_plumed_table, read_plumed_table
 from ...runs.source import find_run
 from ...sampling import FreeEnergyProfile, Hills
 from ...sampling.profile import write_profiles
-from ...spectra import SeriesError
 from ...with_errors import with_error
 from ..results import Report, Shown, beside, stem_of, write_files, written_to
 from .hills import hills_of
 from .samples import ProfileOptions, Samples, profiles_of, samples_of_runs, samples_of_table
+from .tempering import tempered_samples
 
 OTHERS = "tables of PLUMED, COLVAR and HILLS"  # what profiles are made of beside runs
 
@@ -76,7 +77,13 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Report:
     variables: dict[str, Path] = {}
     for path in shown(request.runs):
         if not is_plumed_table(path):
-            runs += read_runs(find_run(path, OTHERS))
+            source = find_run(path, OTHERS)
+            if exchanges_replicas(source.root):
+                tempered = tempered_samples(source, request.options)
+                variables.setdefault(tempered[0].variable, path)
+                samples += tempered
+            else:
+                runs += read_runs(source)
             continue
         table, temperature, unit = read_table(path, request)
         variables.setdefault(request.options.variable or table.names[1], path)
@@ -107,13 +114,7 @@ def read_runs(source: RunInput) -> list[tuple[BiasedRun, BiasSeries]]:
     InputError
         If they cannot be used.
     """
-    runs = [(run, BiasSeries(run)) for run in read_biased_runs(source)]
-    for _, series in runs:
-        try:
-            series.read()
-        except SeriesError as error:
-            raise InputError(str(error)) from error
-    return runs
+    return [(run, read_bias_series(run)) for run in read_biased_runs(source)]
 
 
 def write_and_draw(profiles: Mapping[str, FreeEnergyProfile], stem: Path, variable: str) -> list[Path]:

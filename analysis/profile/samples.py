@@ -69,6 +69,10 @@ class Samples:
         Whether no other run deposits into the same bias.
     note : str
         What must be said of them.
+    kind : str
+        What one of several windows is called.
+    variable : str
+        Its name, where samples are not of a run that tells it.
     """
 
     label: str
@@ -79,6 +83,8 @@ class Samples:
     period: tuple[float, float] | None = None
     are_independent: bool = True
     note: str = ""
+    kind: str = "umbrella window"
+    variable: str = ""
 
 
 def samples_of_runs(runs: Sequence[tuple[BiasedRun, BiasSeries]], options: ProfileOptions) -> list[Samples]:
@@ -260,7 +266,7 @@ def profiles_of(
         values = [wrapped(one.values, edges[0], period) for one in own]
         if own[0].restraints:
             windows = [
-                Window(inside, np.stack(one.restraints), one.log_weights)
+                Window(inside, np.stack(one.restraints), one.log_weights, one.kind)
                 for one, inside in zip(own, values, strict=True)
             ]
             profile = window_profile(windows, edges, own[0].temperature, options.blocks)

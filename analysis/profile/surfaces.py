@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runs.input.dynamics import exchanges_replicas
 from ...runs.input.elements import InputError
 from ...runs.plumed.bias_series import BiasSeries
 from ...runs.plumed.biased_runs import BiasedRun
@@ -19,6 +20,7 @@ from ...with_errors import with_error
 from ..results import Report, Shown, beside, stem_of, write_files, written_to
 from .make import OTHERS, ProfileRequest, read_runs, read_table
 from .samples import ProfileOptions, Samples, edges_of, period_of_samples, samples_of_runs, samples_of_table, wrapped
+from .tempering import tempered_samples
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,13 @@ def make_surfaces(request: ProfileRequest, second: SecondVariable, shown: Shown 
     names: dict[str, Path] = {}
     for path in shown(request.runs):
         if not is_plumed_table(path):
-            runs += read_runs(find_run(path, OTHERS))
+            source = find_run(path, OTHERS)
+            if exchanges_replicas(source.root):
+                along = [tempered_samples(source, one) for one in (options, others)]
+                names.setdefault(along[0][0].variable, path)
+                samples += zip(*along, strict=True)
+            else:
+                runs += read_runs(source)
             continue
         table, temperature, unit = read_table(path, request)
         if table.holds_hills:
@@ -122,7 +130,7 @@ def _surfaces_of(
         pair_of_edges: tuple[np.ndarray, np.ndarray] = (edges[0], edges[1])
         if first.restraints:
             windows = [
-                Window(pair[0], np.stack(one.restraints), one.log_weights)
+                Window(pair[0], np.stack(one.restraints), one.log_weights, one.kind)
                 for (one, _), pair in zip(own, values, strict=True)
             ]
             surface = free_energy_surface(windows, of_second, pair_of_edges, temperature, options.blocks)

@@ -112,13 +112,33 @@ def check_common_biases(windows: Sequence[BiasedRun], labels: Sequence[str]) -> 
             )
 
 
+def check_same_biases(systems: Sequence[BiasedRun], labels: Sequence[str]) -> None:
+    """Refuse systems that exchange temperatures and differ in a bias.
+
+    Raises
+    ------
+    InputError
+    """
+    first, *others = systems
+    for system in others:
+        if _described(counted_biases(system, labels)) != _described(counted_biases(first, labels)):
+            raise InputError(
+                f"the biases of '{first.output.name}' and '{system.output.name}' differ; systems that exchange "
+                "temperatures need the same ones"
+            )
+
+
 def _common_biases(window: BiasedRun, labels: Sequence[str]) -> list[tuple[str, dict[str, str], float]]:
+    return _described([bias for bias in counted_biases(window, labels) if bias not in window.restraints])
+
+
+def _described(biases: Sequence[Bias]) -> list[tuple[str, dict[str, str], float]]:
+    """All that their energies depend on."""
     return [
         (
             bias.action.name,
             {keyword: value for keyword, value in bias.action.keywords.items() if keyword not in OF_A_FILE},
             bias.energy_unit,
         )
-        for bias in counted_biases(window, labels)
-        if bias not in window.restraints
+        for bias in biases
     ]

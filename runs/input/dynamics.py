@@ -31,6 +31,11 @@ def dynamics_of(system: ElementTree.Element) -> ElementTree.Element | None:
     return next(system.iter("dynamics"), next(system.iter("driven_dynamics"), None))
 
 
+def exchanges_replicas(root: ElementTree.Element) -> bool:
+    """Whether an i-PI input or RESTART has systems that exchange their ensembles."""
+    return any(one.get("mode", "").strip() == "remd" for one in root.iter("smotion"))
+
+
 def temperature_of(root: ElementTree.Element, system: ElementTree.Element, path: Path) -> float:
     """Temperature of a system's ensemble in K, the same from an input and from the RESTART of its run.
 
@@ -40,7 +45,7 @@ def temperature_of(root: ElementTree.Element, system: ElementTree.Element, path:
         If there is no such number, or its unit is unknown, or replicas are exchanged: then the files of a system hold
         samples of several temperatures or biases.
     """
-    if any(one.get("mode", "").strip() == "remd" for one in root.iter("smotion")):
+    if exchanges_replicas(root):
         raise InputError(f"'{path}' exchanges replicas, so that a system has no temperature of its own")
     return settled(system, "ensemble/temperature", "temperature", "kelvin", path)
 

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -292,11 +292,18 @@ def energies_of_run(system: System, name: str) -> tuple[np.ndarray, np.ndarray]:
     InputError
         If no output holds it and the step, or a file cannot be read.
     """
+    return column_of_run(system, name, "electronvolt", electronvolts)
+
+
+def column_of_run(
+    system: System, name: str, unit: str, factor: Callable[[str, Path], float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and numbers of a property as `energies_of_run`; `factor` is what a unit in a file counts."""
     files = files_with(system, name)
     if not files:
         raise InputError(
             f"'{system.run.path}' does not write {name}; add to its <output> <properties filename='out' stride='10'> "
-            f"[ step, {name}{{electronvolt}} ] </properties>"
+            f"[ step, {name}{{{unit}}} ] </properties>"
         )
     path = files[0]
     if not os.path.exists(path):
@@ -308,7 +315,7 @@ def energies_of_run(system: System, name: str) -> tuple[np.ndarray, np.ndarray]:
     if column is None:
         names = ", ".join(one.full_name for one in table.properties)
         raise InputError(f"'{path}' has no column {name}; its header names {names}")
-    return table.steps, table.values(column) * electronvolts(column.unit, path)
+    return table.steps, table.values(column) * factor(column.unit, path)
 
 
 def electronvolts(unit: str, path: Path) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...errors import SeriesError
 from ..input.elements import InputError
 from ..output.alignment import AlignedBeads
 from ..output.records import BeadFile
@@ -70,6 +71,26 @@ class BiasSeries:
         if not self._rows:
             return np.zeros((0, len(self._files)))
         return np.concatenate([rows[:, :, place] for rows in self._rows])
+
+
+def read_bias_series(run: BiasedRun) -> BiasSeries:
+    """What a run has written of its bias.
+
+    Parameters
+    ----------
+    run : BiasedRun
+
+    Raises
+    ------
+    InputError
+        If files cannot be read, or do not belong together.
+    """
+    series = BiasSeries(run)
+    try:
+        series.read()
+    except SeriesError as error:
+        raise InputError(str(error)) from error
+    return series
 
 
 def counted_biases(run: BiasedRun, labels: Sequence[str]) -> list[Bias]:

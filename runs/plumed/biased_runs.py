@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ class BiasedRun:
         What it writes of the bias.
     beads : int
     temperature : float
-        In K.
+        In K; not a number where systems exchange it.
     timestep : float
         In fs.
     step : int
@@ -178,12 +179,14 @@ class BiasedRun:
         return None
 
 
-def read_biased_runs(run: RunInput) -> list[BiasedRun]:
+def read_biased_runs(run: RunInput, exchanging: bool = False) -> list[BiasedRun]:
     """Read which systems of an i-PI input or RESTART are biased by PLUMED and write what a profile is made of.
 
     Parameters
     ----------
     run : RunInput
+    exchanging : bool
+        Whether systems exchange their temperatures, so that none has one of its own.
 
     Raises
     ------
@@ -196,7 +199,7 @@ def read_biased_runs(run: RunInput) -> list[BiasedRun]:
         own = [one for one in force_fields if any(use.system == system.number for use in one.uses)]
         if own:
             _check_biases(system, {one.name for one in own})
-            runs.append(_read_system(system, own))
+            runs.append(_read_system(system, own, exchanging))
     if not runs:
         raise InputError(
             f"'{run.path}' has no <bias> with an <ffplumed>; a free-energy profile is made of a biased run"
@@ -218,7 +221,7 @@ def _check_biases(system: System, plumed: set[str]) -> None:
         raise InputError(f"<bias_weights> of '{source}' are {', '.join(weights)}; a profile needs 1 for each bias")
 
 
-def _read_system(system: System, force_fields: Sequence[PlumedForceField]) -> BiasedRun:
+def _read_system(system: System, force_fields: Sequence[PlumedForceField], exchanging: bool) -> BiasedRun:
     beads, source = system.beads, system.run.path
     inputs = {force_field.name: force_field.read() for force_field in force_fields}
     actions = [(action, plumed.energy_unit) for plumed in inputs.values() for action in plumed.biases]
@@ -238,7 +241,7 @@ def _read_system(system: System, force_fields: Sequence[PlumedForceField]) -> Bi
         output=output,
         beads=beads,
         timestep=system.timestep_for("a profile is made of a trajectory"),
-        temperature=system.ensemble.temperature,
+        temperature=nan if exchanging else system.ensemble.temperature,
         step=system.run.step,
         definitions={action.label: action for plumed in inputs.values() for action in plumed.actions if action.label},
         biases=tuple(_bias_of(action, output, unit, source) for action, unit in actions),

@@ -101,6 +101,27 @@ def write_windows(folder: Path, beads: int, steps: int, centres, seed: int = 1) 
     _write(folder, [(name, name) for name in names], [extras] * len(names), beads, steps, seed, [0.3, 0.3])
 
 
+def write_tempered(folder: Path, temperatures, steps: int, seed: int = 1, stride: int = 3) -> None:
+    """Atom 1 in a double well, atom 2 in a harmonic one, classical, of systems that exchange temperatures."""
+    folder.mkdir()
+    for number in range(len(temperatures)):
+        (folder / f"bias{number}.dat").write_text(
+            "UNITS LENGTH=A\n" + positions_of(2) + "RESTRAINT LABEL=pull ARG=x2.x AT=0.2 KAPPA=40\n"
+        )
+    extras = ["x1.x", "x2.x", "pull.bias"]
+    names = [f"bias{number}" for number in range(len(temperatures))]
+    _write(folder, [(name, name) for name in names], [extras] * len(names), 1, steps, seed, [0.6, 0.2])
+    text = (folder / "input.xml").read_text()
+    text = text.replace("[ step, temperature{kelvin}, conserved ]", "[ step, potential, ensemble_temperature{kelvin} ]")
+    text = text.replace(f"stride='{STRIDE}'", f"stride='{stride}'").replace("stride='1000'", f"stride='{stride}'")
+    for name, temperature in zip(names, temperatures, strict=True):
+        before, system, after = text.partition(f"<system prefix='{name}'>")
+        text = before + system + after.replace(f"> {TEMPERATURE} <", f"> {temperature} <", 2)
+    place = text.index("<smotion")
+    exchange = "<smotion mode='remd'> <remd> <stride> 5 </stride> </remd> </smotion>\n</simulation>\n"
+    (folder / "input.xml").write_text(text[:place] + exchange)
+
+
 def _write(folder, biases, extras, beads, steps, seed, places) -> None:
     atoms = len(places)
     of_beads = [f"bead_x{atom}.x" for atom in range(1, atoms + 1)]
