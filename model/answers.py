@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import StructureWarning
 from ..properties.quantities import properties
 from .checks import volumes
 from .electric_field import add_second_order, with_needed
@@ -18,7 +20,8 @@ from .outputs import symmetric
 from .passes.values import values_of_heads
 from .response import Response
 from .structures import Batch
-from .training.net_charge import add_charges, charges_of_atoms, net_charge
+from .training.net_charge import add_charges, charge_among_images, charges_of_atoms, net_charge, nominal_charges
+from .training.periodicity import directions_with_images
 from .training.unlabelled import hide_unknown
 
 if TYPE_CHECKING:
@@ -69,6 +72,7 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
         arrays |= of_committee(model, want, outputs, (gradients, strains), volume)
     charges = charges_of_atoms(model.metadata, batch.numbers, net_charge(model.metadata))
     if charges.any():
+        warn_of_charge(model, batch)
         add_charges(arrays, charges, batch, model.electric_field)
         if "molecular_dipole" in arrays and model.repeating_unit is not None:
             arrays["molecular_dipole"] = arrays["molecular_dipole"] + dipoles_of_charges(
@@ -78,6 +82,16 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
         add_second_order(model, batch, arrays)
     hide_unknown(model.metadata, batch.numbers, arrays)
     return Response(**{name: arrays[name] for name in asked})
+
+
+def warn_of_charge(model: Model, batch: Batch) -> None:
+    """Warn once of a charge at the centre of mass whose atoms have images: the dipole depends on which are given."""
+    seen = batch.atoms, batch.periodic.tobytes()
+    if seen == model._seen_with_charge or nominal_charges(model.metadata):  # dynamics is not to pay for it
+        return
+    is_first, model._seen_with_charge = model._seen_with_charge is None, seen
+    if is_first and directions_with_images(batch, model.radial.cutoff):
+        warnings.warn(charge_among_images(model.metadata, model.source), StructureWarning, stacklevel=2)
 
 
 def values_of_atoms(model: Model, batch: Batch, name: str) -> np.ndarray:

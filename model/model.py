@@ -124,6 +124,7 @@ class Model:
     source: str = field(default="", compare=False)
     _seen: tuple[int, bytes] | None = field(default=None, init=False, compare=False)
     _has_warned: bool = field(default=False, init=False, compare=False)
+    _seen_with_charge: tuple[int, bytes] | None = field(default=None, init=False, compare=False)
     _properties: tuple[tuple, tuple[str, ...]] | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -73,13 +73,25 @@ def electrons_of_levels(levels: np.ndarray, weights: np.ndarray, electrons: floa
     x = beta * (levels - mu)
     occupied, empty = expit(-x), expit(x)
     free_energy = mu * electrons - np.sum(weights * np.logaddexp(0, -x)) / beta
-    entropy = np.sum(weights * (entr(occupied) + entr(empty)))
+    entropy = entropy_of(occupied, empty, weights)
     active = weights * occupied * empty
     centre = np.sum(active * levels) / active.sum() if active.any() else mu
     heat_capacity = beta**2 * np.sum(active * (levels - centre) ** 2)
     energy = np.sum(weights * occupied * levels)
     numbers = (mu, free_energy, energy, entropy, heat_capacity, beta * active.sum())
     return Electrons(*map(float, numbers))
+
+
+def entropy_of(occupied: np.ndarray, empty: np.ndarray, weights: np.ndarray | float) -> np.ndarray:
+    """S = −Σ w [f ln f + (1 − f) ln(1 − f)] in k, over the last axis.
+
+    Parameters
+    ----------
+    occupied, empty : ndarray of float64, shape (…, levels)
+        f and 1 − f, of which no digits should be lost where they are small.
+    weights : ndarray of float64 or float
+    """
+    return np.asarray((weights * (entr(occupied) + entr(empty))).sum(axis=-1))
 
 
 def chemical_potential(levels: np.ndarray, weights: np.ndarray, electrons: float, temperature: float) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2
 
+from ..jackknife import jackknife_error
 from .errors import SamplingError
 from .promotion import integrated_autocorrelation_time
 
@@ -119,8 +120,8 @@ def jackknife_over_blocks(
     Returns
     -------
     values, errors : ndarray of float64, shape (values,)
-        The delete-one jackknife for blocks of unequal size (Busing, Meijer, van der Leeden, Statistics and Computing 9,
-        3 (1999)); NaN where there is one block, and of several runs not below the error of `between_runs`.
+        The delete-one jackknife for blocks of unequal size, `beadwise.jackknife.jackknife_error`; NaN where there is
+        one block, and of several runs not below the error of `between_runs`.
     """
     sums, sizes = [], []
     for own in runs:
@@ -132,10 +133,7 @@ def jackknife_over_blocks(
     if len(total) < 2:
         return whole, np.full_like(whole, np.nan)
     left_out = function((total.sum(axis=0) - total) / (counts.sum() - counts))
-    inverse = counts.sum() / counts
-    pseudo = inverse * whole - (inverse - 1) * left_out
-    centre = len(total) * whole - ((1 - 1 / inverse) * left_out).sum(axis=0)
-    error = np.sqrt((np.square(pseudo - centre) / (inverse - 1)).sum(axis=0) / len(total))
+    error = jackknife_error(whole, left_out, counts[:, 0] / counts.sum())
     shares = np.array([len(own) for own in runs]) / sum(map(len, runs))
     return whole, np.maximum(error, between_runs(np.array([function(own.mean(axis=0)) for own in runs]), shares))
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..jackknife import jackknife_error
+
 FEWEST_UNITS = 8  # fewer independent parts say little about an error
 
 
@@ -88,9 +90,9 @@ class Histograms:
         factor = 1.0
         with np.errstate(divide="ignore", invalid="ignore"):
             values = function(self.whole)
-            errors = _spread(values, function(self.without.histograms), self.without.shares)
+            errors = jackknife_error(values, function(self.without.histograms), self.without.shares)
             if self.without_longer is not None:
-                longer = _spread(values, function(self.without_longer.histograms), self.without_longer.shares)
+                longer = jackknife_error(values, function(self.without_longer.histograms), self.without_longer.shares)
                 growth = longer / errors
                 growth = growth[np.isfinite(growth)]
                 factor = max(1.0, float(np.median(growth))) if growth.size else 1.0
@@ -116,16 +118,3 @@ def error_without_blocks(function: Callable[[np.ndarray], float], block_of: np.n
 def blocks_of(samples: int, blocks: int) -> np.ndarray:
     """Number of the contiguous block that each sample is in, shape (samples,)."""
     return np.arange(samples) * blocks // samples
-
-
-def _spread(values: np.ndarray, left_out: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Standard errors from values without each unit, for units of unequal size.
-
-    Pseudo-values θ_j = h_j θ − (h_j − 1) θ_(j), h_j = n/m_j, variance Σ_j (θ_j − θ_J)²/(h_j − 1)/g (Busing, Meijer, van
-    der Leeden, Statistics and Computing 9, 3 (1999)).
-    """
-    inverse = (1 / shares)[:, None]
-    pseudo = inverse * values - (inverse - 1) * left_out
-    centre = len(shares) * values - ((1 - 1 / inverse) * left_out).sum(axis=0)
-    errors = np.sqrt((np.square(pseudo - centre) / (inverse - 1)).sum(axis=0) / len(shares))
-    return np.where(np.isfinite(errors), errors, np.nan)

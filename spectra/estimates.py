@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import SeriesError
+from ..jackknife import jackknife_error
 from .correlation import Correlation, LaggedSums
 from .errors import NotComputedError
 from .window import Window
@@ -145,8 +146,7 @@ def _ratio(products: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 def jackknife(function: Callable[..., np.ndarray], *estimates: Estimate) -> tuple[np.ndarray, np.ndarray]:
     """A function of correlation functions, and its standard error.
 
-    The delete-one jackknife for units of unequal size (Busing, Meijer, van der Leeden, Statistics and Computing 9, 3
-    (1999)): pseudo-values θ_j = h_j θ − (h_j − 1) θ_(j), h_j = n/m_j, variance Σ_j (θ_j − θ_J)²/(h_j − 1)/g.
+    The delete-one jackknife for units of unequal size, `beadwise.jackknife.jackknife_error`.
 
     Parameters
     ----------
@@ -164,26 +164,8 @@ def jackknife(function: Callable[..., np.ndarray], *estimates: Estimate) -> tupl
     if not all(estimate.has_errors for estimate in estimates):
         return values, np.full(np.shape(values), np.nan)
     left_out = function(*(estimate.without_each for estimate in estimates))
-    with np.errstate(invalid="ignore"):  # what has no value, as at ω = 0, has no error either
-        return values, spread_of_left_out(values, left_out, estimates[0].pairs[:, 0])
-
-
-def spread_of_left_out(values: np.ndarray, left_out: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Standard errors from what is found without each of the units, with so many samples.
-
-    Parameters
-    ----------
-    values : ndarray of float64, shape (values,)
-        Of all units together.
-    left_out : ndarray of float64, shape (units, values)
-    samples : ndarray of float64, shape (units,)
-    """
-    share = samples / samples.sum()
-    units = len(share)
-    inverse = (1 / share).reshape(-1, *[1] * (left_out.ndim - 1))
-    pseudo = inverse * values - (inverse - 1) * left_out
-    centre = units * values - ((1 - 1 / inverse) * left_out).sum(axis=0)
-    return np.sqrt((np.square(pseudo - centre) / (inverse - 1)).sum(axis=0) / units)
+    pairs = estimates[0].pairs[:, 0]
+    return values, jackknife_error(values, left_out, pairs / pairs.sum())  # what has no value, as at ω = 0, has none
 
 
 def refuse_longer_window(samples: int, lags: int, timestep: float, window: Window) -> None:

@@ -48,7 +48,7 @@ def groups_of(labels: Sequence[str], structure: Atoms | None, masks: Mapping[str
     Raises
     ------
     InputError
-        If a mask has no atom, or one that is not there, or a name that something else has.
+        If a mask has no atom, or one that is not there, or the atoms of another one, or a name that something else has.
     """
     found = []
     for name, atoms in masks.items():
@@ -56,7 +56,10 @@ def groups_of(labels: Sequence[str], structure: Atoms | None, masks: Mapping[str
         if strange or not atoms:
             wrong = f"atom {strange[0]}" if strange else "no atom"
             raise InputError(f"group '{name}' has {wrong}; allowed are atoms 0 to {len(labels) - 1}")
-        found.append(Group(name, tuple(sorted(set(atoms)))))
+        own = Group(name, tuple(sorted(set(atoms))))
+        if same := next((other for other in found if other.atoms == own.atoms), None):
+            raise InputError(f"groups '{same.name}' and '{name}' have the same atoms; allowed is one name for them")
+        found.append(own)
     if structure is not None:
         found += _by_class(labels, equivalent_nuclei(labels, structure))
     found += [

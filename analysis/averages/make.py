@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runs.input.atoms import SAME_MASS
 from ...runs.input.elements import InputError
 from ...runs.source import find_run
 from ...sampling.block_averages import FEWEST_BLOCKS
@@ -101,6 +102,11 @@ def check_alike(runs: Sequence[RunSeries], others: Sequence[RunSeries]) -> None:
                 raise InputError(
                     f"'{one.run.path}' has {one.beads} beads, '{group[0].run.path}' {group[0].beads}; runs that are "
                     "averaged together need as many"
+                )
+            if one.beads > 1 and not np.allclose(one.masses, group[0].masses, rtol=SAME_MASS, atol=0):
+                raise InputError(
+                    f"'{one.run.path}' has other masses than '{group[0].run.path}'; path integrals that are averaged "
+                    "together need the same isotopes (those of others can be taken away by --minus)"
                 )
 
 

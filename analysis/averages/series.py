@@ -122,6 +122,11 @@ class RunSeries:
         return self.system.beads
 
     @property
+    def masses(self) -> np.ndarray:
+        """Of the atoms, in i-PI's unit."""
+        return self.system.atoms.masses
+
+    @property
     def holds_means(self) -> bool:
         """Whether the file holds means over beads, so that nothing is known of single ones."""
         return self._reader.beads_of_a_file > 1

@@ -13,7 +13,9 @@ import numpy as np
 
 from ...model.crystals.reference import CrystalError, HarmonicReference
 from ...reading import json_of, refusing, shown
+from ...runs.input.elements import InputError
 from ..results import GIBBS, LAMBDA_INTEGRATION, MASS_INTEGRATION, PROMOTE
+from .switch_inputs import check_masses
 
 SAME_TEMPERATURE = 1e-4  # K
 SAME_VOLUME = 1e-6  # relative; files hold all digits
@@ -90,6 +92,12 @@ class Results:
         needed = (Path(self._harmonic).name, FOLDERS.sub("", self._reference.model))
         with refusing(CrystalError, f"{found.what} cannot be used"):
             blends = [str(run.get("model") or "") for run in found.content.get("runs") or []]
+            masses = np.array(found.content.get("masses") or self._reference.masses, dtype=np.float64)
+        if found.beads > 1:
+            try:
+                check_masses(masses, self._source.parent / name, self._reference, Path(self._harmonic))
+            except InputError as error:
+                raise CrystalError(str(error)) from error
         for blend in filter(None, blends):
             file, _, model = FOLDERS.sub("", blend).partition(",")[2].partition(",")
             if (file.strip(), model.strip()) != needed:

@@ -23,8 +23,10 @@ from ...runs.units import in_atomic_units
 from ...sampling.constant_pressure import PressureStep, pressure_step
 from ...with_errors import with_error
 from ..formula_unit import formula_unit
+from ..mass.masses import DALTON
 from ..results import GIBBS, warned
 from .harmonic import MILLI
+from .switch_inputs import check_masses
 
 VOLUME = "volume"
 CUBIC_ANGSTROM = ("angstrom3",)
@@ -116,6 +118,8 @@ def make(paths: Sequence[Path], file: Path, skip: float | None = None) -> GibbsR
     for run, system in zip(runs, systems, strict=True):
         check_barostat(run, system)
         sites.check_atoms(run.numbers)
+        if system.beads > 1:  # what is classical has one distribution of volumes whatever the masses
+            check_masses(system.atoms.masses / DALTON, run.path, reference, file)
         first = systems[0]
         if system.ensemble.name != first.ensemble.name or system.beads != first.beads:
             raise InputError(

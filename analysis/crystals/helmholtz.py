@@ -24,9 +24,11 @@ from ...sampling import integrated_autocorrelation_time, standard_error_of_mean
 from ...sampling.temperature_integration import TemperatureIntegration, integrate_over_temperature
 from ...with_errors import with_error
 from ..formula_unit import formula_unit
+from ..mass.masses import DALTON
 from ..results import warned
 from .gibbs import MEGA, VOLUME, check_barostat, volumes_of
 from .harmonic import MILLI
+from .switch_inputs import check_masses
 
 GIBBS_HELMHOLTZ = "beadwise gibbs --helmholtz"
 KINETIC_ENERGY = "kinetic_cv"
@@ -133,7 +135,9 @@ def make_helmholtz(
     if not os.path.isfile(file):
         raise CrystalError(f"no file '{file}', of the harmonic crystal; `beadwise harmonic` writes one")
     reference = HarmonicReference.load(file)
-    runs = sorted((_read(find_run(path), reference, skip) for path in paths), key=lambda run: run.ensemble.temperature)
+    runs = sorted(
+        (_read(find_run(path), reference, file, skip) for path in paths), key=lambda run: run.ensemble.temperature
+    )
     first = runs[0]
     for run in runs[1:]:
         if (run.beads, run.pressure, run.ensemble.field) != (first.beads, first.pressure, first.ensemble.field):
@@ -157,7 +161,7 @@ def make_helmholtz(
     return HelmholtzReport(found, means, errors, labels, first.beads, letter, first.pressure, tuple(warnings))
 
 
-def _read(run: RunInput, reference: HarmonicReference, skip: float | None) -> _Run:
+def _read(run: RunInput, reference: HarmonicReference, file: Path, skip: float | None) -> _Run:
     """⟨H⟩ of one run: potential, kinetic energy, and P V at constant pressure."""
     system, source = run.only_system(), run.path
     sites = Sites(reference)
@@ -167,6 +171,7 @@ def _read(run: RunInput, reference: HarmonicReference, skip: float | None) -> _R
     steps, energies = energies_of_run(system, "potential")
     thermal, translations = kB * system.ensemble.temperature, 3 if reference.floats else 0
     if system.beads > 1:
+        check_masses(system.atoms.masses / DALTON, source, reference, file)
         kinetic_steps, kinetic = energies_of_run(system, KINETIC_ENERGY)
         energies = (
             energies + _beside(steps, kinetic_steps, kinetic, KINETIC_ENERGY, source) - translations / 2 * thermal

@@ -12,6 +12,7 @@ import numpy as np
 from ...model.crystals.reference import HarmonicReference
 from ...model.crystals.sites import Sites
 from ...properties.quantities import SWITCH_COUPLING, SWITCH_DIFFERENCE
+from ...runs.input.atoms import SAME_MASS
 from ...runs.input.elements import InputError, boolean_in
 from ...runs.input.force_components import weight_of
 from ...runs.input.named_model import name_model
@@ -19,7 +20,6 @@ from ...runs.input.run_input import RunInput, System
 from ..mass.masses import DALTON, without_template
 from ..prepared_inputs import renamed_copy, write_input
 
-SAME_MASS = 1e-3  # relative; tables of atomic weights differ by less, isotopes by more
 NAMED_HERE = ("model", "want")  # parameters of an <ffdirect>
 RARELY = 10  # samples of V − V_har for each of λ, which does not change
 

@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import SamplingError
 from ...properties.quantities import SWITCH_COUPLING, SWITCH_DIFFERENCE
 from ...reading import shown
+from ...runs.input.atoms import SAME_MASS
 from ...runs.input.dynamics import Ensemble, first_step
 from ...runs.input.elements import InputError
 from ...runs.input.named_model import named_model
@@ -29,6 +30,7 @@ from ...sampling.switching import (
 from ...whole_files import write_table
 from ...with_errors import with_error
 from ..formula_unit import formula_unit
+from ..mass.masses import DALTON
 from ..results import LAMBDA_INTEGRATION, beside, stem_of, warned, write_files
 
 FEWEST_SAMPLES = 16
@@ -53,6 +55,8 @@ class SwitchRun:
     beads : int
     labels : tuple of str
         Of the atoms.
+    masses : ndarray of float64, shape (atoms,)
+        In u.
     ensemble : Ensemble
     differences : ndarray of float64, shape (samples,)
         In eV, means over beads, after equilibration.
@@ -65,6 +69,7 @@ class SwitchRun:
     coupling: float
     beads: int
     labels: tuple[str, ...]
+    masses: np.ndarray
     ensemble: Ensemble
     differences: np.ndarray
     autocorrelation_time: float
@@ -185,6 +190,7 @@ class SwitchReport:
             "formula_units": units,
             "temperature": first.ensemble.temperature,
             "beads": first.beads,
+            "masses": first.masses.tolist(),
             "warnings": self.warnings,
             "runs": [
                 {
@@ -287,6 +293,7 @@ def read_run(run: RunInput, skip: float | None) -> SwitchRun:
         coupling=float(f"{couplings.mean():.8g}"),
         beads=system.beads,
         labels=system.labels,
+        masses=system.atoms.masses / DALTON,
         ensemble=system.ensemble,
         differences=kept,
         autocorrelation_time=integrated_autocorrelation_time(kept),
@@ -318,6 +325,11 @@ def _check_alike(runs: Sequence[SwitchRun]) -> None:
                 f"'{first.source}' has {len(first.labels)} atoms, {first.beads} beads and {first.ensemble.name}, "
                 f"'{run.source}' {len(run.labels)}, {run.beads} and {run.ensemble.name}; they must be the same, atoms "
                 "in the same order"
+            )
+        if run.beads > 1 and not np.allclose(run.masses, first.masses, rtol=SAME_MASS, atol=0):
+            raise InputError(
+                f"'{first.source}' and '{run.source}' have other masses; the same isotopes are needed where there are "
+                "beads"
             )
     named = [run for run in runs if run.model]  # a RESTART names none
     for run in named[1:]:

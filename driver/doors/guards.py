@@ -9,7 +9,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from ...model import Evaluator, PropertyError, Response, StructureError
-from ...model.training.unlabelled import unknown_atoms
+from ...model.training.unlabelled import may_be_unknown
 from ...properties.quantities import ALWAYS_SENT, properties
 
 SMALLEST_VOLUME = 1e-3
@@ -110,7 +110,7 @@ def check_finite(response: Response) -> None:
         if math.isfinite(response[name].sum()):  # quick, and true unless finite numbers overflow together
             continue
         finite = np.isfinite(response[name])
-        if (unknown := unknown_atoms(name, response[name])) is not None:
+        if (unknown := may_be_unknown(name, response[name])) is not None:
             finite |= unknown
         if not finite.all():
             bead = np.argwhere(~finite)[0][0]

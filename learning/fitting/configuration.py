@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ...reading import refusing, toml_of
 from ...schema import check_table, sections_schema, settings_of, table_schema
 from ...suggestions import did_you_mean
 from ..data import DataError, expanded
+from ..data.files import part_of_file
 from .sections import (
     FEWEST_MEMBERS,
     LIMITS,
@@ -150,6 +151,8 @@ def read_configuration(path: str | Path) -> Configuration:
         check_committee(path, sections["committee"], "network" in sections)
     check_density(path, sections["density"])
     sections["data"] = checked_data(path, sections["data"])
+    read = [sections["data"].train, sections["data"].validation_files, sections["data"].independent]
+    check_output(path, sections["output"], [name for names in read for name in names])
     complete: dict[str, Any] = {**dict.fromkeys(BEFORE | AFTER), **sections, "quantities": fitted}
     return Configuration(folder=path.resolve().parent, metadata=metadata, **complete)
 
@@ -172,6 +175,33 @@ def checked_data(path: Path, data: DataSettings) -> DataSettings:
     except DataError as error:
         raise ConfigurationError(f"{path}: {error}, in [data]") from error
     return replace(data, **files)
+
+
+def check_output(path: Path, output: OutputSettings, data: Iterable[str]) -> None:
+    """Refuse to write over what a fit reads, before it begins.
+
+    Parameters
+    ----------
+    path : Path
+        Of the configuration, whose folder names are relative to.
+    output : OutputSettings
+    data : iterable of str
+        Names of all files of [data].
+
+    Raises
+    ------
+    ConfigurationError
+        If what is to be written is one of these files, or the configuration.
+    """
+    folder = path.resolve().parent
+    read = {part_of_file(folder / name)[0].resolve() for name in data} | {path.resolve()}
+    for own in fields(output):
+        name = getattr(output, own.name)
+        if (folder / name).resolve() in read:
+            raise ConfigurationError(
+                f"{path}: {own.name} = '{name}' in [output] is a file that the fit reads, which would be written over; "
+                "allowed is another name"
+            )
 
 
 def check_equivariant(path: Path, sections: Mapping[str, Any], fitted: Mapping[str, HeadSettings]) -> None:

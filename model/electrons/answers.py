@@ -8,12 +8,14 @@ L121116 (2022)).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...errors import StructureWarning
 from ...properties import density_of_states as dos
 from ...properties.curves import EnergyCurves
 from ...quantity import Form
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from ..structures import Batch
 
 NAME = dos.QUANTITY.name
+NEGATIVE = (
+    "the density of states has ripples below zero where μ is, as fitted curves have in a gap: the heat capacity of "
+    "electrons would be negative, and is not a number there"
+)
 OF_GROUND_STATE = (dos.THERMAL, dos.THERMAL_FORCES, dos.THERMAL_VIRIAL)  # for which A(0) is needed, too
 
 
@@ -56,6 +62,7 @@ class ElectronsOfModel:
 
         self.curves = curves
         self.at_temperature = GrandPotential(curves, temperature)
+        self._has_warned = False
 
     @cached_property
     def ground_state(self) -> GrandPotential:
@@ -98,13 +105,21 @@ class ElectronsOfModel:
             dos.FERMI_LEVEL: own.chemical_potential,
             dos.DENSITY_AT_LEVEL: own.density,
             dos.ENTROPY: own.entropy,
-            dos.HEAT_CAPACITY: own.heat_capacity,
+            dos.HEAT_CAPACITY: self._possible(own.heat_capacity) if dos.HEAT_CAPACITY in want else own.heat_capacity,
             dos.FREE_ENERGY: corrected,
             dos.BAND_ENERGY: corrected + BOLTZMANN * self.at_temperature.temperature * own.entropy,
         }
         if dos.THERMAL in want:
             arrays[dos.THERMAL] = own.free_energy - self.filled_at_zero(coefficients, species).free_energy
         return {name: array for name, array in arrays.items() if name in want}
+
+    def _possible(self, heat_capacity: np.ndarray) -> np.ndarray:
+        """Heat capacities, and NaN where one is below zero: fitted curves ripple in a gap, and cannot tell it."""
+        is_negative = heat_capacity < 0
+        if is_negative.any() and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(NEGATIVE, StructureWarning, stacklevel=2)
+        return np.where(is_negative, np.nan, heat_capacity)
 
 
 def _fill(potential: GrandPotential, coefficients: np.ndarray, count: float) -> Filled:

@@ -35,6 +35,11 @@ def _make(rest: str, threads: int) -> Evaluator:
             f"'{PREFIX}:{rest}' says no electronic temperature in K, or forces other than yes and no; it is written "
             f"{USAGE}"
         ) from None
+    if name.partition(":")[0].strip() == PREFIX:
+        raise EvaluatorError(
+            f"'{PREFIX}:{rest}' says two electronic temperatures, of which '{name}' is of one already; allowed is one, "
+            f"{USAGE}"
+        )
     warm = at_electronic_temperature(load_evaluator(name, threads), temperature, name)
     return WithElectrons(warm) if adds else warm
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
-from scipy.special import expit, xlogy
+from scipy.special import expit
 
+from ...properties.mermin import BOLTZMANN, entropy_of
 from .basis import OrbitalError
 
-BOLTZMANN = 8.617333262e-5  # eV/K
+PER_LEVEL = 2.0  # electrons
 SMALLEST_OVERLAP = 1e-6
 SAME_LEVEL = 1e-9  # of the range of all levels
 
@@ -129,9 +130,9 @@ class Levels:
         return 2 * (filled * self.energies).sum(axis=1) - temperature * self.entropy(temperature)
 
     def entropy(self, temperature: float) -> np.ndarray:
-        """S = −2k Σ [f ln f + (1 − f) ln(1 − f)] in eV/K, shape (beads,)."""
+        """S in eV/K, shape (beads,), of two electrons in each level; see `beadwise.properties.mermin`."""
         _, filled = self.occupations(temperature)
-        return -2 * BOLTZMANN * (xlogy(filled, filled) + xlogy(1 - filled, 1 - filled)).sum(axis=1)
+        return BOLTZMANN * entropy_of(filled, 1 - filled, PER_LEVEL)
 
     def densities(self, temperature: float) -> tuple[np.ndarray, np.ndarray]:
         """P = Σ 2 f C C^T and W = Σ 2 f ε C C^T, so that dA = Tr P dH − Tr W dS.

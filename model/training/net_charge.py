@@ -53,6 +53,16 @@ def nominal_charges(metadata: Any) -> dict[int, float]:
     return {atomic_numbers[name]: float(own) for name, own in said.items()}
 
 
+def charge_among_images(metadata: Any, source: str) -> str:
+    """What is said of a charge at the centre of mass of atoms that have periodic images."""
+    called = f"'{source}' " if source else ""
+    return (
+        f"model {called}has its charge of {net_charge(metadata):+g} e at the centre of mass, and atoms of this "
+        "structure have periodic images: its dipole jumps by a part of a lattice vector where an atom is in another "
+        "image; nominal_charges in [dipole] of the fit are made for that"
+    )
+
+
 def _is_number(given: object) -> bool:
     return isinstance(given, (int, float)) and not isinstance(given, bool) and isfinite(given)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
+from ...properties.density_of_states import HEAT_CAPACITY
 from ...properties.quantities import properties, quantities
 
 RECORD = "species_without_labels"  # in the metadata of a model: chemical symbols by quantity
@@ -53,6 +54,11 @@ def hide_unknown(metadata: Mapping[str, Any], numbers: np.ndarray, arrays: Mappi
             one = properties()[own]
             if one.quantity is not None and one.quantity.name == name and is_unknown.any():
                 values[(slice(None),) * (2 if one.kind == "members" else 1) + (is_unknown,)] = np.nan
+
+
+def may_be_unknown(name: str, values: np.ndarray) -> np.ndarray | None:
+    """Which values may be no numbers: those of `unknown_atoms`, and heat capacities that a fitted curve cannot tell."""
+    return np.isnan(values) if name == HEAT_CAPACITY else unknown_atoms(name, values)
 
 
 def unknown_atoms(name: str, values: np.ndarray) -> np.ndarray | None:

@@ -18,6 +18,8 @@ from .structures import last_frame
 
 Entry = TypeVar("Entry")
 
+SAME_MASS = 1e-3  # relative; tables of atomic weights differ by less, isotopes by more
+
 NO_ATOMS = (
     "names no atoms; i-PI never sends them to a driver, so they are read from <initialize><file mode='xyz'> (or pdb, "
     "ase, chk), from <labels>, or from <beads> of a RESTART"

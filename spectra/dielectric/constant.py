@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import SeriesError
+from ...jackknife import jackknife_error
 from ..errors import NotComputedError
-from ..estimates import spread_of_left_out
 from ..units import ANGSTROM, ELEMENTARY_CHARGE, VACUUM_PERMITTIVITY, thermal_energy
 from .fluctuations import (
     COUNT,
@@ -138,7 +138,7 @@ def dielectric_tensor(
 
     total = units.sums.sum(axis=0)
     values = moments(total)
-    errors = spread_of_left_out(values, moments(total - units.sums), units.sums[:, 0])
+    errors = jackknife_error(values, moments(total - units.sums), units.sums[:, 0] / total[0])
     errors = np.where(errors > ROUNDING * np.abs(values), errors, 0.0)  # what is the same in every part
 
     def known(place: slice | int, shape: tuple[int, ...] = ()) -> Known:

@@ -10,9 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from ase import Atoms
-from ase.build import molecule
-from beadwise.analysis.averages.groups import equivalent_nuclei, groups_of, parse_mask, parse_masks
+from beadwise.analysis.averages.groups import parse_mask, parse_masks
 from beadwise.analysis.averages.live import LiveAverages
 from beadwise.analysis.averages.make import make
 from beadwise.analysis.averages.molecular_frame import rotation_onto
@@ -329,17 +327,6 @@ def test_killed_and_continued_is_the_identical_table(tmp_path):
     assert tables[0].splitlines()[1:] == tables[1].splitlines()[1:] and len(tables[0].splitlines()) > 4
 
 
-def test_equivalent_nuclei_of_ethanol():
-    atoms = molecule("CH3CH2OH")
-    classes = equivalent_nuclei(atoms.get_chemical_symbols(), atoms)
-    sizes = sorted(np.bincount(classes).tolist())
-    assert sizes == [1, 1, 1, 1, 2, 3]
-    names = [group.name for group in groups_of(atoms.get_chemical_symbols(), atoms, {})]
-    assert len(names) == len(set(names)) and "H" in names
-    crystal = Atoms("Si2", scaled_positions=[[0, 0, 0], [0.25] * 3], cell=5.43 / 2 * (1 - np.eye(3)), pbc=True)
-    assert len(set(equivalent_nuclei(["Si", "Si"], crystal))) == 1
-
-
 def test_rotation_onto():
     turn = Rotation.from_rotvec([0.3, 2.0, -1.0]).as_matrix()
     found = rotation_onto(WATER, WATER @ turn.T + 3.0, np.array([16.0, 1.0, 1.0]))
@@ -353,6 +340,7 @@ def test_rotation_onto():
         ({"of": "hamiltonian"}, "averages are made of; allowed are"),
         ({"of": "dipole"}, "writes no dipole of all beads; add <trajectory"),
         ({"of": "shielding", "masks": {"a": (9,)}}, "has atom 9; allowed are atoms 0 to 2"),
+        ({"of": "shielding", "masks": {"a": (2, 1), "b": (1, 2)}}, "groups 'a' and 'b' have the same atoms"),
         ({"of": "shielding", "references": {"C": 1.0}}, "a reference of C"),
         ({"of": "shielding", "skip": 1.0}, "no sample of shielding after what is left out"),
     ],
@@ -363,12 +351,16 @@ def test_refusals(tmp_path, request_, said):
         make(AverageRequest((tmp_path,), **request_))
 
 
-@pytest.mark.parametrize("name", ["H", "H atom 2", "H like atom 1", "H atom 1, xx", "shift of H"])
-def test_names_that_other_rows_have_are_refused(name):
-    water = Atoms("OHH", WATER)
-    with pytest.raises(BeadwiseError, match="is no name for a group"):
-        groups_of(["O", "H", "H"], water, {name: (0, 1)})
-    assert groups_of(["O", "H", "H"], water, {"both": (1, 2)})[0].name == "both"
+def test_isotopes_are_not_averaged_together(tmp_path):
+    """Path integrals depend on masses; what other isotopes have is taken away, and not mixed in."""
+    heavy = INPUT.replace("</file>", "</file><masses mode='manual' units='dalton'> [16, 2.014, 2.014] </masses>")
+    write_run(tmp_path / "light", *samples(5))
+    write_run(tmp_path / "heavy", *samples(6), also=heavy)
+    runs = tmp_path / "light", tmp_path / "heavy"
+    with pytest.raises(BeadwiseError, match="path integrals that are averaged together need the same isotopes"):
+        make(AverageRequest(runs, "shielding", skip=0.0))
+    outcome, _ = make(AverageRequest(runs[:1], "shielding", skip=0.0, minus=runs[1:]))
+    assert any(row.name.startswith("difference of H") for row in outcome.rows)
 
 
 @pytest.mark.parametrize(("mode", "said"), [("sc", "Suzuki-Chin"), ("nvt-cc", "a constrained centroid")])

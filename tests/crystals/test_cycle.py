@@ -128,6 +128,12 @@ def test_beads_over_lambda_take_the_place_of_masses(folder):
     parts = {one["name"]: one["value"] for one in json.loads((folder / "sum.json").read_text())["crystals"][0]["parts"]}
     quanta = HarmonicReference.load(folder / "a.harmonic.npz").quanta
     assert parts["harmonic"] == pytest.approx(harmonic_free_energy(quanta, TEMPERATURE, 16))
+    result = json.loads((folder / "a_lambda.json").read_text())
+    masses = HarmonicReference.load(folder / "a.harmonic.npz").masses
+    for factor, status in ((1.0, 0), (1.9985, 2)):  # runs over λ of deuterium, beside the harmonic crystal of hydrogen
+        (folder / "a_lambda.json").write_text(json.dumps({**result, "masses": (factor * masses).tolist()}))
+        done = run("free-energy", "a.toml")
+        assert done.exit_code == status and ("the same isotopes are needed" in done.output) == (status == 2)
 
 
 def test_what_does_not_belong_together_is_one_line(folder):
@@ -266,6 +272,11 @@ def test_gibbs_from_the_files_of_a_run(folder):
     )
     assert "has the barostat 'flexible'" in message("mode='isotropic'", "mode='flexible'")
     assert "does not write volume" in message("volume{angstrom3}", "temperature")
+    heavy = f"</file> <masses mode='manual' units='dalton'> [{','.join(['2.014'] * 8)}] </masses>"
+    (folder / "npt.xml").write_text(NPT.replace("</file>", heavy))  # of classical nuclei masses change nothing
+    assert run("gibbs", "npt.xml", "--harmonic", "a.harmonic.npz").exit_code == 0
+    quantum = NPT.replace("</file>", heavy).replace("nbeads='1'", "nbeads='16'")
+    assert "the same isotopes are needed where there are beads" in message(NPT, quantum)
     assert "8 atoms; the harmonic crystal has 27" in message("", "", "b.harmonic.npz")
     assert "no file 'c.npz'" in message("", "", "c.npz")
     far = "".join(f"{10 * n:12d} {volume:16.8e}\n" for n, volume in enumerate(drawn_volumes(2000) + 60))

@@ -127,6 +127,10 @@ def test_files_of_runs_at_several_temperatures(tmp_path, monkeypatch):
     assert "at least 16 are needed" in message(mode="nvt", rows=12)
     assert "245 K among them" in message("--from", 245, mode="nvt")
     assert "does not write kinetic_cv" in message(mode="nvt", beads=4)
+    deuterium = f"</file> <masses mode='manual' units='dalton'> [{','.join(['2.014'] * ATOMS)}] </masses>"
+    monkeypatch.setattr(__import__(__name__), "INPUT", INPUT.replace("</file>", deuterium))
+    assert "atom 0 of 't310.xml' has 1.998" in message(mode="nvt", beads=4)  # and of classical nuclei
+    assert "does not write volume" in message(mode="npt", more="")
     write_run("t310", 310.0, "npt", more="")
     assert "does not write volume" in run(*words).stderr
     assert "--from is for --helmholtz" in run("gibbs", "t220.xml", "--harmonic", "a.harmonic.npz", "--from", 3).stderr

@@ -81,6 +81,16 @@ def objective_of(model, data, own, sent=0):
     return Objective(model, network, nothing, examples, own), examples
 
 
+def test_labels_keep_their_weights():
+    """What a label counts besides others is that of linear fits, when a model's own part is taken off."""
+    model, (dipole,) = empty(truth()), fitted("dipole")
+    (frame,) = frames(truth(), 1, names=("dipole",))
+    plain = dipole.labels_of(model, frame)
+    heavy = dipole.labels_of(model, replace(frame, label_weights={"dipole": 9.0}))
+    assert (plain.targets[0].weight, heavy.targets[0].weight) == (1.0, 9.0)
+    assert dipole.loss_of_nothing([heavy], 1) == pytest.approx(9 * dipole.loss_of_nothing([plain], 1))
+
+
 @pytest.mark.parametrize("sent", [0, 8])
 def test_the_loss_is_that_of_what_the_network_becomes(sent):
     model, own = empty(truth()), fitted("dipole", "polarizability")

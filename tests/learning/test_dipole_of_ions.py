@@ -1,15 +1,18 @@
 """The dipole of an ion: about a centre that moves, with Born charges that add up to its charge."""
 
+import warnings
+
 import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from beadwise.errors import StructureWarning
 from beadwise.learning.data import Reading, frame_from_ase
 from beadwise.learning.fitting.accuracy import evaluate_errors
 from beadwise.learning.fitting.configuration import ConfigurationError, read_configuration
 from beadwise.learning.fitting.fit import fit
 from beadwise.model import Batch, load, save
-from beadwise.model.training.net_charge import RECORD
+from beadwise.model.training.net_charge import NOMINAL, RECORD
 from models import random_model, random_structure
 
 WANT = ("energy", "forces", "virial", "dipole", "born_charges")
@@ -77,6 +80,7 @@ def charged_model(**settings):
     return random_model(heads=("energy", "dipole"), metadata={RECORD: 2.0}, **settings)
 
 
+@pytest.mark.filterwarnings("ignore:model has its charge")
 @pytest.mark.parametrize("field", [(0.0, 0.0, 0.0), (0.1, -0.2, 0.3)])
 def test_derivatives_of_the_whole(field):
     """Forces, virial and Born charges against differences, in a field too."""
@@ -115,3 +119,21 @@ def test_a_model_without_a_charge_is_unchanged():
         other = random_model(heads=("energy", "dipole"), metadata={RECORD: charge}).evaluate(batch, WANT)
         for name in WANT:
             np.testing.assert_array_equal(other[name], plain[name])
+
+
+def test_images_of_a_charge_at_the_centre_of_mass_are_told_once():
+    """An ion that is alone in its cell has none; nominal charges are made for images."""
+    alone = ion(0)
+    alone.set_cell(np.eye(3) * 60)
+    alone.pbc = True
+    crowded = random_structure(3, 2)
+    nominal = random_model(heads=("energy", "dipole"), metadata={NOMINAL: {"H": 1, "O": -2}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        charged_model().evaluate(Batch.from_ase(alone), ("dipole",))
+        nominal.evaluate(Batch.from_ase(crowded), ("dipole",))
+    model = charged_model()
+    with pytest.warns(StructureWarning, match=r"charge of \+2 e at the centre of mass.*nominal_charges") as told:
+        for _ in range(2):
+            model.evaluate(Batch.from_ase(crowded), ("dipole",))
+    assert len(told) == 1

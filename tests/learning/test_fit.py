@@ -171,6 +171,12 @@ def test_the_command_recovers_a_model_of_its_own_form(tmp_path):
         (("[repulsion]", "[repulsive]"), "unknown section"),
         (('model = "fitted.safetensors"', ""), "needs"),
         (("radial = 3", 'radial = "x"'), "whole number"),
+        (
+            ('"fitted.safetensors"', '"./train.xyz"'),
+            "model = './train.xyz' in \\[output\\] is a file that the fit reads",
+        ),
+        (('report = "report"', 'report = "valid.xyz"'), "report = 'valid.xyz' in \\[output\\] is a file that the fit"),
+        (('"train.xyz"]\n', '"fitted.safetensors@0:5"]\n'), "model = 'fitted.safetensors' in \\[output\\] is a file"),
         (("radial = 3", "radial = 6\nchemical_channels = 3"), "make 18 functions; allowed are 1 to 16"),
     ],
 )

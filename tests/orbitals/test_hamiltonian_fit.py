@@ -148,7 +148,11 @@ def test_files_keep_every_number(tmp_path):
         ({"a": ("[output]", "[energy]\n[output]")}, "beside [hamiltonian]"),
         ({"a": ("l_max = 2\nchannels", "l_max = 0\nchannels")}, "l_max = 0 in [hamiltonian] makes no λ = 2"),
         ({"a": ("pair_l_max = 2", "pair_l_max = 1"), "overlap": "true"}, "pair_l_max = 1 in [hamiltonian] makes no λ"),
-        ({"a": ('"refused.safetensors"', '"methane.npy"')}, "a name ending in .safetensors is needed"),
+        (
+            {"a": ('"refused.safetensors"', '"methane.npy"')},
+            "model = 'methane.npy' in [output] is a file that the fit reads",
+        ),
+        ({"a": ('"refused.safetensors"', '"methane.bin"')}, "a name ending in .safetensors is needed"),
         ({"a": ("ethene.npz", "twice.npz")}, "rows and cols of fock_upper name some elements twice"),
         ({"a": ("ethene.npz", "halves.npz")}, "rows has 0.5 to 0.5; whole numbers from 0 are needed"),
         ({"a": ("ethene.npz", "garbage.npz")}, "cannot read the matrices"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from ....properties.density_of_states import CHANNELS, QUANTITY, DensityOfStates
 from ....properties.mermin import smeared
 from ...data import DataError, Frame
 from ..configuration import Configuration, ConfigurationError
+
+logger = logging.getLogger(__name__)
 
 NAME = QUANTITY.name
 PER_LEVEL = 2.0  # electrons, of both spins
@@ -63,6 +66,7 @@ def with_curves(configuration: Configuration, sets: Mapping[str, list[Frame]]) -
                 "the step is needed for levels"
             )
         energies = first + step * np.arange(settings.points)
+        warn_of_lower([frame for frames in sets.values() for frame in frames], settings, first)
         return {name: [_with_curve(frame, settings, energies) for frame in frames] for name, frames in sets.items()}
     lengths = {len(frame.labels[NAME]): frame for frames in sets.values() for frame in frames if NAME in frame.labels}
     if len(lengths) > 1:
@@ -100,6 +104,32 @@ def _with_curve(frame: Frame, settings: DensityOfStatesSettings, energies: np.nd
     each = np.repeat(PER_LEVEL * weights / weights.sum(), levels.shape[1])
     curve = smeared(levels.ravel() - zero.ravel(), each, energies, settings.smearing)
     return replace(frame, labels={**frame.labels, NAME: curve})
+
+
+def warn_of_lower(frames: Iterable[Frame], settings: DensityOfStatesSettings, first: float) -> None:
+    """Tell of levels below the axis, whose electrons no curve holds.
+
+    Parameters
+    ----------
+    frames : iterable of Frame
+    settings : DensityOfStatesSettings
+    first : float
+        Energy in eV that the axis begins at.
+    """
+    lower = []
+    for frame in (one for one in frames if settings.levels in one.atoms.info):
+        levels, zero = np.atleast_2d(_numbers(frame, settings.levels)), 0.0
+        if settings.level_zero:
+            zero = _numbers(frame, settings.level_zero).ravel()[0]
+        if count := int(np.count_nonzero((levels - zero < first).any(axis=0))):
+            lower.append((count, frame.name, float((levels - zero).min())))
+    if lower:
+        count, name, lowest = max(lower)
+        logger.warning(
+            "%d frames have levels below the axis of energies, which begins at %g eV (%d in %s, the lowest at %.4g "
+            "eV): their electrons are in no curve, and must not be among the electrons of [%s]",
+            len(lower), first, count, name, lowest, NAME,
+        )  # fmt: skip
 
 
 def _numbers(frame: Frame, name: str) -> np.ndarray:

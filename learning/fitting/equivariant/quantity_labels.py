@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,7 +98,7 @@ class FittedQuantity:
         of_atoms = form.components(values_of_atoms(model, batch, quantity.name)[0])
         known = tuple(sum_of(of_atoms, target) for target in found)
         targets = tuple(
-            Target(target.components - own, target.sample) for target, own in zip(found, known, strict=True)
+            replace(target, components=target.components - own) for target, own in zip(found, known, strict=True)
         )
         if derivative is not None:
             of_model = model.additive.evaluate(batch, (quantity.derivative,))[quantity.derivative][0]

@@ -16,7 +16,7 @@ from ....reading import refusing, toml_of
 from ....schema import FileName, about, check_table, sections_schema, settings_of, table_schema
 from ....suggestions import did_you_mean
 from ...data import DataError, expanded
-from ..configuration import METADATA, ConfigurationError, check_density, refusal
+from ..configuration import METADATA, ConfigurationError, check_density, check_output, refusal
 from ..sections import SYMBOLS, DensitySettings, Metadata, OutputSettings
 
 SECTION = "hamiltonian"
@@ -162,8 +162,10 @@ def read_hamiltonian_configuration(path: str | Path) -> HamiltonianConfiguration
     check_density(path, sections["density"])
     _check_hamiltonian(sections[SECTION], sections["density"], refuse)
     folder = path.resolve().parent
+    data = _checked_files(sections["data"], folder, refuse)
+    check_output(path, sections["output"], [*data.train, *data.matrices])
     return HamiltonianConfiguration(
-        folder, _checked_files(sections["data"], folder, refuse), sections["density"], sections[SECTION],
+        folder, data, sections["density"], sections[SECTION],
         sections["output"], content.get(METADATA, {}),
     )  # fmt: skip
 

@@ -91,6 +91,17 @@ def test_levels_become_curves(tmp_path, structures):
     assert report.properties["density_of_states"].percent_error < 30
 
 
+def test_levels_below_the_axis_are_told(tmp_path, structures, caplog):
+    """Their electrons are in no curve."""
+    section = {"levels": "eigenvalues", "level_zero": "above", "smearing": 0.5, "points": 101}
+    read_fit_data(written(tmp_path, structures[:3], **section))
+    assert "below the axis" not in caplog.text
+    read_fit_data(written(tmp_path, structures[:3], **section, energies=[0.0, 10.0]))
+    lowest = min((own := levels_of(one)).min() for one in structures[:3])
+    assert "3 frames have levels below the axis of energies, which begins at 0 eV" in caplog.text
+    assert f"the lowest at {lowest:.4g} eV" in caplog.text or own is not None
+
+
 def test_members(tmp_path, structures):
     configuration = written(tmp_path, structures)
     text = (tmp_path / "fit.toml").read_text(encoding="utf-8")

@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from beadwise.errors import BeadwiseError
-from beadwise.model import Batch, ModelFileError, StructureError, load, save
+from beadwise.driver.doors.guards import check_finite
+from beadwise.errors import BeadwiseError, StructureWarning
+from beadwise.model import Batch, ModelFileError, Response, StructureError, load, save
 from beadwise.model.committee import Committee
+from beadwise.model.electrons.answers import ElectronsOfModel
 from beadwise.model.evaluators import load_evaluator
+from beadwise.properties.curves import EnergyCurves
 from beadwise.properties.density_of_states import DERIVED_NAMES, QUANTITY
 from beadwise.properties.mermin import BOLTZMANN, electrons_of_levels
 from models import random_curves, random_model, random_structure
@@ -127,6 +130,30 @@ def saved(folder, name="own.safetensors", heads=HEADS):
     return folder / name
 
 
+def test_a_heat_capacity_below_zero_is_no_number():
+    """A fitted curve that is a little below zero in a gap: what it says of electrons there is nothing."""
+    step = 0.05
+    energies = -8 + step * np.arange(321)
+
+    def bump(place, height, width):
+        return height * np.exp(-(((energies - place) / width) ** 2))
+
+    bands = bump(-3.5, 6.65, 0.85) + bump(3.5, 6.65, 0.85)
+    curve = (bands + bump(0.0, 0.2, 0.2) + bump(-0.4, -0.1, 0.2) + bump(0.4, -0.1, 0.2))[None]
+    coefficients, species = np.array([[np.linalg.norm(curve)]]), np.array([0])
+    half = step * curve.sum() / 2
+    electrons = ElectronsOfModel(EnergyCurves(-8.0, step, curve / coefficients, 0.1, (half,)), 2000.0)
+    found = electrons.filled(coefficients, species)
+    assert found.heat_capacity[0] < 0, found
+    with pytest.warns(StructureWarning, match="ripples below zero") as told:
+        for _ in range(2):
+            answers = electrons.properties(("electronic_heat_capacity",), coefficients, species)
+    assert np.isnan(answers["electronic_heat_capacity"]).all() and len(told) == 1
+    check_finite(Response(**answers))  # a run goes on
+    with pytest.raises(StructureError, match="fermi_level of bead 0 is not finite"):
+        check_finite(Response(fermi_level=np.array([np.nan])))
+
+
 def test_the_name_that_says_a_temperature(tmp_path):
     path = saved(tmp_path)
     warm = load_evaluator(f"electrons:temperature=5000,{path}")
@@ -168,6 +195,7 @@ def test_names_that_are_refused(tmp_path):
         (f"electrons:temperature=300,forces=maybe,{path}", "forces other than yes and no"),
         (f"electrons:temperature=20,{path}", "20 K; allowed are 0, and 50"),
         (f"electrons:temperature=-5,{path}", "-5 K"),
+        (f"electrons:temperature=300,electrons:temperature=900,{path}", "says two electronic temperatures"),
         (f"electrons:temperature=300,{plain}", "has no density_of_states with numbers of electrons"),
         (f"electrons:temperature=300,forces=yes,{only}", "has no energy that the free energy of electrons"),
     ]:
