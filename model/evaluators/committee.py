@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 
 from ..committee import Committee
-from ..correction import Corrected
+from ..correction import Corrected, is_of_own_dipoles
 from ..errors import EvaluatorError
 from ..model import Model
 from ..response import Evaluator
@@ -27,7 +27,8 @@ def _make(rest: str, threads: int) -> Evaluator:
     members = [load_evaluator(name, threads) for name in names]
     corrected = [member for member in members if isinstance(member, Corrected)]
     models = [member.correction for member in corrected if isinstance(member.correction, Model)]
-    if len(models) == len(members) and len({model.baseline for model in models}) == 1:
+    named = {model.baseline for model in models}
+    if len(models) == len(members) and len(named) == 1 and not any(map(is_of_own_dipoles, named)):
         return Corrected(corrected[0].baseline, Committee(models))
     return Committee(members)
 
