@@ -193,7 +193,9 @@ class EnergySettings:
         str,
         about(
             "Potential that the model corrects, as `GFN1-xTB`, `qtip4pf` or `ase:package.module.Class`: the difference "
-            "from it is fitted. Without one, the model is the whole energy.",
+            "from it is fitted. `own-dipoles:permittivity=E,width=W` is the field at long range of the dipoles of the "
+            "linear `[dipole]` head, with the permittivity of the electrons and a width in Å. Without one, the model "
+            "is the whole energy.",
         ),
     ] = ""
     isolated_atoms: Annotated[

@@ -64,7 +64,9 @@ class OwnDipoles:
 
     def __post_init__(self) -> None:
         if not 1 <= self.permittivity < np.inf:
-            raise BaselineError(f"permittivity of {OWN_DIPOLES} is {self.permittivity:g}; allowed are finite ones from 1")
+            raise BaselineError(
+                f"permittivity of {OWN_DIPOLES} is {self.permittivity:g}; allowed are finite ones from 1"
+            )
         if not 0 < self.width < np.inf:
             raise BaselineError(f"width of {OWN_DIPOLES} is {self.width:g} Å; allowed are finite lengths above 0")
         record = self.model.metadata
@@ -74,7 +76,9 @@ class OwnDipoles:
                 f"total charge {net_charge(record):g} e and nominal_charges {nominal_charges(record)}"
             )
         if "dipole" not in self.model.heads:
-            raise BaselineError(f"{OWN_DIPOLES} needs a model with a dipole; this one has {list(self.model.quantities)}")
+            raise BaselineError(
+                f"{OWN_DIPOLES} needs a model with a dipole; this one has {list(self.model.quantities)}"
+            )
 
     @classmethod
     def of(cls, baseline: str, model: Model) -> OwnDipoles:

@@ -356,8 +356,10 @@ class Electrostatics:
 
 @lru_cache(maxsize=8)
 def _random_column(sites: int) -> np.ndarray:
-    """The same at every call, shape (sites, 3)."""
-    return np.random.default_rng(0).standard_normal((sites, 3))
+    """The same at every call, shape (sites, 3); it is not to be changed."""
+    column = np.random.default_rng(0).standard_normal((sites, 3))
+    column.flags.writeable = False
+    return column
 
 
 def _mean_volume(cells: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from ..electrostatics import COULOMB, Electrostatics
 from ..errors import StructureError
 
 PAIRS = [(c, d) for c in range(3) for d in range(c, 3)]  # of directions of the field
-OF_VALUES = 1e-5  # tolerance: the polarizability is exact up to its square
+OF_VALUES = 5e-5  # tolerance: the polarizability is exact up to its square, and the sums up to 1e-7
 OF_DERIVATIVES = 1e-9  # which are exact up to the tolerance itself
 OF_PARTS = 1e-13  # of single sites, whose sum is the polarizability
 

@@ -44,9 +44,7 @@ def uses_own_dipoles(configuration: Configuration) -> bool:
     return True
 
 
-def without_own_field(
-    configuration: Configuration, model: Model, *sets: Sequence[Frame]
-) -> tuple[list[Frame], ...]:
+def without_own_field(configuration: Configuration, model: Model, *sets: Sequence[Frame]) -> tuple[list[Frame], ...]:
     """Sets of frames with what the field of a model's dipoles gives taken from their energies, forces and stresses.
 
     Parameters
@@ -72,5 +70,3 @@ def with_own_field(model: Model) -> Evaluator:
     if is_of_own_dipoles(model.baseline):
         return Corrected(OwnDipoles.of(model.baseline, model), model)
     return in_its_field(model)
-
-
