@@ -65,15 +65,15 @@ class OwnDipoles:
     def __post_init__(self) -> None:
         if not 1 <= self.permittivity < np.inf:
             raise BaselineError(
-                f"permittivity of {OWN_DIPOLES} is {self.permittivity:g}; allowed are finite ones from 1"
+                f"permittivity of {OWN_DIPOLES} is {self.permittivity:g}; allowed are numbers from 1"
             )
         if not 0 < self.width < np.inf:
             raise BaselineError(f"width of {OWN_DIPOLES} is {self.width:g} Å; allowed are finite lengths above 0")
         record = self.model.metadata
         if net_charge(record) or nominal_charges(record):
             raise BaselineError(
-                f"{OWN_DIPOLES} is for neutral systems without nominal charges, whose field is not in it; the model has the "
-                f"total charge {net_charge(record):g} e and nominal_charges {nominal_charges(record)}"
+                f"{OWN_DIPOLES} is for neutral systems without nominal charges, whose field is not in it; the model "
+                f"has the total charge {net_charge(record):g} e and nominal_charges {nominal_charges(record)}"
             )
         if "dipole" not in self.model.heads:
             raise BaselineError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ....model import Corrected, Evaluator, Model
 from ....model.correction import is_of_own_dipoles

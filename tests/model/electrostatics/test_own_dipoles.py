@@ -143,26 +143,26 @@ def test_a_fit_on_its_own_dipoles_gives_the_reference(tmp_path):
     truth = random_model(heads=["energy", "dipole"])
     structures = {"train.xyz": [molecules(seed) for seed in range(24)], "valid.xyz": [molecules(100)]}
     path = configuration(tmp_path, NAME, "[dipole]\nl_max = 2\n")
-    whole = path.read_text()
+    whole, field = path.read_text(), None
     for has_energy in (False, True):
         for file, frames in structures.items():
             for atoms in frames:
-                label(truth, atoms, fitted.baseline if has_energy else None)
+                label(truth, atoms, field)
             write(tmp_path / file, frames, format="extxyz")
         path.write_text(whole if has_energy else re.sub(r"\[energy\].*?(?=\[dipole\])", "", whole, flags=re.S))
         result = invoke("fit", path)
         assert result.exit_code == 0, result.output
         fitted = load(tmp_path / "fitted.safetensors")
-        fitted = fitted if has_energy else Corrected(OwnDipoles.of(NAME, fitted), fitted)
+        field = field or OwnDipoles.of(NAME, fitted)
     batch = Batch.from_ase([molecules(seed) for seed in range(200, 204)])
-    found, local = (own.evaluate(batch, ENERGIES) for own in (fitted, truth))
-    field = OwnDipoles.of(NAME, fitted.correction).evaluate(batch, ENERGIES)
+    found, local = (one.evaluate(batch, ENERGIES) for one in (fitted, truth))
+    far = field.evaluate(batch, ENERGIES)
     for name in ("forces", "virial"):
         tolerance = 1e-5 * np.abs(local[name]).max()
-        assert np.abs(field[name]).max() > 30 * tolerance
-        assert np.abs(found[name] - local[name] - field[name]).max() < tolerance, name
+        assert np.abs(far[name]).max() > 30 * tolerance
+        assert np.abs(found[name] - local[name] - far[name]).max() < tolerance, name
     errors = fitted.metadata["errors"]["validation"]["valid.xyz"]["properties"]
-    assert errors["forces"]["percent_error"] < 1e-2 and errors["stress"]["percent_error"] < 1e-2
+    assert errors["forces"]["root_mean_square_error"] < 1e-2  # meV/Å, of the whole
 
 
 def label(truth, atoms, field):
@@ -181,7 +181,7 @@ def label(truth, atoms, field):
     [
         ("own-dipoles:", "''"),
         ("own-dipoles:width=1", "no permittivity"),
-        ("own-dipoles:permittivity=0.5", "0.5; allowed are finite ones from 1"),
+        ("own-dipoles:permittivity=0.5", "0.5; allowed are numbers from 1"),
         ("own-dipoles:permittivity=two", "permittivity=two"),
         ("own-dipoles:permittivity=2,permittivity=3", "permittivity=3"),
         ("own-dipoles:permittivity=2,width=0", "width of own-dipoles is 0"),
