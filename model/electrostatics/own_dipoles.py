@@ -64,9 +64,7 @@ class OwnDipoles:
 
     def __post_init__(self) -> None:
         if not 1 <= self.permittivity < np.inf:
-            raise BaselineError(
-                f"permittivity of {OWN_DIPOLES} is {self.permittivity:g}; allowed are numbers from 1"
-            )
+            raise BaselineError(f"permittivity of {OWN_DIPOLES} is {self.permittivity:g}; allowed are numbers from 1")
         if not 0 < self.width < np.inf:
             raise BaselineError(f"width of {OWN_DIPOLES} is {self.width:g} Å; allowed are finite lengths above 0")
         record = self.model.metadata
