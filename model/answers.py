@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import StructureWarning
+from ..properties.density_of_states import DERIVED_NAMES
 from ..properties.quantities import properties
 from .checks import volumes
 from .electric_field import add_second_order, with_needed
-from .electrons.answers import electronic_answers
+from .electrons.answers import electronic_answers, electrons_of_members
 from .errors import StructureError
-from .members import committee_properties, member_outputs
+from .members import committee_properties, member_outputs, ordinary_of
 from .molecules import centres_of_mass, dipoles_of_charges, molecule_sums
 from .outputs import symmetric
 from .passes.values import values_of_heads
@@ -69,7 +70,7 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
         if one.kind in ("value", "molecular") and one.quantity is not None:
             arrays[name] = value_of(model, one.quantity.name, own[one.per], volume, is_whole=one.kind == "value")
     if model.members is not None and totals.shape[1] > model.layout.outputs:
-        arrays |= of_committee(model, want, outputs, (gradients, strains), volume)
+        arrays |= of_committee(model, batch, want, outputs, (gradients, strains), volume)
     charges = charges_of_atoms(model.metadata, batch.numbers, net_charge(model.metadata))
     if charges.any():
         warn_of_charge(model, batch)
@@ -117,13 +118,24 @@ def values_of_atoms(model: Model, batch: Batch, name: str) -> np.ndarray:
 
 
 def of_committee(
-    model: Model, want: Sequence[str], outputs: dict[str, np.ndarray], sums: Sequence[np.ndarray], volume: np.ndarray
+    model: Model,
+    batch: Batch,
+    want: Sequence[str],
+    outputs: dict[str, np.ndarray],
+    sums: Sequence[np.ndarray],
+    volume: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """What members say, from outputs of model and deviations by what a sample is."""
     members, layout = model.members, model.layout
     assert members is not None
+    of_electrons = [name for name in ordinary_of(want) if name in DERIVED_NAMES]
+    electronic = {}
+    if of_electrons:
+        electronic = electrons_of_members(model, batch, of_electrons, member_outputs(layout, outputs["cell"], members))
 
     def value(name: str) -> np.ndarray:
+        if name in electronic:
+            return electronic[name]
         of_members = member_outputs(layout, outputs[layout.quantities[name].per], members)
         own = [value_of(model, name, of_members[:, member], volume) for member in range(members.count)]
         return np.stack(own, axis=1)

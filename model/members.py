@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import BeadwiseError
+from ..properties import density_of_states
 from ..properties.quantities import heads, properties, quantities
 from ..pyx.tensor_head import DensityShape, TensorHead
 from ..short_repr import short_repr
@@ -109,6 +110,8 @@ class Members:
         shared = set(self.quantities)
         if "energy" in shared:
             shared |= {"forces", "virial"}
+        if density_of_states.QUANTITY.name in shared:
+            shared |= set(density_of_states.OF_CURVES)
         return tuple(name for name, one in properties().items() if one.kind in OF_MEMBERS and one.of in shared)
 
 

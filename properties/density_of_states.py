@@ -57,6 +57,7 @@ DERIVED = (
     Derived(THERMAL_VIRIAL, EV, "cell", (3, 3)),
 )
 DERIVED_NAMES = tuple(one.name for one in DERIVED)
+OF_CURVES = tuple(one.name for one in DERIVED if one.name not in (THERMAL_FORCES, THERMAL_VIRIAL))  # no gradients
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -276,12 +276,17 @@ def _members(quantity: Quantity) -> list[Property]:
 
 
 def _electronic() -> list[Property]:
-    """What follows from a density of states."""
+    """What follows from a density of states, and from that of every member."""
     quantity = density_of_states.QUANTITY
-    return [
+    found = [
         Property(one.name, "electronic", one.name, quantity, one.per, one.shape, one.unit, one.name, one.name)
         for one in density_of_states.DERIVED
     ]
+    curves = [one for one in found if one.name in density_of_states.OF_CURVES]
+    found += [
+        replace(one, name=f"committee_{one.name}", kind="members", key=f"member_{one.name}", ase="") for one in curves
+    ]
+    return found + [replace(_uncertainty(one), shape=one.shape) for one in curves]
 
 
 def _uncertainty(one: Property) -> Property:

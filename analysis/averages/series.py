@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +95,8 @@ class RunSeries:
             scalars = scalar_of(self.property, values).astype(np.float32)
             self._scalars.append(scalars[..., :0] if self.holds_means else scalars)
             found = True
-        if self.members is not None:
-            self.members.read(len(self.run.labels) if self.property.per == "atom" else 1)
+        if self.members is not None and self._means:
+            self.members.read(self._means[0].shape[1:])
         return found
 
     def _check_units(self, values: np.ndarray) -> None:
@@ -191,18 +192,21 @@ class MemberMeans:
         self._steps: list[np.ndarray] = []
         self._means: list[np.ndarray] = []
 
-    def read(self, atoms: int) -> None:
-        """Take in what there is."""
+    def read(self, shape: tuple[int, ...]) -> None:
+        """Take in what there is; a member says as much as the mean, of this shape (units, …)."""
         while len((piece := self._reader.read())[0]):
             steps, values = piece
             if self._turning is not None:
                 is_there, values = self._turning.turned(steps, values)
                 steps = steps[is_there]
             mean = values.mean(axis=1)
-            if mean.shape[1] % atoms:
-                raise InputError(f"'{self._reader.paths[0]}' holds {mean.shape[1]} values of {atoms} atoms")
+            if mean[0].size % prod(shape):
+                raise InputError(
+                    f"'{self._reader.paths[0]}' holds {mean[0].size} values; a multiple of {prod(shape)} is needed, "
+                    "which are those of one member"
+                )
             self._steps.append(steps)
-            self._means.append(mean.reshape(len(mean), -1, atoms, *mean.shape[2:]))
+            self._means.append(mean.reshape(len(mean), -1, *shape))
 
     def mean(self, steps: np.ndarray) -> np.ndarray | None:
         """Over time, at those of some steps that are there; None if none is."""

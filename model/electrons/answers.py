@@ -155,6 +155,23 @@ def coefficients_of(model: Model, batch: Batch) -> np.ndarray:
     return values_of_heads(model, batch, (NAME,)).sum(axis=1)[:, model.layout.places[NAME]]
 
 
+def electrons_of_members(model: Model, batch: Batch, want: Sequence[str], outputs: np.ndarray) -> dict[str, np.ndarray]:
+    """What follows from the density of states of every member, shape (beads, members) each.
+
+    Parameters
+    ----------
+    model : Model
+    batch : Batch
+    want : sequence of str
+        Out of `beadwise.properties.density_of_states.OF_CURVES`.
+    outputs : ndarray of float64, shape (beads, members, outputs)
+    """
+    beads, members = outputs.shape[:2]
+    coefficients = outputs[..., model.layout.places[NAME]].reshape(beads * members, -1)
+    arrays = model.electrons.properties(want, coefficients, model.species_indices(batch.numbers))
+    return {name: array.reshape(beads, members) for name, array in arrays.items()}
+
+
 def electronic_answers(
     model: Model, batch: Batch, want: Sequence[str], totals: np.ndarray, gradients: np.ndarray, strains: np.ndarray
 ) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import BeadwiseError
+from ...properties.density_of_states import DERIVED_NAMES
 from ...properties.quantities import Property, properties
 from ...short_repr import first_line, with_lines
 from ..electric_field import NO_FIELD, Field, checked_field
@@ -192,10 +193,10 @@ class Mixture:
         committee, parts = self.committees.get(quantity), self.parts.get(quantity, ())
         if committee is not None and (one.kind in ("members", "uncertainty") or not parts):
             return [(committee, one.name)] if committee.has(one.name) else []
+        if one.of in DERIVED_NAMES and (len(parts) != 1 or parts[0].factor != 1):
+            return []  # it is no multiple of a curve, and no sum
         if one.kind in ("members", "uncertainty"):
             return self._terms_of_members(one, parts)
-        if one.kind == "electronic" and any(part.factor != 1 for part in parts):
-            return []  # it is no multiple of a curve
         return [(part, one.name) for part in parts] if parts and all(part.has(one.name) for part in parts) else []
 
     @staticmethod

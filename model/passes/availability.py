@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from ...properties.density_of_states import DERIVED_NAMES
 from ...properties.quantities import Property
 from ..electric_field import lasts_polarized
 from ..molecules import needs_dressing
@@ -19,10 +20,11 @@ def is_available(model: Model, one: Property, present: Collection[str]) -> bool:
         return False
     if model.repeating_unit is None and (one.per == "molecule" or one.kind == "position"):
         return False
+    has_electrons = model.curves is not None and bool(model.curves.electrons)
     if one.kind in ("members", "uncertainty"):
-        return one.name in present
+        return one.name in present and (has_electrons or one.of not in DERIVED_NAMES)
     if one.kind in ("alarm", "switch", "screened", "orbitals"):
         return one.name == "envelope_distance" and model.envelope is not None
     if one.kind == "electronic":
-        return model.curves is not None and bool(model.curves.electrons)
+        return has_electrons
     return one.quantity is None or one.quantity.name in present

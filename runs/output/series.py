@@ -27,8 +27,8 @@ class SeriesKind:
         In the extras that beadwise sends.
     repeated : str
         What there is one of for each ``atom``, ``molecule``, ``orbital`` or one of the ``members``, or ``values`` where
-        each model has its own number; empty for the cell.  Of members and atoms, one member after the other, how many
-        of both is written nowhere.
+        each model has its own number; empty for the cell.  Of members and atoms, or members and such values, one member
+        after the other, how many of both is written nowhere.
     sample : tuple of int
         Shape of one of them.
     """
@@ -51,8 +51,6 @@ class SeriesKind:
 
 def _kind(one: Property) -> SeriesKind | None:
     """The series that a property makes; None if it makes none."""
-    if one.kind == "members" and one.shape == (OPEN,):
-        return None  # neither how many members nor how many values is written
     is_of_forces = one.of in ("forces", "virial")  # rows of matrices, which i-PI does not write beside others
     if not one.key or is_of_forces or one.kind not in SERIES:
         return None

@@ -320,6 +320,7 @@ PARSED: dict[str, str] = {
     "beadwise fit silicon.toml": ELECTRONS,
     "beadwise serve electrons:temperature=5000,silicon.safetensors --unix silicon --structure input.xml --want "
     "energy,forces,virial,density_of_states,fermi_level,electronic_entropy": ELECTRONS,
+    "beadwise run input.xml --model electrons:temperature=5000,silicon.safetensors --average fermi_level": ELECTRONS,
     "beadwise run input.xml --model electrons:temperature=5000,forces=yes,silicon.toml": ELECTRONS,
     "beadwise evaluate nmr.safetensors test.xyz": "tests/quantities/test_shielding.py fits and evaluates shieldings",
     "beadwise run INPUT.xml --model nmr.safetensors --average shielding": AVERAGES,

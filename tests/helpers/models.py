@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from beadwise.model import Batch, Model
+from beadwise.model.members import Members
 from beadwise.model.model import Repulsion
 from beadwise.model.radial import RadialBasis, RadialForm
 from beadwise.potentials.invariant_network import InvariantNetwork
@@ -64,6 +65,21 @@ def random_model(
         metadata=metadata or {},
         curves=random_curves(len(numbers)) if "density_of_states.0" in heads else None,
     )
+
+
+def with_members(model: Model, heads: Sequence[str], factors: dict[str, float] | None = None) -> Model:
+    """The model with three members, whose deviations in some heads are other random weights, without their sum."""
+    others = [random_model(seed, heads=heads).heads for seed in (1, 2, 3)]
+    deviations = {}
+    for name in heads:
+        mean = model.heads[name]
+        linear = np.array([one[name].linear for one in others])
+        weights = np.array([one[name].weights for one in others])
+        deviations[name] = tuple(
+            replace(mean, offset=0 * mean.offset, linear=own, weights=its)
+            for own, its in zip(linear - linear.mean(axis=0), weights - weights.mean(axis=0), strict=True)
+        )
+    return replace(model, members=Members(deviations, factors or {}))
 
 
 def random_curves(species: int, points: int = 80) -> EnergyCurves:

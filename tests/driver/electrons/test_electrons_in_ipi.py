@@ -1,5 +1,6 @@
 """Dynamics at an electronic temperature through a real i-PI: every bead has its own electrons, and feels them."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from beadwise.properties.density_of_states import QUANTITY
 from beadwise.runs.output.series_files import find_sources
 from beadwise.runs.units import BOHR_PER_ANGSTROM
 from ipi.utils.io import read_file
-from models import random_model, random_structure
+from models import random_model, random_structure, with_members
 
 CURVES, NUMBERS = "density_of_states", ("electronic_entropy", "electronic_free_energy", "fermi_level")
 INPUT = """
@@ -49,6 +50,45 @@ def positions_of(path):
                 frames.append(read_file("xyz", file)["atoms"].q.reshape(-1, 3) / BOHR_PER_ANGSTROM)
             except EOFError:
                 return frames
+
+
+def test_averages_have_the_errors_of_members(tmp_path):
+    """What members say of curves and of what follows from them is read from a real run, as numbers in a row."""
+    heads = [head.name for head in QUANTITY.heads]
+    model = with_members(random_model(heads=["energy", *heads]), heads)
+    save(model, tmp_path / "own.safetensors")
+    atoms = random_structure(3)
+    write(tmp_path / "water.extxyz", atoms, format="extxyz")
+    wanted = (CURVES, "fermi_level", "electronic_entropy")
+    outputs = "".join(
+        f"<trajectory filename='{key}' stride='1' extra_type='{key}'> extras </trajectory>"
+        for name in wanted
+        for key in (name, f"member_{name}")
+    )
+    text = INPUT.strip().replace("ADDRESS", f"{os.getpid()}m").replace("<total_steps> 2 ", "<total_steps> 19 ")
+    before, after = text.index("<trajectory"), text.index("<trajectory filename='pos'")
+    (tmp_path / "input.xml").write_text(text[:before] + outputs + text[after:])
+    command = [sys.executable, "-m", "beadwise.driver"]
+    name = "electrons:temperature=5000,own.safetensors"
+    run = [*command, "run", "input.xml", "--model", name, "--no-report"]
+    subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True)
+    warm = load_evaluator(name.replace("own.", f"{tmp_path}/own."))
+    frames = []
+    for bead in range(2):
+        for positions in positions_of(tmp_path / f"own.pos_{bead}.xyz"):
+            frames.append(atoms.copy())
+            frames[-1].positions = positions
+    response = warm.evaluate(Batch.from_ase(frames), [f"committee_{name}" for name in wanted])
+    for name in wanted:
+        average = [*command, "average", "input.xml", "--of", name, "--skip", "0", "--output", f"mean_{name}"]
+        subprocess.run(average, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True)
+        lines = [line for line in (tmp_path / f"mean_{name}.csv").read_text().splitlines() if not line.startswith("#")]
+        rows = [row for row in csv.DictReader(lines) if row["mean of"].startswith(name)]
+        expected = response[f"committee_{name}"].mean(axis=0).reshape(3, -1)  # members, values
+        received = np.array([[float(row[f"member {member}"]) for row in rows] for member in range(3)])
+        np.testing.assert_allclose(received, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+        errors = [float(row["model error"]) for row in rows]
+        np.testing.assert_allclose(errors, received.std(axis=0, ddof=1), rtol=1e-6, atol=1e-9)
 
 
 def test_every_bead_of_a_real_run(tmp_path):

@@ -10,10 +10,12 @@ from beadwise.model import Batch, ModelFileError, Response, StructureError, load
 from beadwise.model.committee import Committee
 from beadwise.model.electrons.answers import ElectronsOfModel
 from beadwise.model.evaluators import load_evaluator
+from beadwise.model.members import single_member
+from beadwise.model.mixtures.mixture import Mixture, Part
 from beadwise.properties.curves import EnergyCurves
-from beadwise.properties.density_of_states import DERIVED_NAMES, QUANTITY
+from beadwise.properties.density_of_states import DERIVED_NAMES, OF_CURVES, QUANTITY
 from beadwise.properties.mermin import BOLTZMANN, electrons_of_levels
-from models import random_curves, random_model, random_structure
+from models import random_curves, random_model, random_structure, with_members
 from scipy.interpolate import CubicSpline
 
 HEADS = ["energy", *(head.name for head in QUANTITY.heads)]
@@ -83,6 +85,47 @@ def test_beads_answer_for_themselves():
     for name in want:
         own = np.concatenate([one[name] for one in alone])
         np.testing.assert_allclose(together[name], own, rtol=1e-11, atol=1e-12 * np.abs(own).max())
+
+
+def model_with_members():
+    return with_members(model_of(), HEADS[1:], {"density_of_states": 1.3})
+
+
+def test_members_have_electrons_of_their_own():
+    model = model_with_members()
+    want = [f"committee_{name}" for name in OF_CURVES]
+    response = answer(model, ATOMS, *want, *(f"{name}_uncertainty" for name in OF_CURVES))
+    alone = [answer(single_member(model, member), ATOMS, *OF_CURVES) for member in range(3)]
+    for name in OF_CURVES:
+        own = np.stack([one[name] for one in alone], axis=1)
+        assert response[f"committee_{name}"].shape == (2, 3)
+        np.testing.assert_allclose(response[f"committee_{name}"], own, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(response[f"{name}_uncertainty"], own.std(axis=1, ddof=1), rtol=1e-8)
+        assert (response[f"{name}_uncertainty"] > 0).all()
+    assert "committee_thermal_electronic_forces" not in model.properties
+
+
+def test_members_of_a_committee_and_of_a_part_have_electrons():
+    model = model_with_members()
+    each = Committee([single_member(model, member) for member in range(3)])
+    whole = answer(model, ATOMS, "committee_fermi_level", "committee_density_of_states")
+    np.testing.assert_allclose(
+        answer(each, ATOMS, "committee_fermi_level")["committee_fermi_level"],
+        whole["committee_fermi_level"],
+        rtol=1e-10,
+    )
+    part = Mixture({"density_of_states": [Part(model)]})
+    np.testing.assert_array_equal(
+        answer(part, ATOMS, "committee_fermi_level")["committee_fermi_level"], whole["committee_fermi_level"]
+    )
+    assert "committee_fermi_level" not in Mixture({"density_of_states": [Part(model, 2.0)]}).properties
+
+
+def test_members_without_electrons_have_curves_alone():
+    model = model_with_members()
+    bare = replace(model, curves=replace(model.curves, electrons=()))
+    assert "committee_density_of_states" in bare.properties
+    assert not [name for name in bare.properties if "fermi" in name]
 
 
 def test_the_mean_curve_has_a_lower_free_energy():
