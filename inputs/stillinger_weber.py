@@ -62,12 +62,11 @@ def _answer(positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -> tu
 
 def _neighbours(positions: np.ndarray, cell: np.ndarray, periodic: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each atom, which atoms are within the cutoff, and the vectors to them."""
-    inverse = np.linalg.inv(cell) if periodic.any() else np.eye(3)
-    heights = 1 / np.linalg.norm(inverse, axis=0)
-    images = [range(-m, m + 1) for m in np.where(periodic, np.ceil(CUTOFF / heights), 0).astype(int)]
-    shifts = np.array(list(itertools.product(*images))) @ cell
-    parts = (positions @ inverse) % 1 if periodic.any() else positions
-    wrapped = np.where(periodic, parts, positions @ inverse) @ cell if periodic.any() else positions
+    lattice = cell[periodic]  # slabs and molecules may have no other vectors
+    inverse = np.linalg.pinv(lattice)
+    images = [range(-m, m + 1) for m in np.ceil(CUTOFF * np.linalg.norm(inverse, axis=0)).astype(int)]
+    shifts = np.array(list(itertools.product(*images))) @ lattice
+    wrapped = positions - np.floor(positions @ inverse) @ lattice
     found = []
     for centre in wrapped:
         vectors = (wrapped[:, None] + shifts - centre).reshape(-1, 3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -12,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as serialise
 
 from ..potentials.invariant_network import InvariantNetwork
 from ..properties.quantities import BUILT_IN, heads, quantities
 from ..pyx.kernel import limits
 from ..pyx.tensor_head import DensityShape, TensorHead
 from ..quantity import Head, Quantity
-from ..reading import json_of, reason, refusing, shown
+from ..reading import refusing
 from ..suggestions import did_you_mean
-from ..whole_files import write_bytes
+from .arrays.container import Container
 from .arrays.equivariant import equivariant_arrays, equivariant_description, equivariant_from
 from .checks import check_sizes
 from .electrons.file import curves_description, curves_from
@@ -41,6 +37,9 @@ WITH_QUANTITIES, WITH_MEMBERS, WITHOUT_MEMBERS = (
     4,
     3,
 )  # what needs no more is written so that earlier releases read it
+CONTAINER = Container(
+    FORMAT, "model file", READABLE_VERSIONS, f"is a safetensors file without a '{FORMAT}' description"
+)
 UNITS = {"energy": "eV", "length": "Å", "dipole": "e·Å", "polarizability": "Å³"}
 HEAD_ARRAYS = ("offset", "linear", "weights")
 
@@ -60,7 +59,6 @@ def save(model: Model, path: str | Path) -> None:
     }
     arrays |= network_arrays(model.network) | member_arrays(model.members) | equivariant_arrays(model.equivariant)
     description = {
-        "format": FORMAT,
         "format_version": version_of(model),
         "units": UNITS,
         "numbers": list(model.numbers),
@@ -84,18 +82,7 @@ def save(model: Model, path: str | Path) -> None:
         description["equivariant"] = equivariant_description(model.equivariant)
     if model.members:
         description["members"] = {"count": model.members.count, "calibration": dict(model.members.factors)}
-    contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
-    description["sha256"] = digest_of(json.loads(json.dumps(description)), contiguous)
-    content = serialise(contiguous, metadata={"beadwise": json.dumps(description, ensure_ascii=False)})
-    write_bytes(path, content, durable=True)  # save_file would make a file that nobody else may read
-
-
-def digest_of(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of a description as it is read, without its own ``sha256``, and of all arrays."""
-    digest = hashlib.sha256(json.dumps(description).encode())
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].shape}".encode() + arrays[name].astype("<f8", copy=False).tobytes())
-    return digest.hexdigest()
+    CONTAINER.write(path, description, arrays)
 
 
 def version_of(model: Model) -> int:
@@ -187,41 +174,8 @@ def no_such_model(name: str, known: Iterable[str]) -> ModelFileError:
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Description and arrays of a model file, checked for format and version."""
-    try:
-        with refusing(ModelFileError, f"{path} is not a readable model file"):
-            with safe_open(str(path), framework="numpy") as file:
-                description = json_of((file.metadata() or {}).get("beadwise", "null"))
-                arrays = {key: as_reals(key, file.get_tensor(key)) for key in file.keys()}
-    except SafetensorError as error:
-        raise ModelFileError(f"{path} is not a readable model file: {reason(error)}") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelFileError(f"{path} is a safetensors file without a '{FORMAT}' description")
-    version = description.get("format_version")
-    if version not in READABLE_VERSIONS:
-        raise ModelFileError(
-            f"{path} has format version {shown(version)}; this release reads {list(READABLE_VERSIONS)}"
-        )
-    written = description.pop("sha256", None)  # files of earlier releases have none
-    if written is not None and written != digest_of(description, arrays):
-        raise ModelFileError(
-            f"{path} is damaged: its sha256 is not that of what was written; copy it again, or take 'sha256' out of "
-            "its description if it was changed on purpose"
-        )
-    return description, arrays
-
-
-def as_reals(name: str, array: np.ndarray) -> np.ndarray:
-    """An array in the numbers that the kernel reads.
-
-    Raises
-    ------
-    ValueError
-        If it holds other numbers than real ones.
-    """
-    if array.dtype.kind not in "fiu":
-        raise ValueError(f"the array '{name}' is of {array.dtype}; real numbers are needed")
-    return np.ascontiguousarray(array, dtype=np.float64)
+    """Description and arrays of a model file, checked for format, version and digest."""
+    return CONTAINER.read(path)
 
 
 def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads: int) -> Model:

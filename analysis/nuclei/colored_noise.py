@@ -23,13 +23,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import constants
 from scipy.linalg import solve_continuous_lyapunov
 from scipy.optimize import least_squares
 
 from ...errors import BeadwiseError
+from ...runs.input.nuclei import free_ring, thermal_wavenumber
 
-KELVIN = 100 * constants.h * constants.c / constants.k  # of 1 cm⁻¹
 LOWEST = 5.0  # cm⁻¹; below, oscillators are classical
 POINTS = 40  # frequencies at which a mode is fitted
 AUXILIARY = 4  # momenta of a thermostat beside that of the mode
@@ -79,15 +78,10 @@ def quantum_factor(wavenumbers: np.ndarray, beads: int, temperature: float) -> n
     -------
     ndarray of float64, shape (n,)
     """
-    x = KELVIN * wavenumbers / (2 * temperature)
+    x = wavenumbers / (2 * thermal_wavenumber(temperature))
     rings = np.square(beads * np.sin(np.pi * np.arange(1, beads) / beads))
     missing = 1 / (x * np.tanh(x)) - 1 / x**2
     return np.asarray(missing / (1 / (x**2 + rings[:, None])).sum(axis=0))
-
-
-def free_ring(beads: int, temperature: float) -> np.ndarray:
-    """Wavenumbers ω_k of the free ring polymer in cm⁻¹, shape (beads,)."""
-    return np.asarray(2 * beads * temperature / KELVIN * np.sin(np.pi * np.arange(beads) / beads))
 
 
 def piglet(beads: int, temperature: float, highest: float, centroid_friction: float) -> ColoredNoise:

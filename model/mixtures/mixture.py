@@ -171,12 +171,15 @@ class Mixture:
         asked: dict[int, list[str]] = {}
         for part, name in (*(term for own in terms.values() for term in own), *self._terms_of_field(shared)):
             asked.setdefault(id(part.evaluator), []).append(name)
+        driven = self._answers_in_field(terms, changed)
         answers = {
-            id(one): one.evaluate(batch, tuple(dict.fromkeys(asked[id(one)])))
+            id(one): (self._driven if one is driven else one).evaluate(batch, tuple(dict.fromkeys(asked[id(one)])))
             for one in self.evaluators
             if id(one) in asked
         }
         arrays = {name: _combined(name, own, answers) for name, own in terms.items()}
+        if driven is not None:
+            return Response(**arrays)
         added = self._added_by_field(batch, shared, answers) if shared else {}
         for name in changed:
             own = added[properties()[name].of]
@@ -233,6 +236,20 @@ class Mixture:
         assert found is not None and found[1]
         field = found[0].factor * np.array(self.electric_field)
         return found[0].evaluator.in_field(field.tolist())  # type: ignore[attr-defined, no-any-return]
+
+    def _answers_in_field(
+        self, terms: Mapping[str, list[tuple[Part, str]]], changed: Sequence[str]
+    ) -> Evaluator | None:
+        """The dipole's part if it gives all that the field changes, as it is: one evaluation is enough then."""
+        found = self._field_part() if changed else None
+        if found is None or not found[1]:
+            return None
+        own = found[0].evaluator
+        for name in changed:
+            factors = [part.factor for part, one in terms[name] if part.evaluator is own and one == name]
+            if factors != [1.0] or properties()[name].kind == "members":
+                return None
+        return own
 
     def _terms_of_field(self, names: set[str]) -> list[tuple[Part, str]]:
         """What the dipole's part is asked for in the same evaluation, so that the effect of the field is known."""

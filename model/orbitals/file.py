@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,14 +9,11 @@ from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as serialise
 
 from ...pyx.tensor_head import DensityShape
-from ...reading import json_of, reason, refusing, shown
-from ...whole_files import write_bytes
+from ...reading import refusing
+from ..arrays.container import Container
 from ..errors import ModelFileError
-from ..files import as_reals, digest_of
 from ..model import Model, Repulsion
 from ..outputs import empty_head
 from ..radial import RadialBasis, RadialForm
@@ -30,6 +26,10 @@ from .pair_functions import PairFunctions
 from .surroundings import ONE, Surroundings
 
 FORMAT, VERSION = "beadwise hamiltonian", 1
+CONTAINER = Container(
+    FORMAT, "file of a Hamiltonian", (VERSION,),
+    "is no file of a Hamiltonian; `beadwise fit` with a section [hamiltonian] makes one",
+)  # fmt: skip
 ARRAYS = ("channels", "products", "channel_means", "product_means")
 
 
@@ -46,7 +46,6 @@ def save_hamiltonian(model: HamiltonianModel, path: str | Path) -> None:
             arrays |= {f"{name}.{block.name}.ours": weights.ours, f"{name}.{block.name}.theirs": weights.theirs}
     basis, density = model.hamiltonian.basis, model.hamiltonian.density
     description: dict[str, Any] = {
-        "format": FORMAT,
         "format_version": VERSION,
         "units": {"energy": "eV", "length": "Å"},
         "shells": {str(number): list(own) for number, own in basis.shells.items()},
@@ -58,10 +57,7 @@ def save_hamiltonian(model: HamiltonianModel, path: str | Path) -> None:
         "pairs": {name: _described(part.pairs) for name, part in parts.items()},
         "metadata": dict(model.metadata),
     }
-    contiguous = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
-    description["sha256"] = digest_of(json.loads(json.dumps(description)), contiguous)
-    content = serialise(contiguous, metadata={"beadwise": json.dumps(description, ensure_ascii=False)})
-    write_bytes(path, content, durable=True)
+    CONTAINER.write(path, description, arrays)
 
 
 def load_hamiltonian(path: str | Path, threads: int = 1, charge: float | None = None) -> HamiltonianModel:
@@ -81,24 +77,7 @@ def load_hamiltonian(path: str | Path, threads: int = 1, charge: float | None = 
         If there is no such file, or it is damaged or of an unknown version.
     """
     path = Path(path)
-    try:
-        with refusing(ModelFileError, f"{path} is not a readable file of a Hamiltonian"):
-            with safe_open(str(path), framework="numpy") as file:
-                description = json_of((file.metadata() or {}).get("beadwise", "null"))
-                arrays = {key: as_reals(key, file.get_tensor(key)) for key in file.keys()}
-    except SafetensorError as error:
-        raise ModelFileError(f"{path} is not a readable file of a Hamiltonian: {reason(error)}") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelFileError(
-            f"{path} is no file of a Hamiltonian; `beadwise fit` with a section [hamiltonian] makes one"
-        )
-    if description.get("format_version") != VERSION:
-        raise ModelFileError(
-            f"{path} has format version {shown(description.get('format_version'))}; this release reads {VERSION}"
-        )
-    written = description.pop("sha256", None)
-    if written is not None and written != digest_of(description, arrays):
-        raise ModelFileError(f"{path} is damaged: its sha256 is not that of what was written; copy it again")
+    description, arrays = CONTAINER.read(path)
     with refusing(ModelFileError, f"the Hamiltonian {path} cannot be used"):
         return _assembled(description, arrays, threads, charge)
 

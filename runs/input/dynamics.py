@@ -126,7 +126,7 @@ def _kind_of_dynamics(
     if style != "rpmd":
         return f"path integrals with normal modes of the style {style}"
     if is_colored(thermostat):
-        return "PIGLET path integrals"
+        return "path integrals with colored noise, as PIGLET"
     if thermostat is None:
         return "RPMD"
     kind = thermostat.get("mode", "").strip()

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from ipi.utils.units import Constants, unit_to_internal
 
 from .elements import InputError, unit_of, words
@@ -43,7 +44,7 @@ class AdiabaticModes:
         The mass of mode k is that of the atom times (ω_k/Ω)², so that it moves at Ω √(1 + (ω/ω_k)²); the lowest of
         them is the fastest.
         """
-        lowest = 2 * self.beads * thermal_wavenumber(self.temperature) * math.sin(math.pi / self.beads)
+        lowest = float(free_ring(self.beads, self.temperature)[1])
         return self.wavenumber * math.hypot(1.0, vibration / lowest)
 
     def longest_step(self, vibration: float = STIFFEST) -> float:
@@ -71,6 +72,11 @@ def thermal_wavenumber(temperature: float) -> float:
     """k_B T/hc in cm⁻¹."""
     thermal = float(unit_to_internal("temperature", "kelvin", temperature)) * Constants.kb / Constants.hbar
     return thermal / float(unit_to_internal("frequency", "inversecm", 1.0))
+
+
+def free_ring(beads: int, temperature: float) -> np.ndarray:
+    """Wavenumbers ω_k = 2P k_B T/ħ sin(πk/P) of the free ring polymer in cm⁻¹, shape (beads,)."""
+    return np.asarray(2 * beads * thermal_wavenumber(temperature) * np.sin(np.pi * np.arange(beads) / beads))
 
 
 def usual_wavenumber(beads: int, temperature: float) -> float:
@@ -102,10 +108,24 @@ def adiabatic_wavenumber(system: ElementTree.Element, beads: int, path: Path) ->
 
 
 def is_colored(thermostat: ElementTree.Element | None) -> bool:
-    """Whether normal modes have thermostats with a covariance of their own, as PIGLET."""
+    """Whether normal modes have thermostats of colored noise that are not of one temperature, as those of PIGLET.
+
+    Without a covariance C, and with the same temperature on the diagonal of all of its matrices and nothing beside it,
+    fluctuations are those of the temperature (M. Ceriotti, G. Bussi, M. Parrinello, J. Chem. Theory Comput. 6, 1170
+    (2010)): only the memory is another one.
+    """
     if thermostat is None or thermostat.get("mode", "").strip() not in OF_NORMAL_MODES:
         return False
-    return bool(words(thermostat.findtext("C")))
+    covariance = thermostat.find("C")
+    if covariance is None or not words(covariance.text):
+        return False
+    try:
+        shape = tuple(int(size) for size in covariance.get("shape", "").strip("()[] ").split(",") if size.strip())
+        numbers = np.array([float(word.strip("[],")) for word in words(covariance.text) if word.strip("[],")])
+        matrices = numbers.reshape(shape)
+    except ValueError:
+        return True
+    return not (matrices.ndim > 1 and np.array_equal(matrices, matrices.flat[0] * np.eye(shape[-1]) + 0 * matrices))
 
 
 def temperature_of_noise(thermostat: ElementTree.Element | None, beads: int, path: Path) -> float | None:
@@ -132,7 +152,10 @@ def why_no_dynamics(mode: str, thermostat: ElementTree.Element | None) -> str:
     if mode in SUZUKI_CHIN:
         return "Suzuki-Chin path integrals are for averages, and their time is not that of the atoms"
     if is_colored(thermostat):
-        return "PIGLET is for averages: its thermostats drive the vibrations, and its time is not that of the atoms"
+        return (
+            "thermostats of colored noise of several temperatures, as PIGLET, are for averages: they drive the "
+            "vibrations, and their time is not that of the atoms"
+        )
     return ""
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 from ase import units
 from beadwise.analysis.nuclei import colored_noise, inputs
-from beadwise.analysis.nuclei.colored_noise import KELVIN, ColoredNoiseError, free_ring, piglet, quantum_factor
+from beadwise.analysis.nuclei.colored_noise import ColoredNoiseError, piglet, quantum_factor
 from beadwise.analysis.nuclei.inputs import KINDS, Treatment, prepare_input
 from beadwise.analysis.nuclei.remarks import adiabatic_modes, remarks_about_nuclei
 from beadwise.analysis.report.make import content_of
@@ -19,15 +20,17 @@ from beadwise.driver.commands.group import main
 from beadwise.driver.launch.shipped_inputs import SHIM, copy_shipped_input
 from beadwise.driver.launch.supervision import ipi_command
 from beadwise.runs.input.elements import InputError
-from beadwise.runs.input.nuclei import AdiabaticModes, usual_wavenumber
+from beadwise.runs.input.nuclei import AdiabaticModes, free_ring, is_colored, thermal_wavenumber, usual_wavenumber
 from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.input.tolerance import allowed_drift
 from click.testing import CliRunner
 from places import MODULES
+from scipy import constants
 from scipy.linalg import solve_continuous_lyapunov
 from traps import HBAR, MASS, TRAPS
 
 TEMPERATURE, ATOMS = 300.0, 256
+KELVIN = 100 * constants.h * constants.c / constants.k  # of 1 cm⁻¹
 TRAPPED = """<simulation verbosity='low' threading='false'>
   <output prefix='traps'>
     <properties filename='out' stride='4'>
@@ -84,7 +87,7 @@ def test_fitted_thermostats_give_a_few_beads_the_fluctuations_of_quantum_oscilla
 
 def test_the_quantum_factor_is_exact_for_the_sum_over_modes():
     wavenumbers, beads = np.array([10.0, 500.0, 1600.0, 3700.0]), 6
-    x = KELVIN * wavenumbers / (2 * TEMPERATURE)
+    x = wavenumbers / (2 * thermal_wavenumber(TEMPERATURE))  # in the constants of i-PI
     modes = np.square(x) + np.square(beads * np.sin(np.pi * np.arange(1, beads) / beads))[:, None]
     factor = quantum_factor(wavenumbers, beads, TEMPERATURE)
     np.testing.assert_allclose(1 / x**2 + (factor / modes).sum(axis=0), 1 / (x * np.tanh(x)), rtol=1e-10)
@@ -162,7 +165,7 @@ def test_inputs_of_all_kinds_are_named_and_checked(water):
         "rpmd": "RPMD",
         "trpmd": "TRPMD",
         "pa-cmd": "PA-CMD, internal modes at 6000 cm⁻¹",
-        "piglet": "PIGLET path integrals",
+        "piglet": "path integrals with colored noise, as PIGLET",
         "suzuki-chin": "Suzuki–Chin path integrals",
     }
     sc = RunInput.read(water.path.with_name("water_suzuki_chin.xml"))
@@ -184,6 +187,23 @@ def test_inputs_of_all_kinds_are_named_and_checked(water):
     (temperature,) = [one for one in content_of(piglet_run.path).read()["verdicts"] if one["name"] == "temperature"]
     assert temperature["colour"] == "unknown" and "no thermostat holds it at one" in temperature["sentence"]
     assert "weights of its beads by energies hold only nearly" in piglet_run.systems[0].ensemble.warning(water.path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", False),
+        ("<A shape='(2, 1, 1)'> [1, 2] </A>", False),
+        ("<C shape='(2, 2, 2)'> [600, 0, 0, 600, 600, 0, 0, 600] </C>", False),
+        ("<C shape='(2, 2, 2)'> [ 600,0,0,600, 600.0,0,0,900 ] </C>", True),
+        ("<C shape='(2, 2, 2)'> [600, 0, 0, 600, 600, 1, 1, 600] </C>", True),
+        ("<C> [600, 600] </C>", True),
+    ],
+)
+def test_noise_of_one_temperature_is_not_that_of_piglet(text, expected):
+    """Thermostats with memory that are as warm as the run keep its distribution."""
+    assert is_colored(ElementTree.fromstring(f"<thermostat mode='nm_gle'> {text} </thermostat>")) is expected
+    assert not is_colored(ElementTree.fromstring(f"<thermostat mode='pile_l'> {text} </thermostat>"))
 
 
 def test_time_step_and_frequency_of_pa_cmd(water):

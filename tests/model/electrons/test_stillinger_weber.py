@@ -53,6 +53,21 @@ def test_derivatives_by_finite_differences():
         answer([other])
 
 
+@pytest.mark.parametrize("directions", [0, 1, 2])
+def test_slabs_wires_and_clusters_need_no_further_vectors(directions):
+    """They are those of a cell that is wide where nothing repeats, wherever atoms stand in it."""
+    atoms = bulk("Si", "diamond", 5.4, cubic=True)
+    atoms.positions += [0.1, -3.0, 12.0]
+    alone, wide = atoms.copy(), atoms.copy()
+    is_open = np.arange(3) >= directions
+    alone.set_cell(np.where(is_open[:, None], 0.0, atoms.cell.array))
+    alone.pbc = ~is_open
+    wide.set_cell(atoms.cell.array + np.diag(20.0 * is_open))
+    own, other = answer([alone]), answer([wide])
+    for name in ("energy", "forces", "virial"):
+        np.testing.assert_allclose(own[name], other[name], atol=1e-10)
+
+
 def test_atoms_at_one_place_are_refused():
     atoms = bulk("Si", "diamond", 5.4, cubic=True)
     atoms.positions[3] = atoms.positions[5] - atoms.cell[0]
