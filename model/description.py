@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,11 +16,15 @@ from ..json_text import plain
 from ..pyx.tensor_head import TensorHead
 from ..reading import printable
 from . import Model
+from .charges.record import CHARGES, has_charges
 from .evaluators import provider_of_fit
 from .evaluators.registry import provider_of
 from .files import ModelFileError, find, load_model, read, shipped_models
 from .structures import species_names
 from .summary import equivariant_text, sizes_of_equivariant, weights_of_head, weights_of_network
+
+if TYPE_CHECKING:
+    from .charges.evaluator import WithCharges
 
 LONGEST_LIST = 12  # numbers; of longer lists the listing gives count and range
 LONGEST_WORD = 24  # characters; longer items of a list stand on lines of their own
@@ -74,6 +78,11 @@ def describe_model(name: str | Path) -> dict[str, Any]:
     path = find(name)
     header, _ = read(path)
     model = load_model(path)
+    whole: Model | WithCharges = model
+    if has_charges(model.metadata):
+        from .charges.evaluator import charges_of
+
+        whole = charges_of(model)
     return plain(
         {
             "file": path.name,
@@ -82,7 +91,8 @@ def describe_model(name: str | Path) -> dict[str, Any]:
             "format_version": header["format_version"],
             "units": header.get("units"),
             "species": species_names(model.numbers),
-            "properties": model.properties,
+            "properties": whole.properties,
+            "charges": model.metadata.get(CHARGES) if has_charges(model.metadata) else None,
             "density": _density(model),
             "heads": {head: _head(own) for head, own in model.heads.items()},
             "network": _network(model),
@@ -161,6 +171,7 @@ def _entries_for_users(description: dict[str, Any]) -> dict[str, Any]:
         "species": description["species"],
         "baseline": _baseline_text(description),
         "properties": ", ".join(description["properties"]),
+        "charges": _charges_text(description["charges"]),
         "cutoff": f"{description['density']['cutoff']:g} Å; atoms farther apart do not see each other",
         "limits": metadata.get("limits") or "the file names none; see what it was fitted to",
         "shortest distances": f"{shortest}; nearer than in the training, a repulsion acts" if shortest else "none",
@@ -168,6 +179,24 @@ def _entries_for_users(description: dict[str, Any]) -> dict[str, Any]:
         "uncertainties": _uncertainty_text(description["members"]),
         "errors on validation": _validation_errors(metadata) or "the file names none",
     }
+
+
+def _charges_text(form: dict[str, Any] | None) -> str:
+    """How charges follow, what acts between them, and which total charges were fitted."""
+    if form is None:
+        return "none"
+    energies = {
+        "none": "no energy",
+        "coulomb": "the energy of Gaussian charges",
+        "equilibration": "the whole energy of equilibration",
+    }
+    totals = ", ".join(f"{total:+g}" if total else "0" for total in form.get("totals") or [0.0])
+    boundary = "in vacuum" if form.get("boundary") == "vacuum" else "in cells as they are given"
+    energy = energies.get(str(form.get("energy")), str(form.get("energy")))
+    text = f"{form.get('kind')}, with {energy}, {boundary}; total charges of the training {totals} e"
+    if form.get("hardness"):
+        text += f"; hardness {', '.join(f'{name} {own:.3g}' for name, own in form['hardness'].items())} eV/e²"
+    return text
 
 
 def _uncertainty_text(members: dict[str, Any] | None) -> str:

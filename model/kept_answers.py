@@ -235,7 +235,7 @@ def beads_of_batch(batch: Batch) -> Iterator[Batch]:
     """Each bead as a batch of its own."""
     for bead in range(batch.beads):
         own = slice(bead, bead + 1)
-        yield Batch(batch.numbers, batch.positions[own], batch.cells[own], batch.periodic)
+        yield Batch(batch.numbers, batch.positions[own], batch.cells[own], batch.periodic, batch.charge)
 
 
 def finite_answer(evaluator: Evaluator, bead: Batch, properties: Sequence[str]) -> dict[str, np.ndarray]:

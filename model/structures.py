@@ -56,6 +56,8 @@ class Batch:
         Lattice vectors in Å, one per row.  Rows of directions that are not periodic are ignored.
     periodic : ndarray of bool, shape (3,)
         Whether each lattice direction is periodic.
+    charge : float, optional
+        Total charge in e, where it is said; models without charges of their own do not look at it.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Batch:
     positions: np.ndarray
     cells: np.ndarray
     periodic: np.ndarray
+    charge: float | None = None
 
     def __post_init__(self) -> None:
         for name, kind in KINDS.items():
@@ -118,7 +121,8 @@ class Batch:
         """Whether all numbers are the same."""
         if not isinstance(other, Batch):
             return NotImplemented
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in KINDS)
+        same = all(np.array_equal(getattr(self, name), getattr(other, name)) for name in KINDS)
+        return same and self.charge == other.charge
 
     def __repr__(self) -> str:
         directions = [name for name, is_periodic in zip("abc", self.periodic, strict=True) if is_periodic]
@@ -173,12 +177,27 @@ class Batch:
                     f"from the first ({first.get_chemical_formula()}, periodic {first.pbc.tolist()}); "
                     "a batch holds the same atoms in the same order"
                 )
+            if charge_of_frame(frame) != charge_of_frame(first):
+                raise StructureError(
+                    f"structure {index} has the total charge {charge_of_frame(frame)} e, the first "
+                    f"{charge_of_frame(first)}; a batch has one"
+                )
         return cls(
             numbers=first.numbers,
             positions=np.array([frame.positions for frame in frames]),
             cells=np.array([frame.cell.array for frame in frames]),
             periodic=first.pbc,
+            charge=charge_of_frame(first),
         )
+
+
+def charge_of_frame(frame: Atoms) -> float | None:
+    """Total charge in e that the ``info`` of a frame says by ``charge`` or ``total_charge``; None if it says none."""
+    for name in ("charge", "total_charge"):
+        said = frame.info.get(name)
+        if isinstance(said, (int, float, np.number)) and not isinstance(said, bool) and np.isfinite(said):
+            return float(said)
+    return None
 
 
 def species_names(numbers: Iterable[int]) -> list[str]:

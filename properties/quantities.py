@@ -16,16 +16,19 @@ from typing import Any, Literal, TypeVar
 from ..errors import BeadwiseError
 from ..plugins import load_plugin, plugins
 from ..quantity import Head, Quantity, Unit
-from . import density_of_states, dipole, energy, polarizability, shielding
+from . import charges, density_of_states, dipole, energy, polarizability, shielding
 
 ENTRY_POINTS = "beadwise.quantities"
 BUILT_IN = (energy.QUANTITY, dipole.QUANTITY, polarizability.QUANTITY)  # whose outputs every model has
 # ours as well; files say what they are, as of those of other packages
-FURTHER = (shielding.QUANTITY, shielding.SHIFT, density_of_states.QUANTITY)
+FURTHER = (
+    shielding.QUANTITY, shielding.SHIFT, charges.QUANTITY, charges.ELECTRONEGATIVITY, density_of_states.QUANTITY,
+)  # fmt: skip
 ALWAYS_SENT = ("energy", "forces", "virial")
 # what a quantity cannot be called, since it means something else there
 SECTIONS = (  # of a fit
-    "data", "density", "network", "equivariant", "hamiltonian", "committee", "repulsion", "output", "metadata",
+    "data", "density", "charges", "network", "equivariant", "hamiltonian", "committee", "repulsion", "output",
+    "metadata",
 )  # fmt: skip
 RESERVED_NAMES = ("names",)  # of a response
 RESERVED_KEYS = ("raw", "committee_uncertainty")

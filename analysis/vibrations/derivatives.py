@@ -108,4 +108,4 @@ def slopes_of(evaluator: Evaluator, batch: Batch, names: list[str]) -> dict[str,
 def moved(batch: Batch, positions: np.ndarray) -> Batch:
     """The same atoms and cell at other positions, shape (structures, atoms, 3)."""
     cells = np.repeat(batch.cells[:1], len(positions), axis=0)
-    return Batch(batch.numbers, positions, cells, batch.periodic)
+    return Batch(batch.numbers, positions, cells, batch.periodic, batch.charge)

@@ -118,7 +118,7 @@ class GroupEvaluator:
     def evaluate(self, batch: Batch, want: Sequence[str]) -> Response:
         """Answer the wanted properties for every bead, together with the other ranks."""
         self._wake(True)
-        self._group.bcast((batch.numbers, batch.positions, batch.cells, batch.periodic, tuple(want)))
+        self._group.bcast((batch.numbers, batch.positions, batch.cells, batch.periodic, batch.charge, tuple(want)))
         response = _evaluate_together(self._evaluator, batch, tuple(want), self._group)
         assert response is not None
         return response
@@ -214,7 +214,7 @@ def _share_beads(evaluator: Evaluator, batch: Batch, want: tuple[str, ...], grou
     def evaluate_own() -> dict[str, np.ndarray]:
         if own.start == own.stop:
             return {}
-        beads = Batch(batch.numbers, batch.positions[own], batch.cells[own], batch.periodic)
+        beads = Batch(batch.numbers, batch.positions[own], batch.cells[own], batch.periodic, batch.charge)
         response = evaluator.evaluate(beads, want)
         return {name: response[name] for name in want}
 

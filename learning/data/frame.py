@@ -148,6 +148,8 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0, reading: Read
     found = Found({label: key for label, key in names.items() if label in values}, unused, left_out)
     weight, group = _weight(where, known, own, reading)
     charge = _number(where, own[CHARGE], known, "a finite number in e") if own[CHARGE] else reading.charge
+    if charge is not None and own[CHARGE] not in USUAL[CHARGE]:
+        bare.info[CHARGE] = charge  # as batches know it
     if charge and "dipole" in values and reading.dipole_origin == CENTRE_OF_MASS:
         values["dipole"] = values["dipole"] + dipole_of_charge(charge, bare.numbers, bare.positions)
     return Frame(bare, values, source, index, weight, charge, group, found, _quantum(where, known, values, reading))

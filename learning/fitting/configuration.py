@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BeadwiseError
+from ...model.correction import is_of_own_dipoles
 from ...potentials.padding import LANES
 from ...properties.quantities import quantities
 from ...quantity import HeadSettings
@@ -16,6 +17,7 @@ from ...schema import check_table, sections_schema, settings_of, table_schema
 from ...suggestions import did_you_mean
 from ..data import DataError, expanded
 from ..data.files import part_of_file
+from .charges.section import ChargeSettings
 from .sections import (
     FEWEST_MEMBERS,
     LIMITS,
@@ -53,6 +55,7 @@ class Configuration:
     output: OutputSettings
     repulsion: RepulsionSettings
     energy: EnergySettings | None
+    charges: ChargeSettings | None
     network: NetworkSettings | None
     equivariant: EquivariantSettings | None
     quantities: Mapping[str, HeadSettings]
@@ -70,15 +73,17 @@ BEFORE: dict[str, type] = {
     "data": DataSettings,
     "density": DensitySettings,
     "energy": EnergySettings,
+    "charges": ChargeSettings,
     "network": NetworkSettings,
     "equivariant": EquivariantSettings,
 }
 AFTER: dict[str, type] = {"committee": CommitteeSettings, "repulsion": RepulsionSettings, "output": OutputSettings}
-OPTIONAL = ("energy", "network", "equivariant", "committee")
+OPTIONAL = ("energy", "charges", "network", "equivariant", "committee")
 METADATA = "metadata"
 WRITTEN = (  # among the metadata by a fit itself
     "baseline",
     "calibration",
+    "charges",
     "envelope",
     "equivariant",
     "errors",
@@ -103,7 +108,7 @@ def fit_schema() -> dict[str, Any]:
         tables[name]["description"] = f"The {name.replace('_', ' ')} of each {own.per} ({unit})."
     tables[METADATA] = table_schema(Metadata, is_open=True) | {"propertyNames": {"not": {"enum": list(WRITTEN)}}}
     needs = {
-        "anyOf": [{"required": [name]} for name in ("energy", *fitted_sections())],
+        "anyOf": [{"required": [name]} for name in ("energy", "charges", *fitted_sections())],
         "dependentRequired": {"network": ["energy"]},
     }
     return sections_schema("A fit: `beadwise fit CONFIG.toml`.", tables, ("data", "output")) | needs
@@ -141,12 +146,15 @@ def read_configuration(path: str | Path) -> Configuration:
         raise ConfigurationError(
             f"{path}: {taken[0]} in [metadata]; allowed are keys other than {list(WRITTEN)}, which the fit writes"
         )
-    if not fitted and "energy" not in sections:
-        raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {['energy', *kinds]}")
+    if not fitted and not {"energy", "charges"} & sections.keys():
+        known = ["energy", "charges", *kinds]
+        raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {known}")
     if "network" in sections and "energy" not in sections:
         raise ConfigurationError(f"{path}: [network] corrects the linear energy; it needs a section [energy]")
     if "equivariant" in sections:
         check_equivariant(path, sections, fitted)
+    if "charges" in sections:
+        check_charges(path, sections, fitted)
     if "committee" in sections:
         check_committee(path, sections["committee"], "network" in sections)
     check_density(path, sections["density"])
@@ -256,6 +264,23 @@ def check_committee(path: Path, committee: CommitteeSettings, has_network: bool)
     if has_network and committee.kind == "subsampling":
         raise ConfigurationError(
             f"{path}: [committee] by subsampling with a [network], which members share; allowed is kind = 'last-layer'"
+        )
+
+
+def check_charges(path: Path, sections: Mapping[str, Any], fitted: Mapping[str, HeadSettings]) -> None:
+    """Refuse charges beside what they cannot stand with."""
+    own = sections["charges"]
+    if "committee" in sections:
+        raise ConfigurationError(f"{path}: [charges] and [committee]; allowed is one of them")
+    if "energy" in sections and is_of_own_dipoles(sections["energy"].baseline):
+        raise ConfigurationError(
+            f"{path}: [charges] and baseline = '{sections['energy'].baseline}' in [energy]; allowed is one of them"
+        )
+    if taken := [name for name in ("partial_charges", "electronegativity") if name in fitted]:
+        raise ConfigurationError(f"{path}: [charges] fits its own head; [{taken[0]}] cannot stand beside it")
+    if own.energy == "equilibration" and own.kind != "equilibration":
+        raise ConfigurationError(
+            f"{path}: energy = 'equilibration' in [charges] of kind = '{own.kind}'; allowed are none and coulomb"
         )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from ase.data import chemical_symbols
 
 from ...model import Batch, Corrected, Evaluator, Model
+from ...model.charges.evaluator import charges_of
+from ...model.charges.record import CHARGES, has_charges
 from ...model.evaluators import full_name
 from ...model.files import load_model
 from ...model.members import Members
@@ -29,6 +31,8 @@ from .accuracy import ErrorReport, evaluate_errors
 from .bare_model import bare_model, envelope
 from .baseline_labels import CachedBaseline, without_baseline
 from .calibration import calibrated, calibration_record, reliabilities
+from .charges.fit import FittedCharges, fit_charges
+from .charges.labels import without_charges
 from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError
 from .electrons.zero import on_one_zero
@@ -103,7 +107,16 @@ def fit(
     validation = [] if configuration.equivariant is None else data.of("validation")
     if baseline is not None:
         validation = without_baseline(validation, baseline)
+    charges = None
+    if configuration.charges is not None:
+        charges = with_charges(configuration, frames, progress, journal)
+        with_dipoles = "dipole" in configuration.quantities
+        frames = without_charges(frames, charges.evaluator, with_dipoles)
+        validation = without_charges(validation, charges.evaluator, with_dipoles)
     model = fit_heads(configuration, frames, progress, fitted, journal, validation)
+    if charges is not None:
+        heads = {**model.heads, charges.form.latent: charges.model.heads[charges.form.latent]}
+        model = replace(model, heads=heads, metadata={**model.metadata, CHARGES: charges.form.record()})
     if model.members is not None and (validation := data.of("validation")):
         validation = validation if baseline is None else without_baseline(validation, baseline)
         try:
@@ -119,6 +132,20 @@ def fit(
         "species_energies": species_energies(model.numbers, frames, isolated).tolist(),
     }
     return replace(model, baseline=baseline.name, metadata={**model.metadata, "baseline": described})
+
+
+def with_charges(
+    configuration: Configuration, frames: Sequence[Frame], progress: Progress | None, journal: Journal | None
+) -> FittedCharges:
+    """The charges of a fit, which come before all else."""
+    atoms = without_isolated(frames, configuration.density.cutoff)
+    found = fit_charges(configuration, bare_model(configuration, atoms), atoms, progress)
+    hardness = ", ".join(f"{name} {own:.3g}" for name, own in found.form.hardness.items())
+    told = f"charges: {1000 * found.left_out:.3g} me of frames that are left out"
+    logger.info("%s%s", told, f"; hardness {hardness} eV/e²" if hardness else "")
+    if journal:
+        journal.tell("head", name="charges", frames=found.frames)
+    return found
 
 
 def check_species(data: FitData, known: Collection[int]) -> None:
@@ -324,7 +351,8 @@ def error_reports(
     """Errors on every set of the configuration, by its label (see `labels_by_role`): those of the whole potential."""
     reports = {}
     baseline = cached_baseline(configuration)
-    whole: Evaluator = with_own_field(model) if baseline is None else Corrected(baseline, model)
+    own = charges_of(model) if has_charges(model.metadata) else with_own_field(model)
+    whole: Evaluator = own if baseline is None else Corrected(baseline, own)
     for label, frames in (data or read_fit_data(configuration)).sets.items():
         if baseline is not None:
             baseline.prepare(frames, progress)

@@ -107,6 +107,8 @@ def fitted_models(evaluator: Evaluator) -> list[Model]:
     """The fitted models that an evaluator is made of, as far as that is known."""
     if isinstance(evaluator, Model):
         return [evaluator]
+    if isinstance(own := getattr(evaluator, "model", None), Model):  # with charges, or a field inside
+        return [own]
     if isinstance(evaluator, Corrected):
         return fitted_models(evaluator.correction)
     if isinstance(evaluator, Committee):

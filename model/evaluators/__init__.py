@@ -4,6 +4,7 @@ Each kind of name, ``PREFIX:REST``, is a file here with a `Provider`, and a word
 its own under an entry point in the group ``beadwise.evaluators``, which names a `Provider`.
 """
 
+from ..charges import provider as charges
 from ..dispersion import d3, d4
 from ..electrons import provider as electrons
 from . import (
@@ -60,6 +61,7 @@ BUILT_IN |= {  # in the order in which messages show them
         weighted_baseline,
         member,
         field_inside,
+        charges,
         hamiltonian,
         electrons,
         mixture,

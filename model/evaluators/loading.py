@@ -6,12 +6,14 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import BeadwiseError
 from ...pyx.kernel import has_threads
 from ...reading import shown
+from ..charges.record import has_charges
 from ..correction import BaselineError, Corrected, is_of_own_dipoles
 from ..errors import EvaluatorError
 from ..files import load_model, no_such_model, shipped_models
@@ -21,6 +23,9 @@ from .own import own_evaluator
 from .registry import known_names, provider_of
 from .trust import named_by_a_file, trusting
 
+if TYPE_CHECKING:
+    from ..charges.evaluator import WithCharges
+
 logger = logging.getLogger(__name__)
 
 NO_OPENMP = (
@@ -28,8 +33,8 @@ NO_OPENMP = (
 )
 
 
-def load(name: str | Path, threads: int = 1, trust: Sequence[str] = ()) -> Model | Corrected:
-    """Read a model file, or a shipped model by its name, together with the baseline that it corrects, if it does.
+def load(name: str | Path, threads: int = 1, trust: Sequence[str] = ()) -> Model | Corrected | WithCharges:
+    """Read a model file, or a shipped model by its name, with its charges and the baseline that it corrects, if any.
 
     Parameters
     ----------
@@ -48,10 +53,15 @@ def load(name: str | Path, threads: int = 1, trust: Sequence[str] = ()) -> Model
         If the model corrects a baseline that cannot be had.
     """
     model = load_model(name, threads)
+    whole: Model | WithCharges = model
+    if has_charges(model.metadata):
+        from ..charges.evaluator import charges_of  # with SciPy, which takes long to import
+
+        whole = charges_of(model)
     if not model.baseline:
-        return model
+        return whole
     with trusting(trust):
-        return Corrected(baseline_of(model, name, threads), model)
+        return Corrected(baseline_of(model, name, threads), whole)
 
 
 def baseline_of(model: Model, name: str | Path, threads: int) -> Evaluator:

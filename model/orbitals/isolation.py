@@ -8,7 +8,7 @@ from ..errors import StructureError
 from ..structures import Batch
 
 
-def isolated(batch: Batch, reach: float) -> Batch:
+def isolated(batch: Batch, reach: float, what: str = "Hamiltonians are") -> Batch:
     """The same atoms without a cell.
 
     Parameters
@@ -17,6 +17,8 @@ def isolated(batch: Batch, reach: float) -> Batch:
         With whole molecules: atoms are not moved to an image.
     reach : float
         How far atoms see each other, in Å.
+    what : str
+        What is of molecules alone, with its verb, for the message.
 
     Raises
     ------
@@ -33,10 +35,10 @@ def isolated(batch: Batch, reach: float) -> Batch:
             free = abs(cell[axis] @ normal) / length - np.ptp(along) if length else 0.0
             if not free > reach:
                 raise StructureError(
-                    f"along lattice vector {axis} of bead {bead} an image is {free:.4g} Å away; Hamiltonians are of "
+                    f"along lattice vector {axis} of bead {bead} an image is {free:.4g} Å away; {what} of "
                     f"molecules, whole and more than {reach:g} Å from their images"
                 )
-    return Batch(batch.numbers, batch.positions, np.zeros_like(batch.cells), np.zeros(3, dtype=bool))
+    return Batch(batch.numbers, batch.positions, np.zeros_like(batch.cells), np.zeros(3, dtype=bool), batch.charge)
 
 
 def _normal(cell: np.ndarray, periodic: np.ndarray, axis: int) -> np.ndarray:

@@ -85,8 +85,10 @@ class ExtrasFile:
         if self._places.kind == BIAS and len(numbers) == len(names):
             return dict(zip(names, numbers, strict=True))
         by_key = {one.key: one for one in properties().values() if one.key}
-        if len(names) == 1 and names[0] not in series_of_extras() and names[0] not in passed_over():
-            one = by_key.get(names[0])
+        one = by_key.get(names[0])
+        is_of_atoms = one is not None and one.per == "atom"
+        is_known = names[0] in series_of_extras() or names[0] in passed_over()
+        if len(names) == 1 and (is_of_atoms or not is_known):
             return {names[0] if one is None else one.name: self._of_atoms(one, numbers)}
         found = {}
         for name, columns in columns_of(names, len(numbers), also_passed_over=True).items():

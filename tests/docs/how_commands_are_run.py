@@ -260,6 +260,7 @@ CP2K = "it needs CP2K and labelled frames that are not part of the repository"
 MACE = "it needs a model of MACE; tests/model/external/test_mace_in_ipi.py makes one"
 IN_FIELDS = "a run in a field is tried above; tests/driver/test_live_dielectric.py takes two"
 FIELD_INSIDE = "it needs a model of local polarizabilities; tests/model/fields/test_field_inside_served.py makes one"
+CHARGES = "it needs a model with charges; tests/learning/test_charge_fit.py fits such"
 PUBLIC_ETHANOL = "it needs public data and minutes; tests/equivariant/test_starting.py fits such networks"
 WATCH = "it goes on until it is interrupted; tests/driver/watch/test_watch.py runs it"
 AVERAGES = "it needs a run with shieldings; tests/analysis/test_averages.py makes such"
@@ -305,6 +306,8 @@ PARSED: dict[str, str] = {
     'python -m pip install "beadwise[mace]"': INSTALLS,
     "beadwise serve field-inside:MODEL --unix driver --structure init.xyz --want polarizability": FIELD_INSIDE,
     "beadwise evaluate field-inside:damping=1.0,MODEL valid.xyz": FIELD_INSIDE,
+    "beadwise inspect ions.safetensors": CHARGES,
+    "beadwise serve charges:charge=1,ions.safetensors --unix driver --structure cation.xyz --want dipole": CHARGES,
     "beadwise run plus.xml --field 0,0,0.02": IN_FIELDS,
     "beadwise run minus.xml --field 0,0,-0.02": IN_FIELDS,
     "beadwise spectrum dielectric run_1 run_2 --output water": "its runs have fewer samples than an error needs",

@@ -1,0 +1,42 @@
+"""``charges:charge=Q,MODEL``: a model with charges, for structures of the total charge Q that do not say theirs."""
+
+from __future__ import annotations
+
+from ..errors import EvaluatorError
+from ..evaluators.provider import Provider, Rename
+from ..response import Evaluator
+
+PREFIX = "charges"
+USAGE = f"{PREFIX}:charge=Q,MODEL"
+CHARGE = "charge="
+
+
+def _parts(rest: str) -> tuple[str, str]:
+    """The setting, with its comma, and the name of the model."""
+    first, comma, name = rest.partition(",")
+    is_setting = first.strip().startswith(CHARGE) and bool(comma)
+    return (f"{first.strip()},", name.strip()) if is_setting else ("", rest.strip())
+
+
+def _make(rest: str, threads: int) -> Evaluator:
+    from ..evaluators.loading import load
+    from .evaluator import WithCharges  # with SciPy, which takes long to import
+
+    setting, name = _parts(rest)
+    text = setting.removeprefix(CHARGE).removesuffix(",")
+    try:
+        given = float(text)
+    except ValueError:
+        raise EvaluatorError(f"'{PREFIX}:{rest}' has the charge '{text}'; a number in e is needed: {USAGE}") from None
+    model = load(name, threads)
+    if not isinstance(model, WithCharges):
+        raise EvaluatorError(f"'{name}' is no model with charges of its own; {PREFIX}: is for such model files")
+    return WithCharges(model.model, given)
+
+
+def _models(rest: str, rename: Rename) -> str:
+    setting, name = _parts(rest)
+    return setting + rename(name)
+
+
+PROVIDER = Provider(PREFIX, _make, USAGE, models=_models)
