@@ -34,6 +34,7 @@ TITLES = {  # of what is not a model file of ours, by a key that only its descri
     "parts": "A model of several parts",
     "provider": "A model of another package",
     "shells": "A Hamiltonian",
+    "functions": "An electron density",
 }
 ERROR = "root_mean_square_error"
 
@@ -70,6 +71,10 @@ def describe_model(name: str | Path) -> dict[str, Any]:
         from .orbitals.description import describe_hamiltonian
 
         return describe_hamiltonian(str(name))
+    if found is not None and found[0].prefix == "density":
+        from .electron_density.description import describe_density
+
+        return describe_density(str(name))
     if found is not None:
         raise ModelFileError(
             f"'{name}' is not read from a model file, which alone can say something of itself; allowed are a file and "

@@ -27,7 +27,8 @@ FURTHER = (
 ALWAYS_SENT = ("energy", "forces", "virial")
 # what a quantity cannot be called, since it means something else there
 SECTIONS = (  # of a fit
-    "data", "density", "charges", "network", "equivariant", "hamiltonian", "committee", "repulsion", "output",
+    "data", "density", "charges", "network", "equivariant", "hamiltonian", "electron_density", "committee", "repulsion",
+    "output",
     "metadata",
 )  # fmt: skip
 RESERVED_NAMES = ("names",)  # of a response
@@ -51,6 +52,10 @@ WEIGHT = "correction_weight"  # of a correction whose baseline takes over where 
 SWITCH_DIFFERENCE, SWITCH_COUPLING = "switch_difference", "switch_lambda"
 # of single-particle Hamiltonians: levels, lowest empty minus highest filled one, upper triangle of the matrix by rows
 LEVELS, GAP, MATRIX = "orbital_energies", "orbital_gap", "hamiltonian"
+# of electron densities: coefficients of functions, charge with the exact number of electrons, electrons that this took
+# away, repulsion of the density with itself
+DENSITY, DENSITY_CHARGE, DENSITY_SHIFT = "electron_density", "density_charge", "density_shift"
+HARTREE_ENERGY = "hartree_energy"
 
 Kind = Literal[
     "value", "derivative", "virial", "molecular", "screened", "position", "members", "uncertainty",
@@ -74,9 +79,10 @@ class Property:
     of : str
         The property of one member that ``members`` and ``uncertainty`` are made of, else its own name.
     quantity : Quantity or None
-        None for what no single quantity gives: positions of molecules, alarms, what a switch or a Hamiltonian says.
+        None for what no single quantity gives: positions of molecules, alarms, what a switch, a Hamiltonian or an
+        electron density says.
     per : str
-        ``cell``, ``atom``, ``molecule``, ``orbital`` or ``orbital pair``: a sample.
+        ``cell``, ``atom``, ``molecule``, ``orbital``, ``orbital pair`` or ``function`` of a density: a sample.
     shape : tuple of int
         Of one sample.
     unit : Unit
@@ -227,6 +233,12 @@ def _listed(known: Sequence[Quantity]) -> list[Property]:
         found.append(Property(own, "switch", own, None, "cell", (), unit, own))
     for own, per in ((LEVELS, "orbital"), (GAP, "cell"), (MATRIX, "orbital pair")):
         found.append(Property(own, "orbitals", own, None, per, (), energy.QUANTITY.unit, own))
+    found.append(Property(DENSITY, "orbitals", DENSITY, None, "function", (), Unit(plain="bohr^-3/2"), DENSITY))
+    for own, unit in ((DENSITY_CHARGE, Unit(charge=1)), (DENSITY_SHIFT, Unit(charge=1))):
+        found.append(Property(own, "orbitals", own, None, "cell", (), unit, own))
+    found.append(
+        Property(HARTREE_ENERGY, "orbitals", HARTREE_ENERGY, None, "cell", (), energy.QUANTITY.unit, HARTREE_ENERGY)
+    )
     return found
 
 

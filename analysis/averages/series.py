@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from ...errors import BeadwiseError
-from ...properties.quantities import MATRIX, Property, properties
+from ...properties.quantities import DENSITY, MATRIX, Property, properties
 from ...runs.input.dynamics import first_step
 from ...runs.input.elements import InputError
 from ...runs.input.outputs import ExtrasOutput
@@ -223,7 +223,7 @@ def averaged_property(name: str) -> Property:
     InputError
         If it is unknown, or nothing that i-PI writes as a series.
     """
-    allowed = [own for own in series_kinds() if properties()[own].kind in KINDS and own != MATRIX]
+    allowed = [own for own in series_kinds() if properties()[own].kind in KINDS and own not in (MATRIX, DENSITY)]
     if name not in allowed:
         raise InputError(
             f"'{name}' is nothing that averages are made of; allowed are {', '.join(allowed)}; energies and columns of "

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
 from .findings import Findings
+from .molecules.fits import fit_electron_density, fit_hamiltonian
 from .options import PATH, json_option, output_path, track_option, trust_option
+
+ALONE = {"hamiltonian": fit_hamiltonian, "electron_density": fit_electron_density}  # sections that tell of all
 
 
 @click.command()
@@ -22,7 +23,8 @@ def fit(configuration: Path, json_file: Path | None, trackers: tuple[str, ...]) 
 
     CONFIG.toml names the data, the density, what to fit and where to put the model and its error report; paths in it
     are relative to it.  What happens is told in log.jsonl of the report's folder, one JSON object per line.  With a
-    section [hamiltonian] it is the single-particle Hamiltonian of molecules that is fitted.
+    section [hamiltonian] it is the single-particle Hamiltonian of molecules that is fitted, with [electron_density]
+    their electron density.
     """
     from ...learning.data.summary import DataSummary
     from ...learning.fitting.calibration import calibration_text, calibration_warnings
@@ -32,16 +34,17 @@ def fit(configuration: Path, json_file: Path | None, trackers: tuple[str, ...]) 
     from ...learning.fitting.fit_data import read_fit_data
     from ...learning.fitting.head_fit import labels_not_fitted
     from ...learning.fitting.network_steps import forget_state, gain_text
-    from ...learning.fitting.orbitals.sections import is_of_hamiltonian
+    from ...learning.fitting.orbitals.own_configuration import has_section
     from ...learning.logs.journal import LOG, JsonLines, journal
     from ...learning.logs.trackers import tracker_of
     from ...model import save
     from ..launch.stages import Stages
     from .check_data import show_summary
 
-    if is_of_hamiltonian(configuration):
-        fit_hamiltonian(configuration, Findings(json_file), trackers)
-        return
+    for section, fit_alone in ALONE.items():
+        if has_section(configuration, section):
+            fit_alone(configuration, Findings(json_file), trackers)
+            return
     settings = read_configuration(configuration)
     path = model_path(settings)
     output_path(click.get_current_context(), click.Argument(["model"]), path)
@@ -72,40 +75,3 @@ def fit(configuration: Path, json_file: Path | None, trackers: tuple[str, ...]) 
     folder = write_report(settings, reports)
     findings.say([f"model in {path}, errors and parity plots in {folder}"])
     findings.numbers({"model": path, "report": folder, "errors": {n: own.as_dict() for n, own in reports.items()}})
-
-
-def fit_hamiltonian(configuration: Path, findings: Findings, trackers: Sequence[str]) -> None:
-    """Fit a Hamiltonian, write its file, and tell the errors on frames that were set aside."""
-    from ...learning.fitting.orbitals.errors import hamiltonian_errors
-    from ...learning.fitting.orbitals.fit import fit_hamiltonian as fitted
-    from ...learning.fitting.orbitals.matrices import read_molecules, set_aside
-    from ...learning.fitting.orbitals.sections import read_hamiltonian_configuration
-    from ...learning.logs.journal import LOG, JsonLines, journal
-    from ...learning.logs.trackers import tracker_of
-    from ...model.orbitals.file import save_hamiltonian
-    from ..launch.stages import Stages
-
-    settings = read_hamiltonian_configuration(configuration)
-    path = settings.folder / settings.output.model
-    if path.suffix != ".safetensors":
-        raise click.ClickException(
-            f"model = '{settings.output.model}' in [output]; a name ending in .safetensors is needed"
-        )
-    output_path(click.get_current_context(), click.Argument(["model"]), path)
-    training, aside = set_aside(read_molecules(settings), settings.data.validation)
-    frames = [sum(own.batch.beads for own in part) for part in (training, aside)]
-    findings.say([f"{frames[0]} frames to fit, {frames[1]} set aside"])
-    log = JsonLines(settings.folder / settings.output.report / LOG)
-    with Stages() as stages, journal(log, *map(tracker_of, trackers)) as told:
-        told.tell("begin", configuration=configuration.name, frames={"training": frames[0], "validation": frames[1]})
-        model = fitted(settings, training, stages)
-        save_hamiltonian(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
-        errors = hamiltonian_errors(model, aside) if frames[1] else None
-        if errors is not None:
-            told.tell("errors", set="validation", **asdict(errors))
-        told.tell("end", model=path.name)
-    if errors is not None:
-        save_hamiltonian(replace(model, metadata={**model.metadata, "errors": asdict(errors)}), path)
-        findings.say(errors.lines())
-    findings.say([f"Hamiltonian in {path}; ask it as hamiltonian:{settings.output.model}"])
-    findings.numbers({"model": path, "errors": asdict(errors) if errors else {}})

@@ -32,6 +32,7 @@ COMMANDS = {
         "Average a quantity over beads, time and equivalent nuclei, with the errors of sampling and of the model.",
     ),
     "check-data": Place("check_data", "check_data", "Say what files of labelled structures hold."),
+    "density": Place("molecules.density", "density", "Write the electron density of a molecule as a cube file."),
     "evaluate": Place("evaluate", "evaluate", "Compare a model with labelled structures."),
     "examples": Place(
         "examples", "examples", "List inputs, models, recipes and job scripts that ship, or copy one of them."

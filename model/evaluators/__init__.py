@@ -6,6 +6,7 @@ its own under an entry point in the group ``beadwise.evaluators``, which names a
 
 from ..charges import provider as charges
 from ..dispersion import d3, d4
+from ..electron_density import provider as electron_density
 from ..electrons import provider as electrons
 from . import (
     ase_calculator,
@@ -63,6 +64,7 @@ BUILT_IN |= {  # in the order in which messages show them
         field_inside,
         charges,
         hamiltonian,
+        electron_density,
         electrons,
         mixture,
         switch,

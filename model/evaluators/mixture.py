@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from ...properties.quantities import MATRIX, quantities
+from ...properties.quantities import DENSITY, MATRIX, quantities
 from ...properties.unit_names import in_own_units
 from ...reading import refusing, shown, toml_of
 from ...schema import about, check_table, sections_schema, table_schema
@@ -24,6 +24,7 @@ PREFIX = "mixture"
 SUFFIX = ".toml"
 USAGE = f"FILE{SUFFIX}"
 COMMITTEE = "committee"
+WITHOUT_UNIT = {MATRIX: "eV", DENSITY: "atomic units"}  # files of our own, which say in which they are
 Named = tuple[str, ...]
 
 
@@ -59,8 +60,8 @@ def mixture_schema() -> dict[str, Any]:
 
 
 def sections() -> list[str]:
-    """What a section may give a model for: every quantity, and the Hamiltonian with its levels."""
-    return [*quantities(), MATRIX]
+    """What a section may give a model for: every quantity, the Hamiltonian with its levels, the electron density."""
+    return [*quantities(), *WITHOUT_UNIT]
 
 
 def described(path: Path) -> tuple[dict[str, Named], dict[str, Named], dict[str, str]]:
@@ -93,8 +94,9 @@ def described(path: Path) -> tuple[dict[str, Named], dict[str, Named], dict[str,
             raise MixtureError(f"'{path}' has {section} = {shown(keys)}; a section [{section}] is needed")
         if section != COMMITTEE:
             parts[section] = tuple(_names(path, section, keys))
-            if "unit" in keys and section == MATRIX:
-                raise MixtureError(f"[{MATRIX}] of '{path}' has unit = {shown(keys['unit'])}; its file is in eV")
+            if "unit" in keys and section in WITHOUT_UNIT:
+                unit = WITHOUT_UNIT[section]
+                raise MixtureError(f"[{section}] of '{path}' has unit = {shown(keys['unit'])}; its file is in {unit}")
             if "unit" in keys:
                 units[section] = keys["unit"]
     committees = _committees(path, content.get(COMMITTEE, {}))

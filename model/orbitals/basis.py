@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -111,10 +111,22 @@ class OrbitalBasis:
             ``xyz`` for p shells as PySCF has them; ``yzx`` for m from −l to l, as here, and in higher shells
             everywhere.  All are real harmonics without Condon–Shortley phase.
         """
-        places_of_p = [p_order.index(axis) for axis in "yzx"]
-        places: list[int] = []
-        for number in numbers.tolist():
-            for shell in self.shells[number]:
-                first = len(places)
-                places += [first + place for place in (places_of_p if shell == 1 else range(2 * shell + 1))]
-        return np.array(places, dtype=int)
+        return order_of_shells([shell for number in numbers.tolist() for shell in self.shells[number]], p_order)
+
+
+def order_of_shells(momenta: Iterable[int], p_order: str = "xyz") -> np.ndarray:
+    """Where functions of shells that follow each other stand in arrays of quantum chemistry, shape (functions,).
+
+    Parameters
+    ----------
+    momenta : iterable of int
+        l of each shell; here its functions are m = −l … l.
+    p_order : str
+        As for `OrbitalBasis.order_of_labels`.
+    """
+    places_of_p = [p_order.index(axis) for axis in "yzx"]
+    places: list[int] = []
+    for momentum in momenta:
+        first = len(places)
+        places += [first + place for place in (places_of_p if momentum == 1 else range(2 * momentum + 1))]
+    return np.array(places, dtype=int)

@@ -88,11 +88,23 @@ def principal_components(
     """
     rows = features.reshape(-1, features.shape[2])
     mean = rows.mean(axis=0) if features.shape[1] == 1 else np.zeros(rows.shape[1])
-    squares, directions = np.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+    squares, directions = _squares_and_directions(rows - mean)
     squares, directions = squares[::-1][:few], directions[:, ::-1][:, :few]
     kept = squares > max(smallest * squares[0], ROUNDING * size)
     directions = directions[:, kept] / np.sqrt(squares[0]) if kept.any() else directions[:, :0]
     return directions, mean @ directions
+
+
+def _squares_and_directions(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean squares along principal directions, ascending, and these, shape (features, directions).
+
+    Of fewer rows than features those of the rows' products with each other, which have the same squares.
+    """
+    count, features = rows.shape
+    if count >= features:
+        return np.linalg.eigh(rows.T @ rows / count)
+    squares, mixtures = np.linalg.eigh(rows @ rows.T / count)
+    return squares, rows.T @ (mixtures / np.sqrt(np.maximum(squares, np.finfo(float).tiny) * count))
 
 
 def fitted_surroundings(density: np.ndarray, l_max: int, few_channels: int, few_products: int) -> Surroundings:

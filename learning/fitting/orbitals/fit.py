@@ -8,25 +8,19 @@ from dataclasses import replace
 import numpy as np
 from ase.data import chemical_symbols
 
-from ....model import Model
-from ....model.model import Repulsion
 from ....model.orbitals.blocks import Block, Places, blocks_of, rows_of
 from ....model.orbitals.hamiltonian import BlockModel, Features, Weights
 from ....model.orbitals.model import HamiltonianModel
 from ....model.orbitals.pair_functions import PairFunctions
-from ....model.orbitals.surroundings import Surroundings, fitted_surroundings
-from ....model.outputs import empty_head
 from ....model.radial import RadialForm
 from ....progress import Progress
-from ....pyx.tensor_head import DensityShape
 from ...data import DataError
-from ..bare_model import density_shape, neighbour_groups, radial_basis
 from ..least_squares import NormalEquations
+from .atoms import density_model, surroundings_of
 from .matrices import Molecules
 from .sections import HamiltonianConfiguration
 
 FRAMES_AT_A_TIME = 8
-MOST_DENSITIES = 20_000  # of atoms of a species, for principal components
 STAGE, OVERLAP_STAGE = "blocks of the Hamiltonian", "blocks of the overlap"
 
 
@@ -53,9 +47,12 @@ def fit_hamiltonian(
         raise DataError(
             f"no molecule has {chemical_symbols[missing[0]]}, whose shells are given; take it out of [hamiltonian]"
         )
-    density = density_model(configuration)
+    density = density_model(configuration.density, basis.numbers)
+    surroundings = surroundings_of(
+        density, basis.numbers, [own.batch for own in training], settings.l_max, settings.channels, settings.products
+    )
     pairs = pair_functions(configuration, settings.pair_radial)
-    bare = BlockModel(basis, density, surroundings_of(configuration, density, training), pairs, settings.few, {})
+    bare = BlockModel(basis, density, surroundings, pairs, settings.few, {})
     labels = [own.hamiltonian for own in training]
     hamiltonian = fit_blocks(bare, training, labels, settings.ridge, STAGE, progress)
     overlap = None
@@ -69,17 +66,6 @@ def fit_hamiltonian(
     return HamiltonianModel(hamiltonian, overlap, metadata)
 
 
-def density_model(configuration: HamiltonianConfiguration) -> Model:
-    """A model of nothing but a density."""
-    numbers, density = configuration.hamiltonian.basis.numbers, configuration.density
-    shape: DensityShape = density_shape(density, len(numbers))
-    nothing = Repulsion(np.zeros((len(numbers), len(numbers))), 1.0)
-    return Model(
-        numbers, density.l_max, radial_basis(density, len(numbers)), {"energy": empty_head(0, shape)}, nothing,
-        groups=neighbour_groups(density, len(numbers)),
-    )  # fmt: skip
-
-
 def pair_functions(configuration: HamiltonianConfiguration, radial: int) -> PairFunctions:
     """Functions of pairs, up to their own cutoff."""
     density, settings = configuration.density, configuration.hamiltonian
@@ -87,26 +73,6 @@ def pair_functions(configuration: HamiltonianConfiguration, radial: int) -> Pair
         settings.pair_cutoff, density.warp_length, min(density.innermost, settings.pair_cutoff / 2), 3.0, 1.0
     )
     return PairFunctions(form, radial, settings.pair_l_max)
-
-
-def surroundings_of(
-    configuration: HamiltonianConfiguration, density: Model, training: Sequence[Molecules]
-) -> dict[int, Surroundings]:
-    """Principal components of the densities of every species."""
-    settings, found = configuration.hamiltonian, {}
-    for number in settings.basis.numbers:
-        rows: list[np.ndarray] = []
-        for own in training:
-            if (own.batch.numbers == number).any():
-                rows.append(density.density(own.batch)[:, own.batch.numbers == number].reshape(-1, *_sizes(density)))
-        own_rows = np.concatenate(rows)
-        step = -(-len(own_rows) // MOST_DENSITIES)
-        found[number] = fitted_surroundings(own_rows[::step], settings.l_max, settings.channels, settings.products)
-    return found
-
-
-def _sizes(density: Model) -> tuple[int, int]:
-    return density.shape.harmonics, density.shape.channels
 
 
 def fit_blocks(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from ....model import Batch
 from ....model.orbitals.basis import OrbitalBasis
 from ....properties.unit_names import ENERGY, in_own_units
-from ....reading import refusing
 from ...data import DataError, read_frames, split
+from .array_files import arrays_of_file, reals_of
 from .sections import HamiltonianConfiguration
 
+Own = TypeVar("Own", bound="Labelled")
 SMALLEST_OVERLAP = 1e-6
 ASYMMETRY = 1e-6  # of the largest element
 NAMES = {"hamiltonian": ("hamiltonian", "fock", "H", "F"), "overlap": ("overlap", "S")}
@@ -40,9 +40,8 @@ class Molecules:
 
     def part(self, chosen: np.ndarray) -> Molecules:
         """Some of the frames."""
-        own = self.batch
         return Molecules(
-            Batch(own.numbers, own.positions[chosen], own.cells[chosen], own.periodic),
+            part_of_batch(self.batch, chosen),
             self.hamiltonian[chosen],
             None if self.overlap is None else self.overlap[chosen],
         )
@@ -90,9 +89,7 @@ def orthogonalised(hamiltonian: np.ndarray, overlap: np.ndarray, where: str) -> 
 
 
 def _together(own: list[Molecules]) -> Molecules:
-    first = own[0].batch
-    positions = np.concatenate([one.batch.positions for one in own])
-    batch = Batch(first.numbers, positions, np.concatenate([one.batch.cells for one in own]), first.periodic)
+    batch = joined([one.batch for one in own])
     overlaps = [one.overlap for one in own if one.overlap is not None]
     return Molecules(
         batch, np.concatenate([one.hamiltonian for one in own]), np.concatenate(overlaps) if overlaps else None
@@ -100,12 +97,7 @@ def _together(own: list[Molecules]) -> Molecules:
 
 
 def _frame_by_frame(path: Path, frames: list) -> Iterator[tuple]:
-    with refusing(DataError, what := f"cannot read the matrices '{path}'"):
-        try:
-            content = np.load(path, allow_pickle=False)
-            arrays = {"hamiltonian": content} if isinstance(content, np.ndarray) else dict(content)
-        except (BadZipFile, zlib.error) as error:
-            raise DataError(f"{what}: {error}") from error
+    arrays = arrays_of_file(path, "matrices", "hamiltonian")
     hamiltonian = _whole(arrays, "hamiltonian", path)
     if hamiltonian is None:
         raise DataError(f"'{path}' holds {', '.join(arrays)}; 'hamiltonian' or 'fock' is needed, or its upper triangle")
@@ -121,9 +113,9 @@ def _whole(arrays: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray |
     """Matrices by one of their names, of their upper triangle where that is what there is."""
     for own in NAMES[name]:
         if own in arrays:
-            return _real(arrays[own], own, path, 3)
+            return reals_of(arrays[own], own, path, 3)
         if (upper := f"{own}_upper") in arrays:
-            triangle = _real(arrays[upper], upper, path, 2)
+            triangle = reals_of(arrays[upper], upper, path, 2)
             rows, columns = (_places(arrays.get(key, np.zeros(0)), key, path) for key in ("rows", "cols"))
             size = int(max(rows.max(initial=-1), columns.max(initial=-1))) + 1
             if len(rows) != triangle.shape[1] or len(columns) != len(rows) or size * (size + 1) // 2 != len(rows):
@@ -140,18 +132,10 @@ def _whole(arrays: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray |
 
 
 def _places(array: np.ndarray, name: str, path: Path) -> np.ndarray:
-    places = _real(array, name, path, 1)
+    places = reals_of(array, name, path, 1)
     if (places % 1 != 0).any() or (places < 0).any():
         raise DataError(f"'{path}': {name} has {places.min():g} to {places.max():g}; whole numbers from 0 are needed")
     return places.astype(int)
-
-
-def _real(array: np.ndarray, name: str, path: Path, axes: int) -> np.ndarray:
-    if array.dtype.kind not in "fiu" or array.ndim != axes or not np.isfinite(array).all():
-        raise DataError(
-            f"'{path}': {name} has {array.ndim} axes of {array.dtype}; {axes} of finite real numbers are needed"
-        )
-    return array.astype(float)
 
 
 def _ordered(basis: OrbitalBasis, numbers: np.ndarray, matrix: np.ndarray, p_order: str, where: str) -> np.ndarray:
@@ -164,10 +148,34 @@ def _ordered(basis: OrbitalBasis, numbers: np.ndarray, matrix: np.ndarray, p_ord
     return matrix[order][:, order]
 
 
-def set_aside(molecules: Sequence[Molecules], fraction: float) -> tuple[list[Molecules], list[Molecules]]:
+def part_of_batch(batch: Batch, chosen: np.ndarray) -> Batch:
+    """Some of the frames."""
+    return Batch(batch.numbers, batch.positions[chosen], batch.cells[chosen], batch.periodic)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Frames of several batches of the same atoms."""
+    positions, cells = (np.concatenate([getattr(own, name) for own in batches]) for name in ("positions", "cells"))
+    return Batch(batches[0].numbers, positions, cells, batches[0].periodic)
+
+
+class Labelled(Protocol):
+    """Frames of one molecule with labels of some kind."""
+
+    @property
+    def batch(self) -> Batch:
+        """Their structures."""
+        ...
+
+    def part(self: Own, chosen: np.ndarray) -> Own:
+        """Some of the frames."""
+        ...
+
+
+def set_aside(molecules: Sequence[Own], fraction: float) -> tuple[list[Own], list[Own]]:
     """Part a random choice of all frames, the same every time; molecules of which none is left are in neither."""
     every = [(place, frame) for place, own in enumerate(molecules) for frame in range(own.batch.beads)]
-    parts: list[list[Molecules]] = []
+    parts: list[list[Own]] = []
     for chosen in split(every, fraction):
         frames = [[frame for place, frame in chosen if place == own] for own in range(len(molecules))]
         parts.append([own.part(np.array(some)) for own, some in zip(molecules, frames, strict=True) if some])

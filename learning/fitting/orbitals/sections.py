@@ -12,12 +12,11 @@ from ase.data import atomic_numbers, chemical_symbols
 from ....model.orbitals.basis import HIGHEST_SHELL, OrbitalBasis
 from ....properties.unit_names import ENERGY, UnitError, in_own_units
 from ....quantity import HIGHEST_ORDER
-from ....reading import refusing, toml_of
-from ....schema import FileName, about, check_table, sections_schema, settings_of, table_schema
-from ....suggestions import did_you_mean
+from ....schema import FileName, about
 from ...data import DataError, expanded
-from ..configuration import METADATA, ConfigurationError, check_density, check_output, refusal
-from ..sections import SYMBOLS, DensitySettings, Metadata, OutputSettings
+from ..configuration import check_density, check_output, refusal
+from ..sections import SYMBOLS, DensitySettings, OutputSettings
+from .own_configuration import read_sections, schema_of
 
 SECTION = "hamiltonian"
 SHELLS = "spdf"[: HIGHEST_SHELL + 1]
@@ -123,20 +122,9 @@ class HamiltonianConfiguration:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def is_of_hamiltonian(path: Path) -> bool:
-    """Whether a configuration is of a Hamiltonian; one that cannot be read is not."""
-    try:
-        return SECTION in toml_of(path)
-    except (OSError, ValueError):
-        return False
-
-
 def hamiltonian_schema() -> dict[str, Any]:
     """JSON Schema of a configuration of a Hamiltonian."""
-    tables = {name: table_schema(kind) for name, kind in SECTIONS.items()}
-    tables[METADATA] = table_schema(Metadata, is_open=True)
-    needed = ("data", SECTION, "output")
-    return sections_schema("A fit of a Hamiltonian: `beadwise fit CONFIG.toml`.", tables, needed)
+    return schema_of(SECTIONS, SECTION, "a Hamiltonian")
 
 
 def read_hamiltonian_configuration(path: str | Path) -> HamiltonianConfiguration:
@@ -148,25 +136,15 @@ def read_hamiltonian_configuration(path: str | Path) -> HamiltonianConfiguration
         Naming the section, the key and what is allowed there.
     """
     path = Path(path)
-    with refusing(ConfigurationError, f"cannot read the configuration {path}"):
-        content = toml_of(path)
     refuse = refusal(path)
-    allowed = [*SECTIONS, METADATA]
-    if unknown := sorted(set(content) - set(allowed)):
-        hint = did_you_mean(unknown[0], allowed)
-        raise refuse(f"section {unknown} beside [{SECTION}]; allowed are {allowed}{hint}")
-    sections: dict[str, Any] = {
-        name: settings_of(kind, content.get(name, {}), name, refuse) for name, kind in SECTIONS.items()
-    }
-    check_table(Metadata, content.get(METADATA, {}), METADATA, refuse, is_open=True)
+    sections, metadata = read_sections(path, SECTIONS, SECTION)
     check_density(path, sections["density"])
     _check_hamiltonian(sections[SECTION], sections["density"], refuse)
     folder = path.resolve().parent
     data = _checked_files(sections["data"], folder, refuse)
     check_output(path, sections["output"], [*data.train, *data.matrices])
     return HamiltonianConfiguration(
-        folder, data, sections["density"], sections[SECTION],
-        sections["output"], content.get(METADATA, {}),
+        folder, data, sections["density"], sections[SECTION], sections["output"], metadata,
     )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Commands, and parts of commands, about what electrons of molecules do."""

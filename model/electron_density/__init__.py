@@ -1,0 +1,1 @@
+"""Electron densities of molecules in Gaussian functions on atoms: coefficients, integrals, and what follows."""
