@@ -12,6 +12,7 @@ from typing import Any
 
 from beadwise.analysis.crystals.cycle_settings import STEPS, CycleSettings, RunSettings
 from beadwise.learning.fitting.configuration import fit_schema
+from beadwise.learning.fitting.electron_density.sections import electron_density_schema
 from beadwise.learning.fitting.orbitals.sections import hamiltonian_schema
 from beadwise.learning.loop.configuration import learn_schema
 from beadwise.model.evaluators.mixture import mixture_schema
@@ -22,6 +23,7 @@ PAGE = HERE / "reference" / "configuration.md"
 FIT, LEARN = HERE / "ethanol" / "fit.toml", HERE.parent / "inputs" / "water_learn.toml"
 MIXED = HERE / "how_to" / "models_out_of_several.md"
 OF_HAMILTONIAN = HERE / "how_to" / "hamiltonian.md"
+OF_DENSITY = HERE / "how_to" / "electron_density.md"
 HEAD = """# Configurations
 
 Written by `python docs/make_configuration.py` from the schema that checks the files; a test compares both.
@@ -44,8 +46,8 @@ and name it in the first line of the file:
 #:schema ./fit.schema.json
 ```
 
-`beadwise schema hamiltonian`, `beadwise schema learn`, `beadwise schema model` and `beadwise schema crystal` do the
-same for the others.
+`beadwise schema hamiltonian`, `beadwise schema density`, `beadwise schema learn`, `beadwise schema model` and
+`beadwise schema crystal` do the same for the others.
 """
 ABOUT_FIT = """## `beadwise fit`
 
@@ -67,6 +69,16 @@ A file with a section `[hamiltonian]`, [explained here](../how_to/hamiltonian.md
 ```
 
 `[density]` is as above.
+"""
+ABOUT_DENSITY = """## `beadwise fit` of an electron density
+
+A file with a section `[electron_density]`, [explained here](../how_to/electron_density.md):
+
+```toml
+{example}
+```
+
+`[density]` is as above: that of neighbours, of which features are made.
 """
 ABOUT_LEARN = """## `beadwise learn`
 
@@ -108,6 +120,10 @@ def page() -> str:
     lines.append(ABOUT_HAMILTONIAN.format(example=toml_of_page(OF_HAMILTONIAN)))
     for name, section in hamiltonian_schema()["properties"].items():
         if name in ("data", "hamiltonian"):
+            lines += section_lines(name, section)
+    lines.append(ABOUT_DENSITY.format(example=toml_of_page(OF_DENSITY)))
+    for name, section in electron_density_schema()["properties"].items():
+        if name in ("data", "electron_density"):
             lines += section_lines(name, section)
     lines.append(ABOUT_LEARN.format(example=LEARN.read_text(encoding="utf-8").strip()))
     for name, section in learn_schema()["properties"].items():

@@ -1,6 +1,6 @@
 """Electron densities of water by PySCF, as labels of a fit: water.xyz and water.npz in a folder.
 
-python docs/water_density/labels.py --frames 100 FOLDER
+python docs/water_density/labels.py FOLDER --frames 100
 
 PBE/def2-SVP.  The density matrix P is projected on the functions of def2-universal-jfit (F. Weigend, Phys. Chem. Chem.
 Phys. 8, 1057 (2006)): w_p = Σ P_ab (ab|p), in the Coulomb metric or in that of the overlap.  With ``--check FILE`` the

@@ -275,6 +275,10 @@ PARSED: dict[str, str] = {
     "python -m pip install --no-deps hillclimber==0.1.8": INSTALLS,
     "python docs/ethanol/labels.py sample": "it needs hours and PySCF",
     "python docs/ethanol/labels.py label": "it needs hours and PySCF",
+    "python docs/water_density/labels.py water --frames 100": "it needs minutes and PySCF",
+    "beadwise density water.safetensors molecule.xyz --spacing 0.1": (
+        "it needs a fit; tests/electron_density/test_cube.py writes such files"
+    ),
     "beadwise fit docs/equivariant/ethanol.toml": (
         "it needs public data and half an hour; tests/equivariant/test_training.py fits such a network"
     ),

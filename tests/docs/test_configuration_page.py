@@ -12,6 +12,7 @@ import pytest
 from beadwise.analysis.crystals.cycle_settings import STEPS, ClusterKeys, CycleSettings, RunSettings
 from beadwise.driver.commands.group import main
 from beadwise.learning.fitting.configuration import AFTER, BEFORE, fitted_sections
+from beadwise.learning.fitting.electron_density.sections import SECTIONS as DENSITY
 from beadwise.learning.fitting.orbitals.sections import SECTIONS as HAMILTONIAN
 from beadwise.learning.fitting.sections import Metadata
 from beadwise.learning.labels.settings import ClusterOptions, LabelSettings
@@ -29,8 +30,12 @@ import make_configuration
 Members = make_dataclass("Members", list(quantities()))  # the names of the quantities themselves
 KINDS: dict[str, dict[str, type]] = {
     "fit": {**BEFORE, **fitted_sections(), **AFTER, "metadata": Metadata},
-    "A model out of several": {**dict.fromkeys([*quantities(), "hamiltonian"], PartSettings), "committee": Members},
+    "A model out of several": {
+        **dict.fromkeys([*quantities(), "hamiltonian", "electron_density"], PartSettings),
+        "committee": Members,
+    },
     "fit` of a Hamiltonian": {name: HAMILTONIAN[name] for name in ("data", "hamiltonian")},
+    "fit` of an electron density": {name: DENSITY[name] for name in ("data", "electron_density")},
     "free-energy": {
         "Keys outside of sections": CycleSettings,
         "run": RunSettings,
@@ -86,7 +91,7 @@ def test_each_line_has_a_value_a_default_and_a_sentence() -> None:
                 assert default == "needed" or not default or json.loads(default.strip("`")) is not None, where
 
 
-@pytest.mark.parametrize("command", ["fit", "hamiltonian", "learn", "model", "crystal"])
+@pytest.mark.parametrize("command", ["fit", "hamiltonian", "density", "learn", "model", "crystal"])
 def test_the_schema_is_printed(command: str) -> None:
     done = CliRunner().invoke(main, ["schema", command], catch_exceptions=False)
     whole: dict[str, Any] = json.loads(done.output)
@@ -96,4 +101,4 @@ def test_the_schema_is_printed(command: str) -> None:
 
 def test_a_schema_that_there_is_not() -> None:
     done = CliRunner().invoke(main, ["schema", "run"])
-    assert done.exit_code == 2 and "'fit', 'hamiltonian', 'learn', 'model', 'crystal'" in done.stderr
+    assert done.exit_code == 2 and "'fit', 'hamiltonian', 'density', 'learn', 'model', 'crystal'" in done.stderr

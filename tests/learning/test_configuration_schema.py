@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from beadwise.learning.fitting.configuration import AFTER, BEFORE, fit_schema, fitted_sections, read_configuration
+from beadwise.learning.fitting.electron_density.sections import SECTION as OF_DENSITY
 from beadwise.learning.fitting.orbitals.sections import SECTION as OF_HAMILTONIAN
 from beadwise.learning.labels.settings import ClusterOptions, LabelSettings, label_schema
 from beadwise.learning.loop.configuration import SECTIONS, OtherFit, learn_schema, read_learn_configuration
@@ -106,7 +107,7 @@ def test_a_new_quantity_brings_its_section() -> None:
 
 
 def test_no_quantity_can_be_called_like_a_section() -> None:
-    assert {*BEFORE, *AFTER, OF_HAMILTONIAN, "metadata"} - {"energy"} == set(RESERVED)
+    assert {*BEFORE, *AFTER, OF_HAMILTONIAN, OF_DENSITY, "metadata"} - {"energy"} == set(RESERVED)
 
 
 def test_every_key_has_a_sentence_and_is_read() -> None:

@@ -21,6 +21,7 @@ HEAVY = {"torch", "matplotlib", "ase", "scipy", "ipi", "jinja2"}
 WITH_NUMBERS = {
     "average",
     "check-data",
+    "density",
     "evaluate",
     "examples",
     "fit",
