@@ -13,6 +13,7 @@ from beadwise.runs.input.tolerance import allowed_drift
 
 INPUTS = Path(str(files("beadwise.inputs")))
 LONGEST = 0.25  # fs, of path integrals with hydrogen: benchmarks/conservation.py
+UNTOLD = ("pa_cmd", "ethanol_pimd", "mts_short_range", "mts_pimd", "mts_trpmd")  # measured too briefly, or not met
 INNER_OF_ITS_OWN = ("mts_short_range", "mts_pimd", "mts_trpmd", "mts_nvt")  # their steps are nmts of others
 
 
@@ -26,7 +27,12 @@ def shipped(name):
 def test_each_shipped_input_that_conserves_states_what_it_allows(name):
     """The drift of ring polymers with hydrogen is of fourth order in the time step: 2.2 meV at 0.5 fs, 0.1 at 0.25."""
     run = shipped(name)
-    assert allowed_drift(run) in (0.1, 0.3)
+    if name in UNTOLD:
+        assert (
+            allowed_drift(run) is None and "no tolerance is stated for the conserved quantity" in run.path.read_text()
+        )
+    else:
+        assert allowed_drift(run) in (0.1, 0.3)
     if run.systems[0].beads > 1 and name not in INNER_OF_ITS_OWN:
         assert run.systems[0].timestep <= LONGEST
 

@@ -1,12 +1,15 @@
 """What drifts in path-integral dynamics with a thermostat: rings of Morse oscillators like the O-H stretch of water.
 
-python docs/pictures/conservation/morse_rings.py [TIMESTEP ...] [--beads P] [--friction LAMBDA]
+python docs/pictures/conservation/morse_rings.py [TIMESTEP ...] [--beads P] [--friction LAMBDA] [--inner N ...]
 
 The conserved quantity is the energy minus the heat of the thermostat, divided by the number of beads as i-PI does.  For
 each step it is followed with both splittings of i-PI (BAOAB: B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013,
 34 (2013); OBABO: G. Bussi, M. Parrinello, Phys. Rev. E 75, 056707 (2007)), and three propagators of the free ring:
 exact, Cayley's (R. Korol, N. Bou-Rabee, T. F. Miller III, J. Chem. Phys. 151, 124103 (2019)), and velocity Verlet with
 two steps.
+
+With --inner the thermostat of BAOAB acts once in N steps, as i-PI has it with multiple time steps: of an odd N in the
+middle of the middle step, of an even one where a step has ended.
 """
 
 from __future__ import annotations
@@ -108,9 +111,50 @@ def drift(
             springs = MASS * (np.square(velocity) + np.square(frequencies[:, None] * place)).sum(axis=0) / 2
             values.append(springs + potential(modes.T @ place).sum(axis=0) - heat)
             times.append(number * timestep / 1000)
+    return slope(times, values, beads)
+
+
+def drift_of_inner_steps(
+    timestep: float, inner: int, beads: int, friction: float, rings: int, length: float
+) -> tuple[float, float]:
+    """The same where the thermostat acts once in the middle of so many inner steps, with Cayley's propagator."""
+    rng, step, thermal = np.random.default_rng(1), timestep * FS, 300 * KELVIN * beads
+    frequencies = 2 * thermal * np.sin(np.arange(beads) * np.pi / beads)
+    modes, matrices = normal_modes(beads), free_ring("Cayley", frequencies, step / 2)[:, :, :, None]
+    kept = np.exp(-2 * friction * frequencies * step * inner)[:, None]
+    width = np.sqrt((1 - kept**2) * thermal / MASS)
+    stiffness = frequencies[:, None] ** 2 + 2 * DEPTH * DECAY**2 / MASS
+    place = rng.normal(size=(beads, rings)) * np.sqrt(thermal / MASS / stiffness)
+    velocity, heat = rng.normal(size=(beads, rings)) * np.sqrt(thermal / MASS), np.zeros(rings)
+    times, values = [], []
+
+    def thermostat() -> np.ndarray:
+        after = kept * velocity + width * rng.normal(size=velocity.shape)
+        heat[:] += MASS * (np.square(after) - np.square(velocity)).sum(axis=0) / 2
+        return after
+
+    for number in range(1, round(1000 * length / timestep / inner) + 1):
+        for own in range(inner):
+            velocity = velocity + modes @ force(modes.T @ place) * step / (2 * MASS)
+            for half in range(2):
+                if half and 2 * own + 1 == inner:
+                    velocity = thermostat()
+                place, velocity = (matrices[:, row, 0] * place + matrices[:, row, 1] * velocity for row in (0, 1))
+            velocity = velocity + modes @ force(modes.T @ place) * step / (2 * MASS)
+            if 2 * own + 2 == inner:
+                velocity = thermostat()
+        if number * inner * timestep > SKIPPED:
+            springs = MASS * (np.square(velocity) + np.square(frequencies[:, None] * place)).sum(axis=0) / 2
+            values.append(springs + potential(modes.T @ place).sum(axis=0) - heat)
+            times.append(number * inner * timestep / 1000)
+    return slope(times, values, beads)
+
+
+def slope(times: list[float], values: list[np.ndarray], beads: int) -> tuple[float, float]:
+    """Mean over rings, and its standard error, in meV per atom and ps."""
     centred = np.array(times) - np.mean(times)
     slopes = centred @ np.array(values) / (centred @ centred) * 1000 / ELECTRONVOLT / beads * BONDS_PER_ATOM
-    return float(slopes.mean()), float(slopes.std() / np.sqrt(rings))
+    return float(slopes.mean()), float(slopes.std() / np.sqrt(len(slopes)))
 
 
 def main() -> None:
@@ -120,9 +164,14 @@ def main() -> None:
     parser.add_argument("--friction", type=float, default=0.5, help="lambda of PILE")
     parser.add_argument("--rings", type=int, default=3000)
     parser.add_argument("--ps", type=float, default=0.6)
+    parser.add_argument("--inner", type=int, nargs="+", help="inner steps for each step of the thermostat")
     options = parser.parse_args()
     own = options.beads, options.friction, options.rings, options.ps
-    for timestep in options.timesteps:
+    for timestep in options.timesteps if options.inner else ():
+        for inner in options.inner:
+            value, error = drift_of_inner_steps(timestep, inner, *own)
+            print(f"{inner} inner steps of {timestep:g} fs: {value:.3f} ± {error:.3f}", flush=True)
+    for timestep in options.timesteps if not options.inner else ():
         for splitting in ("BAOAB", "OBABO"):
             for propagator in ("exact", "Cayley", "integrated"):
                 began = time.monotonic()
