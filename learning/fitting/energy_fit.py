@@ -12,6 +12,8 @@ from ..data import Frame
 from .configuration import EnergySettings
 from .least_squares import NormalEquations
 
+OF_ENERGY = {"energy", "forces", "stress"}  # labels
+
 
 def species_energies(
     numbers: tuple[int, ...], frames: Iterable[Frame], known: Mapping[int, float] | None = None
@@ -116,7 +118,7 @@ def add_energy_frame(
     Rows are divided by the expected errors, so that residuals count in units of them, and multiplied by the root of
     the frame's weight.  The offsets of the species of which ``is_fixed`` says so are not fitted.
     """
-    if not {"energy", "forces", "stress"} & set(frame.labels) or frame.weight == 0:
+    if not OF_ENERGY & set(frame.labels) or frame.weight == 0:
         return
     value, gradient, strain = energy_rows(model, frame)
     known_energy, known_forces, known_virial = repulsion_labels(model, frame)

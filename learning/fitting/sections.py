@@ -253,7 +253,7 @@ class EquivariantSettings:
     batch: Annotated[int, about("Number of frames in each step of the optimiser.", ge=1)] = 10
     learning_rate: Annotated[
         float, about("Highest learning rate; it rises during the first hundred steps and then falls to zero.", gt=0)
-    ] = 0.005
+    ] = 0.003
     averaging: Annotated[
         float, about("Factor by which a step counts less than the next one in the average of the weights.", ge=0, lt=1)
     ] = 0.998

@@ -14,7 +14,7 @@ from beadwise.learning.fitting.configuration import (
     EquivariantSettings,
     read_configuration,
 )
-from beadwise.learning.fitting.fit import fit
+from beadwise.learning.fitting.fit import fit, frames_of_head
 from beadwise.learning.fitting.fit_data import FitData
 from beadwise.learning.fitting.network_steps import gain_text
 from beadwise.model import Batch, load, save
@@ -171,6 +171,20 @@ def test_a_configuration_is_fitted(tmp_path):
     assert told["frames"] == "validation" and set(told) == {"frames", "linear", "network"}
     assert "linear → equivariant network: forces" in gain_text(model)[0]
     assert model.equivariant.heads == ("energy",) and model.heads["energy"].weights.any()
+
+
+def test_a_linear_energy_that_is_only_compared_with_needs_few_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr("beadwise.learning.fitting.fit.FRAMES_COMPARED", 2)
+    data = frames(truth(), 7)
+    for place in (1, 6):
+        data[place] = Frame(data[place].atoms, {"dipole": np.zeros(3)})
+    data[4].atoms.numbers[0] = 2
+    own = written(tmp_path, "channels = 8\nl_max = 2")
+    chosen = frames_of_head("energy", data, read_configuration(own))
+    assert [id(frame) for frame in chosen] == [id(data[place]) for place in (0, 3, 4, 5)]  # 4 for its species
+    assert frames_of_head("dipole", data, read_configuration(own)) is data
+    whole = read_configuration(written(tmp_path, "channels = 8\nl_max = 2\nlinear = true"))
+    assert frames_of_head("energy", data, whole) is data
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from ....properties.quantities import quantities
 from ...data import DataError, Frame, labels
 from ..accuracy import evaluate_errors
 from ..configuration import Configuration, EnergySettings, EquivariantSettings, read_by_network
+from ..energy_fit import OF_ENERGY
 from ..fit_data import nominal_record
-from .objective import OF_ENERGY, Errors, errors_of_energy
+from .objective import Errors, errors_of_energy
 from .quantity_labels import DIPOLE, FittedQuantity, species_constants
 
 

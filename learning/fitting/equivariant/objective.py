@@ -14,6 +14,7 @@ from ...data import Frame
 from ..accuracy import report_units
 from ..configuration import EnergySettings
 from ..density_function import Structure
+from ..energy_fit import OF_ENERGY
 from ..network_fit import Residual
 from .quantity_labels import FittedQuantity, QuantityLabels
 from .quantity_loss import Errors as OfQuantity
@@ -21,8 +22,6 @@ from .quantity_loss import QuantityLoss
 from .sources import Answer, answer_from_kernel, answer_from_pairs
 from .surroundings import Surroundings
 from .torch_network import TorchEquivariant
-
-OF_ENERGY = {"energy", "forces", "stress"}
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ..checkpoint import Checkpoint, fingerprint
 from ..configuration import ConfigurationError, EnergySettings, EquivariantSettings
 from .objective import Errors, Example, Objective, examples_of
 from .quantity_labels import FittedQuantity
+from .rotated_adam import RotatedAdam
 from .starting import check_start, started, take
 from .surroundings import gather
 from .torch_network import TorchEquivariant
@@ -55,7 +56,7 @@ class Training:
     ):
         self.objective, self.settings, self.examples, self.validation = objective, settings, examples, validation
         self.network = objective.network
-        self.optimiser = torch.optim.Adam(self.network.parameters(), settings.learning_rate, (0.9, 0.99), amsgrad=True)
+        self.optimiser = RotatedAdam(self.network.parameters(), settings.learning_rate)
         self.average = [own.detach().clone() for own in self.network.parameters()]
         self.per_pass = math.ceil(len(examples) / settings.batch)
         self.steps, self.done = settings.epochs * self.per_pass, 0
@@ -92,7 +93,7 @@ class Training:
         Raises
         ------
         ConfigurationError
-            If the loss is not finite.
+            If the loss or its gradient is not finite.
         """
         settings, losses = self.settings, []
         order = np.random.default_rng([settings.seed, self.passes]).permutation(len(self.examples))
@@ -105,7 +106,9 @@ class Training:
                 raise diverged(settings, self.done + 1, self.steps)
             self.optimiser.zero_grad()
             (100 * loss).backward()
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_STEP)
+            size = torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_STEP)
+            if not torch.isfinite(size):
+                raise diverged(settings, self.done + 1, self.steps)
             self.optimiser.step()
             self.done += 1
             share = 1 - min(settings.averaging, self.done / (self.done + 9))
@@ -154,8 +157,8 @@ def fit_equivariant(
 ) -> Model:
     """The model with an equivariant network that learns what its heads leave over; its errors are its metadata.
 
-    The optimiser is that of Kingma, Ba, arXiv:1412.6980; its steps are averaged with weights that fall exponentially
-    into the past (Polyak, Juditsky, SIAM J. Control Optim. 30, 838 (1992)).
+    The optimiser is `RotatedAdam`; its steps are averaged with weights that fall exponentially into the past (Polyak,
+    Juditsky, SIAM J. Control Optim. 30, 838 (1992)).
 
     Parameters
     ----------
