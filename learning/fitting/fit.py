@@ -36,7 +36,7 @@ from .charges.labels import without_charges
 from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError
 from .electrons.zero import on_one_zero
-from .energy_fit import OF_ENERGY, species_energies
+from .energy_fit import frames_of_head, species_energies
 from .fit_data import FitData, charge_of_dipoles, labels_by_role, nominal_record, read_fit_data
 from .head_fit import HeadProblem, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
@@ -48,8 +48,6 @@ from .polarization.long_range import uses_own_dipoles, with_own_field, without_o
 from .target_fit import labelled_species
 
 logger = logging.getLogger(__name__)
-
-FRAMES_COMPARED = 1000  # from which, and up to twice as many, a linear energy is fitted that is only compared with
 
 
 def fit(
@@ -325,21 +323,6 @@ def wanted_parts(configuration: Configuration) -> dict[str, tuple[Quantity, Irre
     """Parts of quantities that the configuration's sections ask for, by the names of their heads."""
     wanted = {*configuration.quantities, *(["energy"] if configuration.energy else [])}
     return {name: own for name, own in parts().items() if own[0].name in wanted}
-
-
-def frames_of_head(name: str, frames: Sequence[Frame], configuration: Configuration) -> Sequence[Frame]:
-    """All frames; of a linear energy that an equivariant network takes the place of, enough to tell what it brought."""
-    settings = configuration.equivariant
-    if name != "energy" or settings is None or not settings.weight_of(name) or settings.keeps_linear(name):
-        return frames
-    useful = [frame for frame in frames if OF_ENERGY & frame.labels.keys()]
-    chosen = set(range(0, len(useful), max(1, len(useful) // FRAMES_COMPARED)))
-    known: set[int] = set().union(*(useful[place].atoms.numbers.tolist() for place in chosen))
-    for place, frame in enumerate(useful):
-        if not known.issuperset(numbers := frame.atoms.numbers.tolist()):
-            known.update(numbers)
-            chosen.add(place)
-    return [useful[place] for place in sorted(chosen)]
 
 
 def with_progress(frames: Sequence[Frame], name: str, progress: Progress | None) -> Iterable[Frame]:

@@ -14,7 +14,8 @@ from beadwise.learning.fitting.configuration import (
     EquivariantSettings,
     read_configuration,
 )
-from beadwise.learning.fitting.fit import fit, frames_of_head
+from beadwise.learning.fitting.energy_fit import frames_of_head
+from beadwise.learning.fitting.fit import fit
 from beadwise.learning.fitting.fit_data import FitData
 from beadwise.learning.fitting.network_steps import gain_text
 from beadwise.model import Batch, load, save
@@ -174,7 +175,7 @@ def test_a_configuration_is_fitted(tmp_path):
 
 
 def test_a_linear_energy_that_is_only_compared_with_needs_few_frames(tmp_path, monkeypatch):
-    monkeypatch.setattr("beadwise.learning.fitting.fit.FRAMES_COMPARED", 2)
+    monkeypatch.setattr("beadwise.learning.fitting.energy_fit.FRAMES_COMPARED", 2)
     data = frames(truth(), 7)
     for place in (1, 6):
         data[place] = Frame(data[place].atoms, {"dipole": np.zeros(3)})
