@@ -47,10 +47,10 @@ class Grid:
             If it has too many points.
         """
         lowest = positions.min(axis=0) - margin
-        sizes = np.floor((positions.max(axis=0) + margin - lowest) / spacing).astype(int) + 1
-        if sizes.astype(float).prod() > MOST_POINTS:
+        sizes = np.floor((positions.max(axis=0) + margin - lowest) / spacing) + 1
+        if not sizes.prod() <= MOST_POINTS:
             raise StructureError(
-                f"a spacing of {spacing:g} Å makes {' × '.join(map(str, sizes))} points; allowed are "
+                f"a spacing of {spacing:g} Å makes {' × '.join(f'{size:.10g}' for size in sizes)} points; allowed are "
                 f"{MOST_POINTS:.0e} of them: take a larger spacing or a smaller margin"
             )
         return Grid(lowest, (int(sizes[0]), int(sizes[1]), int(sizes[2])), spacing)

@@ -57,8 +57,8 @@ def hide_unknown(metadata: Mapping[str, Any], numbers: np.ndarray, arrays: Mappi
 
 
 def may_be_unknown(name: str, values: np.ndarray) -> np.ndarray | None:
-    """Which values may be no numbers: those of `unknown_atoms`, and heat capacities that a fitted curve cannot tell."""
-    return np.isnan(values) if name == HEAT_CAPACITY else unknown_atoms(name, values)
+    """Which values may be no numbers: those of `unknown_atoms`, and heat capacities that curves cannot tell."""
+    return np.isnan(values) if properties()[name].of == HEAT_CAPACITY else unknown_atoms(name, values)
 
 
 def unknown_atoms(name: str, values: np.ndarray) -> np.ndarray | None:

@@ -53,6 +53,7 @@ def test_the_cube_file_has_the_density(folder):
         (("nothing.safetensors", "water.xyz"), "no file"),
         (("water.xyz", "water.xyz"), "is not a readable file of an electron density"),
         (("water.safetensors", "water.xyz", "--spacing", "0.001"), "points; allowed are 2e+07 of them"),
+        (("water.safetensors", "water.xyz", "--spacing", "1e-25"), "points; allowed are 2e+07 of them"),
         (("water.safetensors", "water.xyz", "--output", "water.xyz"), "would replace the structure"),
     ],
 )

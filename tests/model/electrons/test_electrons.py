@@ -193,6 +193,7 @@ def test_a_heat_capacity_below_zero_is_no_number():
             answers = electrons.properties(("electronic_heat_capacity",), coefficients, species)
     assert np.isnan(answers["electronic_heat_capacity"]).all() and len(told) == 1
     check_finite(Response(**answers))  # a run goes on
+    check_finite(Response(committee_electronic_heat_capacity=np.full((1, 3), np.nan)))
     with pytest.raises(StructureError, match="fermi_level of bead 0 is not finite"):
         check_finite(Response(fermi_level=np.array([np.nan])))
 
