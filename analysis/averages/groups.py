@@ -50,7 +50,7 @@ def groups_of(labels: Sequence[str], structure: Atoms | None, masks: Mapping[str
     InputError
         If a mask has no atom, or one that is not there, or the atoms of another one, or a name that something else has.
     """
-    found = []
+    found: list[Group] = []
     for name, atoms in masks.items():
         strange = [atom for atom in atoms if not 0 <= atom < len(labels)]
         if strange or not atoms:

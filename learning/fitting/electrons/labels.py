@@ -120,7 +120,7 @@ def warn_of_lower(frames: Iterable[Frame], settings: DensityOfStatesSettings, fi
     for frame in (one for one in frames if settings.levels in one.atoms.info):
         levels, zero = np.atleast_2d(_numbers(frame, settings.levels)), 0.0
         if settings.level_zero:
-            zero = _numbers(frame, settings.level_zero).ravel()[0]
+            zero = float(_numbers(frame, settings.level_zero).ravel()[0])
         if count := int(np.count_nonzero((levels - zero < first).any(axis=0))):
             lower.append((count, frame.name, float((levels - zero).min())))
     if lower:
