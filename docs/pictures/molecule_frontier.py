@@ -15,7 +15,8 @@ HERE = Path(__file__).parent
 MARKS = {"linear": "s", "products": "o", "messages": "D", "teacher": "^"}
 PLACES = {  # of names beside points: offset in points, and alignment
     "products, 32": (-8, -4, "right"),
-    "messages, 400 passes": (8, -8, "left"),
+    "messages, 100 passes": (8, -4, "left"),
+    "the teacher, with GFN2-xTB": (-8, -3, "right"),
     "water: 32, 32; l ≤ 3": (-8, -4, "right"),
     "128, 64; l ≤ 4": (-4, -14, "right"),
 }
