@@ -41,6 +41,7 @@ CONTAINER = Container(
     FORMAT, "model file", READABLE_VERSIONS, f"is a safetensors file without a '{FORMAT}' description"
 )
 UNITS = {"energy": "eV", "length": "Å", "dipole": "e·Å", "polarizability": "Å³"}
+HAMILTONIAN = "_hamiltonian"  # how a file in the folder of shipped models ends that is named by `hamiltonian:`
 HEAD_ARRAYS = ("offset", "linear", "weights")
 
 
@@ -142,11 +143,12 @@ def source_of(path: Path) -> str:
 
 
 def shipped_models() -> list[str]:
-    """Names of the models that come with the package."""
+    """Names of the models that come with the package; a Hamiltonian is none alone, as it has no energy."""
     folder = resources.files("beadwise.inputs")
-    return sorted(
+    names = {
         entry.name.removesuffix(".safetensors") for entry in folder.iterdir() if entry.name.endswith(".safetensors")
-    )
+    }
+    return sorted(name for name in names if not name.endswith(HAMILTONIAN))
 
 
 def find(name: str | Path) -> Path:

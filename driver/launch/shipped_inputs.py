@@ -30,7 +30,7 @@ class Example:
     structure : str
         File beside the input.
     model : str
-        Name of a shipped model.
+        Name of a shipped model, or path of a shipped model out of several.
     spectra : tuple of str
         Kinds that are kept current.
     electric_field : tuple of float or None
@@ -51,6 +51,7 @@ class Example:
 
 WATER = Example("water_64.xyz", "water")
 INFRARED_AND_RAMAN = Example("water_64.xyz", "water", ("ir", "raman"))
+ETHENE = str(files(INPUTS) / "ethene_levels.toml")
 CORRECTED = {"reference": "water_gfn1"}
 TORSION = ("torsion_beads.dat", "torsion_walls.dat")
 WINDOWS = tuple(f"torsion_window_{number:02d}.dat" for number in range(12))
@@ -59,6 +60,8 @@ EXAMPLES = {  # all others are liquid water
     "in_process": INFRARED_AND_RAMAN,
     "trpmd": INFRARED_AND_RAMAN,
     "ethanol_pimd": Example("ethanol.xyz", "ethanol"),
+    "ethene_pimd": Example("ethene.xyz", ETHENE),
+    "ethene_classical": Example("ethene.xyz", ETHENE),
     "slab": Example("water_slab_128.xyz", "water", ("sfg",)),
     "mts_nvt": Example("water_32.xyz", "water", models=CORRECTED),
     "mts_pimd": Example("water_32.xyz", "water", models=CORRECTED),

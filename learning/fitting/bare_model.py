@@ -88,14 +88,19 @@ def shortest_distances(numbers: tuple[int, ...], frames: Iterable[Frame]) -> np.
 
 def envelope(model: Model, frames: Iterable[Frame]) -> dict[str, list]:
     """Range of every two-body density seen in training, per species: outside it the model extrapolates."""
+    return envelope_of(model, (Batch.from_ase(frame.atoms) for frame in frames))
+
+
+def envelope_of(model: Model, batches: Iterable[Batch]) -> dict[str, list]:
+    """The same of batches."""
     shape = model.shape
     low = np.full((shape.species, shape.channels), np.inf)
     high = -low
-    for frame in frames:
-        batch = Batch.from_ase(frame.atoms)
-        scalars, species = model.density(batch)[0][:, 0], model.species_indices(batch.numbers)
-        np.minimum.at(low, species, scalars)
-        np.maximum.at(high, species, scalars)
+    for batch in batches:
+        species = model.species_indices(batch.numbers)
+        for scalars in model.density(batch)[:, :, 0]:
+            np.minimum.at(low, species, scalars)
+            np.maximum.at(high, species, scalars)
     return {"two_body_low": low.tolist(), "two_body_high": high.tolist()}
 
 

@@ -52,6 +52,7 @@ def describe_hamiltonian(name: str) -> dict[str, Any]:
             "cutoff / Å": density.radial.cutoff,
             "cutoff of pairs / Å": model.hamiltonian.pairs.form.cutoff,
             "weights": sum(len(own.ours) + len(own.theirs) for own in model.hamiltonian.weights.values()),
-            "metadata": dict(model.metadata),
+            "training range": "not kept" if model.envelope is None else "kept; envelope_distance is 0 inside",
+            "metadata": {name: own for name, own in model.metadata.items() if name != "envelope"},
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from ...properties.quantities import GAP, LEVELS, MATRIX
 from ...short_repr import short_repr
 from ..response import Response, refuse_unavailable
 from ..structures import Batch
+from ..training.envelope import Envelope
 from .hamiltonian import BlockModel
+from .isolation import isolated
 from .levels import Levels
+
+OUTSIDE = "envelope_distance"
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +51,12 @@ class HamiltonianModel:
     @property
     def properties(self) -> tuple[str, ...]:
         """Properties that can be asked for."""
-        return LEVELS, GAP, MATRIX
+        return (LEVELS, GAP, MATRIX) if self.envelope is None else (LEVELS, GAP, MATRIX, OUTSIDE)
+
+    @cached_property
+    def envelope(self) -> Envelope | None:
+        """What its training has seen; None where the file does not say."""
+        return Envelope.of(self.metadata, len(self.species), self.hamiltonian.density.shape.channels)
 
     def levels(self, batch: Batch) -> Levels:
         """Levels and orbitals of every bead.
@@ -108,6 +118,11 @@ class HamiltonianModel:
             matrices = self.matrices(batch)
             rows, columns = np.triu_indices(matrices.shape[1])
             arrays[MATRIX] = matrices[:, rows, columns]
+        if OUTSIDE in want:
+            assert self.envelope is not None
+            density = self.hamiltonian.density
+            own = density.density(isolated(batch, self.hamiltonian.reach))[:, :, 0]
+            arrays[OUTSIDE] = self.envelope.distances(own, density.species_indices(batch.numbers)).max(axis=1)
         return Response(**{name: arrays[name] for name in want})
 
     def _in_order_of_labels(self, matrices: np.ndarray, batch: Batch) -> np.ndarray:

@@ -208,6 +208,12 @@ def a_fit(folder: Path) -> None:
     (folder / "fit.toml").write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
 
 
+def ethene(folder: Path) -> None:
+    """The recipe of ethene as it is: seconds."""
+    shutil.copytree(DOCS / "ethene", folder / "docs" / "ethene")
+    (folder / "inputs").mkdir()
+
+
 def ethanol(folder: Path) -> None:
     """The recipe of ethanol with a coarse density and few frames."""
     own = folder / "docs" / "ethanol"

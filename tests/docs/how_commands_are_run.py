@@ -252,6 +252,10 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
         files.ethanol,
         [Step("beadwise fit docs/ethanol/fit.toml")],
     ),
+    "ethene": (
+        files.ethene,
+        [Step("beadwise fit docs/ethene/energy.toml"), Step("beadwise fit docs/ethene/hamiltonian.toml")],
+    ),
     "active learning": (files.a_loop, [Step("beadwise learn CONFIG.toml")]),
 }
 
@@ -265,6 +269,7 @@ PUBLIC_ETHANOL = "it needs public data and minutes; tests/equivariant/test_start
 WATCH = "it goes on until it is interrupted; tests/driver/watch/test_watch.py runs it"
 AVERAGES = "it needs a run with shieldings; tests/analysis/test_averages.py makes such"
 ELECTRONS = "it needs a density of states; tests/learning/electrons fits some, tests/driver/electrons runs i-PI"
+ETHENE = "it needs both runs; tests/orbitals/test_gap_averages.py makes one and its mean"
 PIGS = "it needs a run of path integrals; tests/driver/nuclei/test_pigs.py goes all the way with a small one"
 PARSED: dict[str, str] = {
     "python -m pip install . && beadwise run": f"{INSTALLS}, and runs it there",
@@ -273,6 +278,7 @@ PARSED: dict[str, str] = {
     "python -m venv ~/beadwise && . ~/beadwise/bin/activate": INSTALLS,
     'python -m pip install ".[mpi]"': INSTALLS,
     "python -m pip install --no-deps hillclimber==0.1.8": INSTALLS,
+    "python docs/ethene/labels.py 100": "it needs minutes and PySCF",
     "python docs/ethanol/labels.py sample": "it needs hours and PySCF",
     "python docs/ethanol/labels.py label": "it needs hours and PySCF",
     "python docs/water_density/labels.py water --frames 100": "it needs minutes and PySCF",
@@ -344,6 +350,12 @@ PARSED: dict[str, str] = {
     "beadwise run": "tests/driver/test_inputs.py runs it, and .ci/run with all its steps",
     "beadwise run static_field": "tests/driver/test_inputs.py runs it",
     "beadwise run ethanol_pimd": "tests/driver/test_inputs.py runs it",
+    "beadwise run ethene_pimd": "tests/driver/test_inputs.py runs it",
+    "beadwise run ethene_pimd --average orbital_gap": "tests/orbitals/test_gap_averages.py runs such",
+    "beadwise run ethene_classical": "tests/driver/test_inputs.py runs it",
+    "beadwise run ethene_classical --average orbital_gap": "tests/orbitals/test_gap_averages.py runs such",
+    "beadwise average beadwise-ethene-pimd --of orbital_gap --minus beadwise-ethene-classical": ETHENE,
+    "beadwise average beadwise-ethene-pimd --of orbital_energies --minus beadwise-ethene-classical": ETHENE,
     "beadwise run proton_sharing": "tests/driver/test_biased_inputs.py runs it",
     "beadwise profile beadwise-proton-sharing classical --range 0,0.66 --bins 22 --centroid": (
         "it needs two runs of hours; tests/analysis/test_profile_command.py makes such profiles"

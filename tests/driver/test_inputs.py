@@ -34,6 +34,8 @@ NAMES = [
     "driven_nve",
     "driven_nvt",
     "ethanol_pimd",
+    "ethene_classical",
+    "ethene_pimd",
     "in_process",
     "pa_cmd",
     "piglet",

@@ -1,4 +1,4 @@
-"""Levels of benzene from a Hamiltonian with random weights: docs/pictures/hamiltonian/benzene.png.
+"""Levels of benzene from a Hamiltonian with random weights: docs/pictures/hamiltonian/benzene.png, and benzene.csv.
 
 python docs/pictures/hamiltonian/benzene.py
 """
@@ -24,10 +24,12 @@ SHAPES = {
 def main() -> None:
     """Draw a column for each shape: pairs as two short lines side by side, single levels as one."""
     model = random_model()
+    rows = ["shape,level / eV,degeneracy"]
     figure, (axes,) = panels((7.0, 5.0))
     for column, distortion in enumerate(SHAPES.values()):
         levels = np.linalg.eigvalsh(model.matrices(isolated(*benzene(**distortion))))[0]
         groups = np.split(levels, np.flatnonzero(np.diff(levels) > 1e-9 * np.ptp(levels)) + 1)
+        rows += [f"{list(SHAPES)[column].splitlines()[1]},{own[0]:.12f},{len(own)}" for own in groups]
         for own in groups:
             for begin, end in [(-0.3, -0.03), (0.03, 0.3)] if len(own) == 2 else [(-0.3, 0.3)]:
                 colour = COLOURS[0] if len(own) == 2 else REFERENCE
@@ -41,6 +43,7 @@ def main() -> None:
     axes.legend(loc="center right", bbox_to_anchor=(0.98, 0.57))  # in the gap
     dress(axes)
     write_png(figure, HERE / "benzene.png")
+    (HERE / "benzene.csv").write_text("\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":

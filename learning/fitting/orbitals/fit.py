@@ -15,6 +15,7 @@ from ....model.orbitals.pair_functions import PairFunctions
 from ....model.radial import RadialForm
 from ....progress import Progress
 from ...data import DataError
+from ..bare_model import envelope_of
 from ..least_squares import NormalEquations
 from .atoms import density_model, surroundings_of
 from .matrices import Molecules
@@ -60,7 +61,7 @@ def fit_hamiltonian(
         bare = BlockModel(basis, density, {}, pair_functions(configuration, settings.overlap_radial), 0, {})
         labels = [own.overlap for own in training if own.overlap is not None]
         overlap = fit_blocks(bare, training, labels, settings.ridge * 1e-4, OVERLAP_STAGE, progress)
-    metadata = dict(configuration.metadata)
+    metadata = dict(configuration.metadata) | {"envelope": envelope_of(density, (own.batch for own in training))}
     if configuration.data.charge:
         metadata["charge"] = configuration.data.charge
     return HamiltonianModel(hamiltonian, overlap, metadata)
