@@ -81,7 +81,7 @@ def test_messages_that_troubleshooting_quotes():
 
 
 def test_every_page_is_of_one_kind():
-    recipes = {"ethanol", "water_labels"}  # how shipped models were made, each with its scripts
+    recipes = {"ethanol", "ethene", "water_labels"}  # how shipped models were made, each with its scripts
     folders = {page.relative_to(DOCS).parts[0] for page in PAGES if page.is_relative_to(DOCS) and page.parent != DOCS}
     assert folders <= {"tutorials", "how_to", "explanation", "reference", *recipes}
     assert {path.stem for path in DOCS.glob("*.md")} == {"index", "gallery", "glossary", "cite"}
