@@ -19,7 +19,7 @@ from beadwise.model.dispersion.evaluator import Dispersion
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import load_evaluator
 from beadwise.model.qtip4pf import PotentialError
-from ipi_pair import Side, properties, run_together
+from ipi_pair import Side, dynamics_input, properties, run_together
 from ipi_pair import beadwise as served
 
 for package in ("dftd3", "dftd4"):
@@ -263,28 +263,6 @@ def test_as_a_part_of_a_model_and_in_inspect(tmp_path):
     assert "dftd3 " in load_evaluator(str(file)).provider
 
 
-INPUT = """
-<simulation verbosity='low'>
-  <output prefix='out'>
-    <properties filename='properties' stride='1'>
-      [step, potential{electronvolt}, conserved{electronvolt}]
-    </properties>
-  </output>
-  <total_steps>30</total_steps>
-  <prng><seed>3</seed></prng>
-  <ffsocket mode='unix' name='driver' pbc='false'><address>@0</address></ffsocket>
-  <system>
-    <initialize nbeads='2'>
-      <file mode='ase'>start.xyz</file><velocities mode='thermal' units='kelvin'>300</velocities>
-    </initialize>
-    <forces><force forcefield='driver'/></forces>
-    <motion mode='dynamics'><dynamics mode='nve'><timestep units='femtosecond'>0.2</timestep></dynamics></motion>
-    <ensemble><temperature units='kelvin'>300</temperature></ensemble>
-  </system>
-</simulation>
-"""
-
-
 def test_beads_of_water_with_dispersion_in_the_real_ipi(tmp_path):
     """Two beads of q-TIP4P/F with D3 on top, in one file of parts: the conserved quantity stays within 1 meV."""
     file, text = tmp_path / "parts.toml", io.StringIO()
@@ -294,7 +272,9 @@ def test_beads_of_water_with_dispersion_in_the_real_ipi(tmp_path):
     atoms.set_cell([14.0, 14.0, 14.0])
     atoms.pbc = True
     write(text, atoms, format="extxyz")
-    folder = run_together(tmp_path, text.getvalue(), {"water": Side(INPUT.strip(), [served(str(file))])})["water"]
+    folder = run_together(
+        tmp_path, text.getvalue(), {"water": Side(dynamics_input(30, beads=2, timestep=0.2), [served(str(file))])}
+    )["water"]
     steps, potential, conserved = properties(folder).T
     assert len(steps) == 31
     assert np.ptp(potential) > 0.01

@@ -35,6 +35,36 @@ class Side:
     servers: Sequence[Server] = ()
 
 
+def dynamics_input(
+    steps: int, beads: int = 1, timestep: float = 1.0, temperature: float = 300.0, batch: int | None = None
+) -> str:
+    """Dynamics at constant energy that one server drives, in fs and K; `properties` has step, potential, conserved.
+
+    ``batch`` beads are sent at once, one by default.
+    """
+    together = "" if batch is None else f"<batch_size> {batch} </batch_size>"
+    return f"""<simulation verbosity='low' floatformat='%.17e'>
+  <output prefix='out'>
+    <properties filename='properties' stride='1'>
+      [step, potential{{electronvolt}}, conserved{{electronvolt}}]
+    </properties>
+  </output>
+  <total_steps> {steps} </total_steps>
+  <prng> <seed> 3 </seed> </prng>
+  <ffsocket mode='unix' name='driver' pbc='false'> <address>@0</address> {together} </ffsocket>
+  <system>
+    <initialize nbeads='{beads}'>
+      <file mode='ase'> {STRUCTURE} </file> <velocities mode='thermal' units='kelvin'> {temperature:g} </velocities>
+    </initialize>
+    <forces> <force forcefield='driver'/> </forces>
+    <motion mode='dynamics'>
+      <dynamics mode='nve'> <timestep units='femtosecond'> {timestep:g} </timestep> </dynamics>
+    </motion>
+    <ensemble> <temperature units='kelvin'> {temperature:g} </temperature> </ensemble>
+  </system>
+</simulation>"""
+
+
 def beadwise(model: str) -> Server:
     """``beadwise serve MODEL``."""
     command = [sys.executable, "-m", "beadwise.driver", "serve", model, "--structure", STRUCTURE]

@@ -21,7 +21,7 @@ from beadwise.model.ase_potential import AsePotential
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import files_of, from_any_folder, load_evaluator, parts_of
 from beadwise.runs.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
-from ipi_pair import Side, beadwise, properties, run_together
+from ipi_pair import Side, beadwise, dynamics_input, properties, run_together
 
 ALL = ("energy", "forces", "virial")
 
@@ -271,35 +271,13 @@ def test_without_stress_zeros_are_served_and_said(caplog):
         answer(evaluator, atoms)
 
 
-INPUT = """
-<simulation verbosity='low'>
-  <output prefix='out'>
-    <properties filename='properties' stride='1'>
-      [step, potential{electronvolt}, conserved{electronvolt}]
-    </properties>
-  </output>
-  <total_steps>40</total_steps>
-  <prng><seed>3</seed></prng>
-  <ffsocket mode='unix' name='driver' pbc='false'><address>@0</address></ffsocket>
-  <system>
-    <initialize nbeads='2'>
-      <file mode='ase'>start.xyz</file><velocities mode='thermal' units='kelvin'>300</velocities>
-    </initialize>
-    <forces><force forcefield='driver'/></forces>
-    <motion mode='dynamics'><dynamics mode='nve'><timestep units='femtosecond'>1</timestep></dynamics></motion>
-    <ensemble><temperature units='kelvin'>300</temperature></ensemble>
-  </system>
-</simulation>
-"""
-
-
 def test_copper_in_the_real_ipi(tmp_path):
     """In 40 fs the conserved quantity of two beads of eight atoms stays within 1 meV."""
     atoms = copper()
     atoms.set_cell(atoms.cell.standard_form()[0], scale_atoms=True)  # i-PI's cells are upper triangles
     text = io.StringIO()
     write(text, atoms, format="extxyz")
-    sides = {"copper": Side(INPUT.strip(), [beadwise("ase:ase.calculators.emt.EMT")])}
+    sides = {"copper": Side(dynamics_input(40, beads=2), [beadwise("ase:ase.calculators.emt.EMT")])}
     folder = run_together(tmp_path, text.getvalue(), sides)["copper"]
     steps, potential, conserved = properties(folder).T
     assert len(steps) == 41

@@ -23,7 +23,7 @@ from beadwise.model.evaluators import load_evaluator
 from beadwise.model.qtip4pf import PotentialError
 from beadwise.model.tight_binding import TightBinding
 from beadwise.potentials.tight_binding import thread_limit
-from ipi_pair import Side, beadwise, properties, run_together
+from ipi_pair import Side, beadwise, dynamics_input, properties, run_together
 
 tblite = pytest.importorskip("tblite", reason="tblite is not installed: pip install 'beadwise[tblite]'")
 
@@ -297,33 +297,11 @@ def test_cells_too_wide_for_the_multipoles_of_gfn2():
         assert abs(difference) < 1e-4
 
 
-INPUT = """
-<simulation verbosity='low'>
-  <output prefix='out'>
-    <properties filename='properties' stride='1'>
-      [step, potential{electronvolt}, conserved{electronvolt}]
-    </properties>
-  </output>
-  <total_steps>40</total_steps>
-  <prng><seed>3</seed></prng>
-  <ffsocket mode='unix' name='driver' pbc='false'><address>@0</address></ffsocket>
-  <system>
-    <initialize nbeads='1'>
-      <file mode='ase'>start.xyz</file><velocities mode='thermal' units='kelvin'>300</velocities>
-    </initialize>
-    <forces><force forcefield='driver'/></forces>
-    <motion mode='dynamics'><dynamics mode='nve'><timestep units='femtosecond'>0.25</timestep></dynamics></motion>
-    <ensemble><temperature units='kelvin'>300</temperature></ensemble>
-  </system>
-</simulation>
-"""
-
-
 def test_a_dimer_in_the_real_ipi(tmp_path):
     """In 10 fs the conserved quantity stays within 1 meV, as far as a time step of 0.25 fs lets it."""
     text = io.StringIO()
     write(text, waters(periodic=True), format="extxyz")
-    side = Side(INPUT.strip(), [beadwise("tblite:GFN1-xTB")])
+    side = Side(dynamics_input(40, timestep=0.25), [beadwise("tblite:GFN1-xTB")])
     folder = run_together(tmp_path, text.getvalue(), {"dimer": side})["dimer"]
     steps, potential, conserved = properties(folder).T
     assert len(steps) == 41

@@ -21,7 +21,7 @@ from beadwise.model.correction import BaselineError
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import files_of, from_any_folder, load_evaluator
 from beadwise.runs.units import BOHR_PER_ANGSTROM
-from ipi_pair import Side, beadwise, final_state, properties, run_together
+from ipi_pair import Side, beadwise, dynamics_input, final_state, properties, run_together
 from models import random_model, random_structure
 from places import HELPERS
 
@@ -131,31 +131,14 @@ def test_files_and_paths_mean_the_same_elsewhere(tmp_path, monkeypatch):
     assert {Path(tmp_path / "driver.py"), tmp_path / "input.inp"} <= set(files_of(name))
 
 
-INPUT = """<simulation verbosity='low' floatformat='%.17e'>
-  <output prefix='out'>
-    <properties filename='properties' stride='1'> [step, potential{electronvolt}, conserved{electronvolt}] </properties>
-  </output>
-  <total_steps> 3 </total_steps>
-  <ffsocket mode='unix' name='driver' pbc='false'><address>@0</address><batch_size> 2 </batch_size></ffsocket>
-  <system>
-    <initialize nbeads='2'>
-      <file mode='ase'>start.xyz</file><velocities mode='thermal' units='kelvin'>30</velocities>
-    </initialize>
-    <forces><force forcefield='driver'/></forces>
-    <motion mode='dynamics'>
-      <dynamics mode='nve'><timestep units='femtosecond'> 1 </timestep></dynamics>
-    </motion>
-    <ensemble><temperature units='kelvin'>30</temperature></ensemble>
-  </system>
-</simulation>"""
-
-
 def test_a_run_goes_on_when_a_program_dies(tmp_path):
     """It dies over every third bead of its life; eight answers need several lives."""
     atoms, text = beads(1), io.StringIO()
     write(text, Atoms(atoms.numbers, atoms.positions[0], cell=atoms.cells[0], pbc=True), format="extxyz")
     server = beadwise(name_of(tmp_path / "log", habit="dies:3"))
-    folder = run_together(tmp_path, text.getvalue(), {"run": Side(INPUT, [server])})["run"]
+    folder = run_together(
+        tmp_path, text.getvalue(), {"run": Side(dynamics_input(3, beads=2, temperature=30, batch=2), [server])}
+    )["run"]
     assert len(properties(folder)) == 4
     positions = final_state(folder)["q"].reshape(2, -1, 3) / BOHR_PER_ANGSTROM
     left = Batch(atoms.numbers, positions, np.repeat(atoms.cells, 2, axis=0), np.ones(3, bool))
