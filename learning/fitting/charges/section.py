@@ -22,7 +22,7 @@ class ChargeSettings(UniformSettings):
     ridge: Annotated[
         float,
         about("Strength of the regularisation, as in the sections of quantities.", ge=0),
-    ] = 1e-6
+    ] = 1e-5
     radial_decay: Annotated[float, about("As in the sections of quantities.", ge=0)] = 1.0
     kind: Annotated[
         Literal["plain", "transfers", "equilibration"],

@@ -1,7 +1,8 @@
 """Ridge regression in the space of rows, which are fewer than features; and what leaving frames out says of it.
 
 The weights are those of `beadwise.learning.fitting.least_squares.NormalEquations`: with rows X, in which variances of
-the weights are already, and noise λ, ``w = Xᵀ (X Xᵀ + λ t)⁻¹ y``, t the mean of the diagonal of X Xᵀ.
+the weights are already, and noise λ, ``w = Xᵀ (X Xᵀ + λ t)⁻¹ y``, t the mean of the diagonal of X Xᵀ without
+offsets, which are hardly penalised.
 """
 
 from __future__ import annotations
@@ -27,19 +28,30 @@ class DualEquations:
     targets : ndarray of float64, shape (rows,)
     frame : ndarray of int, shape (rows,)
         Which frame each row is of.
+    scale : float
+        t, see above.
     """
 
     matrix: np.ndarray
     targets: np.ndarray
     frame: np.ndarray
+    scale: float
 
     @classmethod
-    def of(cls, products: np.ndarray, features: AtomFeatures, rows: Sequence[Rows]) -> DualEquations:
-        """From products of the features of all atoms, shape (atoms, atoms)."""
-        left = np.concatenate([own.matrix @ products[features.of(place)] for place, own in enumerate(rows)])
+    def of(
+        cls, products: np.ndarray, of_offsets: np.ndarray, features: AtomFeatures, rows: Sequence[Rows]
+    ) -> DualEquations:
+        """From products of the features of all atoms, of all but offsets and of offsets, shape (atoms, atoms)."""
+        whole = products + of_offsets
+        left = np.concatenate([own.matrix @ whole[features.of(place)] for place, own in enumerate(rows)])
         matrix = np.concatenate([left[:, features.of(place)] @ own.matrix.T for place, own in enumerate(rows)], axis=1)
         frame = np.repeat(np.arange(len(rows)), [len(own.targets) for own in rows])
-        return cls(matrix, np.concatenate([own.targets for own in rows]), frame)
+        diagonal = [
+            np.einsum("ra,ab,rb->r", own.matrix, products[part, part], own.matrix, optimize=True)
+            for own, part in zip(rows, map(features.of, range(len(rows))), strict=True)
+        ]
+        scale = float(np.concatenate(diagonal).mean())
+        return cls(matrix, np.concatenate([own.targets for own in rows]), frame, scale)
 
     def solve(self, ridge: float) -> tuple[np.ndarray, float]:
         """Coefficients of the rows, and the root mean square of residuals of frames that are left out.
@@ -47,7 +59,7 @@ class DualEquations:
         Residuals of the rows of a fold that the others predict are ``(B_ff)⁻¹ (B y)_f``, B the inverse of the whole
         (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, ch. 5.4.2).
         """
-        regularised = self.matrix + ridge * np.trace(self.matrix) / len(self.matrix) * np.eye(len(self.matrix))
+        regularised = self.matrix + ridge * self.scale * np.eye(len(self.matrix))
         inverse = cho_solve(cho_factor(regularised, lower=True), np.eye(len(regularised)))
         found = inverse @ self.targets
         left_out = []
