@@ -19,14 +19,6 @@ from .structures import Batch
 ENERGIES = ("energy", "forces", "virial")  # what both parts have, and what adds up
 
 
-OWN_DIPOLES = "own-dipoles"  # of the model that corrects it; see `beadwise.model.electrostatics.own_dipoles`
-
-
-def is_of_own_dipoles(baseline: str) -> bool:
-    """Whether a baseline is that of the model's own dipoles."""
-    return baseline.partition(":")[0].strip() == OWN_DIPOLES
-
-
 class BaselineError(BeadwiseError, ValueError):
     """A baseline that is missing, or does not belong to a correction."""
 

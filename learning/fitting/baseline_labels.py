@@ -222,14 +222,14 @@ def with_kept_baseline(model: Evaluator, folder: Path, name: str) -> tuple[Corre
     return Corrected(kept, correction), kept
 
 
-def without_baseline(frames: Iterable[Frame], baseline: Evaluator) -> list[Frame]:
+def without_baseline(frames: Iterable[Frame], baseline: CachedBaseline) -> list[Frame]:
     """The frames with what the baseline gives taken from their energies, forces and stresses.
 
     Parameters
     ----------
     frames : iterable of Frame
         Not changed.
-    baseline : Evaluator
+    baseline : CachedBaseline
 
     Returns
     -------
@@ -239,7 +239,7 @@ def without_baseline(frames: Iterable[Frame], baseline: Evaluator) -> list[Frame
     return [_difference(frame, baseline) for frame in frames]
 
 
-def _difference(frame: Frame, baseline: Evaluator) -> Frame:
+def _difference(frame: Frame, baseline: CachedBaseline) -> Frame:
     labels = dict(frame.labels)
     if not {"energy", "forces", "stress"} & set(labels):
         return frame

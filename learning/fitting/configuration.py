@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BeadwiseError
-from ...model.correction import is_of_own_dipoles
 from ...potentials.padding import LANES
 from ...properties.quantities import quantities
 from ...quantity import HeadSettings
@@ -272,10 +271,6 @@ def check_charges(path: Path, sections: Mapping[str, Any], fitted: Mapping[str, 
     own = sections["charges"]
     if "committee" in sections:
         raise ConfigurationError(f"{path}: [charges] and [committee]; allowed is one of them")
-    if "energy" in sections and is_of_own_dipoles(sections["energy"].baseline):
-        raise ConfigurationError(
-            f"{path}: [charges] and baseline = '{sections['energy'].baseline}' in [energy]; allowed is one of them"
-        )
     if taken := [name for name in ("partial_charges", "electronegativity") if name in fitted]:
         raise ConfigurationError(f"{path}: [charges] fits its own head; [{taken[0]}] cannot stand beside it")
     if own.energy == "equilibration" and own.kind != "equilibration":

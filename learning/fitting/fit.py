@@ -40,11 +40,10 @@ from .energy_fit import frames_of_head, species_energies
 from .fit_data import FitData, charge_of_dipoles, labels_by_role, nominal_record, read_fit_data
 from .head_fit import HeadProblem, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
-from .local_labels import with_local_labels
+from .local_labels import in_its_field, with_local_labels
 from .memory import check_memory
 from .network_steps import network_fitting, start_of, with_equivariant, with_network
 from .polarization.branches import on_one_branch
-from .polarization.long_range import uses_own_dipoles, with_own_field, without_own_field
 from .target_fit import labelled_species
 
 logger = logging.getLogger(__name__)
@@ -235,12 +234,7 @@ def fit_heads(
     configuration, frames, curves = on_one_zero(configuration, model, frames, told)
     heads: dict[str, TensorHead] = {}
     deviations: dict[str, tuple[TensorHead, ...]] = {}
-    on_dipoles = uses_own_dipoles(configuration)
-    names = list(wanted_parts(configuration))
-    for name in sorted(names, key=lambda name: on_dipoles and name == "energy"):
-        if on_dipoles and name == "energy":
-            so_far = replace(model, heads={**model.heads, **heads}, metadata={**configuration.metadata, **charge})
-            frames, validation = without_own_field(configuration, so_far, frames, validation)
+    for name in wanted_parts(configuration):
         problem = HeadProblem.of(name, model, frames, configuration, isolated)
         counted = with_progress(frames_of_head(name, frames, configuration), name, progress)
         if committee is None:
@@ -273,8 +267,7 @@ def fit_heads(
         "envelope": envelope(model, frames),
         RECORD: structures,
     }
-    baseline = configuration.energy.baseline if configuration.energy is not None and on_dipoles else ""
-    return replace(model, members=members, metadata=metadata, baseline=baseline)
+    return replace(model, members=members, metadata=metadata)
 
 
 def without_heads(model: Model) -> Model:
@@ -312,9 +305,9 @@ def with_calibration(model: Model, frames: list[Frame], progress: Progress | Non
 
 
 def cached_baseline(configuration: Configuration) -> CachedBaseline | None:
-    """The baseline that the energy corrects, None where there is none or the model's own dipoles make it."""
+    """The baseline that the energy corrects, None where there is none."""
     energy = configuration.energy
-    if energy is None or not energy.baseline or uses_own_dipoles(configuration):
+    if energy is None or not energy.baseline:
         return None
     return CachedBaseline(energy.baseline, configuration.folder / configuration.output.baselines)
 
@@ -351,7 +344,7 @@ def error_reports(
     """Errors on every set of the configuration, by its label (see `labels_by_role`): those of the whole potential."""
     reports = {}
     baseline = cached_baseline(configuration)
-    own = charges_of(model) if has_charges(model.metadata) else with_own_field(model)
+    own = charges_of(model) if has_charges(model.metadata) else in_its_field(model)
     whole: Evaluator = own if baseline is None else Corrected(baseline, own)
     for label, frames in (data or read_fit_data(configuration)).sets.items():
         if baseline is not None:

@@ -192,10 +192,8 @@ class EnergySettings:
     baseline: Annotated[
         str,
         about(
-            "Potential that the model corrects, as `GFN1-xTB`, `qtip4pf` or `ase:package.module.Class`: the difference "
-            "from it is fitted. `own-dipoles:permittivity=E,width=W` is the field at long range of the dipoles of the "
-            "linear `[dipole]` head, with the permittivity of the electrons and a width in Å. Without one, the model "
-            "is the whole energy.",
+            "Potential that the model corrects, as `GFN1-xTB`, `qtip4pf`, `ions:Na=1,Cl=-1` or "
+            "`ase:package.module.Class`: the difference from it is fitted. Without one, the model is the whole energy.",
         ),
     ] = ""
     isolated_atoms: Annotated[

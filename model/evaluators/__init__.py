@@ -8,6 +8,7 @@ from ..charges import provider as charges
 from ..dispersion import d3, d4
 from ..electron_density import provider as electron_density
 from ..electrons import provider as electrons
+from ..ions import fixed as ions
 from . import (
     ase_calculator,
     client,
@@ -49,6 +50,7 @@ BUILT_IN |= {  # in the order in which messages show them
         qtip4pf,
         harmonic,
         lennard_jones,
+        ions,
         tight_binding,
         d3,
         d4,

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 
 from ..committee import Committee
-from ..correction import Corrected, is_of_own_dipoles
+from ..correction import Corrected
 from ..errors import EvaluatorError
 from ..model import Model
 from ..response import Evaluator
@@ -27,8 +27,7 @@ def _make(rest: str, threads: int) -> Evaluator:
     members = [load_evaluator(name, threads) for name in names]
     corrected = [member for member in members if isinstance(member, Corrected)]
     models = [member.correction for member in corrected if isinstance(member.correction, Model)]
-    named = {model.baseline for model in models}
-    if len(models) == len(members) and len(named) == 1 and not any(map(is_of_own_dipoles, named)):
+    if len(models) == len(members) and len({model.baseline for model in models}) == 1:
         return Corrected(corrected[0].baseline, Committee(models))
     return Committee(members)
 

@@ -14,7 +14,7 @@ from ...errors import BeadwiseError
 from ...pyx.kernel import has_threads
 from ...reading import shown
 from ..charges.record import has_charges
-from ..correction import BaselineError, Corrected, is_of_own_dipoles
+from ..correction import BaselineError, Corrected
 from ..errors import EvaluatorError
 from ..files import load_model, no_such_model, shipped_models
 from ..model import Model
@@ -72,10 +72,6 @@ def baseline_of(model: Model, name: str | Path, threads: int) -> Evaluator:
     BaselineError
         If it cannot be had.
     """
-    if is_of_own_dipoles(model.baseline):
-        from ..electrostatics.own_dipoles import OwnDipoles  # with SciPy, which takes long to import
-
-        return OwnDipoles.of(model.baseline, model)
     try:
         with named_by_a_file(model.baseline):
             baseline = load_evaluator(model.baseline, threads)
@@ -152,11 +148,6 @@ def load_evaluator(name: str | Path, threads: int = 1, trust: Sequence[str] = ()
 
 
 def _loaded(name: str, threads: int) -> Evaluator:
-    if is_of_own_dipoles(name):
-        raise BaselineError(
-            f"'{name}' is no potential by itself: it is of the dipoles of the model that is fitted on it, as baseline "
-            "in [energy]"
-        )
     found = provider_of(name)
     if found is not None:
         provider, rest = found

@@ -1,0 +1,1 @@
+"""Ions with charges that do not change, by name."""
