@@ -61,6 +61,10 @@ def check_model(model: Model) -> None:
     numbers = (model.radial.coefficients, model.repulsion.onset, model.repulsion.strength)
     if not all(np.isfinite(own).all() for own in numbers):
         raise ModelFileError("radial functions or repulsion of a model have numbers that are not finite")
+    if model.long_range is not None and model.long_range.shape.species != kinds:
+        raise ModelFileError(
+            f"a long-range energy is for {model.long_range.shape.species} species; it must be for {kinds}"
+        )
     if model.threads < 1:
         raise ModelFileError(f"{model.threads} threads for a model; at least 1 is needed")
     repeating_unit(model.metadata)  # refuses what is no formula

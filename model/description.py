@@ -20,6 +20,7 @@ from .charges.record import CHARGES, has_charges
 from .evaluators import provider_of_fit
 from .evaluators.registry import provider_of
 from .files import ModelFileError, find, load_model, read, shipped_models
+from .lode.file import long_range_description
 from .structures import species_names
 from .summary import equivariant_text, sizes_of_equivariant, weights_of_head, weights_of_network
 
@@ -102,6 +103,7 @@ def describe_model(name: str | Path) -> dict[str, Any]:
             "heads": {head: _head(own) for head, own in model.heads.items()},
             "network": _network(model),
             "equivariant": sizes_of_equivariant(model.equivariant) if model.equivariant else None,
+            "long_range": _long_range(model),
             "members": _members(model),
             "local_field": model.local_field,
             "baseline": model.baseline,
@@ -133,6 +135,13 @@ def _network(model: Model) -> dict[str, Any] | None:
     if model.network is None:
         return None
     return {"hidden": model.network.widths, "weights": weights_of_network(model.network)}
+
+
+def _long_range(model: Model) -> dict[str, Any] | None:
+    """Sizes of the long-range energy, and how many weights it has; None where there is none."""
+    if model.long_range is None:
+        return None
+    return {**long_range_description(model.long_range)["long_range"], "weights": model.long_range.weights.size}
 
 
 def _members(model: Model) -> dict[str, Any] | None:
@@ -245,6 +254,7 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
         "heads": {name: _head_text(own) for name, own in description["heads"].items()},
         "network of the energy": _network_text(description["network"]),
         "equivariant network": equivariant_text(own) if (own := description["equivariant"]) else "none",
+        "long-range energy": _long_range_text(description["long_range"]),
         "members of a committee": _members_text(description["members"]),
         "local field": "Clausius–Mossotti, from local polarizabilities" if description["local_field"] else "none",
         "repulsion": {
@@ -273,6 +283,17 @@ def _radial_functions(density: dict[str, Any]) -> str:
     if form["decay_power"]:
         text += f", decay length {form['decay_length']:g} Å with power {form['decay_power']:g}"
     return text
+
+
+def _long_range_text(own: dict[str, Any] | None) -> str:
+    """Potentials of all atoms that the energy reads."""
+    if own is None:
+        return "none"
+    powers = ", ".join(f"1/r^{exponent}" for exponent in own["exponents"])
+    return (
+        f"{own['weights']} weights of potentials {powers}, smooth within {own['smearing']:g} Å, with l ≤ {own['l_max']}"
+        f" in spheres of {own['radius']:g} Å, and of their products with the density"
+    )
 
 
 def _members_text(members: dict[str, Any] | None) -> str:

@@ -23,16 +23,18 @@ from .arrays.equivariant import equivariant_arrays, equivariant_description, equ
 from .checks import check_sizes
 from .electrons.file import curves_description, curves_from
 from .errors import ModelFileError
+from .lode.file import long_range_arrays, long_range_description, long_range_from
 from .members import Members
 from .model import Model, Repulsion
 from .radial import RadialBasis, RadialForm
 
 FORMAT = "beadwise model"
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 # 1 had neither groups of neighbours nor a network, 2 no baseline, 3 no members, 4 no quantities but those built in,
-# 5 no equivariant network
-READABLE_VERSIONS = (1, 2, 3, 4, 5, 6)
-WITH_QUANTITIES, WITH_MEMBERS, WITHOUT_MEMBERS = (
+# 5 no equivariant network, 6 no long-range energy
+READABLE_VERSIONS = (1, 2, 3, 4, 5, 6, 7)
+WITH_EQUIVARIANT, WITH_QUANTITIES, WITH_MEMBERS, WITHOUT_MEMBERS = (
+    6,
     5,
     4,
     3,
@@ -77,6 +79,8 @@ def save(model: Model, path: str | Path) -> None:
     if further:
         description["quantities"] = {own.name: described(own) for own in further}
     description |= curves_description(model.curves)
+    description |= long_range_description(model.long_range)
+    arrays |= long_range_arrays(model.long_range)
     if model.curves:
         arrays["curves.basis"] = model.curves.basis
     if model.equivariant:
@@ -88,8 +92,10 @@ def save(model: Model, path: str | Path) -> None:
 
 def version_of(model: Model) -> int:
     """The lowest format version that can say what a model is."""
-    if model.equivariant:
+    if model.long_range:
         return FORMAT_VERSION
+    if model.equivariant:
+        return WITH_EQUIVARIANT
     if any(heads()[name][0] not in BUILT_IN for name in model.heads):
         return WITH_QUANTITIES
     return WITH_MEMBERS if model.members else WITHOUT_MEMBERS
@@ -210,6 +216,7 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         baseline=str(description.get("baseline", "")),
         members=members_from(arrays, description.get("members"), own_heads),
         curves=curves_from(arrays, description.get("curves")),
+        long_range=long_range_from(arrays, description.get("long_range"), len(numbers)),
     )
 
 

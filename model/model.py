@@ -26,6 +26,7 @@ from .electric_field import NO_FIELD, Field, add_energy_row, checked_field, chec
 from .electrons.answers import ElectronsOfModel, add_electronic_row, forms_of
 from .electrons.file import check_curves
 from .errors import as_structure_error
+from .lode.energy import LongRangeEnergy
 from .members import Members, member_heads, member_rows
 from .molecules import repeating_unit
 from .outputs import Layout, empty_head, wants_samples
@@ -91,6 +92,8 @@ class Model:
         Of a committee whose mean the model is.
     curves : EnergyCurves, optional
         Axis and basis of the density of states, if there is one.
+    long_range : LongRangeEnergy, optional
+        Added to the energy.
     electronic_temperature : float
         In K, of what follows from a density of states; it is not written to a model file.
     source : str
@@ -121,6 +124,7 @@ class Model:
     members: Members | None = None
     curves: EnergyCurves | None = None
     electronic_temperature: float = ROOM_TEMPERATURE
+    long_range: LongRangeEnergy | None = None
     source: str = field(default="", compare=False)
     _seen: tuple[int, bytes] | None = field(default=None, init=False, compare=False)
     _has_warned: bool = field(default=False, init=False, compare=False)
@@ -347,6 +351,8 @@ class Model:
                 part,
                 parts,
             )
+            if self.long_range is not None and part == 0:
+                self.long_range.add(batch, species, rows_of_beads, values, gradients, strains)
         refuse_overlap(overlap)
         sums = [values.sum(axis=1), gradients, strains]
         if density is not None:

@@ -16,6 +16,7 @@ from ...pyx.tensor_head import DensityShape
 from ..data import DataError, Frame, species_of
 from ..data.distances import shortest_by_species
 from .configuration import Configuration, ConfigurationError, DensitySettings
+from .long_range.columns import bare_long_range
 
 
 def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
@@ -33,6 +34,7 @@ def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
         Repulsion(onset, configuration.repulsion.strength),
         has_local_field(configuration),
         groups=groups,
+        long_range=bare_long_range(configuration.lode, len(numbers), density.cutoff),
     )
 
 

@@ -46,8 +46,14 @@ def fit_with_members(
     Raises
     ------
     ConfigurationError
-        If no frame says anything about the head, or there are fewer that do than a committee needs.
+        If no frame says anything about the head, there are fewer that do than a committee needs, or the model that gets
+        members reads long-range potentials.
     """
+    if problem.model.long_range is not None:
+        raise ConfigurationError(
+            "the model that gets members reads long-range potentials, and members are heads of the density alone; "
+            "allowed is a model without [lode]"
+        )
     generator = np.random.default_rng(settings.seed)
     blocks = [problem.empty_equations() for _ in range(settings.members if settings.kind == SUBSAMPLING else 1)]
     order: list[int] = []

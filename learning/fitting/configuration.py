@@ -17,6 +17,8 @@ from ...suggestions import did_you_mean
 from ..data import DataError, expanded
 from ..data.files import part_of_file
 from .charges.section import ChargeSettings
+from .long_range.checks import long_range_problem
+from .long_range.settings import LodeSettings
 from .sections import (
     FEWEST_MEMBERS,
     LIMITS,
@@ -51,6 +53,7 @@ class Configuration:
     folder: Path
     data: DataSettings
     density: DensitySettings
+    lode: LodeSettings | None
     output: OutputSettings
     repulsion: RepulsionSettings
     energy: EnergySettings | None
@@ -71,13 +74,14 @@ class Configuration:
 BEFORE: dict[str, type] = {
     "data": DataSettings,
     "density": DensitySettings,
+    "lode": LodeSettings,
     "energy": EnergySettings,
     "charges": ChargeSettings,
     "network": NetworkSettings,
     "equivariant": EquivariantSettings,
 }
 AFTER: dict[str, type] = {"committee": CommitteeSettings, "repulsion": RepulsionSettings, "output": OutputSettings}
-OPTIONAL = ("energy", "charges", "network", "equivariant", "committee")
+OPTIONAL = ("lode", "energy", "charges", "network", "equivariant", "committee")
 METADATA = "metadata"
 WRITTEN = (  # among the metadata by a fit itself
     "baseline",
@@ -108,7 +112,7 @@ def fit_schema() -> dict[str, Any]:
     tables[METADATA] = table_schema(Metadata, is_open=True) | {"propertyNames": {"not": {"enum": list(WRITTEN)}}}
     needs = {
         "anyOf": [{"required": [name]} for name in ("energy", "charges", *fitted_sections())],
-        "dependentRequired": {"network": ["energy"]},
+        "dependentRequired": {"network": ["energy"], "lode": ["energy"]},
     }
     return sections_schema("A fit: `beadwise fit CONFIG.toml`.", tables, ("data", "output")) | needs
 
@@ -150,6 +154,8 @@ def read_configuration(path: str | Path) -> Configuration:
         raise ConfigurationError(f"{path}: nothing to fit; give at least one of the sections {known}")
     if "network" in sections and "energy" not in sections:
         raise ConfigurationError(f"{path}: [network] corrects the linear energy; it needs a section [energy]")
+    if "lode" in sections and (problem := long_range_problem(sections)):
+        raise ConfigurationError(f"{path}: {problem}")
     if "equivariant" in sections:
         check_equivariant(path, sections, fitted)
     if "charges" in sections:

@@ -11,6 +11,7 @@ from ...pyx.tensor_head import DensityShape, TensorHead, feature_sizes, features
 from ..data import Frame
 from .configuration import Configuration, EnergySettings
 from .least_squares import NormalEquations
+from .long_range.columns import prior_of, split, with_long_range
 
 OF_ENERGY = {"energy", "forces", "stress"}  # labels
 FRAMES_COMPARED = 1000  # from which, and up to twice as many, a linear energy is fitted that is only compared with
@@ -137,6 +138,9 @@ def add_energy_frame(
     if not OF_ENERGY & set(frame.labels) or frame.weight == 0:
         return
     value, gradient, strain = energy_rows(model, frame)
+    if is_fixed is not None:
+        value.reshape(len(model.numbers), -1)[is_fixed, 0] = 0.0
+    value, gradient, strain = with_long_range(model, frame, (value, gradient, strain))
     known_energy, known_forces, known_virial = repulsion_labels(model, frame)
     atoms, counts = len(frame.atoms), np.sqrt(frame.weight)
     rows, targets = [], []
@@ -144,8 +148,6 @@ def add_energy_frame(
         species = model.species_indices(frame.atoms.numbers)
         remainder = frame.labels["energy"] - offsets[species].sum() - known_energy
         weight = counts / (settings.energy_error * np.sqrt(atoms))
-        if is_fixed is not None:
-            value.reshape(len(model.numbers), -1)[is_fixed, 0] = 0.0
         rows.append(weight * value[None])
         targets.append(np.array([weight * remainder]))
     if "forces" in frame.labels:
@@ -164,5 +166,5 @@ def add_energy_frame(
 
 def energy_head(equations: NormalEquations, model: Model, offsets: np.ndarray, ridge: float) -> TensorHead:
     """Solve for the energy head."""
-    head = head_from_features(0, model.shape, equations.solve(ridge))
+    head = head_from_features(0, model.shape, split(model, equations.solve(ridge, prior_of(model, equations)))[0])
     return TensorHead(0, head.shape, head.offset + offsets, head.linear, head.weights)

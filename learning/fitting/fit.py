@@ -242,6 +242,7 @@ def fit_heads(
             for frame in counted:
                 problem.add(equations, frame)
             heads |= dict(zip(problem.names, problem.solve(equations), strict=True))
+            model = problem.with_long_range(equations)
         else:
             own, of_members = fit_with_members(problem, counted, committee)
             heads |= dict(zip(problem.names, own, strict=True))

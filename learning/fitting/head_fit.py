@@ -17,6 +17,7 @@ from .configuration import Configuration, ConfigurationError
 from .energy_fit import add_energy_frame, energy_head, species_energies
 from .fit_data import nominal_record
 from .least_squares import NormalEquations
+from .long_range.columns import long_range_features, prior_of, with_fitted
 from .target_fit import add_target, prior_variances
 
 REMEDY = "; remove its section or add data"
@@ -111,7 +112,8 @@ class HeadProblem:
     @property
     def features(self) -> int:
         """Number of weights of each head."""
-        return self.shape.species * sum(feature_sizes(self.irrep.order, self.shape, self.irrep.parity))
+        local = self.shape.species * sum(feature_sizes(self.irrep.order, self.shape, self.irrep.parity))
+        return local + (long_range_features(self.model) if self.is_energy else 0)
 
     def empty_equations(self) -> NormalEquations:
         """Equations without a row."""
@@ -140,6 +142,12 @@ class HeadProblem:
         if self.is_energy:
             return (energy_head(equations, self.model, self.offsets, self.ridge),)
         return self.heads_from(equations.solve(self.ridge, self.prior))
+
+    def with_long_range(self, equations: NormalEquations) -> Model:
+        """The model with the long-range weights of the energy, if it has such."""
+        if not self.is_energy or self.model.long_range is None:
+            return self.model
+        return with_fitted(self.model, equations.solve(self.ridge, prior_of(self.model, equations)))
 
     def heads_from(self, weights: np.ndarray) -> tuple[TensorHead, ...]:
         """The heads with weights (features,), or (heads, features)."""

@@ -14,6 +14,7 @@ from ...quantity import HeadSettings
 from .bare_model import density_shape
 from .configuration import Configuration, ConfigurationError, DensitySettings
 from .least_squares import WAITING_BYTES
+from .long_range.columns import bare_long_range
 
 GIBIBYTE = 2**30
 ENERGY_ROWS = 3  # copies of the derivatives of the features of one frame, raw and sorted and weighted
@@ -52,6 +53,7 @@ def needs(
     species: int,
     atoms: int,
     matrices: int = 2,
+    long_range: int = 0,
 ) -> list[Need]:
     """What every part of some quantities needs, the largest first.
 
@@ -65,12 +67,15 @@ def needs(
         Of the largest frame.
     matrices : int
         How many of the size of the normal equations there are at a time: they and what is solved.
+    long_range : int
+        Number of long-range features that the energy reads, too.
     """
     shape, found = density_shape(density, species), []
     for name, settings in sections.items():
         own = shape if settings is None else replace(shape, l_max=settings.l_max)
         for irrep in quantities()[name].form.irreps:
             features = species * sum(feature_sizes(irrep.order, own, irrep.parity))
+            features += long_range if settings is None else 0
             matrix = 8 * features**2
             derivatives = DERIVATIVE_BLOCKS * BYTES_AT_A_TIME if getattr(settings, "derivative_length", 0) else 0
             rows = WAITING_BYTES + derivatives if settings else ENERGY_ROWS * 8 * (3 * atoms + 9) * 2 * features
@@ -102,7 +107,9 @@ def check_memory(configuration: Configuration, species: Sequence[int], atoms: in
     """
     there = available_memory()
     sections = sections_of(configuration)
-    for need in needs(configuration.density, sections, len(species), atoms, matrices_of(configuration)):
+    own = bare_long_range(configuration.lode, len(species), configuration.density.cutoff)
+    far = own.weights.size if own is not None else 0
+    for need in needs(configuration.density, sections, len(species), atoms, matrices_of(configuration), far):
         if there is not None and need.bytes > there:
             raise ConfigurationError(
                 f"{description(need, configuration.density, len(species))}, and {size(there)} are there; use "

@@ -1,5 +1,5 @@
-"""Long-distance equivariants: potentials 1/r^p of all atoms, expanded around each of them, and what heads read of it.
+"""Long-distance equivariants: potentials 1/r^p of all atoms, expanded around each, and what heads read of it.
 
-A. Grisafi, M. Ceriotti, J. Chem. Phys. 151, 204105 (2019); other exponents: K. K. Huguenin-Dumittan, P. Loche, N. Haoran,
-M. Ceriotti, J. Phys. Chem. Lett. 14, 9612 (2023).
+A. Grisafi, M. Ceriotti, J. Chem. Phys. 151, 204105 (2019); other exponents: K. K. Huguenin-Dumittan, P. Loche,
+N. Haoran, M. Ceriotti, J. Phys. Chem. Lett. 14, 9612 (2023).
 """

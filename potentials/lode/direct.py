@@ -28,9 +28,7 @@ def _table(expansion: Expansion, reach: float) -> CubicHermiteSpline:
     values, slopes = [], []
     power = np.arange(expansion.l_max + 1)
     for exponent in expansion.exponents:
-        own = projections(
-            points, exponent, expansion.smearing, expansion.radius, expansion.radial, expansion.l_max
-        )
+        own = projections(points, exponent, expansion.smearing, expansion.radius, expansion.radial, expansion.l_max)
         scale = points[:, None, None] ** -power.astype(float)
         values.append(own[0] * scale)
         slopes.append((own[1] - own[0] * power / points[:, None, None]) * scale)

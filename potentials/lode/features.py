@@ -51,9 +51,14 @@ class LongRangeShape:
     def pairs(self, order: int) -> list[tuple[int, int]]:
         """(l1, l2) of density and potential that couple to a true tensor of angular momentum ``order``."""
         every = range(self.expansion.l_max + 1)
-        return [
-            (a, b) for a in every for b in every if abs(a - b) <= order <= a + b and (a + b + order) % 2 == 0
-        ]
+        return [(a, b) for a in every for b in every if abs(a - b) <= order <= a + b and (a + b + order) % 2 == 0]
+
+    def scalar_blocks(self) -> np.ndarray:
+        """For each feature of λ = 0 a number that those of the same kind, l and exponent share."""
+        of_potential = np.repeat(np.arange(len(self.expansion.exponents)), self.species * self.expansion.radial)
+        count = len(self.expansion.exponents)
+        products = [(1 + place) * count + of_potential for place, _ in enumerate(self.pairs(0))]
+        return np.concatenate([of_potential, *(np.tile(own, self.neighbours) for own in products)])
 
     def features(self, order: int) -> int:
         """Number of features of one atom and one M."""
@@ -82,7 +87,12 @@ class LongRange:
     """
 
     def __init__(
-        self, shape: LongRangeShape, positions: np.ndarray, species: np.ndarray, cell: np.ndarray, periodic: Sequence[bool]
+        self,
+        shape: LongRangeShape,
+        positions: np.ndarray,
+        species: np.ndarray,
+        cell: np.ndarray,
+        periodic: Sequence[bool],
     ):
         directions = list(map(bool, periodic))
         if any(directions) != all(directions):
@@ -162,8 +172,13 @@ class LongRange:
             strain + np.einsum("ijc,ijcxy->xy", of_pairs, strained),
         )
 
-    def scalar_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def scalar_rows(self, with_strain: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sums over the atoms of each species of the features of λ = 0, with all derivatives, for least squares.
+
+        Parameters
+        ----------
+        with_strain : bool
+            Whether derivatives by strain are wanted; zeros otherwise.
 
         Returns
         -------
@@ -172,13 +187,16 @@ class LongRange:
         strain : ndarray of float64, shape (9, species * features)
         """
         atoms, shape = len(self.density), self.shape
-        pairs = self.waves.pairs(self.positions) if self.waves is not None else direct.pairs(
-            self.positions, shape.expansion
-        )
+        if self.waves is not None:
+            pairs = self.waves.pairs(self.positions, with_strain)
+        else:
+            pairs = direct.pairs(self.positions, shape.expansion)
         moved = -np.einsum("ikcx,kb->ikbcx", pairs[1], self.members)
         own = np.einsum("ijcx,jb->ibcx", pairs[1], self.members)
         moved[np.arange(atoms), np.arange(atoms)] += own
-        strained = np.einsum("ijcxy,jb->ibcxy", pairs[2], self.members).reshape(atoms, shape.species, -1, 9)
+        strained = np.zeros((atoms, shape.species, shape.expansion.columns, 9))
+        if with_strain:
+            strained = np.einsum("ijcxy,jb->ibcxy", pairs[2], self.members).reshape(strained.shape)
         far = self._blocks(self.potentials)
         far_moved = self._blocks(np.moveaxis(moved, 1, 3).reshape(atoms, shape.species, -1, 3 * atoms))
         far_strained = self._blocks(strained)
@@ -192,6 +210,9 @@ class LongRange:
         out = []
         for of_near, of_far in changes:
             rows = np.zeros((of_far.shape[-1], shape.species, shape.features(0)))
+            if of_far is far_strained and not with_strain:
+                out.append(rows.reshape(9, -1))
+                continue
             for kind in range(shape.species):
                 who = np.flatnonzero(self.species == kind)
                 rows[:, kind, : shape.potentials] = of_far[who, :, 0].sum(axis=0).T

@@ -1,4 +1,4 @@
-"""The density of neighbours that long-range potentials are multiplied with: Σ_j f_n(r_ij) Y_lm in channels (species, n).
+"""The density of neighbours that long-range potentials are multiplied with: Σ_j f_n(r_ij) Y_lm of each species.
 
 ``f_n(r) = (r/c)^l (1 − r²/c²)^(3^(n+1))`` up to the cutoff c: smooth at both ends, and narrower for each n.
 """

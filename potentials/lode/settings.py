@@ -46,11 +46,11 @@ class Expansion:
 
     @cached_property
     def angular(self) -> np.ndarray:
-        """l of each column."""
+        """L of each column."""
         own = np.repeat(np.arange(self.l_max + 1), 2 * np.arange(self.l_max + 1) + 1)
         return np.tile(own, len(self.exponents) * self.radial)
 
     @property
     def longest_wave(self) -> float:
-        """k in 1/Å beyond which exp(−σ²k²/2) is below `TOLERANCE`."""
+        """K in 1/Å beyond which exp(−σ²k²/2) is below `TOLERANCE`."""
         return float(np.sqrt(-2 * np.log(TOLERANCE)) / self.smearing)

@@ -2,8 +2,8 @@
 
 Around atom i the potential of all atoms of species b, V_b(r) = V⁻¹ Σ_k v(k) Σ_{j∈b} e^{ik·(r − r_j)}, has the
 coefficients ``V⁻¹ Σ_k 4π v(k) Y_lm(k) J_nl(k) Re[i^l e^{ik·r_i} S_b(k)*]``, with J_nl(k) = ∫ r² R_nl(r) j_l(kr) dr and
-the structure factors S_b = Σ_{j∈b} e^{ik·r_j} (Grisafi, Ceriotti, J. Chem. Phys. 151, 204105 (2019), eq. 9).  All images
-of an atom are in it, the atom itself, too; for p = 1 and 3 without k = 0: with a uniform background.
+the structure factors S_b = Σ_{j∈b} e^{ik·r_j} (Grisafi, Ceriotti, J. Chem. Phys. 151, 204105 (2019)).  All images of
+an atom are in it, the atom itself, too; for p = 1 and 3 without k = 0: with a uniform background.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Waves:
             strain -= np.einsum("kb,kc,kca->ba", vectors, by_column, slopes)
         return gradient, strain - total * np.eye(3)
 
-    def pairs(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def pairs(self, positions: np.ndarray, with_strain: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The same for each pair of atoms: what is around i of j and all its images.
 
         Returns
@@ -168,24 +168,36 @@ class Waves:
         strains : ndarray of float64, shape (atoms, atoms, columns, 3, 3)
         """
         atoms, columns = len(positions), self.expansion.columns
-        values = np.zeros((atoms, atoms, columns))
-        gradients = np.zeros((atoms, atoms, columns, 3))
-        strains = np.zeros((atoms, atoms, columns, 3, 3))
-        for vectors, own, slopes, phases, _ in self._slices(positions, np.zeros(atoms, int), 1):
-            stretched = -vectors[:, None, :, None] * slopes[:, :, None, :]
-            for i in range(atoms):
-                between = phases[:, i, None] * phases.conj()
-                real, imaginary = between.real.T, between.imag.T
-                values[i] += real @ (own * self._real) + imaginary @ (own * self._imaginary)
-                # d/dr_i Re[z] = −k Im[z], d/dr_i Im[z] = k Re[z]
-                along = own[:, :, None] * vectors[:, None]
-                flat = (len(vectors), -1)
-                step = imaginary @ (-along * self._real[:, None]).reshape(flat)
-                step += real @ (along * self._imaginary[:, None]).reshape(flat)
-                gradients[i] += step.reshape(atoms, columns, 3)
-                bent = real @ (stretched * self._real[:, None, None]).reshape(flat)
-                bent += imaginary @ (stretched * self._imaginary[:, None, None]).reshape(flat)
-                strains[i] += bent.reshape(atoms, columns, 3, 3)
+        first, second = np.triu_indices(atoms)
+        parts = 13 if with_strain else 4  # of each column: value, gradient, strain
+        found = np.zeros((len(first), columns, parts))
+        is_real = self._real != 0
+        for vectors, own, slopes, phases, _ in self._slices(positions, np.zeros(atoms, int), atoms):
+            between = phases[:, first] * phases[:, second].conj()
+            value = own * (self._real + self._imaginary)
+            # d/dr_i Re[z] = −k Im[z], d/dr_i Im[z] = k Re[z]
+            along = value[:, :, None] * vectors[:, None] * np.where(is_real, -1.0, 1.0)[:, None]
+            still = [value[:, :, None]]
+            if with_strain:
+                bent = -vectors[:, None, :, None] * slopes[:, :, None, :]
+                still.append((bent * (self._real + self._imaginary)[:, None, None]).reshape(*value.shape, 9))
+            of_place = np.concatenate(still, axis=2)
+            for part, mask in ((between.real, is_real), (between.imag, ~is_real)):
+                turned = np.ascontiguousarray(part.T)
+                with_value = turned @ of_place[:, mask].reshape(len(vectors), -1)
+                with_slope = turned @ along[:, ~mask].reshape(len(vectors), -1)
+                found[:, mask, :1] += with_value.reshape(len(first), mask.sum(), -1)[:, :, :1]
+                found[:, mask, 4:] += with_value.reshape(len(first), mask.sum(), -1)[:, :, 1:]
+                found[:, ~mask, 1:4] += with_slope.reshape(len(first), (~mask).sum(), 3)
+        whole = np.zeros((atoms, atoms, columns, parts))
+        parity = np.where(is_real, 1.0, -1.0)[:, None]
+        signs = np.where((np.arange(parts) > 0) & (np.arange(parts) < 4), -1.0, 1.0)
+        whole[second, first] = found * parity * signs
+        whole[first, second] = found
+        values, gradients = whole[..., 0], whole[..., 1:4]
+        if not with_strain:
+            return values, gradients, np.zeros((atoms, atoms, columns, 0, 0))
+        strains = whole[..., 4:].reshape(atoms, atoms, columns, 3, 3)
         return values, gradients, strains - values[..., None, None] * np.eye(3)
 
     @property

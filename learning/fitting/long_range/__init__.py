@@ -1,0 +1,1 @@
+"""Fits of the long-range part of an energy."""
