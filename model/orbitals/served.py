@@ -52,7 +52,8 @@ def sums_of(
     places = list(widths)
     paths = []
     for number, group in enumerate(groups):
-        begin, found = 0, {}
+        begin = 0
+        found: dict[tuple[Part, Part], np.ndarray] = {}
         for one, other in paths_to(group.part, left, right):
             count = left[one] * right[other]
             own = np.zeros((group.weights.shape[1], widths[one], channels))
