@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -161,7 +162,7 @@ def check_cells(batch: Batch) -> None:
     StructureError
         Naming the cell.
     """
-    if not batch.periodic.any():
+    if not batch.periodic.any() or _are_high(batch.cells.tobytes(), batch.periodic.tobytes()):
         return
     heights = lattice_heights(batch.cells, batch.periodic)
     if not (heights >= SHORTEST_HEIGHT).all():
@@ -172,11 +173,25 @@ def check_cells(batch: Batch) -> None:
         )
 
 
+@lru_cache(maxsize=16)
+def _are_high(cells: bytes, periodic: bytes) -> bool:
+    """Whether no cell is too flat, from the bytes of a batch: dynamics asks the same of its cells at every step."""
+    heights = lattice_heights(np.frombuffer(cells).reshape(-1, 3, 3), np.frombuffer(periodic, np.bool_))
+    return bool((heights >= SHORTEST_HEIGHT).all())
+
+
 def volumes(batch: Batch) -> np.ndarray:
-    """Volume of every bead's cell in Å³, infinite where a direction is not periodic."""
+    """Volume of every bead's cell in Å³, infinite where a direction is not periodic; the array is not to be written."""
     if not batch.periodic.all():
         return np.full(batch.beads, np.inf)
-    return np.abs(np.linalg.det(batch.cells))
+    return _volumes(batch.cells.tobytes())
+
+
+@lru_cache(maxsize=16)
+def _volumes(cells: bytes) -> np.ndarray:
+    found = np.abs(np.linalg.det(np.frombuffer(cells).reshape(-1, 3, 3)))
+    found.flags.writeable = False
+    return found
 
 
 def lattice_heights(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from .electrons.answers import ElectronsOfModel, add_electronic_row, forms_of
 from .electrons.file import check_curves
 from .errors import as_structure_error
 from .lode.energy import LongRangeEnergy
-from .members import Members, member_heads, member_rows
+from .members import Members, member_heads, member_rows, ordinary_of
 from .molecules import repeating_unit
 from .outputs import Layout, empty_head, wants_samples
 from .passes.availability import is_available
@@ -374,10 +374,10 @@ class Model:
 
     def _asked_of_kernel(self, want: Sequence[str]) -> tuple[Kernel, list[bool], np.ndarray]:
         """The kernel, which heads' values are wanted of it, and which combinations of outputs it differentiates."""
-        layout, is_in_field = self.layout, self.is_in_field
-        if self.members is None or not set(want) & set(self.members.properties):
-            return self.kernel, layout.wanted_heads(want, is_in_field), layout.gradient_rows(want, self.electric_field)
-        heads = member_heads(layout, want, self.members.count, is_in_field)
+        layout = self.layout
+        if self.members is None or not ordinary_of(want):
+            return self.kernel, *layout.asked_of_kernel(want, self.electric_field)
+        heads = member_heads(layout, want, self.members.count, self.is_in_field)
         return self.member_kernel, heads, member_rows(layout, want, self.members, self.electric_field)
 
     def assemble(self, batch: Batch, want: Sequence[str], sums: Sequence[np.ndarray]) -> Response:

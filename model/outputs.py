@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class Layout:
             for name, own in quantities().items()
             if name in names
         }
+        self._remembered: tuple[Any, dict[tuple, tuple[list[bool], np.ndarray]]] | None = None
 
     @cached_property
     def heads(self) -> dict[str, Head]:
@@ -69,6 +71,16 @@ class Layout:
 
     def gradient_places(self, want: Sequence[str]) -> dict[str, slice]:
         """Which of the kernel's gradients belong to the energy, and to the derivatives that are wanted."""
+        known, asked = self._known_places, tuple(want)
+        if asked not in known:
+            known[asked] = self._places_of_gradients(asked)
+        return known[asked]
+
+    @cached_property
+    def _known_places(self) -> dict[tuple[str, ...], dict[str, slice]]:
+        return {}
+
+    def _places_of_gradients(self, want: Sequence[str]) -> dict[str, slice]:
         counts = {"energy": int("forces" in want or "virial" in want)}
         counts |= {name: own.components * (name in want) for name, own in self.derivatives.items()}
         counts |= {ELECTRONIC_ROW: int(wants_electronic_forces(want))}
@@ -86,6 +98,18 @@ class Layout:
         if wants_electronic_forces(want):
             rows.append(0 * outputs[:1])  # each bead has its own; see `beadwise.model.electrons`
         return np.concatenate([*rows, outputs[:0]])
+
+    def asked_of_kernel(self, want: Sequence[str], electric_field: Field = NO_FIELD) -> tuple[list[bool], np.ndarray]:
+        """`wanted_heads` and `gradient_rows`, remembered, as each step asks for the same; not to be written."""
+        registry = properties()
+        if self._remembered is None or self._remembered[0] is not registry:
+            self._remembered = registry, {}
+        known, asked = self._remembered[1], (tuple(want), electric_field)
+        if asked not in known:
+            rows = self.gradient_rows(want, electric_field)
+            rows.flags.writeable = False
+            known[asked] = self.wanted_heads(want, electric_field != NO_FIELD), rows
+        return known[asked]
 
     def wanted_heads(self, want: Sequence[str], is_in_field: bool = False) -> list[bool]:
         """Which heads' values are wanted, in the order of `heads`; in a field the energy has a part from the dipole."""

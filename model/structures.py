@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from ase import Atoms
@@ -213,6 +214,20 @@ def indices_of_species(known: Sequence[int], numbers: np.ndarray) -> np.ndarray:
     StructureError
         If a species is unknown to it.
     """
+    if isinstance(numbers, np.ndarray) and numbers.dtype == np.int32:
+        return _remembered_indices(tuple(known), numbers.tobytes())
+    return _found_indices(known, numbers)
+
+
+@lru_cache(maxsize=16)
+def _remembered_indices(known: tuple[int, ...], numbers: bytes) -> np.ndarray:
+    """The same of the numbers in an array of int32: dynamics asks for those of the same atoms at every step."""
+    places = _found_indices(known, np.frombuffer(numbers, np.int32))
+    places.flags.writeable = False
+    return places
+
+
+def _found_indices(known: Sequence[int], numbers: np.ndarray) -> np.ndarray:
     places = np.searchsorted(known, numbers)
     is_known = np.take(known, np.minimum(places, len(known) - 1)) == numbers
     if not is_known.all():

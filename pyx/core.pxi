@@ -111,6 +111,9 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         int bead, first, second
         double distance
 
+    cdef cppclass Scratch:
+        Scratch()
+
     cdef cppclass NeighbourList:
         vector[int32_t] counts
         int first_centre, last_centre
@@ -136,6 +139,8 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         double* gradients
         double* strains
         Overlap* overlap
+        Scratch* scratch
+        cbool differentiates(int first, int components)
 
     cdef cppclass FeatureTask:
         const Basis* basis

@@ -27,7 +27,9 @@ struct Group {
     NetworkWorkspace network;
     EquivariantWorkspace equivariant;
 
-    Group(const Task &task, size_t recursion) : workspaces(size_of(task)) {
+    // For any task of one kernel; what has been large enough stays as it is.
+    void size_for(const Task &task, size_t recursion) {
+        workspaces.resize(std::max(workspaces.size(), size_of(task)));
         for (Workspace &workspace : workspaces)
             workspace.size_for(*task.basis, *task.heads, task.most_neighbours, task.outputs, recursion);
         if (task.network) network.size_for(*task.network, *task.basis);
@@ -216,8 +218,12 @@ static bool by_species(const Task &task, const std::vector<int> &atoms, int most
 
 // A contiguous range of the flattened (bead, atom) index, with gradients summed locally and handed over bead by bead.
 template <int VECTORS, int L>
-static void evaluate_range(const Task &task, size_t begin, size_t end) {
-    Group group(task, sizeof(Harmonics<L>));
+static void evaluate_range(const Task &task, size_t begin, size_t end, std::shared_ptr<void> &kept) {
+    if (begin == end) return;
+    std::shared_ptr<void> taken = std::move(kept);  // and given back only where nothing went wrong
+    if (!taken) taken = std::make_shared<Group>();
+    Group &group = *static_cast<Group *>(taken.get());
+    group.size_for(task, sizeof(Harmonics<L>));
     MessageWorkspace messages(task);
     const size_t channels = task.gradient_channels, gradient_size = channels * task.atoms * 3;
     std::vector<double> gradients(gradient_size), strains(channels * 9);
@@ -229,17 +235,18 @@ static void evaluate_range(const Task &task, size_t begin, size_t end) {
         std::fill(strains.begin(), strains.end(), 0.0);
         atoms.resize(bead_end - index);
         std::iota(atoms.begin(), atoms.end(), int(index - bead_begin));
-        const bool is_done =
-            messages.is_wanted ? evaluate_with_messages<VECTORS, L>(task, bead, atoms, group, messages,
-                                                                    gradients.data(), strains.data())
-                               : by_species(task, atoms, int(group.workspaces.size()), [&](const int *own, int count) {
-                                     return evaluate_group<VECTORS, L>(task, bead, own, count, group, gradients.data(),
-                                                                       strains.data());
-                                 });
+        const bool is_done = messages.is_wanted
+                                 ? evaluate_with_messages<VECTORS, L>(task, bead, atoms, group, messages,
+                                                                      gradients.data(), strains.data())
+                                 : by_species(task, atoms, int(Group::size_of(task)), [&](const int *own, int count) {
+                                       return evaluate_group<VECTORS, L>(task, bead, own, count, group,
+                                                                         gradients.data(), strains.data());
+                                   });
         if (!is_done) return;
         task.add_gradients(bead, gradients.data(), strains.data());
         index = bead_end;
     }
+    kept = std::move(taken);
 }
 
 // Call function<VECTORS, L> for the run-time sizes of a basis.
@@ -261,7 +268,7 @@ static void evaluate_range(const Task &task, size_t begin, size_t end) {
         case 4: BEADWISE_FOR_L(FUNCTION, 4, __VA_ARGS__) break; \
     }
 
-static void evaluate_part(const Task &task, size_t begin, size_t end) {
+static void evaluate_part(const Task &task, size_t begin, size_t end, std::shared_ptr<void> &kept) {
     const int l_max = task.basis->l_max, vectors = task.basis->radial / WIDTH;
-    BEADWISE_FOR_SIZES(evaluate_range, task, begin, end)
+    BEADWISE_FOR_SIZES(evaluate_range, task, begin, end, kept)
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -19,6 +20,10 @@ struct Overlap {
     int bead = -1, first = -1, second = -1;
     double distance = 0.0;
 };
+
+// What each thread works in, kept from one evaluation of a kernel to the next: a single bead takes so little time that
+// making it anew would be seen.
+using Scratch = std::vector<std::shared_ptr<void>>;
 
 // What is asked of one evaluation; arrays belong to the caller.
 struct Task {
@@ -45,6 +50,7 @@ struct Task {
     double *gradients;                     // [beads][gradient_channels][atoms][3], ∂/∂r
     double *strains;                       // [beads][gradient_channels][3][3], ∂/∂ε
     Overlap *overlap;
+    Scratch *scratch;
 
     const double *combination(int bead, int channel, int atom) const {
         const size_t row = size_t(bead) * gradient_channels + channel;
@@ -53,6 +59,14 @@ struct Task {
 
     const double *read_by_any(int bead, int channel) const {
         return read_outputs + (size_t(bead) * gradient_channels + channel) * outputs;
+    }
+
+    // Whether any combination reads some of the outputs.
+    bool differentiates(int first, int components) const {
+        for (size_t row = 0; row < size_t(beads) * gradient_channels; ++row)
+            for (const double *own = read_outputs + row * outputs + first, *end = own + components; own < end; ++own)
+                if (*own != 0.0) return true;
+        return false;
     }
 
     void report_overlap(int bead, int first, int second, double distance) const {
@@ -145,21 +159,43 @@ inline bool use_avx2() {
 #endif
 }
 
-inline void evaluate_part(const Task &task, size_t begin, size_t end) {
+inline void evaluate_part(const Task &task, size_t begin, size_t end, std::shared_ptr<void> &kept) {
 #ifdef BEADWISE_HAS_AVX2
-    if (use_avx2()) return avx2::evaluate_part(task, begin, end);
+    if (use_avx2()) return avx2::evaluate_part(task, begin, end, kept);
 #endif
-    generic::evaluate_part(task, begin, end);
+    generic::evaluate_part(task, begin, end, kept);
+}
+
+// Where so many parts of a task begin, and where the last one ends: parts that take about as long, by the neighbours
+// that are listed for their atoms.  They depend on nothing but the lists, so that the same sums are added up each time.
+inline std::vector<size_t> balanced_parts(const Task &task, int parts) {
+    constexpr double OF_ATOM = 64.0;  // neighbours that take as long as what an atom takes without any
+    const int species = task.basis->species;
+    const auto cost_of = [&](size_t index) {
+        const int32_t *counts = task.lists[index / task.atoms]->counts.data() + index % task.atoms * species;
+        return std::accumulate(counts, counts + species, OF_ATOM);
+    };
+    std::vector<size_t> starts(parts + 1, task.end);
+    starts[0] = task.begin;
+    double total = 0.0, before = 0.0;
+    for (size_t index = task.begin; index < task.end; ++index) total += cost_of(index);
+    int part = 1;
+    for (size_t index = task.begin; index < task.end && part < parts; ++index) {
+        const double cost = cost_of(index);
+        for (; part < parts && before + 0.5 * cost > total * part / parts; ++part) starts[part] = index;
+        before += cost;
+    }
+    return starts;
 }
 
 inline void evaluate(const Task &task, int threads) {
-    const size_t total = task.end - task.begin;
+    const std::vector<size_t> starts = balanced_parts(task, threads);
+    Scratch &scratch = *task.scratch;
+    scratch.resize(std::max(scratch.size(), size_t(threads)));
     FirstException failure;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int part = 0; part < threads; ++part)
-        failure.guard([&] {
-            evaluate_part(task, task.begin + total * part / threads, task.begin + total * (part + 1) / threads);
-        });
+        failure.guard([&] { evaluate_part(task, starts[part], starts[part + 1], scratch[part]); });
     failure.rethrow();
 }
 
@@ -224,6 +260,7 @@ private:
     std::vector<Slot> pool;
     std::vector<int32_t> known_species;
     size_t clock = 0, builds = 0;
+    int most_capacity = 0;  // of any list of these atoms, so that further ones need not be searched for twice
 
     std::vector<const NeighbourList *> find_or_build(const double *positions, const double *cells, const bool *periodic,
                                                      const int32_t *species, int species_count, int beads, int atoms,
@@ -231,6 +268,7 @@ private:
         ++clock;
         if (std::vector<int32_t>(species, species + atoms) != known_species) {
             pool.clear();
+            most_capacity = 0;
             known_species.assign(species, species + atoms);
         }
         const int first_bead = int(begin / atoms), last_bead = end > begin ? int((end - 1) / atoms) + 1 : first_bead;
@@ -242,7 +280,9 @@ private:
         };
         std::vector<int> chosen(beads, -1);
         const int kept = int(pool.size());
-#pragma omp parallel for num_threads(threads)
+        // To wake a thread takes longer than to look at a bead, or to move its list.
+        const int bead_threads = std::min(threads, (last_bead - first_bead + 3) / 4);
+#pragma omp parallel for num_threads(bead_threads) if (bead_threads > 1)
         for (int bead = first_bead; bead < last_bead; ++bead)
             for (int trial = 0; trial < kept && chosen[bead] < 0; ++trial) {
                 const int slot = (bead - first_bead + trial) % kept;
@@ -261,7 +301,7 @@ private:
         std::vector<char> is_new(beads, 0);
         for (int bead : build) is_new[bead] = 1;
         FirstException failure;
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
+#pragma omp parallel for num_threads(bead_threads) schedule(dynamic) if (bead_threads > 1)
         for (int bead = first_bead; bead < last_bead; ++bead)
             failure.guard([&] {
                 NeighbourList &list = pool[chosen[bead]].list;
@@ -298,14 +338,15 @@ private:
         ++builds;
         list.first_centre = first;
         list.last_centre = last;
-        list.reserve(atoms, species_count, list.capacity);
+        list.reserve(atoms, species_count, std::max(list.capacity, most_capacity));
         for (;;) {
             int most = 0;
             FirstException failure;
-#pragma omp parallel for num_threads(threads) reduction(max : most)
+#pragma omp parallel for num_threads(threads) reduction(max : most) schedule(dynamic, 8)
             for (int atom = first; atom < last; ++atom)
                 failure.guard([&] { most = std::max(most, list.search(atom, species, species_count)); });
             failure.rethrow();
+            most_capacity = std::max(most_capacity, list.capacity);
             if (most <= list.capacity) return;
             list.reserve(atoms, species_count, most + most / 8 + 8);
         }

@@ -112,6 +112,7 @@ cdef class Kernel:
     cdef cbool with_network, with_equivariant
     cdef int outputs  # components of all heads together
     cdef NeighbourPool* pool
+    cdef Scratch scratch
     cdef list owned
     cdef object lock  # the neighbour lists change during an evaluation, and must outlive it
 
@@ -254,12 +255,12 @@ cdef class Kernel:
         task.gradient_channels = channels
         overlap.bead = -1
         task.overlap = &overlap
-        first, scalars = 0, 0
-        used = np.any(read_outputs != 0.0, axis=(0, 1))
+        task.scratch = &self.scratch
+        cdef int first = 0, scalars = 0, components
         for index in range(self.heads.size()):
             components = self.heads[index].components()
             task.want_head.push_back(wanted[index])
-            task.differentiate_head.push_back(bool(used[first:first + components].any()))
+            task.differentiate_head.push_back(task.differentiates(first, components))
             task.reads_head.push_back(task.want_head[index] | task.differentiate_head[index])
             scalars += components == 1 and task.want_head[index] and not task.differentiate_head[index]
             first += components

@@ -14,7 +14,7 @@ struct NetworkWorkspace {
         const size_t channels = basis.channels(), lanes = WIDTH;
         density.resize(basis.harmonics() * channels * lanes);
         adjoint.resize(density.size());
-        invariants.assign(network.features * lanes, 0.0);
+        invariants.resize(network.features * lanes);  // zeros in padding, which stay
         invariants_adjoint.resize(invariants.size());
         symmetric.resize(channels * channels * lanes);
         values.resize(network.layers.size());

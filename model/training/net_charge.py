@@ -72,7 +72,7 @@ def charges_of_atoms(metadata: Any, numbers: np.ndarray, charge: float) -> np.nd
     nominal = nominal_charges(metadata)
     if nominal:
         return np.array([nominal.get(number, 0.0) for number in numbers.tolist()])
-    return charge * mass_fractions(numbers)
+    return charge * mass_fractions(numbers) if charge else np.zeros(len(numbers))
 
 
 def mass_fractions(numbers: np.ndarray) -> np.ndarray:
