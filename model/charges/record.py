@@ -62,10 +62,9 @@ class ChargeForm:
     totals: tuple[float, ...] = (0.0,)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("kind", KINDS), ("energy", ENERGIES)):
-            if getattr(self, name) not in allowed:
-                raise _wrong(f"{name} = {shown(getattr(self, name))}", f"allowed are {', '.join(allowed)}")
-        for name, allowed in (("groups", (CELL, MOLECULES)), ("boundary", (VACUUM, GIVEN))):
+        words: dict[str, tuple[str, ...]] = {"kind": KINDS, "energy": ENERGIES}
+        words |= {"groups": (CELL, MOLECULES), "boundary": (VACUUM, GIVEN)}
+        for name, allowed in words.items():
             if getattr(self, name) not in allowed:
                 raise _wrong(f"{name} = {shown(getattr(self, name))}", f"allowed are {', '.join(allowed)}")
         if self.energy == WHOLE_ENERGY and self.kind != EQUILIBRATION:

@@ -21,7 +21,8 @@ def _make(rest: str, threads: int) -> Evaluator:
     whole = load(name, threads)
     if isinstance(whole, Model):
         return single_member(whole, int(number))
-    assert isinstance(whole.correction, Model)
+    if not isinstance(whole, Corrected) or not isinstance(whole.correction, Model):
+        raise EvaluatorError(f"'{name}' has charges and no members; allowed are models with members")
     return Corrected(whole.baseline, single_member(whole.correction, int(number)))
 
 
