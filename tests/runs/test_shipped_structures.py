@@ -10,7 +10,7 @@ from ipi.utils.units import unit_to_user
 from places import INPUTS
 
 STRUCTURES = sorted(path.name for path in INPUTS.glob("*.xyz"))
-MODELS = {"ethanol.xyz": "ethanol"}
+MODELS = {"ethanol.xyz": "ethanol", "ethene.xyz": "ethene"}
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
@@ -23,7 +23,7 @@ def test_ipi_and_ase_read_the_same(name):
     np.testing.assert_allclose(positions, atoms.positions, atol=1e-6)
     np.testing.assert_allclose(cell, atoms.cell.array, atol=2e-6)  # i-PI's bohr has nine digits
     assert list(read["atoms"].names) == atoms.get_chemical_symbols()
-    assert atoms.pbc.all() == (name != "ethanol.xyz")
+    assert atoms.pbc.all() == (name not in ("ethanol.xyz", "ethene.xyz"))
 
     model = load(MODELS.get(name, "water"))
     of_ase = model.evaluate(Batch.from_ase(atoms), ["energy"]).energy
