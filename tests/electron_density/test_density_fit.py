@@ -269,13 +269,10 @@ def test_water_of_quantum_chemistry_is_learned(tmp_path):
     data = np.load(DATA)
     ase.io.write(tmp_path / "water.xyz", [Atoms("OHH", own) for own in data["positions"]])
     np.savez(tmp_path / "water.npz", **{name: data[name] for name in ("coefficients", "coulomb_projections")})
-    text = CONFIGURATION.format(model="water").replace("functions.nw", str(FUNCTIONS))
-    text = (
-        text.replace("l_max = 2", "l_max = 4")
-        .replace("channels = 3", "channels = 6")
-        .replace("radial = 3", "radial = 4")
+    recipe = (
+        (REPOSITORY / "docs" / "how_to" / "electron_density.md").read_text().partition("```toml")[2].partition("```")[0]
     )
-    text = text.replace("products = 3", "products = 8").replace("few = 2", "few = 4")
+    text = recipe.replace("water/water", "water").replace("h_o.nw", str(FUNCTIONS))
     (tmp_path / "water.toml").write_text(text)
     configuration = read_electron_density_configuration(tmp_path / "water.toml")
     training, aside = set_aside(read_densities(configuration), 0.2)
