@@ -213,8 +213,8 @@ class Equations:
         found = self.zeros()
         for own in self.frames:
             own.add_adjoint(_times(own.metrics, own.predicted(weights)), found)
-        for kind, own in weights.items():
-            found[kind] += self.penalties[kind][:, None] * (own @ self.on_site[kind])
+        for kind, values in weights.items():
+            found[kind] += self.penalties[kind][:, None] * (values @ self.on_site[kind])
         return found
 
     @cached_property

@@ -108,8 +108,10 @@ def _checked(
         arrays[name] = _of_functions(own, functions, f"{where[0]} has {{}} {name}", settings.basis)
     order = functions.labels_order(configuration.data.p_order)
     ours = {name: own[:, order] for name, own in arrays.items()}
-    projections = {metric: ours[f"{metric}_projections"] for metric in METRICS if f"{metric}_projections" in ours}
-    metrics = {
+    projections: dict[str, np.ndarray] = {
+        name: ours[f"{name}_projections"] for name in METRICS if f"{name}_projections" in ours
+    }
+    metrics: dict[str, np.ndarray] = {
         name: metric_matrix(basis, batch.numbers, batch.positions / Bohr, name)
         for name in METRICS
         if name in projections or name == settings.metric

@@ -156,8 +156,8 @@ def _basis(own: ElectronDensitySettings, folder: Path, refuse: Any) -> Auxiliary
         raise refuse(f"'{strange[0]}' in [{SECTION}] is no element; chemical symbols are needed, as C")
     shells = shells_of_file(folder / own.basis)
     given = {atomic_numbers[symbol]: electrons for symbol, electrons in own.electrons.items()}
-    if strange := sorted(set(given) - set(shells)):
-        raise refuse(f"electrons of {chemical_symbols[strange[0]]} in [{SECTION}]; '{own.basis}' has no such functions")
+    if missing := sorted(set(given) - set(shells)):
+        raise refuse(f"electrons of {chemical_symbols[missing[0]]} in [{SECTION}]; '{own.basis}' has no such functions")
     try:
         return AuxiliaryBasis(shells, {number: given.get(number, float(number)) for number in shells})
     except OrbitalError as error:

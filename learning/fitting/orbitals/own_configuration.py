@@ -43,6 +43,8 @@ def read_sections(path: Path, kinds: Mapping[str, type], section: str) -> tuple[
     if unknown := sorted(set(content) - set(allowed)):
         hint = did_you_mean(unknown[0], allowed)
         raise refuse(f"section {unknown} beside [{section}]; allowed are {allowed}{hint}")
-    sections = {name: settings_of(kind, content.get(name, {}), name, refuse) for name, kind in kinds.items()}
+    sections: dict[str, Any] = {
+        name: settings_of(kind, content.get(name, {}), name, refuse) for name, kind in kinds.items()
+    }
     check_table(Metadata, content.get(METADATA, {}), METADATA, refuse, is_open=True)
     return sections, content.get(METADATA, {})
