@@ -293,7 +293,7 @@ class ActiveLearning:
         self._after_round(self.state.rounds)
         return outcome
 
-    def _model(self) -> Model | Corrected:
+    def _model(self) -> Evaluator:
         return load(self._round_folder() / MODEL, self._settings.explore.threads_to_use)
 
 

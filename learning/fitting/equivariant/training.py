@@ -208,7 +208,8 @@ def fit_equivariant(
         labels += start.equivariant.arrays()
     shapes = {name: tuple(own.shape) for name, own in network.state_dict().items()}  # another release may have others
     lengths = {own.name: own.length for own in quantities}
-    told = settings, energy, model.radial.form, len(others), shapes, lengths
+    optimiser = type(training.optimiser).__name__, training.optimiser.defaults
+    told = settings, energy, model.radial.form, len(others), shapes, lengths, optimiser
     checkpoint = Checkpoint(kept, fingerprint(told, labels))
     if state := checkpoint.read():
         training.go_on(state)
