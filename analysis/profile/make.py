@@ -22,7 +22,7 @@ from ...with_errors import with_error
 from ..results import Report, Shown, beside, stem_of, write_files, written_to
 from .hills import hills_of
 from .samples import ProfileOptions, Samples, profiles_of, samples_of_runs, samples_of_table
-from .tempering import tempered_samples
+from .tempering import check_apart, tempered_samples
 
 OTHERS = "tables of PLUMED, COLVAR and HILLS"  # what profiles are made of beside runs
 
@@ -97,6 +97,7 @@ def make(request: ProfileRequest, shown: Shown = iter) -> Report:
     if len(variables) > 1:
         given = ", ".join(f"'{path}' is of {name}" for name, path in variables.items())
         raise InputError(f"{given}; make a profile of each, or name one as --variable")
+    check_apart(samples)
     profiles = profiles_of(samples, request.options, hills)
     variable = next(iter(variables))
     files = write_and_draw(profiles, request.stem_for(variable), variable)

@@ -20,7 +20,7 @@ from ...with_errors import with_error
 from ..results import Report, Shown, beside, stem_of, write_files, written_to
 from .make import OTHERS, ProfileRequest, read_runs, read_table
 from .samples import ProfileOptions, Samples, edges_of, period_of_samples, samples_of_runs, samples_of_table, wrapped
-from .tempering import tempered_samples
+from .tempering import check_apart, tempered_samples
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ def make_surfaces(request: ProfileRequest, second: SecondVariable, shown: Shown 
         given = ", ".join(f"'{path}' is of {name}" for name, path in names.items())
         raise InputError(f"{given} and {second.name}; name two variables, as --variable and --second")
     variables = (next(iter(names)), second.name)
+    check_apart([one for one, _ in samples])
     surfaces = _surfaces_of(samples, options, others)
     stem = stem_of(request.output, beside(request.runs[0], "surface", *variables))
 

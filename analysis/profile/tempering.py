@@ -14,7 +14,8 @@ import numpy as np
 from ase import units
 
 from ...runs.input.dynamics import first_step, mode_of
-from ...runs.input.elements import InputError
+from ...runs.input.elements import InputError, words
+from ...runs.input.force_components import weight_of
 from ...runs.input.run_input import RunInput, System
 from ...runs.output.properties import energies_of_run
 from ...runs.output.temperatures import ensemble_temperatures
@@ -75,8 +76,8 @@ def tempered_samples(source: RunInput, options: ProfileOptions) -> list[Samples]
     Raises
     ------
     InputError
-        If a system is no classical one at constant volume, biases are deposited or differ from system to system, or
-        ``potential``, ``ensemble_temperature`` or the variable is not written.
+        If a system is no classical one at constant volume, biases are deposited, they or the weights of forces differ
+        from system to system, or ``potential``, ``ensemble_temperature`` or the variable is not written.
     """
     runs = read_biased_runs(source, exchanging=True)
     _check(source, runs, options)
@@ -128,6 +129,47 @@ def _check(source: RunInput, runs: Sequence[BiasedRun], options: ProfileOptions)
                 "restraint, is needed"
             )
     check_same_biases(runs, options.biases)
+    _check_same_potential(source)
+
+
+def _check_same_potential(source: RunInput) -> None:
+    """Refuse systems whose forces are weighted otherwise: then a sample has another potential in each ensemble."""
+    for system in source.systems:
+        # i-PI adds what they change to the bias, and they are no part of ``potential``
+        scales = words(system.element.findtext("ensemble/hamiltonian_weights"))
+        if any(float(scale) != 1 for scale in scales):
+            raise InputError(
+                f"<hamiltonian_weights> of '{source.path}' are {', '.join(scales)}; systems that exchange temperatures "
+                "need 1 for each force"
+            )
+    first, *others = [[weight_of(force) for force in system.element.findall("forces/force")] for system in source.systems]
+    for weights in others:
+        if weights != first:
+            raise InputError(
+                f"weights of <force> in '{source.path}' are {first} in one system and {weights} in another; systems "
+                "that exchange temperatures need the same ones"
+            )
+
+
+def check_apart(samples: Sequence[Samples]) -> None:
+    """Refuse runs whose curves would have the names of those of a run of parallel tempering, and be mixed with them.
+
+    Parameters
+    ----------
+    samples : sequence of Samples
+        Of all runs.
+
+    Raises
+    ------
+    InputError
+    """
+    for label in {one.label: None for one in samples if one.kind == KIND}:
+        own = [one for one in samples if one.label == label]
+        if len(own) != len(own[0].restraints):
+            raise InputError(
+                f"several runs give a curve '{label}', and one of them exchanges temperatures, whose samples are not "
+                "joined with those of others; make a profile of each"
+            )
 
 
 def _visits_of(system: System, run: BiasedRun, options: ProfileOptions) -> _Visits:
@@ -138,9 +180,13 @@ def _visits_of(system: System, run: BiasedRun, options: ProfileOptions) -> _Visi
     common = np.intersect1d(np.intersect1d(series.steps, at_steps), with_energy)
     first = first_step(common, options.skip, run.timestep, run.source)
     steps = common[common >= first]
+    if len(common) and not len(steps):
+        raise InputError(
+            f"'{run.output.name}' of '{run.source}' has {len(common)} samples; --skip {options.skip:g} leaves out all"
+        )
     if not len(steps):
         raise InputError(
-            f"'{run.output.name}' of '{run.source}' has no step that counts and at which potential and "
+            f"'{run.output.name}' of '{run.source}' has no step at which potential and "
             "ensemble_temperature are written, too; give all of them the same stride"
         )
     places = np.searchsorted(series.steps, steps)

@@ -96,6 +96,7 @@ def test_a_surface_over_two_variables(tempered, tmp_path):
         ("potential, ", "", "does not write potential"),
         ("nbeads='1'>\n", "nbeads='4'>\n", "exchanges temperatures of 4 beads"),
         ("mode='nvt'", "mode='nve'", "exchanges temperatures with mode='nve'; profiles of it need nvt"),
+        ("<bias>", "<hamiltonian_weights> [ 0.5 ] </hamiltonian_weights> <bias>", "0.5; systems that exchange"),
     ],
 )
 def test_what_cannot_be_joined_is_refused(tempered, tmp_path, old, new, reason):
@@ -115,6 +116,32 @@ def test_systems_of_different_biases_are_refused(tempered, tmp_path):
     assert "systems that exchange temperatures need the same ones" in refusal_of(
         tmp_path / "input.xml", "--variable", "x1.x"
     )
+
+
+@needs_plumed
+def test_forces_of_other_weights_are_refused(tempered, tmp_path):
+    for path in tempered.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    text = (tmp_path / "input.xml").read_text()
+    force = "<force forcefield='particles'/>"
+    (tmp_path / "input.xml").write_text(text.replace(force, force.replace("/>", " weight='0.5'/>"), 1))
+    assert "are [0.5] in one system and [1.0] in another" in refusal_of(tmp_path / "input.xml", "--variable", "x1.x")
+
+
+@needs_plumed
+@pytest.mark.parametrize("second", [[], ["--second", "x2.x"]], ids=["curve", "surface"])
+def test_several_runs_of_the_same_temperatures_are_refused(tempered, tmp_path, second):
+    again = tmp_path / "again"
+    again.mkdir()
+    for path in tempered.iterdir():
+        (again / path.name).write_bytes(path.read_bytes())
+    said = refusal_of(tempered, again, "--variable", "x1.x", *second)
+    assert "several runs give a curve 'classical, 300 K'" in said
+
+
+@needs_plumed
+def test_nothing_left_after_what_is_skipped(tempered):
+    assert "--skip 900 leaves out all" in refusal_of(tempered, "--variable", "x1.x", "--skip", 900)
 
 
 def test_independent_samples_of_several_temperatures_join_to_each(tmp_path):
