@@ -16,15 +16,17 @@ from .settings import Expansion
 from .solid_harmonics import solid_harmonics
 
 CLOSEST = 0.2  # Å
-FINE, COARSE = 0.02, 0.05  # Å between points of the table, before and after
 FAR = 12.0  # Å
+FINE = 0.02  # Å between points of the table up to there
+COARSE = 0.004  # of the distance between points beyond, where all falls as powers
 
 
 @lru_cache(maxsize=8)
 def _table(expansion: Expansion, reach: float) -> CubicHermiteSpline:
     """W_nl/R^l for all exponents, radial functions and l, from `CLOSEST` to ``reach`` in Å."""
     near = np.arange(CLOSEST, FAR, FINE)
-    points = np.concatenate([near, np.arange(near[-1] + FINE, max(reach, FAR + 1) + COARSE, COARSE)])
+    beyond = np.arange(1, np.ceil(np.log(max(reach, FAR + 1) / near[-1]) / COARSE) + 1)
+    points = np.concatenate([near, near[-1] * np.exp(COARSE * beyond)])
     values, slopes = [], []
     power = np.arange(expansion.l_max + 1)
     for exponent in expansion.exponents:

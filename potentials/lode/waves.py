@@ -18,6 +18,7 @@ from .settings import Expansion
 from .solid_harmonics import solid_harmonics
 
 SLICE = 2**21  # numbers of a phase table at a time
+MOST_WAVES = 5_000_000  # beyond, one evaluation takes minutes
 
 
 def half_waves(cell: np.ndarray, longest: float) -> np.ndarray:
@@ -33,7 +34,19 @@ def half_waves(cell: np.ndarray, longest: float) -> np.ndarray:
     Returns
     -------
     ndarray of float64, shape (waves, 3)
+
+    Raises
+    ------
+    ValueError
+        If there are about more than `MOST_WAVES`.
     """
+    volume = abs(np.linalg.det(cell))
+    waves = volume * longest**3 / (12 * pi**2)  # half of 4π k³/3 over (2π)³/V
+    if waves > MOST_WAVES:
+        raise ValueError(
+            f"a cell of {volume:.3g} Å³ has {waves:.3g} waves of long-range potentials; allowed are {MOST_WAVES:.0e}: a "
+            "longer smearing or a smaller cell is needed"
+        )
     most = np.floor(longest * np.linalg.norm(cell, axis=1) / (2 * pi)).astype(int)
     grid = np.stack(np.meshgrid(*(np.arange(-own, own + 1) for own in most), indexing="ij"), axis=-1).reshape(-1, 3)
     first = np.sign(grid[:, 0]) * 4 + np.sign(grid[:, 1]) * 2 + np.sign(grid[:, 2])

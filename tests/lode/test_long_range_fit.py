@@ -166,13 +166,21 @@ def test_some_directions_only_are_refused(model):
         model.evaluate(Batch.from_ase(atoms), ("energy",))
 
 
+def test_a_frame_periodic_in_some_directions_is_named_in_a_fit(folder, tmp_path):
+    frames = [ions(distance, seed) for seed, distance in enumerate(NEAR)]
+    frames[2].pbc = [True, True, False]
+    write(tmp_path / "train.xyz", frames, format="extxyz")
+    with pytest.raises(StructureError, match=r"frame 2 of .*train.xyz.*: periodic directions are .* all three, or none"):
+        fitted(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("lode", "message"),
     [
         ("[lode]\nexponents = [2]\n", r"exponents = \[2\] in \[lode\]; allowed are one or more of \[1, 3, 6\]"),
         ("[lode]\nexponents = [1, 1]\n", "each once"),
         ("[lode]\nsmearing = 0.5\nradius = 4.0\n", r"radius = 4.0 and smearing = 0.5 in \[lode\]"),
-        ("[lode]\n[network]\nhidden = [4]\n", r"\[lode\] and \[network\]; a linear energy without it"),
+        ("[lode]\n[network]\nhidden = [4]\n", r"\[lode\] and \[network\]; only a linear energy alone"),
         ("[lode]\n[equivariant]\n", r"\[lode\] and \[equivariant\]"),
         ("[lode]\n[charges]\n", r"\[lode\] and \[charges\]"),
         ("[lode]\n[committee]\n", r"\[lode\] and \[committee\]"),

@@ -228,7 +228,19 @@ def test_products_by_loops():
     np.testing.assert_allclose(found, expected, atol=1e-14)
 
 
+def test_the_table_of_isolated_atoms_reaches_far():
+    expansion = Expansion((1, 3), 1.2, 2.0, 1, 2)
+    for distance in (7.77, 60.3, 4000.7):
+        found = direct.pairs(np.array([[0.0, 0, 0], [0, 0, distance]]), expansion)[0][0, 1].reshape(2, 1, 9)
+        along = real_harmonics(np.array([[0.0, 0, 1]]), 2)[0]
+        for place, p in enumerate(expansion.exponents):
+            radial = projections(np.array([distance]), p, 1.2, 2.0, 1, 2)[0][0, 0]
+            np.testing.assert_allclose(found[place, 0], radial[[0, 1, 1, 1, 2, 2, 2, 2, 2]] * along, atol=1e-11)
+
+
 def test_what_is_refused():
+    with pytest.raises(ValueError, match=r"a cell of 1\.25e\+08 Å³ has .*e\+07 waves .*; allowed are 5e\+06"):
+        half_waves(500.0 * np.eye(3), 3.0)
     with pytest.raises(ValueError, match=r"periodic directions are .True, True, False.; .* for all three, or none"):
         LongRange(SHAPE, PLACES, SPECIES, SKEWED, [True, True, False])
     with pytest.raises(ValueError, match=r"two atoms are 0\.1 Å apart; at least 0\.2 Å are needed"):

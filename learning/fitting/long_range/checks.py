@@ -18,7 +18,7 @@ def long_range_problem(sections: Mapping[str, Any]) -> str:
         return "[lode] is read by the energy; it needs a section [energy]"
     for other in EXCLUDED:
         if other in sections:
-            return f"[lode] and [{other}]; a linear energy without it reads such potentials: allowed is one of them"
+            return f"[lode] and [{other}]; only a linear energy alone reads [lode]: allowed is one of the two sections"
     if not own.exponents or set(own.exponents) - set(EXPONENTS) or len(set(own.exponents)) < len(own.exponents):
         return f"exponents = {own.exponents} in [lode]; allowed are one or more of {list(EXPONENTS)}, each once"
     if own.radius > 4 * own.smearing:

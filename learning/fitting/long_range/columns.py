@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ....model import Batch, Model
+from ....model.errors import as_structure_error
 from ....model.lode import LongRangeEnergy
 from ....potentials.lode.features import LongRangeShape
 from ....potentials.lode.settings import Expansion
@@ -34,11 +35,18 @@ def long_range_features(model: Model) -> int:
 def with_long_range(
     model: Model, frame: Frame, rows: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Value, gradient and strain of a frame's features, with the columns of the long-range ones behind."""
+    """Value, gradient and strain of a frame's features, with the columns of the long-range ones behind.
+
+    Raises
+    ------
+    StructureError
+        If the frame is periodic in some directions only, or its cell has too many waves.
+    """
     if model.long_range is None:
         return rows
     batch = Batch.from_ase(frame.atoms)
-    own = model.long_range.of(batch, model.species_indices(batch.numbers), 0).scalar_rows("stress" in frame.labels)
+    with as_structure_error(frame.name):
+        own = model.long_range.of(batch, model.species_indices(batch.numbers), 0).scalar_rows("stress" in frame.labels)
     return tuple(np.concatenate(pair, axis=-1) for pair in zip(rows, own, strict=True))  # type: ignore[return-value]
 
 
