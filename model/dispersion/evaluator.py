@@ -86,9 +86,11 @@ class Dispersion:
         isolated: bool = False,
         threads: int = 1,
     ):
+        if method not in DAMPING:
+            raise PotentialError(f"method of dispersion is '{method}'; allowed are {', '.join(DAMPING)}")
         if damping not in DAMPING[method]:
             raise PotentialError(f"damping of {method} is '{damping}'; allowed are {', '.join(DAMPING[method])}")
-        variant = model or method
+        variant = method if model is None else model
         if variant not in VARIANTS[method]:
             raise PotentialError(f"model of {method} is '{variant}'; allowed are {', '.join(VARIANTS[method])}")
         if not (np.isfinite(charge) and charge == int(charge)) or (charge and method == "d3"):
@@ -148,12 +150,17 @@ class Dispersion:
         PropertyError
             If a wanted property is not available.
         StructureError
-            If there are no parameters for an element, atoms lie on each other, or the cell is too flat or periodic in
-            some directions only.
+            If there are no parameters for an element, the charge is more than that of the nuclei, atoms lie on each
+            other, or the cell is too flat or periodic in some directions only.
         """
         method = self.settings.method
         refuse_unavailable(want, self.properties, method)
         _check_elements(batch.numbers, method)
+        if self.settings.charge > batch.numbers.sum():
+            raise StructureError(
+                f"charge of {method} is {self.settings.charge:g} e, and the nuclei have {batch.numbers.sum()} e; it must "
+                "not be more"
+            )
         cells = None if self.isolated or not _is_periodic(batch, method) else batch.cells
         arrays, failure = evaluate_dispersion(batch.numbers, batch.positions, cells, self.settings, self.threads)
         if failure is not None:

@@ -184,6 +184,7 @@ def test_isolated_ignores_the_cell():
         ("d3:functional=pbe,damping=b", PotentialError, "'b'; allowed are bj, zero, bjm, zerom, op, cso"),
         ("d4:functional=pbe,damping=zero", PotentialError, "damping of d4 is 'zero'; allowed are bj"),
         ("d4:functional=pbe,model=d5", PotentialError, "model of d4 is 'd5'; allowed are d4, d4s"),
+        ("d4:functional=pbe,model=", PotentialError, "model of d4 is ''; allowed are d4, d4s"),
         ("d3:functional=pbe,charge=1", PotentialError, "charge of d3 is 1.0 e; D3 does not know charges"),
         ("d4:functional=pbe,charge=0.5", PotentialError, "charge of d4 is 0.5 e; it must be a whole number"),
         ("d3:functional=pbe,functional=scan", EvaluatorError, "functional of d3 is given twice"),
@@ -241,6 +242,13 @@ def test_structures_that_are_refused(method):
     good, bad = Atoms("OH", [[0, 0, 0], [0, 0, 1]]), Atoms("OH", [[0, 0, 0], [0, 0, 0]])
     with pytest.raises(BeadwiseError, match="for bead 2: Too close"):
         Dispersion(method, "pbe", threads=2).evaluate(Batch.from_ase([good, good, bad]), ALL)
+
+
+def test_a_method_and_a_charge_that_cannot_be():
+    with pytest.raises(PotentialError, match="method of dispersion is 'd5'; allowed are d3, d4"):
+        Dispersion("d5", "pbe")
+    with pytest.raises(StructureError, match="charge of d4 is 11 e, and the nuclei have 10 e"):
+        answer("d4:functional=pbe,charge=11", molecule("H2O"))
 
 
 PARTS = """

@@ -97,9 +97,10 @@ def test_levels_below_the_axis_are_told(tmp_path, structures, caplog):
     read_fit_data(written(tmp_path, structures[:3], **section))
     assert "below the axis" not in caplog.text
     read_fit_data(written(tmp_path, structures[:3], **section, energies=[0.0, 10.0]))
-    lowest = min((own := levels_of(one)).min() for one in structures[:3])
+    below = [((levels_of(one) < 0).sum(), place, levels_of(one).min()) for place, one in enumerate(structures[:3])]
+    count, place, lowest = max(below)
     assert "3 frames have levels below the axis of energies, which begins at 0 eV" in caplog.text
-    assert f"the lowest at {lowest:.4g} eV" in caplog.text or own is not None
+    assert f"({count} in frame {place} of" in caplog.text and f"the lowest at {lowest:.4g} eV)" in caplog.text
 
 
 def test_members(tmp_path, structures):
