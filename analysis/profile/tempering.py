@@ -142,7 +142,9 @@ def _check_same_potential(source: RunInput) -> None:
                 f"<hamiltonian_weights> of '{source.path}' are {', '.join(scales)}; systems that exchange temperatures "
                 "need 1 for each force"
             )
-    first, *others = [[weight_of(force) for force in system.element.findall("forces/force")] for system in source.systems]
+    first, *others = [
+        [weight_of(force) for force in system.element.findall("forces/force")] for system in source.systems
+    ]
     for weights in others:
         if weights != first:
             raise InputError(

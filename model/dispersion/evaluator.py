@@ -158,8 +158,8 @@ class Dispersion:
         _check_elements(batch.numbers, method)
         if self.settings.charge > batch.numbers.sum():
             raise StructureError(
-                f"charge of {method} is {self.settings.charge:g} e, and the nuclei have {batch.numbers.sum()} e; it must "
-                "not be more"
+                f"charge of {method} is {self.settings.charge:g} e, and the nuclei have {batch.numbers.sum()} e; it "
+                "must not be more"
             )
         cells = None if self.isolated or not _is_periodic(batch, method) else batch.cells
         arrays, failure = evaluate_dispersion(batch.numbers, batch.positions, cells, self.settings, self.threads)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...potentials.lode.features import LongRangeShape
 from ...potentials.lode.power_law import EXPONENTS
-from ...potentials.lode.settings import Expansion
+from ...potentials.lode.settings import MOST_SMEARINGS, Expansion
 from .energy import LongRangeEnergy
 
 WEIGHTS = "long_range.weights"
@@ -43,12 +43,17 @@ def long_range_from(
         if WEIGHTS in arrays:
             raise ValueError(f"an array {WEIGHTS} without a description of its sizes")
         return None
-    exponents = tuple(int(one) for one in described["exponents"])
+    exponents = tuple(described["exponents"])
     if not exponents or set(exponents) - set(EXPONENTS) or len(set(exponents)) < len(exponents):
         raise ValueError(f"exponents of long-range potentials are {list(exponents)}; allowed are {list(EXPONENTS)}")
     lengths = {name: float(described[name]) for name in ("smearing", "radius", "cutoff")}
     if not all(0 < one < np.inf for one in lengths.values()):
         raise ValueError(f"lengths of long-range potentials are {lengths} Å; they must be finite and above 0")
+    if lengths["radius"] > MOST_SMEARINGS * lengths["smearing"]:
+        raise ValueError(
+            f"the radius of long-range potentials is {lengths['radius']} Å; allowed is at most {MOST_SMEARINGS} times "
+            f"the smearing, {lengths['smearing']} Å"
+        )
     counts = {name: int(described[name]) for name in ("radial", "l_max", "neighbours")}
     if not (1 <= counts["radial"] <= 8 and 0 <= counts["l_max"] <= 6 and 1 <= counts["neighbours"] <= 8):
         raise ValueError(f"sizes of long-range potentials are {counts}; allowed are 1 to 8, and l_max 0 to 6")

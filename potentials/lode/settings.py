@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 TOLERANCE = 1e-8  # of waves, against the longest
+MOST_SMEARINGS = 4  # of the radius: the quadratures of isolated atoms are for what is smooth in it
 
 
 @dataclass(frozen=True)

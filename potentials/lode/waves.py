@@ -44,8 +44,8 @@ def half_waves(cell: np.ndarray, longest: float) -> np.ndarray:
     waves = volume * longest**3 / (12 * pi**2)  # half of 4π k³/3 over (2π)³/V
     if waves > MOST_WAVES:
         raise ValueError(
-            f"a cell of {volume:.3g} Å³ has {waves:.3g} waves of long-range potentials; allowed are {MOST_WAVES:.0e}: a "
-            "longer smearing or a smaller cell is needed"
+            f"a cell of {volume:.3g} Å³ has {waves:.3g} waves of long-range potentials; allowed are {MOST_WAVES:.0e}: "
+            "a longer smearing or a smaller cell is needed"
         )
     most = np.floor(longest * np.linalg.norm(cell, axis=1) / (2 * pi)).astype(int)
     grid = np.stack(np.meshgrid(*(np.arange(-own, own + 1) for own in most), indexing="ij"), axis=-1).reshape(-1, 3)

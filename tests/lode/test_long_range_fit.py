@@ -102,6 +102,8 @@ def test_the_file_keeps_it(folder, model):
     ("change", "message"),
     [
         ({"exponents": [2]}, r"exponents of long-range potentials are \[2\]; allowed are \[1, 3, 6\]"),
+        ({"exponents": [1.5]}, r"exponents of long-range potentials are \[1.5\]; allowed are"),
+        ({"radius": 40.0}, "the radius of long-range potentials is 40.0 Å; allowed is at most 4 times the smearing"),
         ({"smearing": float("nan")}, "lengths of long-range potentials are"),
         ({"l_max": 9}, "sizes of long-range potentials are"),
         ({"neighbours": 3}, r"long-range weights of shape .* is needed"),
@@ -170,7 +172,9 @@ def test_a_frame_periodic_in_some_directions_is_named_in_a_fit(folder, tmp_path)
     frames = [ions(distance, seed) for seed, distance in enumerate(NEAR)]
     frames[2].pbc = [True, True, False]
     write(tmp_path / "train.xyz", frames, format="extxyz")
-    with pytest.raises(StructureError, match=r"frame 2 of .*train.xyz.*: periodic directions are .* all three, or none"):
+    with pytest.raises(
+        StructureError, match=r"frame 2 of .*train.xyz.*: periodic directions are .* all three, or none"
+    ):
         fitted(tmp_path)
 
 

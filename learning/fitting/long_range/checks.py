@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....potentials.lode.power_law import EXPONENTS
+from ....potentials.lode.settings import MOST_SMEARINGS
 from .settings import LodeSettings
 
 EXCLUDED = ("network", "equivariant", "committee", "charges")
@@ -21,9 +22,9 @@ def long_range_problem(sections: Mapping[str, Any]) -> str:
             return f"[lode] and [{other}]; only a linear energy alone reads [lode]: allowed is one of the two sections"
     if not own.exponents or set(own.exponents) - set(EXPONENTS) or len(set(own.exponents)) < len(own.exponents):
         return f"exponents = {own.exponents} in [lode]; allowed are one or more of {list(EXPONENTS)}, each once"
-    if own.radius > 4 * own.smearing:
+    if own.radius > MOST_SMEARINGS * own.smearing:
         return (
-            f"radius = {own.radius} and smearing = {own.smearing} in [lode]; the radius must be at most four times as "
-            "long as the smearing"
+            f"radius = {own.radius} and smearing = {own.smearing} in [lode]; the radius must be at most "
+            f"{MOST_SMEARINGS} times as long as the smearing"
         )
     return ""
