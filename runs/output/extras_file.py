@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import SeriesError
 from ...properties.quantities import Property, properties
+from ...quantity import OPEN
 from ..units import from_atomic
 from .alignment import that_count
 from .compressed import uncompressed
@@ -138,6 +139,11 @@ def _words(text: mmap.mmap, places: Sequence[slice]) -> np.ndarray:
 
 
 def _shaped(one: Property, values: np.ndarray) -> np.ndarray:
-    """Numbers of a property of a frame, of each molecule, or of each member."""
+    """Numbers of a property of a frame, of each molecule, or of each member.
+
+    Of members with values on an axis of their own, one member after the other: how many of both is written nowhere.
+    """
+    if one.shape == (OPEN,):
+        return from_atomic(one.name, values)
     several = (-1,) if one.kind == "members" or one.per not in ("cell", "atom") else ()
     return from_atomic(one.name, values.reshape((*several, *one.shape)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from beadwise.runs.output.bead_series import BeadSeries
+from beadwise.runs.output.extras_file import ExtrasFile
 from beadwise.runs.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from beadwise.spectra import SeriesError
 from extras_records import (
@@ -139,3 +140,14 @@ def test_members_that_are_refused(files, kinds, count, message):
     files.append_steps(range(3), kinds=kinds, count=count)
     with pytest.raises(SeriesError, match=message):
         read_all(files.series())
+
+
+def test_members_of_curves_in_a_file_that_is_read_by_steps(tmp_path):
+    """How many members and how many values there are is written nowhere: they stay in a row."""
+    path = tmp_path / "curves_0"
+    numbers = np.linspace(-1, 5, 21)
+    row = " ".join(f"{number:.16e}" for number in numbers)
+    path.write_text(f"#EXTRAS(member_density_of_states)# Step:          4  Bead:       0\n{row}\n")
+    (found,) = ExtrasFile(path, 3).record(4)
+    assert list(found) == ["committee_density_of_states"]
+    np.testing.assert_allclose(found["committee_density_of_states"], numbers * HARTREE_PER_ELECTRONVOLT, rtol=1e-13)
