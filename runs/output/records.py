@@ -25,7 +25,6 @@ from .series import passed_over, series_kinds, series_of_extras
 # without "#" inside, or half a header that a killed i-PI left would swallow the one appended to it
 HEADER = re.compile(rb"#EXTRAS(?P<kind>_COMPONENT_RAW|_BIAS)?\((?P<names>[^()#\n]*)\)# +Step: +(?P<step>\d+)[^#\n]*\n")
 COMPONENT, BIAS = b"_COMPONENT_RAW", b"_BIAS"
-PLURALS = {"atom": "atoms", "molecule": "molecules", "members": "members", "values": "values"}
 CHUNK = 1 << 23  # bytes read at a time, so that memory stays bounded
 
 
@@ -213,12 +212,12 @@ def check_names(names: tuple[str, ...]) -> None:
     if twice is not None:
         alike = " and ".join(name for name in names if known.get(name) == twice)
         raise SeriesError(f"extras hold {alike}, which are the same; give one of them")
-    repeated = sorted({kind.repeated for name in series if (kind := series_kinds()[name]).repeated})
-    if len(repeated) > 1:
-        both = " and ".join(PLURALS[one] for one in repeated)
+    counted = sorted({kind.counted for name in series if (kind := series_kinds()[name]).repeated})
+    if len(counted) > 1:
+        both = " and ".join(counted)
         raise SeriesError(
             f"extras '{', '.join(names)}' hold both {both}, and do not say how many of each; "
-            f"a <trajectory> of its own is needed for the {PLURALS[repeated[0]]}"
+            f"a <trajectory> of its own is needed for the {counted[0]}"
         )
 
 

@@ -12,6 +12,10 @@ from ...quantity import OPEN
 SERIES = (  # kinds of properties
     "value", "molecular", "screened", "position", "members", "switch", "orbitals", "electronic",
 )  # fmt: skip
+PLURALS = {
+    "atom": "atoms", "molecule": "molecules", "orbital": "orbitals", "orbital pair": "pairs of orbitals",
+    "function": "functions", "members": "members",
+}  # fmt: skip
 OF_FFCOMMITTEE = "committee_"  # what an <ffcommittee> puts before every key that it does not make itself
 
 
@@ -42,6 +46,15 @@ class SeriesKind:
     def size(self) -> int:
         """Numbers of one of them."""
         return prod(self.sample)
+
+    @property
+    def counted(self) -> str:
+        """What there is a number of, for people; empty for the cell.  Series of the same have as many."""
+        if self.repeated == "values":
+            return f"values of {self.key}"
+        if self.repeated == "members" and properties()[self.name].per != "cell":
+            return f"members of {PLURALS[properties()[self.name].per]}"
+        return PLURALS[self.repeated] if self.repeated else ""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -133,6 +133,9 @@ def test_alarms_beside_the_series_are_passed_over(files):
         (["committee_pot", "member_dipoles"], 3, "3 numbers in a row are no committee_pot, member_dipoles"),
         (["dipole", "committee_dipole"], 6, "hold dipole and committee_dipole, which are the same; give one"),
         (["member_dipoles", "molecular_dipole"], 9, "hold both members and molecules"),
+        (["member_dipoles", "member_shielding"], 48, "hold both members and members of atoms"),
+        (["density_of_states", "member_density_of_states"], 44, "values of density_of_states and values of member_"),
+        (["electron_density", "orbital_energies"], 12, "hold both functions and orbitals"),
         (["committee_uncertainty"], 1, "'committee_uncertainty' are no series; allowed are dipole"),
     ],
 )
