@@ -27,9 +27,8 @@ FURTHER = (
 ALWAYS_SENT = ("energy", "forces", "virial")
 # what a quantity cannot be called, since it means something else there
 SECTIONS = (  # of a fit
-    "data", "density", "charges", "network", "equivariant", "hamiltonian", "electron_density", "committee", "repulsion",
-    "output",
-    "metadata",
+    "data", "density", "lode", "charges", "network", "equivariant", "hamiltonian", "electron_density", "committee",
+    "repulsion", "output", "metadata",
 )  # fmt: skip
 RESERVED_NAMES = ("names",)  # of a response
 RESERVED_KEYS = ("raw", "committee_uncertainty")

@@ -4,8 +4,8 @@
     python docs/ethene/labels.py 100
 
 The minimum and its Hessian are those of B3LYP/STO-3G itself.  Each frame has normal coordinates out of a Gaussian with
-the variance of a harmonic oscillator, ħ/2ω coth(ħω/2kT) where it is quantum and kT/ω² where it is classical (one in
-eight), at 300, 600 or 900 K.  Both files are written after every frame, so that it may be stopped at any time.
+the variance of a harmonic oscillator: ħ/2ω coth(ħω/2kT) at 300, 600 or 900 K, and where it is classical (one frame in
+eight) kT/ω² at 300 K.  Both files are written after every frame, so that it may be stopped at any time.
 """
 
 import sys

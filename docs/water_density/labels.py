@@ -4,8 +4,9 @@ python docs/water_density/labels.py FOLDER --frames 100
 
 PBE/def2-SVP.  The density matrix P is projected on the functions of def2-universal-jfit (F. Weigend, Phys. Chem. Chem.
 Phys. 8, 1057 (2006)): w_p = Σ P_ab (ab|p), in the Coulomb metric or in that of the overlap.  With ``--check FILE`` the
-density of a model is compared with that of PySCF itself on PySCF's grid: what the functions cannot say, what the model
-adds, and both together.  Needs ``pip install pyscf``, and is no part of the package.
+density of a model is compared with that of PySCF itself on PySCF's grid, on geometries that are none of the labels:
+what the functions cannot say, what the model adds, and both together.  Needs ``pip install pyscf``, and is no part of
+the package.
 """
 
 import argparse
@@ -81,7 +82,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--check", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    generator = np.random.default_rng(arguments.seed)
+    generator = np.random.default_rng([arguments.seed, 1] if arguments.check else arguments.seed)
     frames = [random_water(generator) for _ in range(arguments.frames)]
     if arguments.check:
         check(arguments.check, frames)

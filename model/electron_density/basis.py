@@ -14,6 +14,7 @@ from ..errors import StructureError
 from ..orbitals.basis import OrbitalError, order_of_shells
 from ..structures import Batch
 
+SMALLEST_SQUARE = 1e-12  # of a sum, over that of its coefficients: less is rounding
 HIGHEST_SHELL = 4  # angular momentum, as in def2-universal-jfit of first and second rows
 
 
@@ -44,10 +45,10 @@ class Shell:
                 f"a shell with exponents {list(self.exponents)} and coefficients {list(self.contraction)}; as many "
                 "finite numbers of both are needed, at least one"
             )
-        if min(self.exponents) <= 0 or not any(self.contraction):
+        if min(self.exponents) <= 0 or not self._square > SMALLEST_SQUARE * np.square(self.contraction).sum():
             raise OrbitalError(
                 f"a shell with exponents {list(self.exponents)} and coefficients {list(self.contraction)}; exponents "
-                "above 0 and a coefficient that is not 0 are needed"
+                "above 0 and coefficients whose sum is not 0 everywhere are needed"
             )
 
     @cached_property
@@ -58,9 +59,14 @@ class Shell:
         """
         exponents, power = np.array(self.exponents), self.momentum + 1.5
         norms = np.sqrt(2 * (2 * exponents) ** power / np.exp(gammaln(power)))
+        return np.array(self.contraction) * norms / np.sqrt(self._square)
+
+    @property
+    def _square(self) -> float:
+        """∫ (Σ_k d_k N_k r^l exp(−a_k r²) Y_lm)², 1 for the sum that is normalised."""
+        exponents, contraction = np.array(self.exponents), np.array(self.contraction)
         means = 2 * np.sqrt(exponents[:, None] * exponents) / (exponents[:, None] + exponents)
-        contraction = np.array(self.contraction)
-        return contraction * norms / np.sqrt(contraction @ means**power @ contraction)
+        return float(contraction @ means ** (self.momentum + 1.5) @ contraction)
 
     @cached_property
     def transform(self) -> np.ndarray:

@@ -13,6 +13,7 @@ from ...reading import refusing, shown
 from ..arrays.container import Container
 from ..errors import ModelFileError
 from ..orbitals.atom_arrays import arrays_of, density_from, described_density, surroundings_from
+from ..orbitals.charge import charge_of_metadata
 from .basis import AuxiliaryBasis, Shell
 from .integrals import METRICS
 from .model import DensityModel
@@ -97,6 +98,7 @@ def _assembled(
         for order in sorted(set(basis.momenta(number)))
     }
     few, metadata = int(description["few"]), dict(description["metadata"])
+    charge_of_metadata(metadata)
     model = DensityModel(basis, density, surroundings, few, weights, description["metric"], metadata, charge)
     model.check()
     return model

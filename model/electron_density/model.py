@@ -14,6 +14,7 @@ from ...properties.quantities import DENSITY, DENSITY_CHARGE, DENSITY_SHIFT, HAR
 from ...short_repr import short_repr
 from ..errors import StructureError
 from ..model import Model
+from ..orbitals.charge import charge_of_molecules
 from ..orbitals.isolation import isolated
 from ..orbitals.surroundings import Surroundings
 from ..response import Response, refuse_unavailable
@@ -50,7 +51,8 @@ class DensityModel:
     metadata : mapping
         Provenance, licence, errors.
     charge : float, optional
-        Of the molecules, in e; by default what a batch says, else the metadata, 0 if nothing.
+        Of the molecules, in e; by default what a batch says, else the metadata, 0 if nothing.  A batch that says
+        another one is refused.
     """
 
     basis: AuxiliaryBasis
@@ -75,9 +77,14 @@ class DensityModel:
         return "dipole", DENSITY, DENSITY_CHARGE, DENSITY_SHIFT, HARTREE_ENERGY
 
     def molecular_charge(self, batch: Batch) -> float:
-        """Charge of the molecules in e."""
-        said = [own for own in (self.charge, batch.charge, self.metadata.get("charge")) if own is not None]
-        return float(said[0]) if said else 0.0
+        """Charge of the molecules in e.
+
+        Raises
+        ------
+        StructureError
+            If the batch says another one than `charge`.
+        """
+        return charge_of_molecules(self.charge, batch, self.metadata)
 
     def electrons(self, batch: Batch) -> float:
         """Electrons of a molecule.

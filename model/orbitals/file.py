@@ -17,6 +17,7 @@ from ..radial import RadialForm
 from .atom_arrays import arrays_of, density_from, described_density, surroundings_from
 from .basis import OrbitalBasis
 from .blocks import blocks_of
+from .charge import charge_of_metadata
 from .hamiltonian import BlockModel, Weights
 from .model import HamiltonianModel
 from .pair_functions import PairFunctions
@@ -98,4 +99,5 @@ def _assembled(
         few = int(description["few"]) if of_atoms else 0
         parts[name] = BlockModel(basis, density, of_atoms, pairs, few, weights)
         parts[name].check()
+    charge_of_metadata(description["metadata"])
     return HamiltonianModel(parts["hamiltonian"], parts.get("overlap"), description["metadata"], charge)

@@ -14,6 +14,7 @@ from ...short_repr import short_repr
 from ..response import Response, refuse_unavailable
 from ..structures import Batch
 from ..training.envelope import Envelope
+from .charge import charge_of_molecules
 from .hamiltonian import BlockModel
 from .isolation import isolated
 from .levels import Levels
@@ -33,7 +34,8 @@ class HamiltonianModel:
     metadata : mapping
         Provenance, licence, errors.
     charge : float, optional
-        Of the molecules, in e; by default what the metadata say, 0 if nothing.
+        Of the molecules, in e; by default what a batch says, else the metadata, 0 if nothing.  A batch that says
+        another one is refused.
     """
 
     hamiltonian: BlockModel
@@ -64,17 +66,15 @@ class HamiltonianModel:
         Raises
         ------
         StructureError
-            If an image is within reach, an element has no orbitals, or atoms overlap.
+            If an image is within reach, an element has no orbitals, atoms overlap, or the batch says another charge
+            than `charge`.
         OrbitalError
             If the electrons do not fit into the orbitals, or the overlap is not positive.
         """
         matrices = self.hamiltonian.matrices(batch)
         overlap = None if self.overlap is None else self.overlap.matrices(batch)
-        return Levels.of(matrices, overlap, self.hamiltonian.basis.neutral_electrons(batch.numbers) - self._charge)
-
-    @property
-    def _charge(self) -> float:
-        return float(self.metadata.get("charge", 0.0)) if self.charge is None else self.charge
+        charge = charge_of_molecules(self.charge, batch, self.metadata)
+        return Levels.of(matrices, overlap, self.hamiltonian.basis.neutral_electrons(batch.numbers) - charge)
 
     def matrices(self, batch: Batch) -> np.ndarray:
         """Hamiltonians in eV in the order of quantum chemistry (p as x, y, z), (beads, orbitals, orbitals)."""

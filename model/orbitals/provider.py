@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import numpy as np
+
 from ..errors import EvaluatorError
 from ..evaluators.provider import Provider, Rename
 from ..response import Evaluator
@@ -32,9 +34,9 @@ def of_molecules(prefix: str, what: str, load: Load) -> Provider:
         try:
             charge = float(text) if text else None
         except ValueError:
-            raise EvaluatorError(
-                f"'{prefix}:{rest}' has the charge '{text}'; a number in e is needed: {usage}"
-            ) from None
+            charge = np.nan
+        if charge is not None and not np.isfinite(charge):
+            raise EvaluatorError(f"'{prefix}:{rest}' has the charge '{text}'; a number in e is needed: {usage}")
         if not os.path.isfile(name):
             raise EvaluatorError(f"no file '{name}' of {what}; it is written {usage}")
         return load(name, threads, charge)

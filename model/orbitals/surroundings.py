@@ -86,6 +86,8 @@ def principal_components(
     means : ndarray of float64, shape (components,)
         Zeros for λ > 0.
     """
+    if not features.size:  # as of atoms that are always alone, whose density is a scalar
+        return np.zeros((features.shape[2], 0)), np.zeros(0)
     rows = features.reshape(-1, features.shape[2])
     mean = rows.mean(axis=0) if features.shape[1] == 1 else np.zeros(rows.shape[1])
     squares, directions = _squares_and_directions(rows - mean)
@@ -127,7 +129,7 @@ def fitted_surroundings(density: np.ndarray, l_max: int, few_channels: int, few_
     product_means = np.zeros(0)
     for part in ((order, parity) for order in range(l_max + 1) for parity in (1, -1) if order or parity == 1):
         own = coupled(linear, linear, part)
-        found, mean = principal_components(own, few_products, 1.0) if own.shape[2] else (np.zeros((0, 0)), np.zeros(0))
+        found, mean = principal_components(own, few_products, 1.0)
         if found.shape[1]:
             products[part] = found
             product_means = mean if part == ONE else product_means

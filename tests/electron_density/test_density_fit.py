@@ -13,12 +13,15 @@ from beadwise.errors import BeadwiseError
 from beadwise.learning.fitting.electron_density.basis_file import shells_of_file
 from beadwise.learning.fitting.electron_density.errors import density_errors
 from beadwise.learning.fitting.electron_density.fit import Equations, components_of, fit_electron_density
-from beadwise.learning.fitting.electron_density.labels import read_densities
+from beadwise.learning.fitting.electron_density.labels import Densities, read_densities
 from beadwise.learning.fitting.electron_density.sections import read_electron_density_configuration
 from beadwise.learning.fitting.orbitals.atoms import density_model, surroundings_of
 from beadwise.learning.fitting.orbitals.matrices import set_aside
+from beadwise.model import Batch
+from beadwise.model.electron_density.basis import Functions
 from beadwise.model.electron_density.file import load_density, save_density
 from beadwise.model.electron_density.integrals import metric_matrix
+from beadwise.model.electron_density.model import solved
 from beadwise.model.evaluators import load_evaluator
 from click.testing import CliRunner
 from density_models import (
@@ -198,6 +201,64 @@ def test_what_is_made_small_is_the_metric(folder):
         assert errors[0] < errors[1]
 
 
+def test_labels_that_the_constraint_moved_far():
+    """M⁻¹q is no sum of features, so labels that it moved by several electrons are learned only apart from it.
+
+    In the metric M − qqᵀ/(qᵀM⁻¹q), for which a shift along M⁻¹q is nothing, the density that is served is exact.
+    """
+    true, positions = random_model(small_basis()), shaken(FRAMES)
+    batch = isolated(WATER, positions)
+    label = true.constrained(batch)
+    assert np.abs(label.shifts).max() > 5
+    training = [Densities(batch, label.functions, label.coefficients, {})]
+    density, around = true.density, true.surroundings
+    components = components_of(density, around, true.few, 400, training)
+    other = isolated(WATER, shaken(5, seed=9))
+    expected, errors = true.constrained(other), []
+    for is_blind in (False, True):
+        equations = Equations(components, density, around, true.few, "coulomb", 1e-11, training)
+        for own in equations.frames if is_blind else []:
+            charges = label.functions.charges
+            directions = solved(own.metrics, np.broadcast_to(charges, own.own.coefficients.shape))
+            own.metrics -= np.multiply.outer(1 / (directions @ charges), np.multiply.outer(charges, charges))
+        weights = {kind: components[kind].whole(own) for kind, own in equations.solve().items()}
+        rest = replace(true, weights=weights).constrained(other).coefficients - expected.coefficients
+        squares = [np.einsum("fp,fpq,fq->", own, expected.metrics, own) for own in (rest, expected.coefficients)]
+        errors.append(np.sqrt(squares[0] / squares[1]))
+    assert errors[1] < 1e-5 and errors[0] > 1e-2
+
+
+def test_atoms_that_are_always_alone(folder):
+    """Their density has no direction: weights of l > 0 have no features."""
+    basis, oxygen = small_basis(), np.array([8])
+    functions = Functions(basis, oxygen)
+    labels = np.zeros((6, functions.count))
+    labels[:, 0] = 8 / functions.charges[0]
+    ase.io.write(folder / "atoms.xyz", [Atoms("O")] * 6)
+    np.savez(folder / "atoms.npz", coefficients=labels)
+    result = fit(folder, "alone", ("water.xyz", "atoms.xyz"), ("water.npz", "atoms.npz"))
+    assert result.exit_code == 0, result.output
+    found = load_density(folder / "alone.safetensors").coefficients(isolated(oxygen, np.ones((1, 3))))
+    np.testing.assert_allclose(found, labels[:1], atol=1e-9)
+
+
+def test_charges_that_contradict_each_other(folder, fitted, tmp_path):
+    ion = Atoms("OHH", shaken(1)[0], info={"charge": 1})
+    model = load_evaluator(f"density:{fitted}")
+    np.testing.assert_allclose(model.constrained(Batch.from_ase(ion)).charges, 1, atol=1e-10)
+    with pytest.raises(BeadwiseError, match=r"structures have the charge 1, and the model is asked with charge=-1"):
+        load_evaluator(f"density:charge=-1,{fitted}").constrained(Batch.from_ase(ion))
+    for text in ("-inf", "nan", "one"):
+        with pytest.raises(BeadwiseError, match=f"has the charge '{text}'; a number in e is needed"):
+            load_evaluator(f"density:charge={text},{fitted}")
+    save_density(replace(model, metadata={"charge": "one"}), tmp_path / "text.safetensors")
+    with pytest.raises(BeadwiseError, match="the charge is one; a finite number in e is needed"):
+        load_density(tmp_path / "text.safetensors")
+    ase.io.write(folder / "ions.xyz", [Atoms("OHH", own, info={"charge": 1}) for own in shaken(FRAMES)])
+    result = fit(folder, "ions", ("water.xyz", "ions.xyz"))
+    assert "frame 0 has the charge 1; [data] has charge = 0" in " ".join(result.output.split())
+
+
 def test_files_keep_every_number(tmp_path):
     model, path, batch = random_model(), tmp_path / "random.safetensors", isolated(WATER, shaken(2))
     save_density(replace(model, metadata={"title": "random", "charge": 1.0}), path)
@@ -230,6 +291,8 @@ def test_files_keep_every_number(tmp_path):
         ([("few = 2", "electrons = {N = 5}")], None, "electrons of N in [electron_density]"),
         ([("few = 2", "electrons = {O = 9}")], None, "O brings 9 electrons; allowed is more than 0, at most 8"),
         ([("[output]", "[energy]\n[output]")], None, "beside [electron_density]"),
+        ([("[output]", "[metadata]\ncharge = 1\n[output]")], None, "charge in [metadata]; allowed are keys other than"),
+        ([], "O S\n  1.0 1.0\n  1.0 -1.0\n", "coefficients whose sum is not 0 everywhere"),
         ([("known.safetensors", "refused.nw"), ], None, "a name ending in .safetensors is needed"),
         ([], "O S\n  1.0 1.0\n", "species H has no functions in this density"),
         ([], "O H\n  1.0 1.0\n", "a shell 'H'; allowed are S, P, D, F, G and SP"),

@@ -119,6 +119,24 @@ def test_charged_molecules(fitted):
     assert levels.electrons == 10
     with pytest.raises(BeadwiseError, match="11 electrons"):
         load_evaluator(f"hamiltonian:charge=1,{fitted}").evaluate(batch, ("orbital_gap",))
+    own.info["charge"] = 2.0
+    said = load_evaluator(f"hamiltonian:{fitted}").evaluate(Batch.from_ase(own), ("orbital_gap",))
+    np.testing.assert_array_equal(said.orbital_gap, levels.gap)
+    with pytest.raises(BeadwiseError, match="structures have the charge 2, and the model is asked with charge=1"):
+        load_evaluator(f"hamiltonian:charge=1,{fitted}").levels(Batch.from_ase(own))
+    with pytest.raises(BeadwiseError, match="has the charge 'inf'; a number in e is needed"):
+        load_evaluator(f"hamiltonian:charge=inf,{fitted}")
+
+
+def test_frames_of_another_charge_are_refused(folder):
+    frames = ase.io.read(folder / "ethene.xyz", ":")
+    for own in frames:
+        own.info["charge"] = 1
+    ase.io.write(folder / "ions.xyz", frames)
+    result = fit(folder, "ions", a=('"ethene.xyz"', '"ions.xyz"'))
+    assert result.exit_code == 2 and "frame 0 has the charge 1; [data] has charge = 0" in " ".join(
+        result.output.split()
+    )
 
 
 def test_pairs_that_were_not_seen_are_refused(folder):
@@ -161,6 +179,7 @@ def test_files_keep_every_number(tmp_path):
         ({"a": ("ethene.npz", "methane.npy")}, "the shells of its atoms make 12 orbitals"),
         ({"a": ("channels = 3", "channels = 0")}, "channels = 0 in [hamiltonian]"),
         ({"a": ("[output]", "[energy]\n[output]")}, "beside [hamiltonian]"),
+        ({"a": ("[output]", "[metadata]\ncharge = 1\n[output]")}, "charge in [metadata]; allowed are keys other"),
         ({"a": ("l_max = 2\nchannels", "l_max = 0\nchannels")}, "l_max = 0 in [hamiltonian] makes no λ = 2"),
         ({"a": ("pair_l_max = 2", "pair_l_max = 1"), "overlap": "true"}, "pair_l_max = 1 in [hamiltonian] makes no λ"),
         (

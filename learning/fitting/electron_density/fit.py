@@ -190,7 +190,7 @@ class Equations:
             orders = sorted(set(self.basis.momenta(number)))
             for order, found in atomic_features(density, surroundings, few, own.batch, number, orders).items():
                 rows = self.components[number, order].of(found)
-                features[number, order] = rows.reshape(own.batch.beads, -1, *rows.shape[1:])
+                features[number, order] = rows.reshape(own.batch.beads, len(rows) // own.batch.beads, *rows.shape[1:])
         return _Frames(own, features, own.metrics(self.metric))
 
     def zeros(self) -> Weights:
@@ -223,7 +223,7 @@ class Equations:
         found = {kind: np.zeros((len(own), len(own))) for kind, own in self.zeros().items()}
         for own in self.frames:
             for kind, features in own.features.items():
-                rows = features.reshape(-1, features.shape[3])
+                rows = features.reshape(int(np.prod(features.shape[:3])), features.shape[3])
                 found[kind] += rows.T @ rows
         return found
 
@@ -232,7 +232,8 @@ class Equations:
         """κ of each component: the same for all, and 0 for what is always 1."""
         found = {}
         for kind, gram in self.grams.items():
-            rows = sum(own.features[kind][..., 0].size for own in self.frames if kind in own.features)
+            shapes = [own.features[kind].shape for own in self.frames if kind in own.features]
+            rows = sum(frames * atoms * functions for frames, atoms, functions, _ in shapes)
             count = len(self.components[kind].means)
             found[kind] = np.zeros(len(gram))
             found[kind][:count] = self.ridge * np.trace(gram[:count, :count]) / rows
@@ -258,11 +259,14 @@ class Equations:
         DataError
             If they do not come to an end.
         """
-        grams = {kind: cho_factor(own + np.diag(self.penalties[kind])) for kind, own in self.grams.items()}
+        grams = {kind: cho_factor(own + np.diag(self.penalties[kind])) for kind, own in self.grams.items() if len(own)}
         metrics = {kind: cho_factor(own) for kind, own in self.on_site.items()}
 
         def preconditioned(rest: Weights) -> Weights:
-            return {kind: cho_solve(metrics[kind], cho_solve(grams[kind], own).T).T for kind, own in rest.items()}
+            return {
+                kind: cho_solve(metrics[kind], cho_solve(grams[kind], own).T).T if kind in grams else own
+                for kind, own in rest.items()
+            }
 
         weights, rest = self.zeros(), {kind: own.copy() for kind, own in self.right.items()}
         guess = preconditioned(rest)

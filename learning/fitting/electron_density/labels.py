@@ -15,10 +15,9 @@ from ....model.electron_density.basis import Functions
 from ....model.electron_density.integrals import METRICS, Metric, metric_matrix
 from ....model.electron_density.model import solved, with_electrons
 from ....model.errors import StructureError
-from ....model.structures import charge_of_frame
 from ...data import DataError, read_frames
 from ..orbitals.array_files import arrays_of_file, reals_of
-from ..orbitals.matrices import joined, part_of_batch
+from ..orbitals.matrices import check_charge, joined, part_of_batch
 from .sections import ElectronDensityConfiguration
 
 WRONG_CHARGE = 0.02  # of the electrons: no fit in a metric is so far off, another order of functions is
@@ -71,9 +70,7 @@ def read_densities(configuration: ElectronDensityConfiguration) -> list[Densitie
         for number, atoms in enumerate(frames):
             if atoms.pbc.any():
                 raise DataError(f"{structures}, frame {number} is periodic; densities are fitted to molecules")
-            said, charge = charge_of_frame(atoms), configuration.data.charge
-            if said is not None and said != charge:
-                raise DataError(f"{structures}, frame {number} has the charge {said:g}; [data] has charge = {charge:g}")
+            check_charge(atoms, configuration.data.charge, f"{structures}, frame {number}")
             alike.setdefault(atoms.numbers.tobytes(), []).append(number)
         arrays = _arrays(path, len(frames))
         for kind, places in alike.items():

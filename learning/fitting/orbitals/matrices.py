@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
+from ase import Atoms
 
 from ....model import Batch
 from ....model.orbitals.basis import OrbitalBasis
+from ....model.structures import charge_of_frame
 from ....properties.unit_names import ENERGY, in_own_units
 from ...data import DataError, read_frames, split
 from .array_files import arrays_of_file, reals_of
@@ -66,6 +68,7 @@ def read_molecules(configuration: HamiltonianConfiguration) -> list[Molecules]:
             where = f"{path}, frame {number}"
             if atoms.pbc.any():
                 raise DataError(f"{structures}, frame {number} is periodic; Hamiltonians are fitted to molecules")
+            check_charge(atoms, data.charge, f"{structures}, frame {number}")
             own = _ordered(basis, atoms.numbers, hamiltonian, p_order, where) * unit
             metric = None if overlap is None else _ordered(basis, atoms.numbers, overlap, p_order, where)
             if metric is not None and not configuration.hamiltonian.overlap:
@@ -75,6 +78,18 @@ def read_molecules(configuration: HamiltonianConfiguration) -> list[Molecules]:
             one = Molecules(Batch.from_ase(atoms), own[None], None if metric is None else metric[None])
             found.setdefault(atoms.numbers.tobytes(), []).append(one)
     return [_together(own) for own in found.values()]
+
+
+def check_charge(atoms: Atoms, charge: float, where: str) -> None:
+    """Refuse a frame that says another charge than [data].
+
+    Raises
+    ------
+    DataError
+    """
+    said = charge_of_frame(atoms)
+    if said is not None and said != charge:
+        raise DataError(f"{where} has the charge {said:g}; [data] has charge = {charge:g}")
 
 
 def orthogonalised(hamiltonian: np.ndarray, overlap: np.ndarray, where: str) -> np.ndarray:

@@ -12,6 +12,8 @@ from ....suggestions import did_you_mean
 from ..configuration import METADATA, ConfigurationError, refusal
 from ..sections import Metadata
 
+WRITTEN = ("charge", "envelope", "errors")  # among the metadata by a fit itself
+
 
 def has_section(path: Path, section: str) -> bool:
     """Whether a configuration has a section; one that cannot be read has none."""
@@ -24,7 +26,7 @@ def has_section(path: Path, section: str) -> bool:
 def schema_of(sections: Mapping[str, type], section: str, what: str) -> dict[str, Any]:
     """JSON Schema of a configuration of these sections, of which ``section`` tells what is fitted."""
     tables = {name: table_schema(kind) for name, kind in sections.items()}
-    tables[METADATA] = table_schema(Metadata, is_open=True)
+    tables[METADATA] = table_schema(Metadata, is_open=True) | {"propertyNames": {"not": {"enum": list(WRITTEN)}}}
     return sections_schema(f"A fit of {what}: `beadwise fit CONFIG.toml`.", tables, ("data", section, "output"))
 
 
@@ -46,5 +48,11 @@ def read_sections(path: Path, kinds: Mapping[str, type], section: str) -> tuple[
     sections: dict[str, Any] = {
         name: settings_of(kind, content.get(name, {}), name, refuse) for name, kind in kinds.items()
     }
-    check_table(Metadata, content.get(METADATA, {}), METADATA, refuse, is_open=True)
-    return sections, content.get(METADATA, {})
+    metadata = content.get(METADATA, {})
+    check_table(Metadata, metadata, METADATA, refuse, is_open=True)
+    if taken := sorted(set(metadata) & set(WRITTEN)):
+        raise refuse(
+            f"{taken[0]} in [{METADATA}]; allowed are keys other than {list(WRITTEN)}, which the fit writes; the "
+            "charge of the molecules is a key of [data]"
+        )
+    return sections, metadata
