@@ -126,7 +126,7 @@ class Between:
         squares = np.einsum("bijx,bijx->bij", vectors, vectors)
         distances = np.sqrt(squares)
         units = vectors / np.where(distances > 0, distances, 1.0)[..., None]
-        harmonics = real_harmonics(units.reshape(-1, 3), highest).reshape(*squares.shape, -1)
+        harmonics = real_harmonics(units.reshape(-1, 3), highest).reshape(*squares.shape, (highest + 1) ** 2)
         orders = np.repeat(np.arange(highest + 1), 2 * np.arange(highest + 1) + 1)
         return Between(squares, harmonics * distances[..., None] ** orders)
 

@@ -117,7 +117,15 @@ class BlockModel:
         batch : Batch
         adjoints : ndarray of float64, shape (beads, orbitals, orbitals)
             As Tr P dH asks for with P.
+
+        Raises
+        ------
+        ValueError
+            If adjoints have another shape.
         """
+        orbitals = int(self.basis.first_orbitals(batch.numbers)[-1])
+        if adjoints.shape != (needed := (batch.beads, orbitals, orbitals)):
+            raise ValueError(f"adjoints have shape {adjoints.shape}; {needed} is needed")
         return self._served.pull_back(isolated(batch, self.reach), adjoints)
 
     @cached_property

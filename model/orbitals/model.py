@@ -122,7 +122,9 @@ class HamiltonianModel:
             assert self.envelope is not None
             density = self.hamiltonian.density
             own = density.density(isolated(batch, self.hamiltonian.reach))[:, :, 0]
-            arrays[OUTSIDE] = self.envelope.distances(own, density.species_indices(batch.numbers)).max(axis=1)
+            arrays[OUTSIDE] = self.envelope.distances(own, density.species_indices(batch.numbers)).max(
+                axis=1, initial=0.0
+            )
         return Response(**{name: arrays[name] for name in want})
 
     def _in_order_of_labels(self, matrices: np.ndarray, batch: Batch) -> np.ndarray:

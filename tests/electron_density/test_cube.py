@@ -54,7 +54,8 @@ def test_the_cube_file_has_the_density(folder):
         (("water.xyz", "water.xyz"), "is not a readable file of an electron density"),
         (("water.safetensors", "water.xyz", "--spacing", "0.001"), "points; allowed are 2e+07 of them"),
         (("water.safetensors", "water.xyz", "--spacing", "1e-25"), "points; allowed are 2e+07 of them"),
-        (("water.safetensors", "water.xyz", "--output", "water.xyz"), "would replace the structure"),
+        (("water.safetensors", "water.xyz", "--output", "water.xyz"), "would replace the structure 'water.xyz'"),
+        (("water.safetensors", "water.xyz", "--output", "water.safetensors"), "would replace the model"),
     ],
 )
 def test_refusals(folder, monkeypatch, words, text):

@@ -84,6 +84,13 @@ def test_atoms_in_another_order_and_beads_alone():
     np.testing.assert_allclose(alone, own.coefficients, atol=1e-11)
 
 
+def test_no_bead_at_all():
+    model = random_model(small_basis())
+    answer = model.evaluate(isolated(WATER, np.zeros((0, 3, 3))), model.properties)
+    assert answer.dipole.shape == (0, 3) and answer.electron_density.shape == (0, 18)
+    assert answer.hartree_energy.shape == answer.density_charge.shape == answer.density_shift.shape == (0,)
+
+
 def test_density_on_points_turns_too():
     model, turn = random_model(small_basis()), Rotation.random(random_state=1).as_matrix()
     points = np.random.default_rng(2).normal(size=(50, 3))

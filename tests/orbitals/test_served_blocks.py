@@ -62,6 +62,12 @@ def test_single_atoms_and_molecules_in_turn():
     assert not model.pull_back(alone, np.ones((2, 4, 4))).any()
 
 
+def test_adjoints_of_another_shape_are_refused():
+    model, batch = model_of("s and p"), isolated(NUMBERS, POSITIONS)
+    with pytest.raises(ValueError, match=r"adjoints have shape \(1, 20, 20\); \(1, .* is needed"):
+        model.pull_back(batch, np.zeros((1, 20, 20)))
+
+
 def test_far_atoms_have_no_block_in_common():
     model = model_of("s and p")
     far = isolated(np.array([6, 1]), np.array([[0.0, 0, 0], [0.0, 0, 6.5]]))

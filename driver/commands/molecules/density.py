@@ -41,17 +41,16 @@ def density(
     from ....model.electron_density.cube import Grid, density_on_grid, write_density_cube
     from ....model.electron_density.model import DensityModel
     from ....model.electron_density.provider import PREFIX
-    from ....model.evaluators import load_evaluator
+    from ....model.evaluators import files_of, load_evaluator
 
     name = model if model.startswith(f"{PREFIX}:") else f"{PREFIX}:{model}"
     evaluator = load_evaluator(name)
     assert isinstance(evaluator, DensityModel)
     atoms = read_frames(structure)[-1].atoms
     path = output or structure.with_suffix(".cube")
-    if path.resolve() == structure.resolve():
-        raise click.ClickException(
-            f"the cube file would replace the structure '{structure}'; give --output another name"
-        )
+    for what, files in (("structure", [structure]), ("model", files_of(name))):
+        if path.resolve() in {file.resolve() for file in files}:
+            raise click.ClickException(f"the cube file would replace the {what} '{path}'; give --output another name")
     grid = Grid.about(atoms.positions, spacing, margin)
     values = density_on_grid(evaluator, atoms, grid)
     own = evaluator.constrained(Batch.from_ase(atoms))
