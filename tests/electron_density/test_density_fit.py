@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.units import Bohr
 from beadwise.driver.commands.group import main as cli
 from beadwise.errors import BeadwiseError
+from beadwise.learning.fitting.electron_density import fit as fit_module
 from beadwise.learning.fitting.electron_density.basis_file import shells_of_file
 from beadwise.learning.fitting.electron_density.errors import density_errors
 from beadwise.learning.fitting.electron_density.fit import Equations, components_of, fit_electron_density
@@ -226,6 +227,15 @@ def test_labels_that_the_constraint_moved_far():
         squares = [np.einsum("fp,fpq,fq->", own, expected.metrics, own) for own in (rest, expected.coefficients)]
         errors.append(np.sqrt(squares[0] / squares[1]))
     assert errors[1] < 1e-5 and errors[0] > 1e-2
+
+
+def test_a_fit_that_is_too_large_is_refused(folder, fitted, monkeypatch):
+    configuration = read_electron_density_configuration(folder / "known.toml")
+    monkeypatch.setattr(fit_module, "available_memory", lambda: 2**12)
+    with pytest.raises(
+        BeadwiseError, match=r"features = 400 in \[electron_density\] makes .* for 40 frames, and .* are there"
+    ):
+        fit_electron_density(configuration, read_densities(configuration))
 
 
 def test_atoms_that_are_always_alone(folder):

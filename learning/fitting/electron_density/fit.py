@@ -23,6 +23,7 @@ from ....model.electron_density.model import DensityModel
 from ....model.orbitals.surroundings import Surroundings, principal_components
 from ....progress import Progress
 from ...data import DataError
+from ..memory import available_memory, size
 from ..orbitals.atoms import density_model, surroundings_of
 from .labels import Densities, pieces_of
 from .sections import ElectronDensityConfiguration
@@ -51,7 +52,7 @@ def fit_electron_density(
     Raises
     ------
     DataError
-        If the equations cannot be solved.
+        If the equations cannot be solved, or need more memory than there is.
     """
     settings, basis = configuration.electron_density, configuration.basis
     seen = {int(number) for own in training for number in own.batch.numbers}
@@ -64,6 +65,7 @@ def fit_electron_density(
         density, basis.numbers, [own.batch for own in training], settings.l_max, settings.channels, settings.products
     )
     components = components_of(density, surroundings, settings.few, settings.features, training)
+    _check_memory(components, settings.features, training)
     equations = Equations(components, density, surroundings, settings.few, settings.metric, settings.ridge, training)
     weights = equations.solve(progress)
     metadata = dict(configuration.metadata)
@@ -127,6 +129,28 @@ def components_of(
             )
             found[number, order] = Components(*principal_components(rows, most, 1.0, SMALLEST_COMPONENT), order == 0)
     return found
+
+
+def _check_memory(components: Mapping[Kind, Components], most: int, training: Sequence[Densities]) -> None:
+    """Refuse what would not fit: the components of all features, and a metric for each frame.
+
+    Raises
+    ------
+    DataError
+    """
+    need = 0
+    for own in training:
+        columns = {kind: len(one.means) + one.is_scalar for kind, one in components.items()}
+        rows = {(number, order): (own.batch.numbers == number).sum() * (2 * order + 1) for number, order in columns}
+        numbers = sum(int(rows[kind]) * count for kind, count in columns.items()) + own.functions.count**2
+        need += own.batch.beads * numbers * np.dtype(float).itemsize
+    there = available_memory()
+    if there is not None and need > there:
+        frames = sum(own.batch.beads for own in training)
+        raise DataError(
+            f"features = {most} in [electron_density] makes {size(need)} for {frames} frames, and {size(there)} are "
+            "there; take fewer features or frames"
+        )
 
 
 @dataclass
