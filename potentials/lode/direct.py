@@ -7,13 +7,16 @@ kept as a table with derivatives, so that gradients are those of what is evaluat
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
 
 from .power_law import projections
 from .settings import Expansion
 from .solid_harmonics import solid_harmonics
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicHermiteSpline
 
 CLOSEST = 0.2  # Å
 FAR = 12.0  # Å
@@ -34,6 +37,8 @@ def _table(expansion: Expansion, reach: float) -> CubicHermiteSpline:
         scale = points[:, None, None] ** -power.astype(float)
         values.append(own[0] * scale)
         slopes.append((own[1] - own[0] * power / points[:, None, None]) * scale)
+    from scipy.interpolate import CubicHermiteSpline  # which takes long to import, and a server may not need it
+
     return CubicHermiteSpline(points, np.stack(values, axis=1), np.stack(slopes, axis=1))
 
 
