@@ -19,7 +19,7 @@ from ..suggestions import did_you_mean
 from .electric_field import NO_FIELD
 from .evaluators import in_field, is_evaluator, load_evaluator
 from .response import Evaluator, Response
-from .structures import Batch
+from .structures import Batch, charge_of_frame
 
 KEYWORDS = ("model", "threads", "electric_field", "trust", "atoms")
 
@@ -206,6 +206,13 @@ class Calculator(AseCalculator):
                 "as stress is virial over volume; the virial in eV is get_property('virial', atoms)"
             )
         return super().get_property(name, atoms, allow_calculation)
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last calculation: what ASE looks at, and the total charge that the structure says."""
+        changes = list(super().check_state(atoms, tol))
+        if self.atoms is not None and charge_of_frame(atoms) != charge_of_frame(self.atoms):
+            changes.append("charge")
+        return changes
 
     def export_properties(self) -> Properties:
         """Those of the results that ASE knows by name: it refuses others."""

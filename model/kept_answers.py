@@ -210,7 +210,7 @@ def _answers_of(tasks: Sequence[_Task]) -> list[Answer] | None:
     return answers if len(answers) == len(tasks) else None
 
 
-def structure_key(identity: str, *arrays: np.ndarray) -> str:
+def structure_key(identity: str, *arrays: np.ndarray, charge: float | None = None) -> str:
     """Hash of everything that an answer depends on.
 
     Parameters
@@ -219,6 +219,8 @@ def structure_key(identity: str, *arrays: np.ndarray) -> str:
         Tells what answers from all others.
     *arrays : ndarray
         What describes the structure, in an order and of types that stay as they are from release to release.
+    charge : float, optional
+        Total charge in e, where the structure says it.
 
     Returns
     -------
@@ -228,6 +230,8 @@ def structure_key(identity: str, *arrays: np.ndarray) -> str:
     content = hashlib.sha256(identity.encode())
     for array in arrays:
         content.update(np.ascontiguousarray(array).tobytes())
+    if charge is not None:
+        content.update(f"charge={charge + 0.0!r}".encode())  # -0.0 is 0.0
     return content.hexdigest()[:DIGITS]
 
 

@@ -19,6 +19,8 @@ from .electric_field import NO_FIELD, Field
 
 ELECTRONIC_ROW = "electronic"  # the gradient of a free energy of electrons
 
+REMEMBERED = 64  # questions whose heads and gradients a layout keeps
+
 
 class Layout:
     """Heads of the kernel and their outputs: those of the energy first, as the kernel needs it.
@@ -106,6 +108,8 @@ class Layout:
             self._remembered = registry, {}
         known, asked = self._remembered[1], (tuple(want), electric_field)
         if asked not in known:
+            if len(known) >= REMEMBERED:  # of fields that change, none is asked for again
+                known.clear()
             rows = self.gradient_rows(want, electric_field)
             rows.flags.writeable = False
             known[asked] = self.wanted_heads(want, electric_field != NO_FIELD), rows

@@ -92,7 +92,7 @@ class Results:
         needed = (Path(self._harmonic).name, FOLDERS.sub("", self._reference.model))
         with refusing(CrystalError, f"{found.what} cannot be used"):
             blends = [str(run.get("model") or "") for run in found.content.get("runs") or []]
-            masses = np.array(found.content.get("masses") or self._reference.masses, dtype=np.float64)
+            masses = np.ravel(np.array(found.content.get("masses") or self._reference.masses, dtype=np.float64))
         if found.beads > 1:
             try:
                 check_masses(masses, self._source.parent / name, self._reference, Path(self._harmonic))

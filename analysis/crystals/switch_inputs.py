@@ -145,7 +145,7 @@ def check_masses(masses: np.ndarray, source: Path, reference: HarmonicReference,
     if len(masses) != len(reference.masses):
         raise InputError(f"'{source}' has {len(masses)} masses; '{file}' has {len(reference.masses)}")
     ratios = masses / reference.masses
-    if np.abs(ratios - 1).max() > SAME_MASS:
+    if not np.abs(ratios - 1).max() <= SAME_MASS:
         atom = int(np.abs(ratios - 1).argmax())
         raise InputError(
             f"atom {atom} of '{source}' has {ratios[atom]:g} times the mass that it has in '{file}'; the same "

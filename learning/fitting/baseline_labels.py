@@ -136,7 +136,8 @@ class AnswerFolder:
 
     def key(self, bead: Batch) -> str:
         """Hash of potential and structure."""
-        return structure_key(self._identity, bead.numbers, bead.positions, bead.cells, bead.periodic)
+        arrays = bead.numbers, bead.positions, bead.cells, bead.periodic
+        return structure_key(self._identity, *arrays, charge=bead.charge)
 
     def find(self, key: str, bead: Batch) -> Answer | None:
         """The answer for one bead; None where there is none, or what is there is damaged or of something else."""

@@ -177,6 +177,11 @@ def fitted_model(configuration: Configuration) -> Model | None:
     if committee is None or not committee.model:
         return None
     fitted = load_model(configuration.folder / committee.model)
+    if has_charges(fitted.metadata):
+        raise ConfigurationError(
+            f"'{committee.model}', which is to get members, has charges, of which members know nothing; allowed is a "
+            "model without [charges]"
+        )
     has_network = fitted.network is not None or fitted.equivariant is not None
     if energy is not None and has_network and committee.kind != LAST_LAYER:
         raise ConfigurationError(

@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from ...model.kept_answers import structure_key
+from ...model.structures import charge_of_frame
 from ...whole_files import write_text
 from ..data import DataError, frame_from_ase, labels, read_frames
 from .references import Reference
@@ -33,7 +34,8 @@ def label_key(identity: str, atoms: Atoms) -> str:
         32 hexadecimal digits.
     """
     arrays = ((atoms.numbers, "<i4"), (atoms.positions, "<f8"), (atoms.cell.array, "<f8"), (atoms.pbc, "?"))
-    return structure_key(identity, *(np.asarray(array, dtype=kind) for array, kind in arrays))
+    own = (np.asarray(array, dtype=kind) for array, kind in arrays)
+    return structure_key(identity, *own, charge=charge_of_frame(atoms))
 
 
 def bare_copy(atoms: Atoms) -> Atoms:

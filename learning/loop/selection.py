@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from ...model import Batch, BeadwiseError, Model
+from ...model.structures import charge_of_frame
 
 ATOMS_PER_FRAME = 3  # the molecule that a model is unsure of, rather than one of its atoms
 DIMENSIONS = 128  # of a descriptor: distances keep to within 1/√(2·128) = 6 % of what they are in all features
@@ -265,7 +266,7 @@ def _uncertainties(model: Model, batch: Batch, candidates: Sequence[Candidate]) 
 
 
 def _chunks(model: Model, frames: Sequence[Atoms]) -> Iterator[range]:
-    """Places of neighbouring frames with the same atoms, few enough that their densities and features fit."""
+    """Places of neighbouring frames of one batch, few enough that their densities and features fit."""
     shape = model.shape
     numbers = shape.harmonics * shape.channels + (model.l_max + 1) * shape.channels * (shape.channels + 1) // 2
     for _, group in groupby(range(len(frames)), lambda place: _kind(frames[place])):
@@ -275,9 +276,9 @@ def _chunks(model: Model, frames: Sequence[Atoms]) -> Iterator[range]:
             yield range(begin, min(begin + step, places[-1] + 1))
 
 
-def _kind(atoms: Atoms) -> tuple[bytes, bytes]:
+def _kind(atoms: Atoms) -> tuple[bytes, bytes, float | None]:
     """What frames of one batch have in common."""
-    return atoms.numbers.tobytes(), atoms.pbc.tobytes()
+    return atoms.numbers.tobytes(), atoms.pbc.tobytes(), charge_of_frame(atoms)
 
 
 def _checked_count(count: int) -> None:

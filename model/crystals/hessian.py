@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -101,7 +101,7 @@ def hessian_of(
         for sign, own in zip((-1, 1), positions, strict=True):
             own[np.arange(len(places)), places] += sign * displacement
         frames = positions.reshape(-1, atoms, 3)
-        batch = Batch(structure.numbers, frames, np.repeat(structure.cells, len(frames), axis=0), structure.periodic)
+        batch = replace(structure, positions=frames, cells=np.repeat(structure.cells, len(frames), axis=0))
         below, above = evaluator.evaluate(batch, ("forces",)).forces.reshape(2, len(places), coordinates)
         matrix[places] = (below - above) / (2 * displacement)
         if advance is not None:

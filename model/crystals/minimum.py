@@ -7,7 +7,7 @@ them.  The Hessian is needed anyway, costs 6N evaluations in batches, and serves
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
@@ -103,13 +103,14 @@ def minimum_of(
 
 def _roughly(evaluator: Evaluator, structure: Batch, advance: Progress | None) -> Batch:
     """L-BFGS (D. C. Liu, J. Nocedal, Math. Program. 45, 503 (1989)) of ASE until forces are small."""
-    atoms = Atoms(structure.numbers, structure.positions[0], cell=structure.cells[0], pbc=structure.periodic)
+    info = {} if structure.charge is None else {"charge": structure.charge}
+    atoms = Atoms(structure.numbers, structure.positions[0], cell=structure.cells[0], pbc=structure.periodic, info=info)
     atoms.calc = Calculator(evaluator)
     optimiser = LBFGS(atoms, logfile=io.StringIO(), maxstep=LONGEST_STEP)
     if advance is not None:
         optimiser.attach(lambda: advance(STAGE, optimiser.get_number_of_steps(), 0))
     optimiser.run(fmax=ROUGH_FORCE, steps=ROUGH_STEPS)
-    return Batch(structure.numbers, atoms.positions[None], structure.cells, structure.periodic)
+    return replace(structure, positions=atoms.positions[None])
 
 
 def _newton(evaluator: Evaluator, structure: Batch, hessian: np.ndarray, floats: bool, largest_force: float) -> Batch:
@@ -126,7 +127,7 @@ def _newton(evaluator: Evaluator, structure: Batch, hessian: np.ndarray, floats:
             break
         step = (modes @ (inverse * (modes.T @ forces.reshape(-1)))).reshape(1, -1, 3)
         step *= min(1.0, LONGEST_STEP / max(_largest(step), 1e-300))
-        structure = Batch(structure.numbers, structure.positions + step, structure.cells, structure.periodic)
+        structure = replace(structure, positions=structure.positions + step)
     return best
 
 

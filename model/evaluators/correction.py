@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from ..charges.record import has_charges
 from ..errors import EvaluatorError
 from ..files import load_model
 from ..model import Model
 from .provider import Provider, models_from
 
+if TYPE_CHECKING:
+    from ..charges.evaluator import WithCharges
+
 PREFIX = "correction"
 
 
-def correction(name: str, threads: int) -> Model:
+def correction(name: str, threads: int) -> Model | WithCharges:
     """Load a correction without its baseline.
 
     Raises
@@ -25,7 +30,12 @@ def correction(name: str, threads: int) -> Model:
     model = load_model(name, threads)
     if not model.baseline:
         raise EvaluatorError(f"model '{name}' corrects no baseline; it is served as '{name}'")
-    return replace(model, source=f"{PREFIX}:{model.source}")
+    own = replace(model, source=f"{PREFIX}:{model.source}")
+    if not has_charges(model.metadata):
+        return own
+    from ..charges.evaluator import charges_of  # with SciPy, which takes long to import
+
+    return charges_of(own)
 
 
 PROVIDER = Provider(PREFIX, correction, f"{PREFIX}:MODEL", models=models_from(0))

@@ -49,11 +49,15 @@ def permittivity_in_field(
     Raises
     ------
     SeriesError
-        If there is not a field for each run, one is not finite, all are the same, or they are not along one line.
+        If there are not three finite numbers for the field of each run, all are the same, or they are not along one
+        line.
     NotComputedError
         If a run has fewer samples than blocks.
     """
-    own = np.asarray(fields, dtype=np.float64)
+    try:
+        own = np.asarray(fields, dtype=np.float64)
+    except ValueError as error:
+        raise SeriesError(f"fields {fields!r}; three numbers are needed for each run") from error
     if own.shape != (len(dipoles), 3) or not len(own):
         raise SeriesError(f"{len(dipoles)} runs and fields of shape {own.shape}; three numbers are needed for each run")
     if not np.isfinite(own).all():

@@ -134,6 +134,10 @@ def test_beads_over_lambda_take_the_place_of_masses(folder):
         (folder / "a_lambda.json").write_text(json.dumps({**result, "masses": (factor * masses).tolist()}))
         done = run("free-energy", "a.toml")
         assert done.exit_code == status and ("the same isotopes are needed" in done.output) == (status == 2)
+    for wrong, said in ((2.0, "has 1 masses"), ([["heavy"]], "cannot be used")):
+        (folder / "a_lambda.json").write_text(json.dumps({**result, "masses": wrong}))
+        done = run("free-energy", "a.toml")
+        assert done.exit_code == 2 and said in done.output, done.output
 
 
 def test_what_does_not_belong_together_is_one_line(folder):

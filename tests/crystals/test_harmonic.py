@@ -36,6 +36,22 @@ def argon(rattle=0.1):
     return atoms
 
 
+def test_the_total_charge_of_a_structure_stays_to_the_minimum():
+    seen = []
+
+    class Argon:
+        species, properties = ARGON.species, ARGON.properties
+
+        def evaluate(self, batch, want):
+            seen.append(batch.charge)
+            return ARGON.evaluate(batch, want)
+
+    atoms = argon(0.02)
+    atoms.info["charge"] = 1.0
+    assert minimum_of(Argon(), Batch.from_ase(atoms), floats=True).structure.charge == 1.0
+    assert len(seen) > 10 and set(seen) == {1.0}
+
+
 @pytest.fixture(scope="module")
 def reference():
     """Argon at its minimum."""

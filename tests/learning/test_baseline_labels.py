@@ -140,16 +140,18 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 def test_an_answer_depends_on_all_that_tells_structures_apart(tmp_path, own):
     evaluator, atoms = own(Own()), random_structure()
-    variants = [atoms, atoms.copy(), atoms.copy(), atoms.copy(), atoms.copy()]
+    variants = [atoms, *(atoms.copy() for _ in range(6))]
     variants[1].positions[0, 0] += 1e-9
     variants[2].set_cell(atoms.cell.array * 1.001)
     variants[3].pbc = False
     variants[4].numbers[:2] = [1, 8]
+    variants[5].info["charge"] = 1.0
+    variants[6].info["charge"] = 0.0
     for variant in variants:
         CachedBaseline("own", tmp_path).evaluate(Batch.from_ase(variant), ["energy"])
     evaluator.provider = "own 2.0"
     CachedBaseline("own", tmp_path).evaluate(Batch.from_ase(atoms), ["energy"])
-    assert len(evaluator.batches) == len(kept_files(tmp_path)) == 6
+    assert len(evaluator.batches) == len(kept_files(tmp_path)) == 8
 
 
 def test_short_and_full_names_are_one_baseline(tmp_path, own):

@@ -127,14 +127,15 @@ def test_damaged_files_are_computed_anew(tmp_path, springs, damage):
 
 def test_a_label_depends_on_all_that_tells_structures_and_references_apart(tmp_path, springs):
     atoms = water()
-    variants = [atoms.copy() for _ in range(5)]
+    variants = [atoms.copy() for _ in range(6)]
     variants[1].positions[0, 0] += 1e-12
     variants[2].set_cell(atoms.cell.array * 1.001)
     variants[3].pbc = [True, True, False]
     variants[4].numbers[:2] = [1, 8]
+    variants[5].info["charge"] = 1.0
     folder = tmp_path / "labels"
     labeller(springs, folder).label(variants)
-    assert len(label_files(folder)) == 5
+    assert len(label_files(folder)) == 6
     other = {**springs, "reference": springs["reference"] + ",stiffness=2.0"}
     assert not labeller(other, folder).label(variants[:1])[0].was_kept
     assert not labeller({**springs, "name": "springs"}, folder).label(variants[:1])[0].was_kept

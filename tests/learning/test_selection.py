@@ -218,6 +218,14 @@ def test_structures_of_different_systems_stand_side_by_side(model):
     assert places_of(chosen, candidates) == select_twin(candidates, 6, model, [random_structure(20)])
 
 
+def test_frames_of_the_same_atoms_may_have_other_charges(model):
+    candidates, known = some_candidates(3), [random_structure(20 + n) for n in range(3)]
+    plain = select(candidates, 2, model, known)
+    for charge, (own, frame) in enumerate(zip(candidates, known, strict=True)):
+        own.atoms.info["charge"] = frame.info["total_charge"] = float(charge)
+    assert places_of(select(candidates, 2, model, known), candidates) == places_of(plain, candidates)
+
+
 class Unsure:
     """A model that has uncertainties, as one with members has."""
 

@@ -60,6 +60,14 @@ def test_one_evaluation_serves_all_properties(atoms):
     assert len(atoms.calc.evaluator.wants) == 2
 
 
+def test_another_total_charge_is_evaluated_anew(atoms):
+    evaluator = atoms.calc.evaluator
+    for count, charge in ((1, None), (2, 1.0), (2, 1.0), (3, -1.0), (4, None)):
+        atoms.info = {} if charge is None else {"charge": charge}
+        atoms.get_potential_energy()
+        assert len(evaluator.wants) == count
+
+
 def test_properties_follow_the_evaluator(atoms):
     calculator = Calculator(Toy(("energy", "forces")))
     assert calculator.implemented_properties == ["energy", "free_energy", "forces"]

@@ -63,6 +63,7 @@ def test_errors_are_the_same_whatever_the_order_and_the_sign_of_the_line():
         ([(0, 0, 1), (0, 0, 1)], "2 runs in the field .* two fields that differ are needed"),
         ([(0, 0, np.nan)], "finite ones are needed"),
         ([(0, 0, 1), (0, 1, 0)], "must be along one line"),
+        ([(0, 0, 1), (0, 1)], "three numbers are needed for each run"),
         ([0, 0, 1], "three numbers are needed for each run"),
     ],
 )

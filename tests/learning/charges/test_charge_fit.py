@@ -9,7 +9,8 @@ import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from beadwise.driver.commands.group import main as cli
 from beadwise.learning.fitting.configuration import ConfigurationError, read_configuration
-from beadwise.model import Batch
+from beadwise.learning.fitting.fit import fitted_model
+from beadwise.model import Batch, save
 from beadwise.model.charges.evaluator import WithCharges
 from beadwise.model.evaluators import load_evaluator
 from beadwise.model.outputs import empty_head
@@ -150,3 +151,21 @@ def test_what_some_frames_have_is_no_cell_of_all(tmp_path, monkeypatch):
     result = CliRunner().invoke(cli, ["fit", "fit.toml"])
     assert result.exit_code == 2 and "some training frames have a cell" in result.output
     assert np.isfinite(frames[0].positions).all()
+
+
+def test_a_model_with_charges_gets_no_members(tmp_path):
+    save(reference("plain").model, tmp_path / "charged.safetensors")
+    text = TOML.partition("[charges]")[0] + "[committee]\nmodel = 'charged.safetensors'\n"
+    text += "[energy]\n" + "[output]\nmodel = 'committee.safetensors'\n"
+    (tmp_path / "fit.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"'charged\.safetensors', which is to get members, has charges"):
+        fitted_model(read_configuration(tmp_path / "fit.toml"))
+
+
+def test_a_correction_without_its_baseline_keeps_its_charges(tmp_path):
+    own = reference("plain")
+    save(replace(own.model, baseline="lj:epsilon=0.01,sigma=3.0,cutoff=8.0"), tmp_path / "own.safetensors")
+    alone = load_evaluator(f"correction:{tmp_path / 'own.safetensors'}")
+    assert isinstance(alone, WithCharges) and alone.properties == own.properties
+    batch = replace(Batch.from_ase(random_structure(0)), charge=1.0)
+    np.testing.assert_array_equal(alone.evaluate(batch, ("energy",)).energy, own.evaluate(batch, ("energy",)).energy)

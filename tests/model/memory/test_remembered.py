@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from beadwise.model import Batch, StructureError, load
+from beadwise.model import Batch, StructureError, load, outputs
 from beadwise.model.checks import check_cells, volumes
 from beadwise.model.structures import indices_of_species
 
@@ -57,3 +57,12 @@ def test_answers_do_not_depend_on_what_was_asked_before():
     np.testing.assert_array_equal(first.evaluate(batch(), want).forces, in_field.evaluate(batch(), want).forces)
     first.electric_field = (0.0, 0.0, 0.0)
     np.testing.assert_array_equal(first.evaluate(batch(), want).forces, before.forces)
+
+
+def test_fields_that_change_at_every_step_do_not_fill_the_memory():
+    layout = load("water").layout
+    for step in range(3 * outputs.REMEMBERED):
+        field = (0.0, 0.0, 1e-3 * step)
+        _, rows = layout.asked_of_kernel(("energy", "forces"), field)
+        np.testing.assert_array_equal(rows, layout.gradient_rows(("energy", "forces"), field))
+    assert len(layout._remembered[1]) <= outputs.REMEMBERED
