@@ -211,7 +211,7 @@ class Ensemble:
     field : str
         Constant electric field that i-PI adds to the forces, as `field_of` names it; empty if there is none.
     is_colored : bool
-        Whether normal modes have thermostats with a covariance of their own, as PIGLET.
+        Whether normal modes have thermostats of colored noise of several temperatures, as PIGLET.
     """
 
     temperature: float

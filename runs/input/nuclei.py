@@ -107,6 +107,14 @@ def adiabatic_wavenumber(system: ElementTree.Element, beads: int, path: Path) ->
     return value * unit_of(element, "frequency", path) / float(unit_to_internal("frequency", "inversecm", 1.0))
 
 
+def covariance_of(thermostat: ElementTree.Element | None) -> ElementTree.Element | None:
+    """The covariance that thermostats of normal modes have of their own, whatever the temperature of the run."""
+    if thermostat is None or thermostat.get("mode", "").strip() not in OF_NORMAL_MODES:
+        return None
+    covariance = thermostat.find("C")
+    return covariance if covariance is not None and words(covariance.text) else None
+
+
 def is_colored(thermostat: ElementTree.Element | None) -> bool:
     """Whether normal modes have thermostats of colored noise that are not of one temperature, as those of PIGLET.
 
@@ -114,10 +122,8 @@ def is_colored(thermostat: ElementTree.Element | None) -> bool:
     fluctuations are those of the temperature (M. Ceriotti, G. Bussi, M. Parrinello, J. Chem. Theory Comput. 6, 1170
     (2010)): only the memory is another one.
     """
-    if thermostat is None or thermostat.get("mode", "").strip() not in OF_NORMAL_MODES:
-        return False
-    covariance = thermostat.find("C")
-    if covariance is None or not words(covariance.text):
+    covariance = covariance_of(thermostat)
+    if covariance is None:
         return False
     try:
         shape = tuple(int(size) for size in covariance.get("shape", "").strip("()[] ").split(",") if size.strip())
@@ -129,14 +135,14 @@ def is_colored(thermostat: ElementTree.Element | None) -> bool:
 
 
 def temperature_of_noise(thermostat: ElementTree.Element | None, beads: int, path: Path) -> float | None:
-    """For which temperature in K thermostats of colored noise were made: that of the centroid; None without them.
+    """For which temperature in K thermostats of colored noise were made: that of the centroid; None if none is said.
 
     Raises
     ------
     InputError
         If their covariance does not begin with a number.
     """
-    element = None if thermostat is None or not is_colored(thermostat) else thermostat.find("C")
+    element = covariance_of(thermostat)
     if element is None:
         return None
     first = words(element.text)[0]

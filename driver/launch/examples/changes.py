@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ....runs.input.elements import InputError
-from ....runs.input.nuclei import is_colored
+from ....runs.input.nuclei import covariance_of
 from ....runs.input.run_input import RunInput
 from ....runs.input.tolerance import DRIFT
 
@@ -89,7 +89,8 @@ class Changes:
     def _check_noise(self, run: RunInput) -> None:
         """Thermostats of colored noise are for one number of beads at one temperature."""
         changed = [name for name in ("beads", "temperature") if name in self.given]
-        if changed and any(is_colored(one.find("motion/dynamics/thermostat")) for one in run.root.iter("system")):
+        thermostats = [one.find("motion/dynamics/thermostat") for one in run.root.iter("system")]
+        if changed and any(covariance_of(one) is not None for one in thermostats):
             own = run.systems[0]
             raise InputError(
                 f"--{changed[0]} {self.given[changed[0]]} for '{run.prefix}', whose thermostats were made for "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,14 @@ from beadwise.driver.commands.group import main
 from beadwise.driver.launch.shipped_inputs import SHIM, copy_shipped_input
 from beadwise.driver.launch.supervision import ipi_command
 from beadwise.runs.input.elements import InputError
-from beadwise.runs.input.nuclei import AdiabaticModes, free_ring, is_colored, thermal_wavenumber, usual_wavenumber
+from beadwise.runs.input.nuclei import (
+    AdiabaticModes,
+    free_ring,
+    is_colored,
+    temperature_of_noise,
+    thermal_wavenumber,
+    usual_wavenumber,
+)
 from beadwise.runs.input.run_input import RunInput
 from beadwise.runs.input.tolerance import allowed_drift
 from click.testing import CliRunner
@@ -204,6 +212,13 @@ def test_noise_of_one_temperature_is_not_that_of_piglet(text, expected):
     """Thermostats with memory that are as warm as the run keep its distribution."""
     assert is_colored(ElementTree.fromstring(f"<thermostat mode='nm_gle'> {text} </thermostat>")) is expected
     assert not is_colored(ElementTree.fromstring(f"<thermostat mode='pile_l'> {text} </thermostat>"))
+
+
+@pytest.mark.parametrize("numbers", ["[600, 0, 0, 600, 600, 0, 0, 600]", "[ 600, 0, 0, 600, 600, 0, 0, 900 ]"])
+def test_noise_for_another_temperature_is_told_whether_it_has_one_or_several(numbers):
+    thermostat = f"<thermostat mode='nm_gle'> <C shape='(2, 2, 2)' units='kelvin'> {numbers} </C> </thermostat>"
+    assert temperature_of_noise(ElementTree.fromstring(thermostat), 2, Path("input.xml")) == pytest.approx(300.0)
+    assert temperature_of_noise(ElementTree.fromstring("<thermostat mode='nm_gle'/>"), 2, Path("input.xml")) is None
 
 
 def test_time_step_and_frequency_of_pa_cmd(water):
