@@ -147,8 +147,10 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0, reading: Read
     names = {("stress" if label == VIRIAL else label): key for label, key in keys.items()}
     found = Found({label: key for label, key in names.items() if label in values}, unused, left_out)
     weight, group = _weight(where, known, own, reading)
-    charge = _number(where, own[CHARGE], known, "a finite number in e") if own[CHARGE] else reading.charge
-    if charge is not None and own[CHARGE] not in USUAL[CHARGE]:
+    charge = _charge(where, own[CHARGE], known, reading)
+    for name in USUAL[CHARGE]:
+        bare.info.pop(name, None)
+    if charge is not None:
         bare.info[CHARGE] = charge  # as batches know it
     if charge and "dipole" in values and reading.dipole_origin == CENTRE_OF_MASS:
         values["dipole"] = values["dipole"] + dipole_of_charge(charge, bare.numbers, bare.positions)
@@ -328,6 +330,21 @@ def _weight(frame: Frame, known: Mapping[str, Any], own: Mapping[str, str], read
             raise DataError(f"{own[WEIGHT]} of {frame.name} is {weight:g}; a weight is not negative")
     group = str(known[own[GROUP]]) if own[GROUP] else ""
     return weight * reading.weights.get(group, 1.0), group
+
+
+def _charge(frame: Frame, key: str, known: Mapping[str, Any], reading: Reading) -> float | None:
+    """Total charge in e that a frame says by an entry, or that all frames have which do not say theirs."""
+    if not key:
+        return reading.charge
+    charge = _number(frame, key, known, "a finite number in e")
+    others = [] if CHARGE in reading.keys else [own for own in USUAL[CHARGE] if np.ndim(known.get(own, charge)) == 0]
+    for other in others:
+        if not _agree(charge, known.get(other, charge)):
+            raise DataError(
+                f"{frame.name} has '{key}' = {charge:g} and '{other}' = {known[other]}, which differ; say which is the "
+                f'charge by keys = {{{CHARGE} = "…"}}'
+            )
+    return charge
 
 
 def _number(frame: Frame, key: str, known: Mapping[str, Any], allowed: str) -> float:

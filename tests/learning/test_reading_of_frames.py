@@ -9,6 +9,7 @@ from ase.units import Debye, GPa, Hartree
 from beadwise.learning.data import DataError, Reading, expanded, frame_from_ase, iterate_frames, labels, read_frames
 from beadwise.properties.forms import VECTOR
 from beadwise.properties.quantities import registered
+from beadwise.model import Batch
 from beadwise.quantity import Quantity, Unit
 from models import random_structure
 
@@ -166,6 +167,22 @@ def test_nan_is_missing_only_where_it_is_said():
         assert f"is nan at {where}; of a sample all numbers or none" in str(caught.value)
     with pytest.raises(DataError, match="is inf"):
         frame(reading, energy=np.inf)
+
+
+def test_batches_know_the_charge_of_a_frame_by_whatever_name():
+    both = {"charge": 5, "total_charge": -1}
+    for reading, given, expected in (
+        (Reading(), {"total_charge": -1}, -1.0),
+        (Reading(keys={"charge": "total_charge"}), both, -1.0),
+        (Reading(keys={"charge": "q"}), both | {"q": 2}, 2.0),
+        (Reading(keys={"charge": "q"}, charge=1.0), both, 1.0),
+        (Reading(), {"charge": 1, "total_charge": 1.0}, 1.0),
+        (Reading(), {}, None),
+    ):
+        own = frame(reading, **given)
+        assert own.charge == expected and Batch.from_ase(own.atoms).charge == expected
+    with pytest.raises(DataError, match=r"has 'charge' = 5 and 'total_charge' = -1, which differ; say which"):
+        frame(Reading(), **both)
 
 
 def test_weights_groups_and_charges():
