@@ -28,6 +28,8 @@ from .training.unlabelled import hide_unknown
 if TYPE_CHECKING:
     from .model import Model
 
+WARNED = -1, b""  # in place of what was seen last: nothing more is said
+
 
 def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.ndarray]) -> Response:
     """Answer the wanted properties from what `Model.evaluate_part` gives, summed over all parts.
@@ -88,10 +90,11 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
 def warn_of_charge(model: Model, batch: Batch) -> None:
     """Warn once of a charge at the centre of mass whose atoms have images: the dipole depends on which are given."""
     seen = batch.atoms, batch.periodic.tobytes()
-    if seen == model._seen_with_charge or nominal_charges(model.metadata):  # dynamics is not to pay for it
+    if model._seen_with_charge in (seen, WARNED) or nominal_charges(model.metadata):  # dynamics is not to pay for it
         return
-    is_first, model._seen_with_charge = model._seen_with_charge is None, seen
-    if is_first and directions_with_images(batch, model.radial.cutoff):
+    model._seen_with_charge = seen
+    if directions_with_images(batch, model.radial.cutoff):
+        model._seen_with_charge = WARNED
         warnings.warn(charge_among_images(model.metadata, model.source), StructureWarning, stacklevel=2)
 
 

@@ -20,7 +20,7 @@ from ..properties.quantities import properties, quantities
 from ..pyx.kernel import Kernel
 from ..pyx.tensor_head import DensityShape, TensorHead
 from ..short_repr import short_repr
-from .answers import assemble
+from .answers import WARNED, assemble
 from .checks import CLOSEST_ALLOWED, check_cells, check_model, refuse_overlap
 from .electric_field import NO_FIELD, Field, add_energy_row, checked_field, checked_order, with_needed
 from .electrons.answers import ElectronsOfModel, add_electronic_row, forms_of
@@ -225,7 +225,8 @@ class Model:
     def additive(self) -> Model:
         """The same in no field and without a map of the cell, with the same kernel and its lists of neighbours."""
         model = replace(self, electric_field=NO_FIELD, field_order=1, local_field=False)
-        model.__dict__ |= {"kernel": self.kernel, "_has_warned": True}  # as this one warns itself
+        told = {"_has_warned": True, "_seen_with_charge": WARNED}  # as this one warns itself
+        model.__dict__ |= {"kernel": self.kernel, **told}
         return model
 
     def _make_kernel(self, further: Sequence[TensorHead]) -> Kernel:

@@ -126,14 +126,15 @@ def test_images_of_a_charge_at_the_centre_of_mass_are_told_once():
     alone = ion(0)
     alone.set_cell(np.eye(3) * 60)
     alone.pbc = True
-    crowded = random_structure(3, 2)
+    crowded = random_structure(3, 3)
     nominal = random_model(heads=("energy", "dipole"), metadata={NOMINAL: {"H": 1, "O": -2}})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         charged_model().evaluate(Batch.from_ase(alone), ("dipole",))
         nominal.evaluate(Batch.from_ase(crowded), ("dipole",))
-    model = charged_model()
-    with pytest.warns(StructureWarning, match=r"charge of \+2 e at the centre of mass.*nominal_charges") as told:
-        for _ in range(2):
-            model.evaluate(Batch.from_ase(crowded), ("dipole",))
-    assert len(told) == 1
+    for earlier in ([], [alone]):  # also after what has no images
+        model = charged_model()
+        with pytest.warns(StructureWarning, match=r"charge of \+2 e at the centre of mass.*nominal_charges") as told:
+            for structure in (*earlier, crowded, crowded, alone, crowded):
+                model.evaluate(Batch.from_ase(structure), ("dipole",))
+        assert len(told) == 1

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from ase.units import Debye, GPa, Hartree
 from beadwise.learning.data import DataError, Reading, expanded, frame_from_ase, iterate_frames, labels, read_frames
+from beadwise.model import Batch
 from beadwise.properties.forms import VECTOR
 from beadwise.properties.quantities import registered
-from beadwise.model import Batch
 from beadwise.quantity import Quantity, Unit
 from models import random_structure
 
