@@ -92,12 +92,7 @@ class Results:
         needed = (Path(self._harmonic).name, FOLDERS.sub("", self._reference.model))
         with refusing(CrystalError, f"{found.what} cannot be used"):
             blends = [str(run.get("model") or "") for run in found.content.get("runs") or []]
-            masses = np.ravel(np.array(found.content.get("masses") or self._reference.masses, dtype=np.float64))
-        if found.beads > 1:
-            try:
-                check_masses(masses, self._source.parent / name, self._reference, Path(self._harmonic))
-            except InputError as error:
-                raise CrystalError(str(error)) from error
+        self._check_isotopes(found, name, found.beads > 1)
         for blend in filter(None, blends):
             file, _, model = FOLDERS.sub("", blend).partition(",")[2].partition(",")
             if (file.strip(), model.strip()) != needed:
@@ -110,11 +105,13 @@ class Results:
     def quantum(self, name: str) -> Result | None:
         """That of integration over the mass at constant volume."""
         found = self._read(name, "quantum", MASS_INTEGRATION)
+        self._check_isotopes(found, name, True)
         return self._at_constant_volume(found, "is needed")
 
     def promotion(self, name: str, at_constant_pressure: bool) -> Result | None:
         """That from the model to the reference; of runs at constant pressure only if the sum is of G."""
         found = self._read(name, "reference", PROMOTE)
+        self._check_isotopes(found, name, found is not None and found.beads > 1)
         return (
             found if at_constant_pressure else self._at_constant_volume(found, "is needed where there is no pressure")
         )
@@ -124,6 +121,7 @@ class Results:
         found = self._read(name, "pressure", GIBBS)
         if found is not None:
             found.number("pressure")
+            self._check_isotopes(found, name, found.beads > 1)
             volume, needed = found.number("volume"), float(abs(np.linalg.det(self._reference.cell)))
             if not abs(volume - needed) <= SAME_VOLUME * needed:
                 raise CrystalError(
@@ -155,6 +153,17 @@ class Results:
         with refusing(CrystalError, f"{what} has no difference with its error"):
             numbers = content.get("acceptance_ratio") or own
             return Result(what, content, _finite(numbers, "difference"), _finite(numbers, "standard_error"))
+
+    def _check_isotopes(self, found: Result | None, name: str, is_quantum: bool) -> None:
+        """Refuse quantum nuclei of other masses; results of earlier releases say none."""
+        if found is None or not is_quantum or not found.content.get("masses"):
+            return
+        with refusing(CrystalError, f"{found.what} cannot be used"):
+            masses = np.ravel(np.array(found.content["masses"], dtype=np.float64))
+        try:
+            check_masses(masses, self._source.parent / name, self._reference, Path(self._harmonic))
+        except InputError as error:
+            raise CrystalError(str(error)) from error
 
     def _at_constant_volume(self, found: Result | None, needed: str) -> Result | None:
         if found is not None and found.content.get("free_energy") != "A":

@@ -44,6 +44,8 @@ class GibbsReport:
     volume : float
         Of the cell of the harmonic crystal in Å³.
     labels : tuple of str
+    masses : ndarray of float64, shape (atoms,)
+        Of the first run, in u.
     beads : int
     ensemble : Ensemble
     pressure : float
@@ -54,6 +56,7 @@ class GibbsReport:
     step: PressureStep
     volume: float
     labels: tuple[str, ...]
+    masses: np.ndarray
     beads: int
     ensemble: Ensemble
     pressure: float
@@ -85,6 +88,7 @@ class GibbsReport:
             "atoms": len(self.labels),
             "temperature": self.ensemble.temperature,
             "beads": self.beads,
+            "masses": self.masses.tolist(),
             "pressure": self.pressure,
             "volume": self.volume,
             "step": self.step,
@@ -134,6 +138,7 @@ def make(paths: Sequence[Path], file: Path, skip: float | None = None) -> GibbsR
         step=pressure_step(volumes, volume, pressure * MEGA * Pascal, first.ensemble.temperature),
         volume=volume,
         labels=tuple(chemical_symbols[number] for number in reference.numbers),
+        masses=first.atoms.masses / DALTON,
         beads=first.beads,
         ensemble=first.ensemble,
         pressure=pressure,

@@ -20,7 +20,7 @@ from ...with_errors import with_error
 from ..formula_unit import formula_unit
 from ..results import MASS_INTEGRATION, beside, stem_of, warned, write_files
 from .kinetic_energies import kinetic_energy_of
-from .masses import KINETIC_ENERGY, labels_and_ratio
+from .masses import DALTON, KINETIC_ENERGY, labels_and_ratio
 
 LARGEST_GAP = 0.25  # of the trapezoidal rule, whose error is of its second order
 FEWEST_MASSES = 3
@@ -39,6 +39,8 @@ class MassRun:
     beads : int
     labels : tuple of str
         Of the atoms.
+    masses : ndarray of float64, shape (atoms,)
+        Of the same atoms at y = 1, in u.
     ensemble : Ensemble
     mean, standard_error : float
         Of the centroid-virial kinetic energy of all atoms, in eV.
@@ -52,6 +54,7 @@ class MassRun:
     ratio: float
     beads: int
     labels: tuple[str, ...]
+    masses: np.ndarray
     ensemble: Ensemble
     mean: float
     standard_error: float
@@ -134,6 +137,7 @@ class MassReport:
             "formula_units": units,
             "temperature": self.runs[0].ensemble.temperature,
             "free_energy": self.runs[0].ensemble.free_energy,
+            "masses": self.runs[0].masses.tolist(),
             "rule": result.rule,
             "warnings": self.warnings,
             "runs": [
@@ -234,6 +238,7 @@ def _read_run(run: RunInput, skip: float | None) -> MassRun:
         ratio=ratio,
         beads=system.beads,
         labels=labels,
+        masses=system.atoms.masses / DALTON * ratio**2,
         ensemble=system.ensemble,
         mean=energy.mean,
         standard_error=energy.standard_error,

@@ -13,6 +13,7 @@ from ase.units import kB
 from ...model import Batch, BeadwiseError
 from ...model.kept_answers import Labelled
 from ...progress import Progress
+from ...runs.input.atoms import SAME_MASS
 from ...runs.input.dynamics import first_step
 from ...runs.input.elements import InputError
 from ...runs.output.positions import BeadTrajectory, find_bead_trajectory, read_bead_trajectory
@@ -21,6 +22,7 @@ from ...runs.source import find_run
 from ...runs.units import PERIODIC
 from ...sampling import acceptance_ratio, promote
 from ...sampling.promotion import exponential_average
+from ..mass.masses import DALTON
 from .kept_energies import KeptEnergies
 from .reference_frames import ReferenceFrames, write_structures
 from .report import PromotionReport
@@ -102,6 +104,7 @@ def make(request: PromotionRequest, advance: Progress | None = None) -> Promotio
         acceptance=acceptance,
         atoms=len(runs[0].numbers),
         beads=runs[0].beads,
+        masses=_masses(runs[0]),
         free_energy=runs[0].ensemble.free_energy,
         model="as the runs wrote it" if model is None else model.name,
         reference=reference.name,
@@ -181,6 +184,15 @@ def _check_alike(runs: Sequence[BeadTrajectory]) -> None:
             )
         if not np.array_equal(first.numbers, run.numbers):
             raise InputError(f"'{first.source}' and '{run.source}' have different atoms, or in a different order")
+        if run.beads > 1 and not np.allclose(_masses(run), _masses(first), rtol=SAME_MASS, atol=0):
+            raise InputError(
+                f"'{first.source}' and '{run.source}' have other masses; the same isotopes are needed where there are "
+                "beads"
+            )
+
+
+def _masses(run: BeadTrajectory) -> np.ndarray:
+    return run.run.only_system().atoms.masses / DALTON
 
 
 def _choose(runs: Sequence[BeadTrajectory], request: PromotionRequest, needs_potential: bool) -> list[_Samples]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase.units import kB
 
 from ...json_text import plain
@@ -24,6 +25,8 @@ class PromotionReport:
     acceptance : AcceptanceRatio or None
         Where the reference was sampled.
     atoms, beads : int
+    masses : ndarray of float64, shape (atoms,)
+        In u.
     free_energy : str
         Its letter: A at constant volume, G at constant pressure.
     model, reference : str
@@ -37,6 +40,7 @@ class PromotionReport:
     acceptance: AcceptanceRatio | None
     atoms: int
     beads: int
+    masses: np.ndarray
     free_energy: str
     model: str
     reference: str
@@ -93,6 +97,7 @@ class PromotionReport:
             "reference": self.reference,
             "atoms": self.atoms,
             "beads": self.beads,
+            "masses": self.masses.tolist(),
             "free_energy": self.free_energy,
             "mean_difference": self.mean,
             "promotion": plain(self.promotion),

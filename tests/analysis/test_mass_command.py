@@ -116,6 +116,7 @@ def test_known_kinetic_energies_give_the_exact_result(tmp_path, runs):
     assert "rule gauss-legendre" in result.output and "64 x H" in result.output
     numbers = json.loads((tmp_path / "result.json").read_text())
     assert numbers["difference"] == pytest.approx(energy, abs=1e-6)
+    assert numbers["masses"] == pytest.approx([1.008] * ATOMS, rel=1e-3)  # of none of the runs
     assert [one["root_mass_ratio"] for one in numbers["runs"]] == pytest.approx(ratios, rel=1e-8)
     table = np.loadtxt(tmp_path / "result.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(table[:, 1] @ table[:, 3], numbers["difference"])

@@ -87,10 +87,22 @@ def test_harmonic_to_harmonic(tmp_path, beads):
     numbers = json.loads((tmp_path / "numbers.json").read_text())
     assert numbers["promotion"]["difference"] == pytest.approx(energies_in(result.output, "perturbation")[0], abs=1e-6)
     assert (numbers["beads"], numbers["promotion"]["beads"], numbers["acceptance_ratio"]) == (beads, beads, None)
+    assert numbers["masses"] == pytest.approx([1.008] * ATOMS, rel=1e-3)
     # the potential that the run wrote in the place of the model; files have six digits
     written = run(tmp_path / "run", *given)
     assert "model as the runs wrote it" in written.output
     assert energies_in(written.output, "perturbation")[0] == pytest.approx(numbers["promotion"]["difference"], abs=2e-5)
+
+
+def test_path_integrals_of_other_isotopes_are_refused(tmp_path):
+    sources = [harmonic_run(tmp_path / f"run{beads}{n}", 40, beads, seed=n) for beads in (4, 1) for n in range(2)]
+    heavy = f"</file> <masses mode='manual' units='dalton'> [{','.join(['2.014'] * ATOMS)}] </masses>"
+    for source in sources[1::2]:
+        source.write_text(source.read_text().replace("</file>", heavy))
+    given = ("--model", f"harmonic:k={MODEL}", "--reference", f"harmonic:k={REFERENCE}")
+    refused, classical = run(*sources[:2], *given), run(*sources[2:], *given)
+    assert refused.exit_code == 2 and "have other masses; the same isotopes are needed" in refused.output
+    assert classical.exit_code == 0, classical.output
 
 
 def test_exactly_what_the_formula_gives(tmp_path):

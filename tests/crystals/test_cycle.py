@@ -115,6 +115,13 @@ def test_contributions_and_errors_add_up(folder):
     assert row[2:] == ["700.0000", "4", f"{0.7 * mol / kJ:.5f}", "0.39"]
     assert (folder / "a.free_energy.png").read_bytes().startswith(b"\x89PNG")
     assert run("free-energy", "a.toml", "--output", "alone").exit_code == 0
+    heavy = {"masses": (1.9985 * reference.masses).tolist()}
+    for name, isotopes, status in (("lambda", heavy, 0), ("mass", heavy, 2)):  # of classical nuclei masses say nothing
+        (folder / f"a_{name}.json").write_text(
+            json.dumps(json.loads((folder / f"a_{name}.json").read_text()) | isotopes)
+        )
+        done = run("free-energy", "a.toml")
+        assert done.exit_code == status and ("the same isotopes are needed" in done.output) == (status == 2)
 
 
 def test_beads_over_lambda_take_the_place_of_masses(folder):
@@ -134,6 +141,13 @@ def test_beads_over_lambda_take_the_place_of_masses(folder):
         (folder / "a_lambda.json").write_text(json.dumps({**result, "masses": (factor * masses).tolist()}))
         done = run("free-energy", "a.toml")
         assert done.exit_code == status and ("the same isotopes are needed" in done.output) == (status == 2)
+    (folder / "a_lambda.json").write_text(json.dumps(result))
+    for kind in ("promote", "gibbs"):
+        file = folder / f"a_{kind}.json"
+        whole = file.read_text()
+        file.write_text(json.dumps({**json.loads(whole), "masses": (1.9985 * masses).tolist()}))
+        assert "the same isotopes are needed" in run("free-energy", "a.toml").output
+        file.write_text(whole)
     for wrong, said in ((2.0, "has 1 masses"), ([["heavy"]], "cannot be used")):
         (folder / "a_lambda.json").write_text(json.dumps({**result, "masses": wrong}))
         done = run("free-energy", "a.toml")
@@ -258,6 +272,7 @@ def test_gibbs_from_the_files_of_a_run(folder):
     done = run("gibbs", "npt.xml", "--harmonic", "a.harmonic.npz", "--json", "gibbs.json")
     assert done.exit_code == 0, done.output
     numbers = json.loads((folder / "gibbs.json").read_text())
+    assert numbers["masses"] == pytest.approx([1.008] * 8, rel=1e-3)
     assert numbers["volume"] == pytest.approx(1728) and numbers["pressure"] == 100
     at_reference = np.interp(1728.0, VOLUMES, HELMHOLTZ)
     assert numbers["difference"] + at_reference == pytest.approx(exact_gibbs(), abs=4 * numbers["standard_error"])
