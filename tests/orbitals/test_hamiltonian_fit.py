@@ -98,15 +98,16 @@ def test_known_matrices_come_back(folder, fitted):
 
 
 def test_the_alarm_outside_of_the_training(folder, fitted):
-    """Zero on a frame of the fit, more than a range where all bonds are shorter; a mixture has the larger of both."""
+    """Zero on frames of the fit, more than a range where all bonds are shorter; a mixture has the larger of both."""
     model = load_evaluator(f"hamiltonian:{fitted}")
     frames = ase.io.read(folder / "ethene.xyz", ":")
-    inside = max(
+    distances = [
         float(model.evaluate(Batch.from_ase(own), ("envelope_distance",)).envelope_distance[0]) for own in frames
-    )
+    ]
     pressed = isolated(frames[0].numbers, frames[0].positions * 0.7)
     outside = model.evaluate(pressed, ("orbital_gap", "envelope_distance")).envelope_distance[0]
-    assert inside < 1.0 < outside
+    assert distances.count(0.0) >= 0.8 * len(frames)  # of those that were set aside one may be outside
+    assert max(distances) < 1.0 < outside
     (folder / "both.toml").write_text(f'[energy]\nmodel = "ethene"\n[hamiltonian]\nmodel = "hamiltonian:{fitted}"\n')
     both = load_evaluator(str(folder / "both.toml"))
     assert both.evaluate(pressed, ("envelope_distance",)).envelope_distance[0] >= outside
