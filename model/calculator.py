@@ -169,6 +169,25 @@ class Calculator(AseCalculator):
                 raise KeywordError(f"{name} = {value!r} for {self.name}; it cannot be changed: make a new calculator")
         return {}
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last calculation, as ASE tells it, and ``charge`` where that of the ``info`` did.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        tol : float
+            Of positions and cells, in Å.
+
+        Returns
+        -------
+        list of str
+            Empty if nothing changed.
+        """
+        changes = list(super().check_state(atoms, tol))
+        if self.atoms is not None and charge_of_frame(self.atoms) != charge_of_frame(atoms):
+            changes.append("charge")
+        return changes
+
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
         """A property of a structure, evaluated if it is not among the results yet.
 

@@ -58,13 +58,13 @@ class Batch:
     periodic : ndarray of bool, shape (3,)
         Whether each lattice direction is periodic.
     charge : float, optional
-        Total charge in e, where it is said; models without charges of their own do not look at it.
+        Total charge in e, where it is said, a finite number; models without charges of their own do not look at it.
 
     Raises
     ------
     StructureError
         If a shape does not fit, an array does not hold real numbers, an atomic number is none, or a position or cell
-        is not finite, or beyond `FARTHEST`.
+        is not finite, or beyond `FARTHEST`, or the charge is no finite number.
     """
 
     numbers: np.ndarray
@@ -78,6 +78,8 @@ class Batch:
             object.__setattr__(self, name, _as_array(name, getattr(self, name), kind))
         self._check_shapes()
         self._check_values()
+        if self.charge is not None:
+            object.__setattr__(self, "charge", _checked_charge(self.charge))
 
     def _check_shapes(self) -> None:
         atoms = self.numbers.shape[0] if self.numbers.ndim == 1 else -1
@@ -192,11 +194,21 @@ class Batch:
         )
 
 
+def is_charge(said: object) -> bool:
+    """Whether it is a finite number, as a total charge in e must be."""
+    return isinstance(said, (int, float, np.number)) and not isinstance(said, bool) and bool(np.isfinite(said))
+
+
+def _checked_charge(said: float) -> float:
+    if not is_charge(said):
+        raise StructureError(f"the total charge is {said!r:.60}; a finite number in e is needed")
+    return float(said)
+
+
 def charge_of_frame(frame: Atoms) -> float | None:
     """Total charge in e that the ``info`` of a frame says by ``charge`` or ``total_charge``; None if it says none."""
     for name in ("charge", "total_charge"):
-        said = frame.info.get(name)
-        if isinstance(said, (int, float, np.number)) and not isinstance(said, bool) and np.isfinite(said):
+        if is_charge(said := frame.info.get(name)):
             return float(said)
     return None
 

@@ -2,7 +2,8 @@
 
 A partial charge is what a partition of the electron density gives an atom, as Hirshfeld's (Theor. Chim. Acta 44, 129
 (1977)) does, or what a model needs for its dipoles and fields; no experiment measures it.  The electronegativity is the
-χ of charge equilibration and of transfers along bonds: charge flows to where it is high; see `beadwise.model.charges`.
+χ of charge equilibration and of transfers along bonds: electrons flow to where it is high, so that charge there becomes
+negative; see `beadwise.model.charges`.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from ase.units import GPa
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ...model import Batch, Evaluator, Model, StructureError
+from ...model import Batch, Corrected, Evaluator, Model, StructureError
 from ...model.answers import values_of_atoms
+from ...model.charges.evaluator import WithCharges
 from ...properties.quantities import properties, table_of_registry
 from ..data import DataError, Frame, labels
 from ..data.curves import FURTHEST, best_shifts, shifted
@@ -197,7 +198,7 @@ def evaluate_errors(
     """Compare a model with the labels of frames, which may differ in their atoms.
 
     Labels that a frame lacks and properties that the model lacks are left out.  The stress is −virial/volume; of a
-    frame without three lattice vectors it is left out, too.
+    frame without three lattice vectors it is left out, too, and so is the dipole of charges that depends on images.
 
     Parameters
     ----------
@@ -248,6 +249,10 @@ def _compare(model: Evaluator, frame: Frame, guards: GuardReport) -> dict[str, t
         return {}
     try:
         batch = Batch.from_ase(frame.atoms)
+        if not has_dipole(model, batch):
+            names = [name for name in names if (own := labels()[name].quantity) is None or own.name != "dipole"]
+        if not names:
+            return {}
         want = [labels()[name].of for name in names if not labels()[name].is_of_atoms]
         response = model.evaluate(batch, [*want, *([ENVELOPE] if guards.has_envelope else [])])
         of_atoms = {name: of_each_atom(model, batch, name) for name in names if labels()[name].is_of_atoms}
@@ -282,6 +287,12 @@ def label_near(model: Evaluator, frame: Frame, name: str, predicted: np.ndarray)
         return label
     shifts = best_shifts(label[None], predicted[None], curves.step, FURTHEST)
     return shifted(label[None], shifts, curves.step)[0]
+
+
+def has_dipole(model: Evaluator, batch: Batch) -> bool:
+    """Whether a model answers for the dipole of a structure, which that of charges with images may depend on."""
+    own = model.correction if isinstance(model, Corrected) else model
+    return not isinstance(own, WithCharges) or own.has_dipole(own.surrounded(batch))
 
 
 def can_be_compared(model: Evaluator, name: str) -> bool:

@@ -159,7 +159,7 @@ def read_configuration(path: str | Path) -> Configuration:
     if "equivariant" in sections:
         check_equivariant(path, sections, fitted)
     if "charges" in sections:
-        check_charges(path, sections, fitted)
+        check_charges(path, sections, fitted, metadata)
     if "committee" in sections:
         check_committee(path, sections["committee"], "network" in sections)
     check_density(path, sections["density"])
@@ -272,8 +272,10 @@ def check_committee(path: Path, committee: CommitteeSettings, has_network: bool)
         )
 
 
-def check_charges(path: Path, sections: Mapping[str, Any], fitted: Mapping[str, HeadSettings]) -> None:
-    """Refuse charges beside what they cannot stand with."""
+def check_charges(
+    path: Path, sections: Mapping[str, Any], fitted: Mapping[str, HeadSettings], metadata: Mapping[str, Any]
+) -> None:
+    """Refuse charges beside what they cannot stand with, and what their kind does not look at."""
     own = sections["charges"]
     if "committee" in sections:
         raise ConfigurationError(f"{path}: [charges] and [committee]; allowed is one of them")
@@ -282,6 +284,16 @@ def check_charges(path: Path, sections: Mapping[str, Any], fitted: Mapping[str, 
     if own.energy == "equilibration" and own.kind != "equilibration":
         raise ConfigurationError(
             f"{path}: energy = 'equilibration' in [charges] of kind = '{own.kind}'; allowed are none and coulomb"
+        )
+    if getattr(fitted.get("dipole"), "nominal_charges", {}):
+        raise ConfigurationError(f"{path}: nominal_charges in [dipole] and [charges]; allowed is one of them")
+    for name, kind in (("formal", "transfers"), ("hardness", "equilibration")):
+        if getattr(own, name) and own.kind != kind:
+            raise ConfigurationError(f"{path}: {name} in [charges] of kind = '{own.kind}'; it is for kind = '{kind}'")
+    if own.groups == "molecules" and (own.kind != "plain" or "repeating_unit" not in metadata):
+        raise ConfigurationError(
+            f"{path}: groups = 'molecules' in [charges] of kind = '{own.kind}'; it needs kind = 'plain' and "
+            "repeating_unit in [metadata], a formula such as OHH"
         )
 
 

@@ -111,12 +111,24 @@ def charge_of_dipoles(configuration: Configuration, frames: Iterable[Frame]) -> 
         )
     if not nominal:
         refuse_images(labelled)
-    if not configuration.data.dipole_origin and any("dipole" in frame.labels for frame in labelled):
+    require_origin(configuration, labelled)
+    return nominal or {RECORD: charges[0]}
+
+
+def require_origin(configuration: Configuration, frames: Iterable[Frame]) -> None:
+    """Refuse dipoles of charged frames where it is not said what they are about.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the charge of the first such frame.
+    """
+    charges = [frame.charge for frame in frames if frame.charge and "dipole" in frame.labels]
+    if charges and not configuration.data.dipole_origin:
         raise ConfigurationError(
             f"the dipole of frames of charge {charges[0]:+g} e depends on its origin: say dipole_origin = "
             "'coordinates' or 'centre_of_mass' in [data]"
         )
-    return nominal or {RECORD: charges[0]}
 
 
 def refuse_images(frames: Iterable[Frame]) -> None:

@@ -20,9 +20,9 @@ from ..molecules import check_order, whole_molecules
 from ..orbitals.isolation import isolated
 from ..passes.values import values_of_heads
 from ..response import Response, refuse_unavailable
-from ..structures import Batch
+from ..structures import Batch, is_charge
 from .kinds import SAME, Adjoint, Charges, EquilibratedCharges, PlainCharges, TransferredCharges
-from .record import EQUILIBRATION, MOLECULES, PLAIN, TRANSFERS, VACUUM, WHOLE_ENERGY, ChargeForm
+from .record import EQUILIBRATION, MOLECULES, TRANSFERS, VACUUM, WHOLE_ENERGY, ChargeForm
 
 ACCURACY = 1e-10  # of the sums
 OF_ENERGY = ("energy", "forces", "virial")
@@ -64,7 +64,7 @@ class WithCharges:
     Raises
     ------
     EvaluatorError
-        If the model has no charges, or the charge is no finite number.
+        If the model has no charges, or no molecules where charges are of these, or the charge is no finite number.
     ModelFileError
         If what its file says of charges cannot be.
     """
@@ -83,7 +83,12 @@ class WithCharges:
                 f"{self.form.kind} charges need {self.form.latent}, and the model has "
                 f"{', '.join(self.model.quantities)}"
             )
-        if self.charge is not None and not np.isfinite(self.charge):
+        if self.form.groups == MOLECULES and self.model.repeating_unit is None:
+            raise EvaluatorError(
+                f"charges of {self.model.source or 'the model'} are of neutral molecules, and it names none; "
+                "repeating_unit in its metadata is needed"
+            )
+        if self.charge is not None and not is_charge(self.charge):
             raise EvaluatorError(f"the total charge is {shown(self.charge)}; a finite number in e is needed")
 
     @cached_property
@@ -153,6 +158,8 @@ class WithCharges:
         """
         form, numbers = self.form, batch.numbers
         totals = self._totals(batch)
+        if not batch.atoms:
+            return self._of_no_atoms(batch, head, totals)
         if form.kind == EQUILIBRATION:
             widths = form.of_atoms("widths", numbers)
             own = form.of_atoms("hardness", numbers) + COULOMB / (widths * np.sqrt(np.pi))
@@ -166,12 +173,23 @@ class WithCharges:
                 )
             return TransferredCharges(batch, head, formal, form.reach)
         if form.groups == MOLECULES and (unit := self.model.repeating_unit):
+            if batch.beads and abs(totals[0]) > SAME:
+                raise StructureError(
+                    f"the total charge is {totals[0]:+g} e, and this model's charges are of neutral molecules; 0 is "
+                    "needed"
+                )
             check_order(numbers, unit)
             group = np.arange(batch.atoms) // len(unit)
             first, from_first = whole_molecules(batch, unit)
             places = (first[:, :, None] + from_first).reshape(batch.positions.shape)
             return PlainCharges(batch, head, group, np.zeros((batch.beads, batch.atoms // len(unit))), places)
         return PlainCharges(batch, head, np.zeros(batch.atoms, dtype=int), totals[:, None])
+
+    @staticmethod
+    def _of_no_atoms(batch: Batch, head: np.ndarray, totals: np.ndarray) -> PlainCharges:
+        if totals.any():
+            raise StructureError(f"the total charge is {totals[0]:+g} e, and there are no atoms; 0 is needed")
+        return PlainCharges(batch, head, np.zeros(0, dtype=int), np.zeros((batch.beads, 0)))
 
     def sums(self, batch: Batch) -> Electrostatics:
         """The Coulomb interaction of the Gaussian charges of a batch."""
@@ -306,16 +324,22 @@ class WithCharges:
                 arrays["born_charges"] = np.moveaxis(gradients[:, int(with_forces) :], 1, 3)
         return arrays
 
+    def has_dipole(self, batch: Batch) -> bool:
+        """Whether the dipole of a batch, as `surrounded` gives it, does not depend on the images that atoms are in."""
+        return not batch.periodic.any() or self.form.kind == TRANSFERS or self.form.groups == MOLECULES
+
     def refuse_images(self, batch: Batch) -> None:
-        """Refuse the dipole of charges that are not moved along bonds where positions have images."""
-        form = self.form
-        if not batch.periodic.any() or form.kind == TRANSFERS:
-            return
-        if form.kind == PLAIN and form.groups == MOLECULES:
+        """Refuse the dipole of charges that are not moved along bonds where positions have images.
+
+        Raises
+        ------
+        StructureError
+        """
+        if self.has_dipole(batch):
             return
         raise StructureError(
-            f"the dipole of {form.kind} charges in a periodic cell depends on the image that each atom is in; allowed "
-            "are structures without a cell, transfers, and plain charges of neutral molecules"
+            f"the dipole of {self.form.kind} charges in a periodic cell depends on the image that each atom is in; "
+            "allowed are structures without a cell, transfers, and plain charges of neutral molecules"
         )
 
 

@@ -19,6 +19,7 @@ def _parts(rest: str) -> tuple[str, str]:
 
 
 def _make(rest: str, threads: int) -> Evaluator:
+    from ..correction import Corrected
     from ..evaluators.loading import load
     from .evaluator import WithCharges  # with SciPy, which takes long to import
 
@@ -28,10 +29,12 @@ def _make(rest: str, threads: int) -> Evaluator:
         given = float(text)
     except ValueError:
         raise EvaluatorError(f"'{PREFIX}:{rest}' has the charge '{text}'; a number in e is needed: {USAGE}") from None
-    model = load(name, threads)
-    if not isinstance(model, WithCharges):
+    whole = load(name, threads)
+    own = whole.correction if isinstance(whole, Corrected) else whole
+    if not isinstance(own, WithCharges):
         raise EvaluatorError(f"'{name}' is no model with charges of its own; {PREFIX}: is for such model files")
-    return WithCharges(model.model, given)
+    charged = WithCharges(own.model, given)
+    return Corrected(whole.baseline, charged) if isinstance(whole, Corrected) else charged
 
 
 def _models(rest: str, rename: Rename) -> str:

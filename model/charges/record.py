@@ -69,6 +69,8 @@ class ChargeForm:
                 raise _wrong(f"{name} = {shown(getattr(self, name))}", f"allowed are {', '.join(allowed)}")
         if self.energy == WHOLE_ENERGY and self.kind != EQUILIBRATION:
             raise _wrong(f"energy = 'equilibration' of {self.kind} charges", "allowed are none and coulomb")
+        if self.groups == MOLECULES and self.kind != PLAIN:
+            raise _wrong(f"groups = 'molecules' of {self.kind} charges", "allowed is cell")
         if not _is_number(self.reach) or not 0 < self.reach < 100:
             raise _wrong(f"reach = {shown(self.reach)}", "a length in Å, above 0 and below 100, is needed")
         for name in TABLES:

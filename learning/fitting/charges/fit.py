@@ -19,6 +19,7 @@ from ....pyx.tensor_head import head_from_features
 from ....quantity import Irrep
 from ...data import DataError, Frame
 from ..configuration import Configuration, ConfigurationError
+from ..fit_data import require_origin
 from ..target_fit import prior_variances
 from .problem import CHARGE_LABEL, DIPOLE_LABEL, AtomFeatures, Labelled, without_head
 from .section import ChargeSettings
@@ -30,6 +31,7 @@ FIRST_HARDNESS = 5.0  # eV/e²
 RANGE_OF_HARDNESS = (0.2, 60.0)
 TRIALS_OF_HARDNESS = 15  # for each species
 MOST_ROWS = 6000
+MOST_ATOMS = 10_000  # of all labelled frames: products of the features of all of them are kept
 OFFSET = 1e3  # variance of offsets over that of all features
 
 
@@ -80,12 +82,13 @@ def fit_charges(
     Raises
     ------
     ConfigurationError
-        If no frame has labels, or the section does not fit the frames.
+        If no frame has labels, the section does not fit the frames, or dipoles are not known as they stand.
     DataError
         If charges of a frame cannot be.
     """
     settings = configuration.charges
     assert settings is not None
+    check_dipoles(configuration, settings, frames)
     model = replace(model, metadata={**model.metadata, **configuration.metadata})
     form = first_form(settings, model.numbers, frames)
     evaluator = without_head(model, form)
@@ -126,6 +129,25 @@ def fit_charges(
     metadata = {**model.metadata, CHARGES: form.record()}
     fitted = replace(model, heads={**model.heads, form.latent: head}, metadata=metadata)
     return FittedCharges(fitted, left_out, len(labelled))
+
+
+def check_dipoles(configuration: Configuration, settings: ChargeSettings, frames: Sequence[Frame]) -> None:
+    """Refuse dipoles whose origin or branch is not known.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the first frame.
+    """
+    if settings.dipole_weight or DIPOLE_LABEL in configuration.quantities:
+        require_origin(configuration, frames)
+    for frame in frames if settings.dipole_weight else ():
+        if frame.is_folded:
+            raise ConfigurationError(
+                f"the dipole of {frame.name} is known up to whole quanta, and [charges] takes it as it stands: say "
+                "dipole_quantum = 'none' in [data] if all dipoles stand on one branch, or dipole_weight = 0 in "
+                "[charges]"
+            )
 
 
 def first_form(settings: ChargeSettings, numbers: Sequence[int], frames: Sequence[Frame]) -> ChargeForm:
@@ -193,24 +215,31 @@ def with_hardness(form: ChargeForm, settings: ChargeSettings, judged) -> ChargeF
 def _labelled(evaluator: WithCharges, frames: Sequence[Frame], settings: ChargeSettings) -> list[Labelled]:
     """Frames that say something of charges."""
     there = {CHARGE_LABEL} | ({DIPOLE_LABEL} if settings.dipole_weight else set())
-    found, rows = [], 0
+    found, rows, atoms = [], 0, 0
     for frame in frames:
         if frame.weight == 0 or not there & frame.labels.keys():
             continue
         try:
-            found.append(Labelled(evaluator, frame))
+            found.append(Labelled(evaluator, frame, DIPOLE_LABEL in there))
         except StructureError as error:
             raise DataError(f"charges of {frame.name}: {error}") from error
-        rows += len(frame.atoms) * (CHARGE_LABEL in frame.labels) + 3 * (DIPOLE_LABEL in frame.labels)
+        own = there & frame.labels.keys()
+        rows += len(frame.atoms) * (CHARGE_LABEL in own) + 3 * (DIPOLE_LABEL in own)
+        atoms += len(frame.atoms)
     if not found:
         raise ConfigurationError(
             f"no training frame has labels for [charges] ({CHARGE_LABEL}, {DIPOLE_LABEL}); add data, or say by keys in "
             "[data] what they are called"
         )
-    if rows > MOST_ROWS:
-        step = -(-rows // MOST_ROWS)
+    step = max(-(-rows // MOST_ROWS), -(-atoms // MOST_ATOMS))
+    if step > 1:
         logger.warning(
-            "charges are fitted to every frame of %d, as all have %d labels; allowed are %d", step, rows, MOST_ROWS
+            "charges are fitted to one of every %d frames, as all have %d labels and %d atoms; allowed are %d and %d",
+            step,
+            rows,
+            atoms,
+            MOST_ROWS,
+            MOST_ATOMS,
         )
         found = found[::step]
     return found

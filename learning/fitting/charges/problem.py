@@ -71,18 +71,20 @@ class Labelled:
     evaluator : WithCharges
         Whose head says nothing; see `without_head`.
     frame : Frame
+    with_dipole : bool
+        Whether its dipole counts.
 
     Raises
     ------
     StructureError
-        If charges are not defined, or a dipole is labelled that depends on images.
+        If charges are not defined, or a dipole counts that depends on images.
     """
 
-    def __init__(self, evaluator: WithCharges, frame: Frame):
+    def __init__(self, evaluator: WithCharges, frame: Frame, with_dipole: bool):
         self.frame, self.batch = frame, evaluator.surrounded(Batch.from_ase(frame.atoms))
         is_equilibrated = evaluator.form.kind == EQUILIBRATION
         self.coulomb = evaluator.sums(self.batch).matrix() if is_equilibrated else None
-        if DIPOLE_LABEL in frame.labels:
+        if with_dipole and DIPOLE_LABEL in frame.labels:
             evaluator.refuse_images(self.batch)
 
     def rows(self, evaluator: WithCharges, dipole_weight: float) -> Rows:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from beadwise.driver.commands.group import main as cli
+from beadwise.learning.fitting.charges import fit as charge_fit
 from beadwise.learning.fitting.configuration import ConfigurationError, read_configuration
 from beadwise.learning.fitting.fit import fitted_model
 from beadwise.model import Batch, save
@@ -169,3 +170,74 @@ def test_a_correction_without_its_baseline_keeps_its_charges(tmp_path):
     assert isinstance(alone, WithCharges) and alone.properties == own.properties
     batch = replace(Batch.from_ase(random_structure(0)), charge=1.0)
     np.testing.assert_array_equal(alone.evaluate(batch, ("energy",)).energy, own.evaluate(batch, ("energy",)).energy)
+
+
+HEAD = '[data]\ntrain = ["train.xyz"]\n[energy]\n[charges]\n'
+TAIL = '\n[output]\nmodel = "model.safetensors"\n'
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ('kind = "plain"\nformal = {O = -2}', "formal in .* of kind = 'plain'; it is for kind = 'transfers'"),
+        ('kind = "transfers"\nhardness = {O = 9}', "hardness in .* it is for kind = 'equilibration'"),
+        ('kind = "plain"\ngroups = "molecules"', "repeating_unit in .metadata."),
+        ('groups = "molecules"\n[metadata]\nrepeating_unit = "OHH"', "kind = 'equilibration'; it needs kind = 'plain'"),
+        ("[dipole]\nnominal_charges = {O = -2, H = 1}", "nominal_charges in .dipole. and .charges."),
+    ],
+)
+def test_what_a_kind_does_not_look_at_is_refused(tmp_path, section, message):
+    (tmp_path / "fit.toml").write_text(HEAD + section + TAIL)
+    with pytest.raises(ConfigurationError, match=message):
+        read_configuration(tmp_path / "fit.toml")
+
+
+def fitted_with(tmp_path, change, given, kind="plain"):
+    """The output of a fit to four frames with dipoles, which are changed before."""
+    for name in ("train.xyz", "valid.xyz"):
+        write_frames(name, kind, range(4), ("charges", "dipole"))
+        frames = ase.io.read(name, ":")
+        for frame in frames:
+            change(frame)
+        ase.io.write(name, frames)
+    (tmp_path / "fit.toml").write_text(TOML % given)
+    return CliRunner().invoke(cli, ["fit", "fit.toml"])
+
+
+def test_dipoles_of_ions_need_an_origin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = fitted_with(tmp_path, lambda frame: None, KINDS["plain"])
+    assert result.exit_code == 2 and "say dipole_origin" in result.output, result.output
+
+
+def periodic(frame, quantum=False):
+    frame.info["charge"] = 0.0
+    frame.set_cell(8.0 * np.eye(3))
+    frame.pbc = True
+    if quantum:
+        frame.info["dipole_quantum"] = 8.0 * np.eye(3)
+
+
+def test_dipoles_of_a_branch_that_nobody_knows_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = fitted_with(tmp_path, lambda frame: periodic(frame, True), KINDS["transfers"], "transfers")
+    assert result.exit_code == 2 and "known up to whole quanta" in result.output, result.output
+
+
+def test_dipoles_that_depend_on_images_may_be_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = 'kind = "equilibration"\nhardness = {H = 9, O = 11}\n'
+    result = fitted_with(tmp_path, periodic, given)
+    assert result.exit_code == 2 and "depends on the image" in result.output
+    result = fitted_with(tmp_path, periodic, given + "dipole_weight = 0")
+    assert result.exit_code == 0, result.output
+    errors = json.loads((tmp_path / "report" / "errors.json").read_text())["valid.xyz"]["properties"]
+    assert "dipole" not in errors and {"partial_charges", "forces"} <= errors.keys()
+
+
+def test_of_too_many_atoms_some_frames_are_taken(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(charge_fit, "MOST_ATOMS", 12)
+    result = fitted_with(tmp_path, lambda frame: frame.info.update(charge=0.0), KINDS["plain"])
+    assert result.exit_code == 0, result.output
+    assert "one of every 2 frames, as all have 36 labels and 24 atoms" in caplog.text

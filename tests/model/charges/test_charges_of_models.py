@@ -5,7 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from beadwise.model import Batch, ModelFileError, PropertyError, StructureError, save
+from beadwise.model.calculator import Calculator
 from beadwise.model.charges.evaluator import WithCharges
+from beadwise.model.crystals import minimum
+from beadwise.model.crystals.hessian import hessian_of
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import load_evaluator
 from models import HEADS, random_model, random_structure
@@ -155,11 +158,79 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path, monkeypatch):
         {**MOVED, "reach": -1},
         {**MOVED, "widths": {"H": 0}},
         {**MOVED, "energy": "all"},
+        {**MOVED, "groups": "molecules"},
     ):
         with pytest.raises(ModelFileError):
             with_charges(wrong)
     with pytest.raises(ModelFileError, match="widths has no O"):
         with_charges({**MOVED, "widths": {"H": 0.5}}).evaluate(batch, ("energy",))
+
+
+def test_neutral_molecules_are_named_and_have_no_charge():
+    evaluator, batch = with_charges(FORMS["molecules"]), Batch.from_ase(structure(True))
+    with pytest.raises(StructureError, match=r"total charge is \+1 e.*neutral molecules"):
+        evaluator.evaluate(replace(batch, charge=1.0), ("partial_charges",))
+    with pytest.raises(EvaluatorError, match="repeating_unit"):
+        WithCharges(replace(evaluator.model, metadata={"charges": FORMS["molecules"]}))
+
+
+@pytest.mark.parametrize("charge", [float("nan"), "1", True, [1.0]])
+def test_a_total_charge_is_a_finite_number(charge):
+    with pytest.raises(StructureError, match="a finite number in e is needed"):
+        replace(Batch.from_ase(structure(False)), charge=charge)
+    with pytest.raises(EvaluatorError, match="a finite number in e is needed"):
+        WithCharges(with_charges(MOVED).model, charge)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", FORMS)
+def test_no_atoms_have_no_charge(name):
+    evaluator = with_charges({**FORMS[name], "groups": "cell"})
+    batch = Batch([], np.zeros((2, 0, 3)), np.zeros((2, 3, 3)), [False] * 3, charge=0.0)
+    found = evaluator.evaluate(batch, ("energy", "forces", "dipole", "born_charges", "partial_charges"))
+    assert not found.energy.any() and not found.dipole.any() and found.partial_charges.shape == (2, 0)
+    with pytest.raises(StructureError, match="there are no atoms"):
+        evaluator.evaluate(replace(batch, charge=1.0), ("energy",))
+
+
+SEVERAL = {**FORMS["plain"], "totals": [0.0, 1.0]}
+
+
+def test_the_calculator_follows_the_charge_of_a_frame():
+    atoms, evaluator = structure(False), with_charges(SEVERAL)
+    atoms.calc = Calculator(evaluator)
+    for charge in (0.0, 1.0):
+        atoms.info["charge"] = charge
+        expected = evaluator.evaluate(Batch.from_ase(atoms), ("energy",)).energy[0]
+        assert atoms.get_potential_energy() == pytest.approx(expected, abs=1e-12)
+
+
+def test_hessian_and_minimum_keep_the_charge(monkeypatch):
+    monkeypatch.setattr(minimum, "ROUGH_STEPS", 2)
+    evaluator, atoms = with_charges(SEVERAL), structure(False)
+    batch = replace(Batch.from_ase(atoms), charge=1.0)
+    hessian = hessian_of(evaluator, batch, 1e-3).matrix
+
+    def forces(step):
+        moved = batch.positions.copy()
+        moved[0, 4, 1] += step
+        return evaluator.evaluate(replace(batch, positions=moved), ("forces",)).forces.ravel()
+
+    np.testing.assert_allclose(hessian[13], (forces(-1e-3) - forces(1e-3)) / 2e-3, atol=1e-9)
+    for found in (minimum._roughly(evaluator, batch, None), minimum._newton(evaluator, batch, np.eye(27), True, 1e-4)):
+        assert found.charge == 1.0 and not np.array_equal(found.positions, batch.positions)
+
+
+def test_a_correction_with_charges_is_told_its_charge(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    baseline = "ions:H=0.4,O=-0.8"
+    save(replace(with_charges(SEVERAL).model, baseline=baseline), "ions.safetensors")
+    batch = Batch.from_ase(structure(False))
+    served = load_evaluator("charges:charge=1,ions.safetensors")
+    found = served.evaluate(batch, ("energy", "partial_charges"))
+    own = with_charges(SEVERAL).evaluate(replace(batch, charge=1.0), ("energy",)).energy
+    np.testing.assert_allclose(found.energy, own + load_evaluator(baseline).evaluate(batch, ("energy",)).energy)
+    assert found.partial_charges.sum() == pytest.approx(1.0)
 
 
 def test_in_vacuum_a_cell_is_that_of_the_program_alone():
