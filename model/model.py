@@ -321,7 +321,7 @@ class Model:
         species = self.species_indices(batch.numbers)
         check_cells(batch)
         if part == 0:
-            self._warn_without_cell(batch)
+            self.warn_without_cell(batch)
         beads, atoms, shape = batch.beads, batch.atoms, self.shape
         want = with_needed(want) if self.is_polarized else want
         kernel, heads, rows = self._asked_of_kernel(want)
@@ -361,7 +361,7 @@ class Model:
             sums.append(np.ascontiguousarray(density[:, :, 0][..., shape.padded_places]))
         return [*sums, values] if wants_samples(want) else sums
 
-    def _warn_without_cell(self, batch: Batch) -> None:
+    def warn_without_cell(self, batch: Batch) -> None:
         """Warn once of what has no periodic images, if all that was seen in training had."""
         seen = batch.atoms, batch.periodic.tobytes()
         if self._has_warned or seen == self._seen:  # dynamics is not to pay for it

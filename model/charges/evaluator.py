@@ -143,6 +143,8 @@ class WithCharges:
         given = self.model.evaluate(batch, others) if others else Response()
         arrays = {name: given[name] for name in others}
         if own:
+            if not others:
+                self.model.warn_without_cell(batch)
             arrays |= self._answers(self.surrounded(batch), own)
         return Response(**{name: arrays[name] for name in want})
 

@@ -50,7 +50,7 @@ def test_charges_of_every_bead(tmp_path, monkeypatch):
     )
     assert result.exit_code == 0, result.output
     evaluator = load_evaluator("water.safetensors")
-    energies = np.loadtxt("run.out")[:, 2]
+    means = np.zeros(4)
     for bead in range(2):
         frames = ase.io.read(f"run.pos_{bead}.extxyz", ":")
         files = {key: ExtrasFile(Path(f"run.{name}_{bead}"), 9) for key, (name, _) in KEYS.items()}
@@ -58,9 +58,10 @@ def test_charges_of_every_bead(tmp_path, monkeypatch):
             batch = Batch.from_ase(frame)
             expected = evaluator.evaluate(batch, ("energy", "partial_charges", "born_charges", "dipole"))
             names = {"partial_charges": "partial_charges", "BEC": "born_charges", "dipole": "dipole"}
+            means[step] += expected.energy[0] / 2
             for key, (_, size) in KEYS.items():
                 (found,) = files[key].record(step)
                 own = np.ravel(found[names[key]])
                 assert own.size == size
                 np.testing.assert_allclose(own, np.ravel(expected[names[key]]), atol=1e-5)
-    assert len(energies) == 4 and np.isfinite(energies).all()
+    np.testing.assert_allclose(np.loadtxt("run.out")[:, 2], means, atol=1e-5)  # positions are written with few digits

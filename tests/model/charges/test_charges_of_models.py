@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from beadwise.model import Batch, ModelFileError, PropertyError, StructureError, save
+from ase import Atoms
+from beadwise.model import Batch, ModelFileError, PropertyError, StructureError, StructureWarning, save
 from beadwise.model.calculator import Calculator
 from beadwise.model.charges.evaluator import WithCharges
 from beadwise.model.crystals import minimum
 from beadwise.model.crystals.hessian import hessian_of
 from beadwise.model.errors import EvaluatorError
 from beadwise.model.evaluators import load_evaluator
+from beadwise.model.training.periodicity import RECORD
 from models import HEADS, random_model, random_structure
 
 WIDTHS = {"H": 0.5, "O": 0.7}
@@ -244,6 +246,17 @@ def test_in_vacuum_a_cell_is_that_of_the_program_alone():
         np.testing.assert_array_equal(first[name], second[name])
     with pytest.raises(StructureError, match="this model's charges are of molecules"):
         evaluator.evaluate(Batch.from_ase(structure(True)), want)
+
+
+def test_what_had_images_in_training_is_warned_of_without_them():
+    evaluator, atoms = with_charges(MOVED), structure(False)
+    atoms = Atoms(
+        np.tile(atoms.numbers, 8), np.concatenate([atoms.positions + np.array([0, 0, 9.0 * k]) for k in range(8)])
+    )
+    metadata = {**evaluator.metadata, RECORD: {"directions_with_images": {"fewest": 3, "most": 3}}}
+    evaluator = WithCharges(replace(evaluator.model, metadata=metadata))
+    with pytest.warns(StructureWarning, match="was fitted to structures with periodic images"):
+        evaluator.evaluate(Batch.from_ase(atoms), ("energy",))
 
 
 def test_threads_and_beads_give_the_same_numbers():
