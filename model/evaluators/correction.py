@@ -18,7 +18,7 @@ PREFIX = "correction"
 
 
 def correction(name: str, threads: int) -> Model | WithCharges:
-    """Load a correction without its baseline.
+    """Load a correction without its baseline, with its charges if it has some.
 
     Raises
     ------
@@ -30,12 +30,12 @@ def correction(name: str, threads: int) -> Model | WithCharges:
     model = load_model(name, threads)
     if not model.baseline:
         raise EvaluatorError(f"model '{name}' corrects no baseline; it is served as '{name}'")
-    own = replace(model, source=f"{PREFIX}:{model.source}")
+    alone = replace(model, source=f"{PREFIX}:{model.source}")
     if not has_charges(model.metadata):
-        return own
+        return alone
     from ..charges.evaluator import charges_of  # with SciPy, which takes long to import
 
-    return charges_of(own)
+    return charges_of(alone)
 
 
 PROVIDER = Provider(PREFIX, correction, f"{PREFIX}:MODEL", models=models_from(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..correction import Corrected
 from ..errors import EvaluatorError
 from ..model import Model
 from ..response import Evaluator
@@ -31,7 +32,8 @@ def _make(rest: str, threads: int) -> Evaluator:
         raise EvaluatorError(f"'{PREFIX}:{rest}' has the damping '{text}'; a length in Å is needed: {USAGE}") from None
     model = load(name, threads)
     if not isinstance(model, Model):
-        raise EvaluatorError(f"'{name}' corrects a baseline; a field inside is for model files that do not")
+        what = "corrects a baseline" if isinstance(model, Corrected) else "has charges"
+        raise EvaluatorError(f"'{name}' {what}; a field inside is for model files without charges and baselines")
     return WithFieldInside(model, damping_of(model.metadata) if given is None else given)
 
 

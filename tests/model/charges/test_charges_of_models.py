@@ -233,6 +233,11 @@ def test_a_correction_with_charges_is_told_its_charge(tmp_path, monkeypatch):
     own = with_charges(SEVERAL).evaluate(replace(batch, charge=1.0), ("energy",)).energy
     np.testing.assert_allclose(found.energy, own + load_evaluator(baseline).evaluate(batch, ("energy",)).energy)
     assert found.partial_charges.sum() == pytest.approx(1.0)
+    alone = load_evaluator("correction:ions.safetensors")
+    np.testing.assert_allclose(alone.evaluate(replace(batch, charge=1.0), ("energy",)).energy, own)
+    save(with_charges(SEVERAL).model, "alone.safetensors")
+    with pytest.raises(EvaluatorError, match="has charges; a field inside"):
+        load_evaluator("field-inside:alone.safetensors")
 
 
 def test_in_vacuum_a_cell_is_that_of_the_program_alone():
