@@ -119,7 +119,8 @@ def fit_charges(
     try:
         coefficients, left_out, found = solution(form)
     except StructureError as error:
-        raise ConfigurationError(f"hardness = {dict(form.hardness)} in [charges]: {error}") from error
+        given = f"hardness = {dict(form.hardness)}" if form.hardness else f"kind = '{form.kind}'"
+        raise ConfigurationError(f"{given} in [charges]: {error}") from error
     ends = np.cumsum([len(own.targets) for own in found])[:-1]
     of_atoms = np.concatenate(
         [own.matrix.T @ some for own, some in zip(found, np.split(coefficients, ends), strict=True)]

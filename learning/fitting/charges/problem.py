@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....model import Batch, Model
+from ....model import Batch, Model, StructureError
 from ....model.charges.evaluator import WithCharges
 from ....model.charges.kinds import Charges, EquilibratedCharges
 from ....model.charges.record import CHARGES, EQUILIBRATION, ChargeForm
@@ -93,10 +93,13 @@ class Labelled:
         Raises
         ------
         StructureError
-            If charges have no equilibrium.
+            Naming the frame, if charges have no equilibrium, or do not add up to its total charge.
         """
         frame, atoms = self.frame, self.batch.atoms
-        charges = evaluator.charges_of_head(self.batch, np.zeros((1, atoms)), self.coulomb)
+        try:
+            charges = evaluator.charges_of_head(self.batch, np.zeros((1, atoms)), self.coulomb)
+        except StructureError as error:
+            raise StructureError(f"{frame.name}: {error}") from error
         matrix, targets = [np.zeros((0, atoms))], [np.zeros(0)]
         count = np.sqrt(frame.weight)
         if CHARGE_LABEL in frame.labels:

@@ -241,3 +241,14 @@ def test_of_too_many_atoms_some_frames_are_taken(tmp_path, monkeypatch, caplog):
     result = fitted_with(tmp_path, lambda frame: frame.info.update(charge=0.0), KINDS["plain"])
     assert result.exit_code == 0, result.output
     assert "one of every 2 frames, as all have 36 labels and 24 atoms" in caplog.text
+
+
+def test_formal_charges_that_are_no_total_charge_are_refused_with_the_frame(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = fitted_with(tmp_path, lambda frame: frame.info.update(charge=-1.0), KINDS["transfers"], "transfers")
+    assert result.exit_code == 2 and "say dipole_origin" in result.output
+    given = KINDS["transfers"] + "\ndipole_weight = 0"
+    result = fitted_with(tmp_path, lambda frame: frame.info.update(charge=-1.0), given, "transfers")
+    line = result.output.strip().splitlines()[-1]
+    assert result.exit_code == 2 and line.startswith("Error: kind = 'transfers' in [charges]: frame 0 of"), line
+    assert "total charge is -1 e" in line
