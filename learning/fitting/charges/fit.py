@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -232,6 +232,7 @@ def _labelled(evaluator: WithCharges, frames: Sequence[Frame], settings: ChargeS
             f"no training frame has labels for [charges] ({CHARGE_LABEL}, {DIPOLE_LABEL}); add data, or say by keys in "
             "[data] what they are called"
         )
+    warn_of_unlabelled(frames, there)
     step = max(-(-rows // MOST_ROWS), -(-atoms // MOST_ATOMS))
     if step > 1:
         logger.warning(
@@ -244,3 +245,19 @@ def _labelled(evaluator: WithCharges, frames: Sequence[Frame], settings: ChargeS
         )
         found = found[::step]
     return found
+
+
+def warn_of_unlabelled(frames: Sequence[Frame], there: Set[str]) -> None:
+    """Tell species whose charge no label says: what they get follows from those of other atoms alone."""
+    species: set[int] = set()
+    told: set[int] = set()
+    for frame in frames:
+        numbers = frame.atoms.numbers
+        species |= set(numbers.tolist())
+        if frame.weight and DIPOLE_LABEL in there & frame.labels.keys():
+            told |= set(numbers.tolist())
+        elif frame.weight and CHARGE_LABEL in frame.labels:
+            told |= set(numbers[np.isfinite(frame.labels[CHARGE_LABEL])].tolist())
+    if missing := sorted(species - told):
+        names = ", ".join(chemical_symbols[number] for number in missing)
+        logger.warning("no label says the charge of %s; what they get follows from other atoms alone", names)

@@ -6,8 +6,10 @@ from dataclasses import replace
 import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from beadwise.driver.commands.group import main as cli
+from beadwise.learning.data import Frame
 from beadwise.learning.fitting.charges import fit as charge_fit
 from beadwise.learning.fitting.configuration import ConfigurationError, read_configuration
 from beadwise.learning.fitting.fit import fitted_model
@@ -241,6 +243,16 @@ def test_of_too_many_atoms_some_frames_are_taken(tmp_path, monkeypatch, caplog):
     result = fitted_with(tmp_path, lambda frame: frame.info.update(charge=0.0), KINDS["plain"])
     assert result.exit_code == 0, result.output
     assert "one of every 2 frames, as all have 36 labels and 24 atoms" in caplog.text
+    assert "no label says" not in caplog.text
+
+
+def test_species_without_labels_are_told(caplog):
+    labels = {"partial_charges": np.array([-0.8, np.nan, np.nan])}
+    frames = [Frame(Atoms("OHH"), labels), Frame(Atoms("OHH"), {"dipole": np.zeros(3)})]
+    charge_fit.warn_of_unlabelled(frames, {"partial_charges", "dipole"})
+    assert not caplog.text
+    charge_fit.warn_of_unlabelled(frames, {"partial_charges"})
+    assert "no label says the charge of H;" in caplog.text
 
 
 def test_formal_charges_that_are_no_total_charge_are_refused_with_the_frame(tmp_path, monkeypatch):
