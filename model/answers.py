@@ -28,7 +28,7 @@ from .training.unlabelled import hide_unknown
 if TYPE_CHECKING:
     from .model import Model
 
-TOLD = -1, b""  # in place of the atoms and directions that were seen last: the warning was given
+WARNED = -1, b""  # in place of the atoms and directions that were seen last: the warning was given
 
 
 def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.ndarray]) -> Response:
@@ -90,11 +90,11 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
 def warn_of_charge(model: Model, batch: Batch) -> None:
     """Warn once of a charge at the centre of mass whose atoms have images: the dipole depends on which are given."""
     seen = batch.atoms, batch.periodic.tobytes()
-    if model._seen_with_charge in (seen, TOLD) or nominal_charges(model.metadata):  # dynamics is not to pay for it
+    if model._seen_with_charge in (seen, WARNED) or nominal_charges(model.metadata):  # dynamics is not to pay for it
         return
     model._seen_with_charge = seen
     if batch.beads and batch.atoms and directions_with_images(batch, model.radial.cutoff):
-        model._seen_with_charge = TOLD
+        model._seen_with_charge = WARNED
         warnings.warn(charge_among_images(model.metadata, model.source), StructureWarning, stacklevel=2)
 
 

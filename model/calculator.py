@@ -16,6 +16,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ..errors import BeadwiseError
 from ..properties import quantities
 from ..suggestions import did_you_mean
+from .charges.images import DIPOLE, has_dipole
 from .electric_field import NO_FIELD
 from .evaluators import in_field, is_evaluator, load_evaluator
 from .response import Evaluator, Response
@@ -226,13 +227,6 @@ class Calculator(AseCalculator):
             )
         return super().get_property(name, atoms, allow_calculation)
 
-    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """What changed since the last calculation: what ASE looks at, and the total charge that the structure says."""
-        changes = list(super().check_state(atoms, tol))
-        if self.atoms is not None and charge_of_frame(atoms) != charge_of_frame(self.atoms):
-            changes.append("charge")
-        return changes
-
     def export_properties(self) -> Properties:
         """Those of the results that ASE knows by name: it refuses others."""
         return Properties({name: value for name, value in self.results.items() if name in all_outputs})
@@ -244,6 +238,8 @@ class Calculator(AseCalculator):
         system_changes: Sequence[str] = all_changes,
     ) -> None:
         """Evaluate what is always evaluated and what is asked for; of a structure that did not change, what is missing.
+
+        A dipole of charges that depends on images is not evaluated, and refused where it is asked for.
 
         Parameters
         ----------
@@ -268,7 +264,10 @@ class Calculator(AseCalculator):
         want = [name for name in known if not is_on_demand(name) or asked.intersection(names[name])]
         kept = {} if system_changes else self.results
         want = [name for name in want if names[name][-1] not in kept]
-        response = self.evaluator.evaluate(Batch.from_ase(self.atoms), want)
+        batch = Batch.from_ase(self.atoms)
+        if DIPOLE in want and not asked.intersection(names[DIPOLE]) and not has_dipole(self.evaluator, batch):
+            want.remove(DIPOLE)
+        response = self.evaluator.evaluate(batch, want)
         self.results = kept | _to_ase(response, self.atoms)
 
 

@@ -12,9 +12,9 @@ from ase.units import GPa
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ...model import Batch, Corrected, Evaluator, Model, StructureError
+from ...model import Batch, Evaluator, Model, StructureError
 from ...model.answers import values_of_atoms
-from ...model.charges.evaluator import WithCharges
+from ...model.charges.images import has_dipole
 from ...properties.quantities import properties, table_of_registry
 from ..data import DataError, Frame, labels
 from ..data.curves import FURTHEST, best_shifts, shifted
@@ -287,12 +287,6 @@ def label_near(model: Evaluator, frame: Frame, name: str, predicted: np.ndarray)
         return label
     shifts = best_shifts(label[None], predicted[None], curves.step, FURTHEST)
     return shifted(label[None], shifts, curves.step)[0]
-
-
-def has_dipole(model: Evaluator, batch: Batch) -> bool:
-    """Whether a model answers for the dipole of a structure, which that of charges with images may depend on."""
-    own = model.correction if isinstance(model, Corrected) else model
-    return not isinstance(own, WithCharges) or own.has_dipole(own.surrounded(batch))
 
 
 def can_be_compared(model: Evaluator, name: str) -> bool:

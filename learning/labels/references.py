@@ -11,6 +11,7 @@ from ase import Atoms
 
 from ...model import Batch, BeadwiseError, Evaluator
 from ...model.ase_potential import describe
+from ...model.charges.images import DIPOLE, has_dipole
 from ...model.evaluators import files_of, from_any_folder, full_name, load_evaluator
 from ...reading import digest_of
 from ..data import labels as known_labels
@@ -100,7 +101,11 @@ class EvaluatorReference:
         names = {label: known_labels()[label].of for label in whole_labels() if label != "stress" or has_stress}
         names = {label: name for label, name in names.items() if name in evaluator.properties}
         try:
-            response = evaluator.evaluate(Batch.from_ase(atoms), list(names.values()))
+            batch = Batch.from_ase(atoms)
+            if not has_dipole(evaluator, batch):
+                quantities = {label: known_labels()[label].quantity for label in names}
+                names = {label: names[label] for label, one in quantities.items() if one is None or one.name != DIPOLE}
+            response = evaluator.evaluate(batch, list(names.values()))
         except Exception as error:  # an evaluator of the user's own may raise anything, and it is about this structure
             raise LabelError(str(error) if isinstance(error, BeadwiseError) else describe(error)) from error
         labels = {label: np.array(response[name][0], dtype=np.float64) for label, name in names.items()}

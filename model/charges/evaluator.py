@@ -327,8 +327,8 @@ class WithCharges:
         return arrays
 
     def has_dipole(self, batch: Batch) -> bool:
-        """Whether the dipole of a batch, as `surrounded` gives it, does not depend on the images that atoms are in."""
-        return not batch.periodic.any() or self.form.kind == TRANSFERS or self.form.groups == MOLECULES
+        """Whether the dipole of a batch does not depend on the images that atoms are in."""
+        return not self.surrounded(batch).periodic.any() or self.form.kind == TRANSFERS or self.form.groups == MOLECULES
 
     def refuse_images(self, batch: Batch) -> None:
         """Refuse the dipole of charges that are not moved along bonds where positions have images.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import EvaluatorError
+from ..model import Model
 from ..weighted_baseline import WeightedBaseline
 from .correction import correction
 from .loading import baseline_of
@@ -26,8 +27,16 @@ def _make(rest: str, threads: int) -> WeightedBaseline:
             f"'{PREFIX}:{rest}' is no weighted baseline; it is written {USAGE}, with the uncertainty of the baseline "
             "in eV"
         )
-    members = [correction(name, threads) for name in names]
+    members = [_without_charges(name, threads) for name in names]
     return WeightedBaseline(baseline_of(members[0], names[0], threads), members, uncertainty)
+
+
+def _without_charges(name: str, threads: int) -> Model:
+    """A correction, whose energies a weight can be made of."""
+    member = correction(name, threads)
+    if not isinstance(member, Model):
+        raise EvaluatorError(f"'{name}' has charges; {PREFIX} takes corrections without charges")
+    return member
 
 
 PROVIDER = Provider(PREFIX, _make, USAGE, models=models_from(1))

@@ -13,6 +13,8 @@ from beadwise.learning.data import Frame
 from beadwise.learning.fitting.charges import fit as charge_fit
 from beadwise.learning.fitting.configuration import ConfigurationError, read_configuration
 from beadwise.learning.fitting.fit import fitted_model
+from beadwise.learning.labels.references import EvaluatorReference
+from beadwise.learning.labels.settings import LabelSettings
 from beadwise.model import Batch, save
 from beadwise.model.charges.evaluator import WithCharges
 from beadwise.model.evaluators import load_evaluator
@@ -264,3 +266,13 @@ def test_formal_charges_that_are_no_total_charge_are_refused_with_the_frame(tmp_
     line = result.output.strip().splitlines()[-1]
     assert result.exit_code == 2 and line.startswith("Error: kind = 'transfers' in [charges]: frame 0 of"), line
     assert "total charge is -1 e" in line
+
+
+def test_a_model_that_labels_goes_without_a_dipole_that_depends_on_images(tmp_path):
+    save(reference("plain").model, tmp_path / "teacher.safetensors")
+    teacher = EvaluatorReference(LabelSettings(reference="teacher.safetensors", folder=tmp_path))
+    atoms = random_structure(0, molecules=2)
+    atoms.info["charge"] = 0.0
+    assert "dipole" not in teacher.label(atoms) and "partial_charges" in teacher.label(atoms)
+    atoms.pbc = False
+    assert teacher.label(atoms)["dipole"].shape == (3,)

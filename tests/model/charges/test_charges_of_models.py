@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase import Atoms
-from beadwise.model import Batch, ModelFileError, PropertyError, StructureError, StructureWarning, save
+from beadwise.model import (
+    Batch,
+    Committee,
+    Corrected,
+    ModelFileError,
+    PropertyError,
+    StructureError,
+    StructureWarning,
+    save,
+)
 from beadwise.model.calculator import Calculator
 from beadwise.model.charges.evaluator import WithCharges
 from beadwise.model.crystals import minimum
@@ -205,6 +214,24 @@ def test_the_calculator_follows_the_charge_of_a_frame():
         atoms.info["charge"] = charge
         expected = evaluator.evaluate(Batch.from_ase(atoms), ("energy",)).energy[0]
         assert atoms.get_potential_energy() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("whole", ["alone", "corrected", "committee"])
+def test_a_calculator_goes_without_a_dipole_that_depends_on_images(whole):
+    evaluator, atoms = with_charges(FORMS["equilibration"]), structure(True)
+    if whole == "corrected":
+        evaluator = Corrected(load_evaluator("ions:H=0.4,O=-0.8"), evaluator)
+    elif whole == "committee":
+        evaluator = Committee([evaluator, with_charges(FORMS["transfers"])])
+    atoms.calc = Calculator(evaluator)
+    expected = evaluator.evaluate(Batch.from_ase(atoms), ("energy", "forces"))
+    assert atoms.get_potential_energy() == pytest.approx(expected.energy[0], abs=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), expected.forces[0], atol=1e-12)
+    assert "dipole" not in atoms.calc.results
+    with pytest.raises(StructureError, match="depends on the image"):
+        atoms.get_dipole_moment()
+    atoms.pbc = False
+    assert atoms.get_potential_energy() and atoms.calc.results["dipole"].shape == (3,)
 
 
 def test_hessian_and_minimum_keep_the_charge(monkeypatch):
