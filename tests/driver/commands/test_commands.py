@@ -117,7 +117,7 @@ def test_those_that_fail_say_so_in_one_line(package, name, message):
         (["run", "watr"], "; did you mean 'water'"),
         (["run", "torsion_ops"], "; did you mean 'torsion_opes'"),
         (["serve", "watr", "--unix", "a"], "; did you mean 'water'"),
-        (["inspect", "ethanl"], "; did you mean 'ethanol'?"),
+        (["inspect", "ethanl"], "; did you mean 'ethanol' or 'ethene'?"),
         (["inspect", "qtip4pf"], "'qtip4pf' is not read from a model file"),
     ],
 )
