@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CLOSEST_ALLOWED = 0.4  # Å: nearer than any bond, and than any path-integral excursion of one
 SHORTEST_HEIGHT = 1.0  # Å, of a cell between its faces
+LOWEST_CELL = 1.5  # Å, the same for sums over images, which multiply as a cell gets flatter; no crystal comes close
 NEXT, AFTER_NEXT = [1, 2, 0], [2, 0, 1]  # cyclic
 
 
@@ -44,6 +45,46 @@ def refuse_unknown_species(batch: Batch, known: Sequence[int], what: str) -> Non
         raise StructureError(
             f"{what} does not know {', '.join(species_names(unknown))}; it knows {', '.join(species_names(known))}"
         )
+
+
+def refuse_elements_beyond(numbers: np.ndarray, heaviest: int, method: str) -> None:
+    """Raise StructureError for no atoms, and for elements that a method for all up to a heaviest one does not have."""
+    unknown = np.flatnonzero((numbers < 1) | (numbers > heaviest))
+    if len(unknown):
+        raise StructureError(
+            f"atom {unknown[0]} has the atomic number {numbers[unknown[0]]}; {method} has parameters for 1 to "
+            f"{heaviest}, {chemical_symbols[1]} to {chemical_symbols[heaviest]}"
+        )
+    if not len(numbers):
+        raise StructureError(f"the structure has no atom; {method} needs at least one")
+
+
+def is_periodic(batch: Batch, rule: str) -> bool:
+    """Whether a batch is periodic; StructureError, by a rule that is told, if it is in some directions only."""
+    directions = batch.periodic.tolist()
+    if any(directions) and not all(directions):
+        raise StructureError(f"periodic directions are {directions}; {rule}")
+    return all(directions)
+
+
+def is_crystal(batch: Batch, method: str, rule: str) -> bool:
+    """Whether a batch is periodic, for a method that sums over images in all directions, or has none.
+
+    Raises
+    ------
+    StructureError
+        If it is periodic in some directions only, by the ``rule`` of the method, or a cell is lower than `LOWEST_CELL`.
+    """
+    if not is_periodic(batch, rule):
+        return False
+    heights = lattice_heights(batch.cells, batch.periodic)
+    flat = np.flatnonzero(~(heights.min(axis=1) >= LOWEST_CELL))
+    if len(flat):
+        raise StructureError(
+            f"cell {batch.cells[flat[0]].tolist()} Å of bead {flat[0]} is only {heights[flat[0]].min():.3g} Å high "
+            f"between two of its faces; {method} needs at least {LOWEST_CELL} Å"
+        )
+    return True
 
 
 def check_model(model: Model) -> None:

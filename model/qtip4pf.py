@@ -10,12 +10,14 @@ from ase.data import chemical_symbols
 from ..errors import BeadwiseError
 from ..potentials.qtip4pf import CLOSEST_CHARGES, LONGEST_BOND, LOWEST_CELL, SWITCH_WIDTH, Fault, evaluate_water
 from ..short_repr import short_repr
+from .checks import is_periodic
 from .electric_field import NO_FIELD, checked_field
 from .errors import StructureError
 from .response import Response, refuse_unavailable
 from .structures import Batch
 
 MOLECULE = np.array([8, 1, 1], dtype=np.int32)
+PERIODIC_RULE = "q-TIP4P/F allows all three, or none, since its charges are summed over a lattice"
 
 
 class PotentialError(BeadwiseError, ValueError):
@@ -107,7 +109,7 @@ class QTip4pF:
         """
         refuse_unavailable(want, self.properties, "q-TIP4P/F")
         check_molecules(batch.numbers)
-        periodic = is_periodic(batch)
+        periodic = is_periodic(batch, PERIODIC_RULE)
         arrays, fault = evaluate_water(
             batch.positions,
             batch.cells,
@@ -145,23 +147,6 @@ def check_molecules(numbers: np.ndarray) -> None:
         f"atoms {first} to {min(first + 3, len(numbers)) - 1} of {len(numbers)} are {found}; "
         "q-TIP4P/F allows only water molecules whose atoms follow each other as O H H"
     )
-
-
-def is_periodic(batch: Batch) -> bool:
-    """Whether a batch is periodic.
-
-    Raises
-    ------
-    StructureError
-        If it is periodic in some directions only.
-    """
-    directions = batch.periodic.tolist()
-    if any(directions) and not all(directions):
-        raise StructureError(
-            f"periodic directions are {directions}; q-TIP4P/F allows all three, or none, since its charges are summed "
-            "over a lattice"
-        )
-    return all(directions)
 
 
 def describe(fault: Fault, batch: Batch) -> str:

@@ -7,10 +7,10 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
 from ..potentials.tight_binding import HEAVIEST, METHODS, Settings, evaluate_tight_binding, thread_limit
 from ..short_repr import short_repr
+from .checks import is_crystal, lengths_of, refuse_elements_beyond
 from .errors import EvaluatorError, StructureError
 from .qtip4pf import PotentialError
 from .response import Response, refuse_unavailable
@@ -18,7 +18,6 @@ from .structures import Batch
 
 PREFIX = "tblite"
 ACCURACIES = (1e-5, 10.0)
-LOWEST_CELL = 1.5  # Å; images multiply as a cell gets flatter, and no crystal comes close
 # Å; where all lattice vectors are longer than 95 Å, tblite 0.8 is 0.5 mhartree off the isolated water molecule, after
 # 3e-7 hartree just below: it finds no good splitting of its lattice sum over multipoles
 LONGEST_SHORTEST_VECTOR = {"GFN2-xTB": 90.0}
@@ -119,8 +118,12 @@ class TightBinding:
         """
         method = self.settings.method
         refuse_unavailable(want, self.properties, method)
-        _check_elements(batch.numbers, method)
-        cells = None if self.isolated or not _is_periodic(batch, method) else batch.cells
+        refuse_elements_beyond(batch.numbers, HEAVIEST, method)
+        cells = None
+        # tblite makes a structure that is periodic in some directions periodic in all, unasked
+        if not self.isolated and is_crystal(batch, method, f"{method} of tblite allows all three, or none"):
+            cells = batch.cells
+            _refuse_wide(cells, method)
         arrays, failure = evaluate_tight_binding(batch.numbers, batch.positions, cells, self.settings, self.threads)
         if failure is not None:
             raise StructureError(
@@ -159,45 +162,13 @@ def tight_binding(text: str, threads: int = 1) -> TightBinding:
     return TightBinding(method, **values, threads=threads)
 
 
-def _check_elements(numbers: np.ndarray, method: str) -> None:
-    unknown = np.flatnonzero((numbers < 1) | (numbers > HEAVIEST))
-    if len(unknown):
-        raise StructureError(
-            f"atom {unknown[0]} has the atomic number {numbers[unknown[0]]}; {method} has parameters for 1 to "
-            f"{HEAVIEST}, {chemical_symbols[1]} to {chemical_symbols[HEAVIEST]}"
-        )
-    if not len(numbers):
-        raise StructureError(f"the structure has no atom; {method} needs at least one")
-
-
-def _is_periodic(batch: Batch, method: str) -> bool:
-    """Whether the batch is periodic; tblite makes one that is periodic in some directions periodic in all, unasked."""
-    directions = batch.periodic.tolist()
-    if any(directions) and not all(directions):
-        raise StructureError(f"periodic directions are {directions}; {method} of tblite allows all three, or none")
-    if not all(directions):
-        return False
-    for bead, cell in enumerate(batch.cells):
-        _check_cell(bead, cell, method)
-    return True
-
-
-def _check_cell(bead: int, cell: np.ndarray, method: str) -> None:
-    height, shortest = _lowest_height(cell), float(np.linalg.norm(cell, axis=1).min())
+def _refuse_wide(cells: np.ndarray, method: str) -> None:
     longest = LONGEST_SHORTEST_VECTOR.get(method, np.inf)
-    if not height >= LOWEST_CELL:
+    shortest = lengths_of(cells).min(axis=1)
+    wide = np.flatnonzero(shortest > longest)
+    if len(wide):
         raise StructureError(
-            f"cell {cell.tolist()} Å of bead {bead} is only {height:.3g} Å high between two of its faces; "
-            f"{method} needs at least {LOWEST_CELL} Å"
+            f"the shortest lattice vector of bead {wide[0]} is {shortest[wide[0]]:.3g} Å long; {method} of tblite sums "
+            f"multipoles rightly up to {longest:g} Å; a single molecule can be served as "
+            f"{PREFIX}:{method},isolated=true"
         )
-    if shortest > longest:
-        raise StructureError(
-            f"the shortest lattice vector of bead {bead} is {shortest:.3g} Å long; {method} of tblite sums multipoles "
-            f"rightly up to {longest:g} Å; a single molecule can be served as {PREFIX}:{method},isolated=true"
-        )
-
-
-def _lowest_height(cell: np.ndarray) -> float:
-    """Smallest distance in Å between two opposite faces of a cell, 0 if it spans no volume."""
-    areas = np.linalg.norm(np.cross(np.roll(cell, -1, axis=0), np.roll(cell, 1, axis=0)), axis=1)
-    return float(abs(np.linalg.det(cell)) / areas.max()) if areas.max() > 0 else 0.0

@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
 from ...potentials.dispersion import (
     DAMPING,
@@ -21,13 +20,12 @@ from ...potentials.dispersion import (
     parameters_of,
 )
 from ...suggestions import did_you_mean
-from ..checks import lattice_heights
+from ..checks import is_crystal, refuse_elements_beyond
 from ..errors import EvaluatorError, StructureError
 from ..qtip4pf import PotentialError
 from ..response import Response, refuse_unavailable
 from ..structures import Batch
 
-LOWEST_CELL = 1.5  # Å; images multiply as a cell gets flatter, and no crystal comes close
 CUTOFF = 31.75  # Å; 60 bohr, as the packages have it
 THREE_BODY_CUTOFF = 21.17  # Å; 40 bohr
 SMOOTHING = 2.0  # Å
@@ -155,13 +153,14 @@ class Dispersion:
         """
         method = self.settings.method
         refuse_unavailable(want, self.properties, method)
-        _check_elements(batch.numbers, method)
+        refuse_elements_beyond(batch.numbers, HEAVIEST, method)
         if self.settings.charge > batch.numbers.sum():
             raise StructureError(
                 f"charge of {method} is {self.settings.charge:g} e, and the nuclei have {batch.numbers.sum()} e; it "
                 "must not be more"
             )
-        cells = None if self.isolated or not _is_periodic(batch, method) else batch.cells
+        rule = f"{method} is here for all three, or none"  # charges of D4 have no sum over some directions only
+        cells = None if self.isolated or not is_crystal(batch, method, rule) else batch.cells
         arrays, failure = evaluate_dispersion(batch.numbers, batch.positions, cells, self.settings, self.threads)
         if failure is not None:
             raise StructureError(
@@ -211,34 +210,6 @@ def _check_functional(settings: Settings) -> None:
             f"{method} with the damping {settings.damping} has no parameters for the functional '{name}'; allowed are "
             f"{', '.join(known) or f'those of the package dft{method}'}{did_you_mean(name.lower(), known)}"
         ) from error
-
-
-def _check_elements(numbers: np.ndarray, method: str) -> None:
-    unknown = np.flatnonzero((numbers < 1) | (numbers > HEAVIEST))
-    if len(unknown):
-        raise StructureError(
-            f"atom {unknown[0]} has the atomic number {numbers[unknown[0]]}; {method} has parameters for 1 to "
-            f"{HEAVIEST}, {chemical_symbols[1]} to {chemical_symbols[HEAVIEST]}"
-        )
-    if not len(numbers):
-        raise StructureError(f"the structure has no atom; {method} needs at least one")
-
-
-def _is_periodic(batch: Batch, method: str) -> bool:
-    """Whether the batch is periodic; charges of D4 have no sum over some directions only."""
-    directions = batch.periodic.tolist()
-    if any(directions) and not all(directions):
-        raise StructureError(f"periodic directions are {directions}; {method} is here for all three, or none")
-    if not all(directions):
-        return False
-    heights = lattice_heights(batch.cells, batch.periodic)
-    flat = np.flatnonzero(~(heights.min(axis=1) >= LOWEST_CELL))
-    if len(flat):
-        raise StructureError(
-            f"cell {batch.cells[flat[0]].tolist()} Å of bead {flat[0]} is only {heights[flat[0]].min():.3g} Å high "
-            f"between two of its faces; {method} needs at least {LOWEST_CELL} Å"
-        )
-    return True
 
 
 def from_text(method: str, usage: str, text: str, threads: int) -> Dispersion:
