@@ -43,6 +43,8 @@ class Filled:
         In k; zeros at T = 0.
     slopes : ndarray of float64, shape (structures, channels)
         dA/dc.
+    at_node, from_node : ndarray of float64, shape (structures, 1 + channels)
+        μ and Ω_k at the node below, and what they have more at μ; the sum is known better than any of its digits.
     """
 
     chemical_potential: np.ndarray
@@ -51,6 +53,27 @@ class Filled:
     entropy: np.ndarray
     heat_capacity: np.ndarray
     slopes: np.ndarray
+    at_node: np.ndarray
+    from_node: np.ndarray
+
+    def above(self, other: Filled, coefficients: np.ndarray, electrons: float) -> np.ndarray:
+        """What the free energy has more than that of the same electrons in the same curves at another temperature.
+
+        ``(μ − μ′) N + Σ_k c_k [Ω_k(μ) − Ω′_k(μ′)]``, in which nothing large is rounded: nodes go with nodes.
+
+        Parameters
+        ----------
+        other : Filled
+        coefficients : ndarray of float64, shape (structures, channels)
+        electrons : float
+
+        Returns
+        -------
+        ndarray of float64, shape (structures,)
+            In eV.
+        """
+        change = (self.at_node - other.at_node) + (self.from_node - other.from_node)
+        return np.asarray(change[:, 0] * electrons + (change[:, 1:] * coefficients).sum(axis=1))
 
 
 class GrandPotential:
@@ -121,7 +144,9 @@ class GrandPotential:
         density = -np.einsum("pbk,pb,bk->b", own, second, coefficients) / self.step**2
         entropy, heat_capacity = self._thermal(coefficients, cell, t)
         free_energy = mu * count + (slopes * coefficients).sum(axis=1)
-        return Filled(mu, free_energy, density, entropy, heat_capacity, slopes)
+        at_node = np.column_stack([self.first + self.step * cell, own[0]])
+        from_node = np.column_stack([self.step * t, np.einsum("pbk,pb->bk", own[1:], powers[1:])])
+        return Filled(mu, free_energy, density, entropy, heat_capacity, slopes, at_node, from_node)
 
     def _refuse_beyond(self, mu: np.ndarray, coefficients: np.ndarray, count: np.ndarray) -> None:
         """Refuse what an axis is too short for: μ at its lower end, or electrons in states beyond its upper end."""

@@ -110,7 +110,8 @@ class ElectronsOfModel:
             dos.BAND_ENERGY: corrected + BOLTZMANN * self.at_temperature.temperature * own.entropy,
         }
         if dos.THERMAL in want:
-            arrays[dos.THERMAL] = own.free_energy - self.filled_at_zero(coefficients, species).free_energy
+            cold, count = self.filled_at_zero(coefficients, species), self.count(species)
+            arrays[dos.THERMAL] = own.above(cold, coefficients, count)
         return {name: array for name, array in arrays.items() if name in want}
 
     def _possible(self, heat_capacity: np.ndarray) -> np.ndarray:

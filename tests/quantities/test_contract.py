@@ -9,7 +9,6 @@ from beadwise.learning.data import labels
 from beadwise.model import Batch, load, save
 from beadwise.model.members import Members, single_member
 from beadwise.properties import quantities as registry
-from beadwise.properties.density_of_states import DERIVED_NAMES
 from beadwise.properties.forms import PSEUDOVECTOR, SYMMETRIC_TENSOR, TENSOR, cartesian_vector, harmonics, values
 from beadwise.properties.quantities import BUILT_IN, QuantityError, properties, quantities, register, registered
 from beadwise.pyx.coupling import real_harmonics
@@ -168,12 +167,7 @@ def test_parts_add_up(quantity):
     parts = [model.evaluate_part(batch, want, part, 3) for part in range(3)]
     together = model.assemble(batch, want, [sum(arrays) for arrays in zip(*parts, strict=True)])
     for name in want:
-        # what electrons have is a small difference of sums over levels, whose rounding is that of a free energy
-        is_electronic = properties()[name].of in DERIVED_NAMES
-        scale = np.abs(whole["electronic_free_energy"]).max() if is_electronic else 1e-3
-        np.testing.assert_allclose(
-            together[name], whole[name], rtol=0, atol=1e-12 * max(np.abs(whole[name]).max(), scale)
-        )
+        close(together[name], whole[name], 1e-12)
 
 
 @pytest.mark.parametrize("quantity", EVERY, ids=lambda own: own.name)
