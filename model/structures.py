@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,8 @@ from ase.symbols import Symbols
 from ..short_repr import shortened, with_lines
 from .errors import StructureError
 
+CHARGES = ("charge", "total_charge")  # what the info of a frame may call its total charge
+SAME_CHARGE = 1e-6  # e
 FARTHEST = 1e7  # Å: a number of that size has 8 digits behind the point
 KINDS = {"numbers": np.int32, "positions": np.float64, "cells": np.float64, "periodic": np.bool_}  # of a batch's arrays
 
@@ -158,12 +161,13 @@ class Batch:
         Parameters
         ----------
         structures : ase.Atoms or sequence of ase.Atoms
-            Positions and cells in Å.
+            Positions and cells in Å; a total charge in e in their ``info``, as `charge_of_frame` reads it.
 
         Raises
         ------
         StructureError
-            If the structures differ in their atoms or in their periodic directions, or there is none.
+            If the structures differ in their atoms, their periodic directions or their charge, there is none, or a
+            charge is no finite number.
         """
         frames = [structures] if isinstance(structures, Atoms) else list(structures)
         if not frames:
@@ -206,11 +210,24 @@ def _checked_charge(said: float) -> float:
 
 
 def charge_of_frame(frame: Atoms) -> float | None:
-    """Total charge in e that the ``info`` of a frame says by ``charge`` or ``total_charge``; None if it says none."""
-    for name in ("charge", "total_charge"):
-        if is_charge(said := frame.info.get(name)):
-            return float(said)
-    return None
+    """Total charge in e that the ``info`` of a frame says by ``charge`` or ``total_charge``; None if it says none.
+
+    Raises
+    ------
+    StructureError
+        If an entry is a single value and no finite number, or both differ.  Arrays are of atoms, and not looked at.
+    """
+    said = {name: own for name in CHARGES if (own := frame.info.get(name)) is not None and np.ndim(own) == 0}
+    for name, own in said.items():
+        if not is_charge(own):
+            raise StructureError(f"{name} of a structure is {own!r:.60}; a finite number in e is needed")
+    if len(said) == len(CHARGES) and not math.isclose(*said.values(), rel_tol=0, abs_tol=SAME_CHARGE):
+        raise StructureError(
+            "a structure has "
+            + " and ".join(f"'{name}' = {own:g}" for name, own in said.items())
+            + ", which differ; one of both is needed, or the same"
+        )
+    return float(next(iter(said.values()))) if said else None
 
 
 def species_names(numbers: Iterable[int]) -> list[str]:

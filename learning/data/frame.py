@@ -129,6 +129,8 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0, reading: Read
     bare = atoms.copy()
     known = {**atoms.arrays, **atoms.info, **(atoms.calc.results if atoms.calc else {})}
     known = {name: value for name, value in known.items() if value is not None}
+    for name in USUAL[CHARGE]:
+        bare.info.pop(name, None)  # read below, as it is said that it stands there
     where = Frame(bare, {}, source, index)
     _check_structure(where, reading)
     keys = _keys(where, known, reading)
@@ -148,8 +150,6 @@ def frame_from_ase(atoms: Atoms, source: str = "", index: int = 0, reading: Read
     found = Found({label: key for label, key in names.items() if label in values}, unused, left_out)
     weight, group = _weight(where, known, own, reading)
     charge = _charge(where, own[CHARGE], known, reading)
-    for name in USUAL[CHARGE]:
-        bare.info.pop(name, None)
     if charge is not None:
         bare.info[CHARGE] = charge  # as batches know it
     if charge and "dipole" in values and reading.dipole_origin == CENTRE_OF_MASS:

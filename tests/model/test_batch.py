@@ -100,3 +100,36 @@ def test_a_member_that_is_there_twice(members, said, tmp_path, monkeypatch, capl
     assert [record.getMessage() for record in caplog.records] == (
         [f"the committee has the member {said}: its uncertainty is too small"] if said else []
     )
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ({}, None),
+        ({"charge": None}, None),
+        ({"charge": 0}, 0.0),
+        ({"total_charge": -1.0}, -1.0),
+        ({"charge": None, "total_charge": 2}, 2.0),
+        ({"charge": 1, "total_charge": 1.0}, 1.0),
+        ({"charge": np.zeros(3)}, None),  # of atoms
+    ],
+)
+def test_the_charge_that_a_structure_says(info, expected):
+    assert Batch.from_ase(Atoms("OHH", np.eye(3), info=info)).charge == expected
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        ({"charge": "+1"}, r"charge of a structure is '\+1'; a finite number in e is needed"),
+        ({"charge": np.nan}, "charge of a structure is nan; a finite number"),
+        ({"charge": True}, "charge of a structure is True; a finite number"),
+        ({"charge": 1, "total_charge": "one"}, "total_charge of a structure is 'one'"),
+        ({"charge": 0, "total_charge": 1}, "a structure has 'charge' = 0 and 'total_charge' = 1, which differ"),
+    ],
+)
+def test_a_charge_that_is_none(info, message):
+    structure = Atoms("OHH", np.eye(3), info=info)
+    with pytest.raises(StructureError, match=message) as refusal:
+        Batch.from_ase([structure, structure])
+    assert "\n" not in str(refusal.value)

@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from ....model import Batch
+from ....model.errors import StructureError
 from ....model.orbitals.basis import OrbitalBasis
 from ....model.structures import charge_of_frame
 from ....properties.unit_names import ENERGY, in_own_units
@@ -87,7 +88,10 @@ def check_charge(atoms: Atoms, charge: float, where: str) -> None:
     ------
     DataError
     """
-    said = charge_of_frame(atoms)
+    try:
+        said = charge_of_frame(atoms)
+    except StructureError as error:
+        raise DataError(f"{where}: {error}") from error
     if said is not None and said != charge:
         raise DataError(f"{where} has the charge {said:g}; [data] has charge = {charge:g}")
 
