@@ -87,6 +87,15 @@ def is_crystal(batch: Batch, method: str, rule: str) -> bool:
     return True
 
 
+def refuse_other_charge(batch: Batch, charge: float, what: str) -> None:
+    """Raise StructureError if structures say another total charge in e than the only one that ``what`` knows."""
+    if batch.charge is not None and batch.charge != charge:
+        raise StructureError(
+            f"structures have the charge {batch.charge:g}, and {what} is asked with charge={charge:g}; one of both is "
+            "needed, or the same"
+        )
+
+
 def check_model(model: Model) -> None:
     """Refuse parts that do not belong together, before they reach the kernel.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..potentials.tight_binding import HEAVIEST, METHODS, Settings, evaluate_tight_binding, thread_limit
 from ..short_repr import short_repr
-from .checks import is_crystal, lengths_of, refuse_elements_beyond
+from .checks import is_crystal, lengths_of, refuse_elements_beyond, refuse_other_charge
 from .errors import EvaluatorError, StructureError
 from .qtip4pf import PotentialError
 from .response import Response, refuse_unavailable
@@ -113,12 +113,14 @@ class TightBinding:
         PropertyError
             If a wanted property is not available.
         StructureError
-            If there are no parameters for an element, atoms lie on each other, the charges do not become
-            self-consistent, or the cell is too flat, too wide, or periodic in some directions only.
+            If there are no parameters for an element, the batch has another charge, atoms lie on each other, the
+            charges do not become self-consistent, or the cell is too flat, too wide, or periodic in some directions
+            only.
         """
         method = self.settings.method
         refuse_unavailable(want, self.properties, method)
         refuse_elements_beyond(batch.numbers, HEAVIEST, method)
+        refuse_other_charge(batch, self.settings.charge, method)
         cells = None
         # tblite makes a structure that is periodic in some directions periodic in all, unasked
         if not self.isolated and is_crystal(batch, method, f"{method} of tblite allows all three, or none"):

@@ -20,7 +20,7 @@ from ...potentials.dispersion import (
     parameters_of,
 )
 from ...suggestions import did_you_mean
-from ..checks import is_crystal, refuse_elements_beyond
+from ..checks import is_crystal, refuse_elements_beyond, refuse_other_charge
 from ..errors import EvaluatorError, StructureError
 from ..qtip4pf import PotentialError
 from ..response import Response, refuse_unavailable
@@ -148,12 +148,14 @@ class Dispersion:
         PropertyError
             If a wanted property is not available.
         StructureError
-            If there are no parameters for an element, the charge is more than that of the nuclei, atoms lie on each
-            other, or the cell is too flat or periodic in some directions only.
+            If there are no parameters for an element, the charge is more than that of the nuclei or for D4 not that of
+            the batch, atoms lie on each other, or the cell is too flat or periodic in some directions only.
         """
         method = self.settings.method
         refuse_unavailable(want, self.properties, method)
         refuse_elements_beyond(batch.numbers, HEAVIEST, method)
+        if method != "d3":  # which is the same for every charge
+            refuse_other_charge(batch, self.settings.charge, method)
         if self.settings.charge > batch.numbers.sum():
             raise StructureError(
                 f"charge of {method} is {self.settings.charge:g} e, and the nuclei have {batch.numbers.sum()} e; it "

@@ -66,6 +66,11 @@ class MaceFile:
     head: int
     sums_atoms: bool
 
+    @property
+    def reads_charge(self) -> bool:
+        """Whether what it gives depends on the total charge."""
+        return "total_charge" in (getattr(self.module, "embedding_specs", None) or {})
+
 
 @contextmanager
 def quiet() -> Iterator[None]:

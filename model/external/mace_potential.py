@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...reading import reason
-from ..checks import check_cells, refuse_unknown_species
+from ..checks import check_cells, refuse_other_charge, refuse_unknown_species
 from ..electric_field import NO_FIELD, Field, checked_field
 from ..errors import EvaluatorError, StructureError
 from ..response import Response, refuse_unavailable
@@ -110,10 +110,13 @@ class MacePotential(ByName):
         PropertyError
             If a wanted property is not available.
         StructureError
-            If the model does not know an element, atoms lie on each other, the cell is too flat, or memory is out.
+            If the model does not know an element, it reads the charge and the batch has another, atoms lie on each
+            other, the cell is too flat, or memory is out.
         """
         refuse_unavailable(want, self.properties, f"the MACE model '{self.path}'")
         refuse_unknown_species(batch, self.species, f"the MACE model '{self.path}'")
+        if self.file.reads_charge:
+            refuse_other_charge(batch, self.charge, f"the MACE model '{self.path}'")
         check_cells(batch)
         shapes = {name: (batch.beads, *shape) for name, shape in SHAPES.items()}
         shapes |= {name: (batch.beads, batch.atoms, *shape) for name, shape in SHAPES_OF_ATOMS.items()}

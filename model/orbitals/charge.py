@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...reading import shown
-from ..errors import StructureError
+from ..checks import refuse_other_charge
 from ..structures import Batch
 
 CHARGE = "charge"
@@ -44,10 +44,7 @@ def charge_of_molecules(said: float | None, batch: Batch, metadata: Mapping[str,
     StructureError
         If name and structures say different charges.
     """
-    if said is not None and batch.charge is not None and said != batch.charge:
-        raise StructureError(
-            f"structures have the charge {batch.charge:g}, and the model is asked with charge={said:g}; one of both "
-            "is needed, or the same"
-        )
+    if said is not None:
+        refuse_other_charge(batch, said, "the model")
     own = batch.charge if said is None else said
     return charge_of_metadata(metadata) if own is None else own

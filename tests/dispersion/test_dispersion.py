@@ -251,6 +251,19 @@ def test_a_method_and_a_charge_that_cannot_be():
         answer("d4:functional=pbe,charge=11", molecule("H2O"))
 
 
+def test_a_structure_of_another_charge_is_refused_by_d4_and_nothing_to_d3():
+    atoms = molecule("H2O")
+    atoms.info["charge"] = 1
+    with pytest.raises(
+        StructureError, match="structures have the charge 1, and d4 is asked with charge=0; one of both"
+    ):
+        answer("d4:functional=pbe", atoms)
+    cation, plain = answer("d4:functional=pbe,charge=1", atoms), answer("d3:functional=pbe", atoms)
+    atoms.info.clear()
+    assert answer("d4:functional=pbe,charge=1", atoms)["energy"] == cation["energy"]
+    assert answer("d3:functional=pbe", atoms)["energy"] == plain["energy"]
+
+
 PARTS = """
 [energy]
 models = ["qtip4pf", "d3:functional=revpbe,damping=zero"]

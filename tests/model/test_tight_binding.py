@@ -213,6 +213,20 @@ def test_the_same_as_the_calculator_of_tblite(method):
     assert_agree(answer(evaluator, atoms), expected, 1e-11, 1e-11)
 
 
+@pytest.mark.parametrize(("own", "said"), [(0, 1), (1, -1), (1, 0)])
+def test_a_structure_of_another_charge_is_refused(own, said):
+    evaluator = TightBinding("GFN2-xTB", charge=own)
+    atoms = molecule("H2O")
+    expected = answer(evaluator, atoms)
+    for same in (None, own):
+        atoms.info["charge"] = same
+        assert_agree(answer(evaluator, atoms), expected, 1e-12, 1e-12)
+    atoms.info["charge"] = said
+    message = f"structures have the charge {said}, and GFN2-xTB is asked with charge={own}; one of both is needed"
+    with pytest.raises(StructureError, match=message):
+        answer(evaluator, atoms)
+
+
 def test_found_by_name():
     first = load_evaluator("tblite:GFN1-xTB, accuracy=0.1, charge=1", threads=2)
     assert isinstance(first, TightBinding)

@@ -381,3 +381,15 @@ def test_a_file_needs_the_users_word(files):
         pass
     with trusting([name]), named_by_a_file(name):
         pass
+
+
+def test_a_model_that_reads_the_charge_refuses_structures_of_another(files):
+    evaluator, atoms = load_evaluator(f"mace:{files('ScaleShiftMACE')},charge=-1"), molecule("H2O")
+    expected = answer(evaluator, atoms)["energy"]
+    atoms.info["charge"] = 1
+    np.testing.assert_array_equal(answer(evaluator, atoms)["energy"], expected)  # it does not read it
+    evaluator.file.module.embedding_specs = {"total_charge": {}}
+    with pytest.raises(
+        StructureError, match=r"structures have the charge 1, and the MACE model '.*' is asked with charge=-1"
+    ):
+        answer(evaluator, atoms)
