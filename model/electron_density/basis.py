@@ -10,8 +10,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from scipy.special import gammaln
 
-from ..errors import StructureError
-from ..orbitals.basis import OrbitalError, order_of_shells
+from ..orbitals.basis import OrbitalError, check_same_elements, order_of_shells, refuse_without_shells
 from ..structures import Batch
 
 SMALLEST_SQUARE = 1e-12  # of a sum, over that of its coefficients: less is rounding
@@ -109,11 +108,7 @@ class AuxiliaryBasis:
     electrons: Mapping[int, float]
 
     def __post_init__(self) -> None:
-        if not self.shells or set(self.shells) != set(self.electrons):
-            raise OrbitalError(
-                f"functions are of {self._names(self.shells)} and electrons of {self._names(self.electrons)}; both are "
-                "needed of the same elements"
-            )
+        check_same_elements(self.shells, self.electrons, "functions")
         for number, own in self.shells.items():
             if not any(shell.momentum == 0 for shell in own):
                 raise OrbitalError(f"{chemical_symbols[number]} has no s shell; without one it holds no charge")
@@ -122,10 +117,6 @@ class AuxiliaryBasis:
                     f"{chemical_symbols[number]} brings {self.electrons[number]:g} electrons; allowed is more than 0, "
                     f"at most {number}"
                 )
-
-    @staticmethod
-    def _names(numbers: Mapping[int, object]) -> str:
-        return ", ".join(chemical_symbols[number] for number in numbers) or "no element"
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
@@ -152,12 +143,7 @@ class AuxiliaryBasis:
         ------
         StructureError
         """
-        strange = [number for number in numbers.tolist() if number not in self.shells]
-        if strange:
-            raise StructureError(
-                f"species {chemical_symbols[strange[0]]} has no functions in this density; allowed are "
-                f"{self._names(self.shells)}"
-            )
+        refuse_without_shells(numbers, self.shells, "functions in this density")
 
     def electrons_of(self, numbers: np.ndarray) -> float:
         """Electrons of a neutral molecule."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ase.data import chemical_symbols
 
 from ...json_text import plain
-from ..evaluators import files_of, load_evaluator
-from ..structures import species_names
+from ..evaluators import load_evaluator
+from ..orbitals.description import entries_of_file, letters_of_shells
 from .model import DensityModel
-
-LETTERS = "spdfg"
 
 
 def describe_density(name: str) -> dict[str, Any]:
@@ -35,18 +32,11 @@ def describe_density(name: str) -> dict[str, Any]:
     """
     model = load_evaluator(name)
     assert isinstance(model, DensityModel)
-    path: Path = next(iter(files_of(name)))
     basis = model.basis
     return plain(
         {
-            "file": path.name,
-            "bytes": path.stat().st_size,
-            "species": species_names(model.species),
-            "properties": model.properties,
-            "functions": {
-                chemical_symbols[number]: "".join(LETTERS[momentum] for momentum in basis.momenta(number))
-                for number in basis.numbers
-            },
+            **entries_of_file(name, model),
+            "functions": letters_of_shells({number: basis.momenta(number) for number in basis.numbers}),
             "electrons": {chemical_symbols[number]: own for number, own in basis.electrons.items()},
             "metric": model.metric,
             "cutoff / Å": model.density.radial.cutoff,

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
 from ...reading import refusing, shown
 from ..arrays.container import Container
 from ..errors import ModelFileError
-from ..orbitals.atom_arrays import arrays_of, density_from, described_density, surroundings_from
+from ..orbitals.atom_arrays import arrays_of, density_from, described_density, refuse_no_elements, surroundings_from
 from ..orbitals.charge import charge_of_metadata
 from .basis import AuxiliaryBasis, Shell
 from .integrals import METRICS
@@ -75,9 +74,7 @@ def load_density(path: str | Path, threads: int = 1, charge: float | None = None
 def _assembled(
     description: Mapping[str, Any], arrays: Mapping[str, np.ndarray], threads: int, charge: float | None
 ) -> DensityModel:
-    for number in description["functions"]:
-        if not 0 < int(number) < len(chemical_symbols):
-            raise ValueError(f"functions of the atomic number {number}; allowed are 1 to {len(chemical_symbols) - 1}")
+    refuse_no_elements(map(int, description["functions"]), "functions")
     basis = AuxiliaryBasis(
         {
             int(number): tuple(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from ase.data import chemical_symbols
 
 from ...pyx.tensor_head import DensityShape
 from ..model import Model, Repulsion
@@ -16,6 +17,13 @@ from .coupled import Part
 from .surroundings import ONE, Surroundings
 
 MEANS = ("channel_means", "product_means")
+
+
+def refuse_no_elements(numbers: Iterable[int], what: str) -> None:
+    """Raise ValueError for numbers that are no atomic numbers; ``what`` a file has of each."""
+    for number in numbers:
+        if not 0 < number < len(chemical_symbols):
+            raise ValueError(f"{what} of the atomic number {number}; allowed are 1 to {len(chemical_symbols) - 1}")
 
 
 def described_density(density: Model) -> dict[str, Any]:

@@ -11,12 +11,33 @@ from ase.data import chemical_symbols
 
 from ...errors import BeadwiseError
 from ..errors import StructureError
+from ..structures import species_names
 
+SHELL_LETTERS = "spdfg"  # by angular momentum
 HIGHEST_SHELL = 3  # two f shells couple to λ = 6, the highest order of the kernel
 
 
 class OrbitalError(BeadwiseError, ValueError):
     """Orbitals, or a Hamiltonian in them, that cannot be what they are said to be."""
+
+
+def check_same_elements(shells: Mapping[int, object], electrons: Mapping[int, float], what: str) -> None:
+    """Raise OrbitalError if shells, called ``what``, and electrons are not of the same elements, or of none."""
+    if not shells or set(shells) != set(electrons):
+        raise OrbitalError(
+            f"{what} are of {_names(shells)} and electrons of {_names(electrons)}; both are needed of the same elements"
+        )
+
+
+def refuse_without_shells(numbers: np.ndarray, shells: Mapping[int, object], what: str) -> None:
+    """Raise StructureError if an atom is of an element without shells; ``what`` is what it does not have, and where."""
+    strange = [number for number in numbers.tolist() if number not in shells]
+    if strange:
+        raise StructureError(f"species {chemical_symbols[strange[0]]} has no {what}; allowed are {_names(shells)}")
+
+
+def _names(numbers: Iterable[int]) -> str:
+    return ", ".join(species_names(numbers)) or "no element"
 
 
 @dataclass(frozen=True)
@@ -41,11 +62,7 @@ class OrbitalBasis:
     electrons: Mapping[int, float]
 
     def __post_init__(self) -> None:
-        if not self.shells or set(self.shells) != set(self.electrons):
-            raise OrbitalError(
-                f"shells are of {self._names(self.shells)} and electrons of {self._names(self.electrons)}; both are "
-                "needed of the same elements"
-            )
+        check_same_elements(self.shells, self.electrons, "shells")
         for number, own in self.shells.items():
             if not own or not all(0 <= shell <= HIGHEST_SHELL for shell in own):
                 raise OrbitalError(
@@ -58,10 +75,6 @@ class OrbitalBasis:
                     f"{chemical_symbols[number]} brings {self.electrons[number]:g} electrons; its orbitals hold 0 to "
                     f"{most}"
                 )
-
-    @staticmethod
-    def _names(numbers: Mapping[int, object]) -> str:
-        return ", ".join(chemical_symbols[number] for number in numbers) or "no element"
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
@@ -85,12 +98,7 @@ class OrbitalBasis:
         StructureError
             If an element has no orbitals here.
         """
-        strange = [number for number in numbers.tolist() if number not in self.shells]
-        if strange:
-            raise StructureError(
-                f"species {chemical_symbols[strange[0]]} has no orbitals in this Hamiltonian; allowed are "
-                f"{self._names(self.shells)}"
-            )
+        refuse_without_shells(numbers, self.shells, "orbitals in this Hamiltonian")
         return np.concatenate([[0], np.cumsum([self.orbitals(number) for number in numbers.tolist()])]).astype(int)
 
     def first_of_shells(self, number: int) -> list[int]:

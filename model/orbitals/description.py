@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ from ase.data import chemical_symbols
 
 from ...json_text import plain
 from ..evaluators import files_of, load_evaluator
+from ..response import Evaluator
 from ..structures import species_names
+from .basis import SHELL_LETTERS
 from .model import HamiltonianModel
-
-LETTERS = "spdf"
 
 
 def describe_hamiltonian(name: str) -> dict[str, Any]:
@@ -35,18 +36,11 @@ def describe_hamiltonian(name: str) -> dict[str, Any]:
     """
     model = load_evaluator(name)
     assert isinstance(model, HamiltonianModel)
-    path: Path = next(iter(files_of(name)))
     basis, density = model.hamiltonian.basis, model.hamiltonian.density
     return plain(
         {
-            "file": path.name,
-            "bytes": path.stat().st_size,
-            "species": species_names(model.species),
-            "properties": model.properties,
-            "shells": {
-                chemical_symbols[number]: "".join(LETTERS[shell] for shell in own)
-                for number, own in basis.shells.items()
-            },
+            **entries_of_file(name, model),
+            "shells": letters_of_shells(basis.shells),
             "electrons": {chemical_symbols[number]: own for number, own in basis.electrons.items()},
             "orbitals": "with an overlap" if model.overlap else "orthogonal",
             "cutoff / Å": density.radial.cutoff,
@@ -56,3 +50,21 @@ def describe_hamiltonian(name: str) -> dict[str, Any]:
             "metadata": {name: own for name, own in model.metadata.items() if name != "envelope"},
         }
     )
+
+
+def entries_of_file(name: str, model: Evaluator) -> dict[str, Any]:
+    """Entries about the one file that a name has, and about what it answers."""
+    path: Path = next(iter(files_of(name)))
+    return {
+        "file": path.name,
+        "bytes": path.stat().st_size,
+        "species": species_names(model.species),
+        "properties": model.properties,
+    }
+
+
+def letters_of_shells(shells: Mapping[int, Iterable[int]]) -> dict[str, str]:
+    """Angular momenta of the shells of each element in letters, ``ssp``, by chemical symbol."""
+    return {
+        chemical_symbols[number]: "".join(SHELL_LETTERS[momentum] for momentum in own) for number, own in shells.items()
+    }

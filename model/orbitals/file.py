@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
 from ...reading import refusing
 from ..arrays.container import Container
 from ..errors import ModelFileError
 from ..radial import RadialForm
-from .atom_arrays import arrays_of, density_from, described_density, surroundings_from
+from .atom_arrays import arrays_of, density_from, described_density, refuse_no_elements, surroundings_from
 from .basis import OrbitalBasis
 from .blocks import blocks_of
 from .charge import charge_of_metadata
@@ -83,9 +82,7 @@ def _assembled(
         {int(number): tuple(map(int, own)) for number, own in description["shells"].items()},
         {int(number): float(own) for number, own in description["electrons"].items()},
     )
-    for number in basis.numbers:
-        if not 0 < number < len(chemical_symbols):
-            raise ValueError(f"shells of the atomic number {number}; allowed are 1 to {len(chemical_symbols) - 1}")
+    refuse_no_elements(basis.numbers, "shells")
     density = density_from(description, arrays, basis.numbers, threads)
     surroundings = {number: surroundings_from(number, arrays, density) for number in basis.numbers}
     parts = {}

@@ -9,11 +9,11 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from ....model.electron_density.basis import HIGHEST_SHELL, Shell
-from ....model.orbitals.basis import OrbitalError
+from ....model.orbitals.basis import SHELL_LETTERS, OrbitalError
 from ....reading import refusing, shown
 from ...data import DataError
 
-LETTERS = "SPDFG"[: HIGHEST_SHELL + 1]
+LETTERS = SHELL_LETTERS[: HIGHEST_SHELL + 1].upper()
 TOGETHER = ("SP", "L")  # an s and a p shell of the same exponents
 OTHER_WORDS = ("BASIS", "END")
 Block = tuple[int, str, list[list[float]]]  # atomic number, letters of the shell, its lines of numbers

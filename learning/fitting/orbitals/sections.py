@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from ase.data import atomic_numbers, chemical_symbols
 
-from ....model.orbitals.basis import HIGHEST_SHELL, OrbitalBasis
+from ....model.orbitals.basis import HIGHEST_SHELL, SHELL_LETTERS, OrbitalBasis
 from ....properties.unit_names import ENERGY, UnitError, in_own_units
 from ....quantity import HIGHEST_ORDER
 from ....schema import FileName, about
@@ -19,7 +19,7 @@ from ..sections import SYMBOLS, DensitySettings, OutputSettings
 from .own_configuration import read_sections, schema_of
 
 SECTION = "hamiltonian"
-SHELLS = "spdf"[: HIGHEST_SHELL + 1]
+SHELLS = SHELL_LETTERS[: HIGHEST_SHELL + 1]
 
 
 @dataclass(frozen=True)
