@@ -69,6 +69,10 @@ COUPLED_SUMS_HEADERS = [
 ]
 DEBUG = os.environ.get("BEADWISE_DEBUG") == "1"
 WANTS_OPENMP = os.environ.get("BEADWISE_OPENMP") != "0"
+# Python's own flags ask for debug symbols, which make a wheel five times as large
+OPTIMISE = ["-O0", "-g"] if DEBUG else ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+STRIP = ["-Wl,-s"] if sys.platform.startswith("linux") and not DEBUG else []
+SHARED = "beadwise.pyx.shared_utilities"
 OPENMP_FLAGS = [  # to compile and to link: GCC and clang; Apple's clang with the libomp of a package manager
     (["-fopenmp"], ["-fopenmp"]),
     (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
@@ -107,19 +111,22 @@ class BuildKernels(build_ext):
 
 def extension(name: str, depends: list[str]) -> Extension:
     """One compiled kernel: ``pyx/<name>.pyx`` with the C++ headers it is built from."""
-    # Python's own flags ask for debug symbols, which make a wheel five times as large
-    optimise = ["-O0", "-g"] if DEBUG else ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
-    strip = ["-Wl,-s"] if sys.platform.startswith("linux") and not DEBUG else []
     return Extension(
         f"beadwise.pyx.{name}",
         [f"pyx/{name}.pyx"],
         depends=["pyx/core.pxi", *(f"pyx/{header}" for header in depends)],
         include_dirs=[numpy.get_include(), "pyx"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=["-std=c++17", "-Wno-psabi", *optimise],
-        extra_link_args=strip,
+        extra_compile_args=["-std=c++17", "-Wno-psabi", *OPTIMISE],
+        extra_link_args=[*STRIP],
         language="c++",
     )
+
+
+def shared_by_kernels() -> Extension:
+    """What Cython would compile into each kernel again, above all its memoryviews: 0.1 MB of a wheel."""
+    source = f"pyx/{SHARED.rpartition('.')[2]}.c"  # written by Cython
+    return Extension(SHARED, [source], extra_compile_args=[*OPTIMISE], extra_link_args=[*STRIP])
 
 
 setup(
@@ -143,7 +150,9 @@ setup(
             extension("pairs", ["pairs.hpp", "neighbours.hpp"]),
             extension("coupled_sums", COUPLED_SUMS_HEADERS),
             extension("json_numbers", ["json_numbers.hpp"]),
+            shared_by_kernels(),
         ],
+        shared_utility_qualified_name=SHARED,
         compiler_directives={
             "language_level": 3,
             "boundscheck": DEBUG,
