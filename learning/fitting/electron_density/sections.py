@@ -13,9 +13,20 @@ from ....model.electron_density.basis import AuxiliaryBasis
 from ....model.orbitals.basis import OrbitalError
 from ....quantity import HIGHEST_ORDER
 from ....schema import FileName, about
-from ...data import DataError, expanded
-from ..configuration import check_density, check_output, refusal
-from ..orbitals.own_configuration import read_sections, schema_of
+from ..configuration import check_output, refusal
+from ..orbitals.own_configuration import (
+    FewChannels,
+    KeptProducts,
+    Refusal,
+    Ridge,
+    TrainingFiles,
+    ValidationPart,
+    files_side_by_side,
+    read_sections,
+    refuse_beyond_density,
+    refuse_no_elements,
+    schema_of,
+)
 from ..sections import SYMBOLS, DensitySettings, OutputSettings
 from .basis_file import shells_of_file
 
@@ -26,10 +37,7 @@ SECTION = "electron_density"
 class DensityFiles:
     """Molecules and their electron densities, file by file."""
 
-    train: Annotated[
-        list[FileName],
-        about("Files of structures to fit; a name may be a pattern, as `run_*/train.xyz`.", min_length=1),
-    ]
+    train: TrainingFiles
     densities: Annotated[
         list[FileName],
         about(
@@ -39,9 +47,7 @@ class DensityFiles:
             min_length=1,
         ),
     ]
-    validation: Annotated[
-        float, about("Fraction of the frames that is set aside, and whose errors are reported.", ge=0, lt=1)
-    ] = 0.1
+    validation: ValidationPart = 0.1
     p_order: Annotated[
         Literal["xyz", "yzx"],
         about("Order of the three functions of a p shell in the files: `xyz` as in PySCF, `yzx` for m = −1, 0, 1."),
@@ -86,13 +92,10 @@ class ElectronDensitySettings:
         ),
     ] = 4
     channels: Annotated[int, about("Channels of the density of neighbours that are kept for each l.", ge=1)] = 8
-    products: Annotated[int, about("Products of these that are kept for each λ and parity.", ge=1)] = 16
-    few: Annotated[int, about("Channels that the products of an atom are multiplied with once more.", ge=1)] = 6
+    products: KeptProducts = 16
+    few: FewChannels = 6
     features: Annotated[int, about("Principal components of the features of each λ that are fitted.", ge=1)] = 400
-    ridge: Annotated[
-        float,
-        about("Strength of the regularisation: variance of the noise over what the features explain.", gt=0),
-    ] = 1e-7
+    ridge: Ridge = 1e-7
 
 
 SECTIONS: dict[str, type] = {
@@ -134,13 +137,9 @@ def read_electron_density_configuration(path: str | Path) -> ElectronDensityConf
     path = Path(path)
     refuse = refusal(path)
     sections, metadata = read_sections(path, SECTIONS, SECTION)
-    check_density(path, sections["density"])
     folder, own = path.resolve().parent, sections[SECTION]
     basis = _basis(own, folder, refuse)
-    if own.l_max > sections["density"].l_max:
-        raise refuse(
-            f"l_max = {own.l_max} in [{SECTION}]; allowed is at most {sections['density'].l_max}, that of the density"
-        )
+    refuse_beyond_density(own.l_max, sections["density"], SECTION, refuse)
     if own.l_max < basis.highest:
         raise refuse(
             f"l_max = {own.l_max} in [{SECTION}]; the functions of '{own.basis}' go up to l = {basis.highest}, and "
@@ -151,9 +150,8 @@ def read_electron_density_configuration(path: str | Path) -> ElectronDensityConf
     return ElectronDensityConfiguration(folder, files, sections["density"], own, sections["output"], basis, metadata)
 
 
-def _basis(own: ElectronDensitySettings, folder: Path, refuse: Any) -> AuxiliaryBasis:
-    if strange := [symbol for symbol in own.electrons if symbol not in chemical_symbols[1:]]:
-        raise refuse(f"'{strange[0]}' in [{SECTION}] is no element; chemical symbols are needed, as C")
+def _basis(own: ElectronDensitySettings, folder: Path, refuse: Refusal) -> AuxiliaryBasis:
+    refuse_no_elements(own.electrons, SECTION, refuse)
     shells = shells_of_file(folder / own.basis)
     given = {atomic_numbers[symbol]: electrons for symbol, electrons in own.electrons.items()}
     if missing := sorted(set(given) - set(shells)):
@@ -164,11 +162,6 @@ def _basis(own: ElectronDensitySettings, folder: Path, refuse: Any) -> Auxiliary
         raise refuse(f"{error}, in [{SECTION}]") from error
 
 
-def _checked_files(data: DensityFiles, folder: Path, refuse: Any) -> DensityFiles:
-    try:
-        train, densities = expanded(data.train, folder), expanded(data.densities, folder)
-    except DataError as error:
-        raise refuse(f"{error}, in [data]") from error
-    if len(train) != len(densities):
-        raise refuse(f"{len(train)} files of structures and {len(densities)} of densities in [data]; one for each")
+def _checked_files(data: DensityFiles, folder: Path, refuse: Refusal) -> DensityFiles:
+    train, densities = files_side_by_side(data.train, data.densities, "densities", folder, refuse)
     return replace(data, train=train, densities=densities)

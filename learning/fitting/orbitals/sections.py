@@ -7,16 +7,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers
 
 from ....model.orbitals.basis import HIGHEST_SHELL, SHELL_LETTERS, OrbitalBasis
 from ....properties.unit_names import ENERGY, UnitError, in_own_units
 from ....quantity import HIGHEST_ORDER
 from ....schema import FileName, about
-from ...data import DataError, expanded
-from ..configuration import check_density, check_output, refusal
+from ..configuration import check_output, refusal
 from ..sections import SYMBOLS, DensitySettings, OutputSettings
-from .own_configuration import read_sections, schema_of
+from .own_configuration import (
+    FewChannels,
+    KeptProducts,
+    Refusal,
+    Ridge,
+    TrainingFiles,
+    ValidationPart,
+    files_side_by_side,
+    read_sections,
+    refuse_beyond_density,
+    refuse_no_elements,
+    schema_of,
+)
 
 SECTION = "hamiltonian"
 SHELLS = SHELL_LETTERS[: HIGHEST_SHELL + 1]
@@ -26,10 +37,7 @@ SHELLS = SHELL_LETTERS[: HIGHEST_SHELL + 1]
 class MatrixFiles:
     """Molecules and their matrices, file by file."""
 
-    train: Annotated[
-        list[FileName],
-        about("Files of structures to fit; a name may be a pattern, as `run_*/train.xyz`.", min_length=1),
-    ]
+    train: TrainingFiles
     matrices: Annotated[
         list[FileName],
         about(
@@ -39,9 +47,7 @@ class MatrixFiles:
             min_length=1,
         ),
     ]
-    validation: Annotated[
-        float, about("Fraction of the frames that is set aside, and whose errors are reported.", ge=0, lt=1)
-    ] = 0.1
+    validation: ValidationPart = 0.1
     unit: Annotated[str, about("Unit of the Hamiltonian in the files, as `hartree` or `eV`.")] = "hartree"
     p_order: Annotated[
         Literal["xyz", "yzx"],
@@ -80,18 +86,15 @@ class HamiltonianSettings:
     ] = False
     l_max: Annotated[int, about("Highest angular momentum of the features of an atom.", ge=0, le=HIGHEST_ORDER)] = 3
     channels: Annotated[int, about("Channels of the density of an atom that are kept for each l.", ge=1)] = 8
-    products: Annotated[int, about("Products of these that are kept for each λ and parity.", ge=1)] = 16
-    few: Annotated[int, about("Channels that the products of an atom are multiplied with once more.", ge=1)] = 6
+    products: KeptProducts = 16
+    few: FewChannels = 6
     pair_cutoff: Annotated[float, about("Distance from which two atoms have no block in common.", unit="Å", gt=0)] = 7.0
     pair_radial: Annotated[int, about("Radial functions of the distance of a pair.", ge=1)] = 6
     pair_l_max: Annotated[
         int, about("Highest angular momentum of the direction of a pair.", ge=0, le=HIGHEST_ORDER)
     ] = 4
     overlap_radial: Annotated[int, about("Radial functions of the overlap, which depends on pairs alone.", ge=1)] = 24
-    ridge: Annotated[
-        float,
-        about("Strength of the regularisation: variance of the noise over what the features explain.", gt=0),
-    ] = 1e-8
+    ridge: Ridge = 1e-8
 
     @property
     def basis(self) -> OrbitalBasis:
@@ -138,7 +141,6 @@ def read_hamiltonian_configuration(path: str | Path) -> HamiltonianConfiguration
     path = Path(path)
     refuse = refusal(path)
     sections, metadata = read_sections(path, SECTIONS, SECTION)
-    check_density(path, sections["density"])
     _check_hamiltonian(sections[SECTION], sections["density"], refuse)
     folder = path.resolve().parent
     data = _checked_files(sections["data"], folder, refuse)
@@ -148,15 +150,13 @@ def read_hamiltonian_configuration(path: str | Path) -> HamiltonianConfiguration
     )  # fmt: skip
 
 
-def _check_hamiltonian(own: HamiltonianSettings, density: DensitySettings, refuse: Any) -> None:
+def _check_hamiltonian(own: HamiltonianSettings, density: DensitySettings, refuse: Refusal) -> None:
     for table in (own.shells, own.electrons):
-        if strange := [symbol for symbol in table if symbol not in chemical_symbols[1:]]:
-            raise refuse(f"'{strange[0]}' in [{SECTION}] is no element; chemical symbols are needed, as C")
+        refuse_no_elements(table, SECTION, refuse)
     for symbol, shells in own.shells.items():
         if set(shells) - set(SHELLS):
             raise refuse(f"shells of {symbol} are '{shells}' in [{SECTION}]; allowed are letters of '{SHELLS}', as ssp")
-    if own.l_max > density.l_max:
-        raise refuse(f"l_max = {own.l_max} in [{SECTION}]; allowed is at most {density.l_max}, that of the density")
+    refuse_beyond_density(own.l_max, density, SECTION, refuse)
     basis = own.basis
     highest = 2 * basis.highest
     made = {f"l_max = {own.l_max}": 2 * own.l_max}  # by the products of an atom, and by a vector alone
@@ -170,12 +170,10 @@ def _check_hamiltonian(own: HamiltonianSettings, density: DensitySettings, refus
             )
 
 
-def _checked_files(data: MatrixFiles, folder: Path, refuse: Any) -> MatrixFiles:
+def _checked_files(data: MatrixFiles, folder: Path, refuse: Refusal) -> MatrixFiles:
     try:
         in_own_units(data.unit, ENERGY)
-        train, matrices = expanded(data.train, folder), expanded(data.matrices, folder)
-    except (DataError, UnitError) as error:
+    except UnitError as error:
         raise refuse(f"{error}, in [data]") from error
-    if len(train) != len(matrices):
-        raise refuse(f"{len(train)} files of structures and {len(matrices)} of matrices in [data]; one for each")
+    train, matrices = files_side_by_side(data.train, data.matrices, "matrices", folder, refuse)
     return replace(data, train=train, matrices=matrices)
