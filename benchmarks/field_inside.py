@@ -14,20 +14,10 @@ from beadwise.model.electrostatics import Electrostatics
 from beadwise.model.field_inside.dressing import Dressing
 from beadwise.model.field_inside.evaluator import ACCURACY, WithFieldInside
 from beadwise.model.field_inside.interaction import sums_of
-from measuring import machine, moving_beads, water_box
+from measuring import least_seconds, machine, moving_beads, water_box
 
 WITH = ("energy", "forces", "dipole", "polarizability")
 LOCAL = 1.45  # Å³ of a molecule of water, about
-
-
-def least_seconds(evaluate: Any, repetitions: int) -> float:
-    """Of processor time, the least of some."""
-    times = []
-    for _ in range(repetitions):
-        start = process_time()
-        evaluate()
-        times.append(process_time() - start)
-    return min(times)
 
 
 def beside_the_model(beads: int, repetitions: int) -> dict[str, float]:
@@ -61,18 +51,21 @@ def growing(repeats: list[int], repetitions: int) -> list[dict[str, float]]:
         dressed = least_seconds(
             lambda p=places, c=cells, a=local: Dressing(sums_of(p, c, True, 0.0, ACCURACY), a).polarizability,
             repetitions,
+            process_time,
         )
         slopes = least_seconds(
             lambda p=places, c=cells, a=local: Dressing(sums_of(p, c, True, 0.0, ACCURACY), a).by_positions(
                 list(np.eye(3)), list(np.eye(3))
             ),
             repetitions,
+            process_time,
         )
         energy = least_seconds(
             lambda s=structure, c=cells, q=charges: Electrostatics(
                 s.positions[None], c, [True] * 3, accuracy=1e-6
             ).energy(q),
             repetitions,
+            process_time,
         )
         rows.append(
             {

@@ -13,6 +13,7 @@ import numpy as np
 from ase.build import molecule
 from beadwise.model.orbitals.basis import OrbitalBasis
 from beadwise.model.orbitals.model import HamiltonianModel
+from measuring import least_seconds
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "orbitals"))
 import numpy_blocks
@@ -20,16 +21,6 @@ from orbital_models import isolated, random_model, shaken
 
 BASIS = OrbitalBasis({1: (0,), 6: (0, 0, 1)}, {1: 1.0, 6: 6.0})
 SIZES = {"l_max": 3, "channels": 8, "products": 16}  # what a fit has where nothing else is said
-
-
-def least_seconds(evaluate: Callable[[], object], repetitions: int) -> float:
-    """Of processor time, the least of some."""
-    times = []
-    for _ in range(repetitions):
-        start = process_time()
-        evaluate()
-        times.append(process_time() - start)
-    return min(times)
 
 
 def costs(beads: int, repetitions: int) -> dict[str, float]:
@@ -47,7 +38,7 @@ def costs(beads: int, repetitions: int) -> dict[str, float]:
         "density": (lambda: blocks.density.density(batch), repetitions),
         "levels and gap": (lambda: model.evaluate(batch, ("orbital_energies", "orbital_gap")), repetitions),
     }
-    found = {name: 1e3 * least_seconds(*own) / beads for name, own in asked.items()}
+    found = {name: 1e3 * least_seconds(*own, clock=process_time) / beads for name, own in asked.items()}
     for name in ("matrix", "gradient"):
         found[f"{name}, ratio"] = found[f"{name}, NumPy"] / found[f"{name}, compiled"]
     return found

@@ -37,6 +37,16 @@ def moving_beads(structure: Atoms, beads: int, seed: int = 0) -> Iterator[np.nda
         away = (1 - 0.5 * (STEP / SPREAD) ** 2) * away + STEP * rng.normal(size=shape)  # the spread is stationary
 
 
+def least_seconds(evaluate: Callable[[], object], repetitions: int, clock: Callable[[], float] = perf_counter) -> float:
+    """Least seconds of several calls, by a clock."""
+    times = []
+    for _ in range(repetitions):
+        start = clock()
+        evaluate()
+        times.append(clock() - start)
+    return min(times)
+
+
 def interleaved(
     found: Sequence[Contender],
     trajectory: Iterator[np.ndarray],

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 import numpy as np
-from measuring import limit_threads, machine
+from measuring import least_seconds, limit_threads, machine
 from rich.console import Console
-
-
-def fastest(function, repetitions: int) -> float:
-    """Shortest time in seconds."""
-    times = []
-    for _ in range(repetitions):
-        start = perf_counter()
-        function()
-        times.append(perf_counter() - start)
-    return min(times)
 
 
 def multiply_adds(size: int = 768) -> float:
     """Double-precision multiply-adds per second of the linear-algebra library's matrix product."""
     rng = np.random.default_rng(0)
     left, right, out = rng.normal(size=(size, size)), rng.normal(size=(size, size)), np.empty((size, size))
-    return size**3 / fastest(lambda: np.matmul(left, right, out=out), 30)
+    return size**3 / least_seconds(lambda: np.matmul(left, right, out=out), 30)
 
 
 def read_bandwidth(kilobytes: int) -> float:
@@ -35,7 +23,7 @@ def read_bandwidth(kilobytes: int) -> float:
         for _ in range(inner):
             np.dot(array, array)
 
-    return inner * array.nbytes / fastest(work, 30)
+    return inner * array.nbytes / least_seconds(work, 30)
 
 
 def main() -> None:

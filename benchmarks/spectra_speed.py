@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
@@ -19,7 +18,7 @@ from beadwise.runs.units import to_atomic
 from beadwise.spectra import Conditions, Correlation, Window
 from beadwise.spectra.plot import plot_spectra
 from beadwise.spectra.recording import make_recorder, spectrum_of
-from measuring import machine, moving_beads, water_box
+from measuring import least_seconds, machine, moving_beads, water_box
 from rich.console import Console
 from rich.table import Table
 from scipy.signal import correlate
@@ -30,23 +29,15 @@ WINDOW = Window("hann", 1000.0)
 LAGS = 1000
 
 
-def least(function: Callable[[], object], repetitions: int) -> float:
-    """Least seconds of a call."""
-    seconds = []
-    for _ in range(repetitions):
-        start = perf_counter()
-        function()
-        seconds.append(perf_counter() - start)
-    return min(seconds)
-
-
 def force_evaluation() -> float:
     """Seconds of energy, forces, virial, dipole and polarizability of 8 beads of 192 atoms on one thread."""
     structure, model = water_box(), load("water", threads=1)
     cells = np.repeat(structure.cell.array[None], BEADS, axis=0)
     frames = moving_beads(structure, BEADS)
     want = ["energy", "forces", "virial", "dipole", "polarizability"]
-    return least(lambda: model.evaluate(Batch(structure.numbers, next(frames), cells, structure.pbc), want), 200)
+    return least_seconds(
+        lambda: model.evaluate(Batch(structure.numbers, next(frames), cells, structure.pbc), want), 200
+    )
 
 
 def write_records(folder: Path) -> list[list[str]]:
@@ -90,7 +81,7 @@ def live_cost(folder: Path) -> tuple[float, float, float]:
             spectrum.write(folder / "spectrum.csv")
             plot_spectra({"": spectrum}, folder / "spectrum.png")
 
-    return reading / SAMPLES, correlating / SAMPLES, least(draw, 3)
+    return reading / SAMPLES, correlating / SAMPLES, least_seconds(draw, 3)
 
 
 def correlation_beside_scipy() -> dict[str, float]:
@@ -109,9 +100,9 @@ def correlation_beside_scipy() -> dict[str, float]:
     np.testing.assert_allclose(ours.compute(series).values, by_scipy(), atol=1e-10)
     np.testing.assert_allclose(ours.values, by_plain_sums(), atol=1e-10)
     return {
-        "beadwise, streaming, with errors": least(lambda: Correlation(LAGS).compute(series), 5),
-        "scipy.signal.correlate, whole series at once": least(by_scipy, 5),
-        "NumPy, one inner product for each lag": least(by_plain_sums, 1),
+        "beadwise, streaming, with errors": least_seconds(lambda: Correlation(LAGS).compute(series), 5),
+        "scipy.signal.correlate, whole series at once": least_seconds(by_scipy, 5),
+        "NumPy, one inner product for each lag": least_seconds(by_plain_sums, 1),
     }
 
 

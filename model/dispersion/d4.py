@@ -1,11 +1,10 @@
 """``d4:functional=NAME``: dispersion D4 with the parameters of a functional."""
 
 from ..evaluators.provider import Provider
-from .evaluator import Dispersion, from_text
+from .evaluator import OTHER_SETTINGS, Dispersion, from_text
 
 PREFIX = "d4"
-SETTINGS = "[,three_body=true|false][,cutoff=R][,three_body_cutoff=R][,smoothing=R][,isolated=true]"
-USAGE = f"{PREFIX}:functional=NAME[,model=d4s][,charge=CHARGE]{SETTINGS}"
+USAGE = f"{PREFIX}:functional=NAME[,model=d4s][,charge=CHARGE]{OTHER_SETTINGS}"
 
 
 def _make(rest: str, threads: int) -> Dispersion:

@@ -29,6 +29,7 @@ from ..structures import Batch
 CUTOFF = 31.75  # Å; 60 bohr, as the packages have it
 THREE_BODY_CUTOFF = 21.17  # Å; 40 bohr
 SMOOTHING = 2.0  # Å
+OTHER_SETTINGS = "[,three_body=true|false][,cutoff=R][,three_body_cutoff=R][,smoothing=R][,isolated=true]"  # of both
 THREE_BODY = {"d3": False, "d4": True}  # what the methods are without a word about it
 
 
