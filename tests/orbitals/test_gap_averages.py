@@ -82,4 +82,4 @@ def test_killed_and_continued_has_the_identical_table(template, tmp_path, monkey
     (row,) = make(AverageRequest((whole / "input.xml",), "orbital_gap", skip=0.0))[0].rows
     found = [ExtrasFile(whole / f"own.gap_{bead}", 5) for bead in range(2)]
     gaps = [one.record(step)[0]["orbital_gap"] for one in found for step in range(0, 61, 2)]
-    assert row.name == "orbital_gap" and row.mean == pytest.approx(np.mean(gaps), rel=1e-6)
+    assert row.name == "orbital_gap" and row.mean == pytest.approx(np.mean(gaps), rel=1e-9)
