@@ -106,7 +106,8 @@ class LongRange:
         if self.waves is not None:
             raw = self.waves.potentials(positions, self.species, shape.species)
         else:
-            raw = np.einsum("ijc,jb->ibc", direct.pairs(positions, shape.expansion)[0], self.members)
+            self.pairs = direct.pairs(positions, shape.expansion)
+            raw = np.einsum("ijc,jb->ibc", self.pairs[0], self.members)
         raw[np.arange(len(positions)), self.species] -= direct.own_potential(shape.expansion)
         self.potentials = raw
 
@@ -164,7 +165,7 @@ class LongRange:
         if self.waves is not None:
             more = self.waves.pull_back(self.positions, self.species, columns)
             return gradient + more[0], strain + more[1]
-        _, moved, strained = direct.pairs(self.positions, shape.expansion)
+        _, moved, strained = self.pairs
         of_pairs = np.einsum("ibc,jb->ijc", columns, self.members)
         along = np.einsum("ijc,ijcx->ijx", of_pairs, moved)
         return (
@@ -190,7 +191,7 @@ class LongRange:
         if self.waves is not None:
             pairs = self.waves.pairs(self.positions, with_strain)
         else:
-            pairs = direct.pairs(self.positions, shape.expansion)
+            pairs = self.pairs
         moved = -np.einsum("ikcx,kb->ikbcx", pairs[1], self.members)
         own = np.einsum("ijcx,jb->ibcx", pairs[1], self.members)
         moved[np.arange(atoms), np.arange(atoms)] += own
