@@ -107,13 +107,12 @@ def fit_charges(
     boost = np.where(np.isfinite(prior), 1.0, np.sqrt(OFFSET * max(scale, 1e-300)))
     rows = features.rows * boost
     is_offset = ~np.isfinite(prior)
-    of_offsets = rows[:, is_offset] @ rows[:, is_offset].T
-    products = rows @ rows.T - of_offsets
+    products = rows @ rows.T
 
     def solution(trial: ChargeForm) -> tuple[np.ndarray, float, list]:
         own = without_head(model, trial)
         found = [one.rows(own, settings.dipole_weight) for one in labelled]
-        return (*DualEquations.of(products, of_offsets, features, found).solve(settings.ridge), found)
+        return (*DualEquations.of(products, rows[:, ~is_offset], features, found).solve(settings.ridge), found)
 
     form = with_hardness(form, settings, lambda trial: solution(trial)[1])
     try:

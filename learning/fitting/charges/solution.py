@@ -39,17 +39,15 @@ class DualEquations:
 
     @classmethod
     def of(
-        cls, products: np.ndarray, of_offsets: np.ndarray, features: AtomFeatures, rows: Sequence[Rows]
+        cls, products: np.ndarray, penalised: np.ndarray, features: AtomFeatures, rows: Sequence[Rows]
     ) -> DualEquations:
-        """From products of the features of all atoms, of all but offsets and of offsets, shape (atoms, atoms)."""
-        whole = products + of_offsets
-        left = np.concatenate([own.matrix @ whole[features.of(place)] for place, own in enumerate(rows)])
-        matrix = np.concatenate([left[:, features.of(place)] @ own.matrix.T for place, own in enumerate(rows)], axis=1)
+        """From products of the features of all atoms, shape (atoms, atoms), and those that are no offsets themselves."""
+        parts = [features.of(place) for place in range(len(rows))]
+        left = np.concatenate([own.matrix @ products[part] for own, part in zip(rows, parts, strict=True)])
+        matrix = np.concatenate([left[:, part] @ own.matrix.T for own, part in zip(rows, parts, strict=True)], axis=1)
         frame = np.repeat(np.arange(len(rows)), [len(own.targets) for own in rows])
-        diagonal = [
-            np.einsum("ra,ab,rb->r", own.matrix, products[part, part], own.matrix, optimize=True)
-            for own, part in zip(rows, map(features.of, range(len(rows))), strict=True)
-        ]
+        of_rows = [own.matrix @ penalised[part] for own, part in zip(rows, parts, strict=True)]
+        diagonal = [np.einsum("rf,rf->r", own, own) for own in of_rows]
         scale = float(np.concatenate(diagonal).mean())
         return cls(matrix, np.concatenate([own.targets for own in rows]), frame, scale)
 
