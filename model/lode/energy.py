@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...potentials.lode.features import LongRange, LongRangeShape
+from ...potentials.lode.settings import LongRangeShape
 from ...short_repr import short_repr
 from ..structures import Batch
+
+if TYPE_CHECKING:
+    from ...potentials.lode.features import LongRange
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,6 +60,8 @@ class LongRangeEnergy:
         ValueError
             If only some directions are periodic.
         """
+        from ...potentials.lode.features import LongRange  # with SciPy, which takes long to import
+
         return LongRange(self.shape, batch.positions[bead], species, batch.cells[bead], batch.periodic.tolist())
 
     def add(

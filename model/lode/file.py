@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...potentials.lode.features import LongRangeShape
-from ...potentials.lode.power_law import EXPONENTS
-from ...potentials.lode.settings import MOST_SMEARINGS, Expansion
+from ...potentials.lode.settings import EXPONENTS, MOST_SMEARINGS, Expansion, LongRangeShape
 from .energy import LongRangeEnergy
 
 WEIGHTS = "long_range.weights"

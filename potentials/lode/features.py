@@ -8,61 +8,14 @@ every channel of the potentials (Grisafi, Nigam, Ceriotti, Chem. Sci. 12, 2078 (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ...pyx.coupling import coupling
 from . import direct
 from .local import LocalDensity
-from .settings import Expansion
+from .settings import LongRangeShape
 from .waves import Waves
-
-
-@dataclass(frozen=True)
-class LongRangeShape:
-    """Sizes of the features.
-
-    Parameters
-    ----------
-    expansion : Expansion
-    species : int
-    cutoff : float
-        Of the local density, in Å.
-    radial : int
-        Number of radial functions of the local density.
-    """
-
-    expansion: Expansion
-    species: int
-    cutoff: float
-    radial: int
-
-    @property
-    def potentials(self) -> int:
-        """Channels of the potentials."""
-        return len(self.expansion.exponents) * self.species * self.expansion.radial
-
-    @property
-    def neighbours(self) -> int:
-        """Channels of the local density."""
-        return self.species * self.radial
-
-    def pairs(self, order: int) -> list[tuple[int, int]]:
-        """(l1, l2) of density and potential that couple to a true tensor of angular momentum ``order``."""
-        every = range(self.expansion.l_max + 1)
-        return [(a, b) for a in every for b in every if abs(a - b) <= order <= a + b and (a + b + order) % 2 == 0]
-
-    def scalar_blocks(self) -> np.ndarray:
-        """For each feature of λ = 0 a number that those of the same kind, l and exponent share."""
-        of_potential = np.repeat(np.arange(len(self.expansion.exponents)), self.species * self.expansion.radial)
-        count = len(self.expansion.exponents)
-        products = [(1 + place) * count + of_potential for place, _ in enumerate(self.pairs(0))]
-        return np.concatenate([of_potential, *(np.tile(own, self.neighbours) for own in products)])
-
-    def features(self, order: int) -> int:
-        """Number of features of one atom and one M."""
-        return self.potentials * (1 + len(self.pairs(order)) * self.neighbours)
 
 
 class LongRange:

@@ -14,7 +14,6 @@ from math import factorial, gamma, pi
 import numpy as np
 from scipy.special import exp1, gammainc, gammaincc, spherical_jn
 
-EXPONENTS = (1, 3, 6)
 RADIAL_POINTS, ANGULAR_POINTS = 40, 60  # of Gauss and Legendre, for functions that σ > a/4 makes smooth
 SMALLEST = 1e-4  # of r/σ, below which a series is taken
 
@@ -27,7 +26,7 @@ def potential(distance: np.ndarray, exponent: int, smearing: float) -> np.ndarra
     distance : ndarray of float64
         In Å.
     exponent : int
-        p, out of `EXPONENTS`.
+        p, out of `settings.EXPONENTS`.
     smearing : float
         σ in Å.
     """

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from beadwise.potentials.lode import direct
-from beadwise.potentials.lode.features import LongRange, LongRangeShape
+from beadwise.potentials.lode.features import LongRange
 from beadwise.potentials.lode.power_law import (
-    EXPONENTS,
     bessel_integral,
     interior_moment,
     potential,
@@ -16,7 +15,7 @@ from beadwise.potentials.lode.power_law import (
     slope,
     transform,
 )
-from beadwise.potentials.lode.settings import Expansion
+from beadwise.potentials.lode.settings import EXPONENTS, Expansion, LongRangeShape
 from beadwise.potentials.lode.solid_harmonics import solid_harmonics
 from beadwise.potentials.lode.waves import Waves, half_waves, wave_columns
 from beadwise.pyx.coupling import coupling, real_harmonics

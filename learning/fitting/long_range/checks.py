@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ....potentials.lode.power_law import EXPONENTS
-from ....potentials.lode.settings import MOST_SMEARINGS
+from ....potentials.lode.settings import EXPONENTS, MOST_SMEARINGS
 from .settings import LodeSettings
 
 EXCLUDED = ("network", "equivariant", "committee", "charges")

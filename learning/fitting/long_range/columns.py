@@ -9,8 +9,7 @@ import numpy as np
 from ....model import Batch, Model
 from ....model.errors import as_structure_error
 from ....model.lode import LongRangeEnergy
-from ....potentials.lode.features import LongRangeShape
-from ....potentials.lode.settings import Expansion
+from ....potentials.lode.settings import Expansion, LongRangeShape
 from ...data import Frame
 from ..least_squares import NormalEquations
 from .settings import LodeSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from ....potentials.lode.power_law import EXPONENTS
+from ....potentials.lode.settings import EXPONENTS
 from ....schema import about
 
 
