@@ -49,7 +49,7 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
     """
     asked, want = want, with_needed(want) if model.is_polarized else want
     totals, gradients, strains, *of_atoms = sums
-    volume = volumes(batch)
+    volume, known = volumes(batch), properties()
     arrays: dict[str, np.ndarray] = {}
     if "envelope_distance" in want:
         assert model.envelope is not None
@@ -58,7 +58,7 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
     outputs = {"cell": totals}
     if of_atoms:
         outputs["atom"] = of_atoms[0]
-    if any(properties()[name].per == "molecule" for name in want):
+    if any(known[name].per == "molecule" for name in want):
         assert model.repeating_unit is not None
         outputs["molecule"] = molecule_sums(batch, model.repeating_unit, of_atoms[0])
     if "molecular_position" in want:
@@ -68,7 +68,7 @@ def assemble(model: Model, batch: Batch, want: Sequence[str], sums: Sequence[np.
     arrays |= derivatives(model, want, totals, gradients, strains, volume)
     arrays |= electronic_answers(model, batch, want, totals, gradients, strains)
     for name in want:
-        one = properties()[name]
+        one = known[name]
         if one.kind in ("value", "molecular") and one.quantity is not None:
             arrays[name] = value_of(model, one.quantity.name, own[one.per], volume, is_whole=one.kind == "value")
     if model.members is not None and totals.shape[1] > model.layout.outputs:

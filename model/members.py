@@ -125,7 +125,8 @@ def calibrated_names() -> tuple[str, ...]:
 
 def ordinary_of(want: Sequence[str]) -> tuple[str, ...]:
     """Ordinary properties whose members are wanted, or the spread of them."""
-    return tuple(dict.fromkeys(properties()[name].of for name in want if properties()[name].kind in OF_MEMBERS))
+    every = [properties()[name] for name in want]
+    return tuple(dict.fromkeys(one.of for one in every if one.kind in OF_MEMBERS))
 
 
 def member_heads(layout: Layout, want: Sequence[str], members: int, is_in_field: bool) -> list[bool]:
