@@ -41,7 +41,7 @@ class DualEquations:
     def of(
         cls, products: np.ndarray, penalised: np.ndarray, features: AtomFeatures, rows: Sequence[Rows]
     ) -> DualEquations:
-        """From products of the features of all atoms, shape (atoms, atoms), and those that are no offsets themselves."""
+        """From products of the features of all atoms, (atoms, atoms), and those features that are no offsets."""
         parts = [features.of(place) for place in range(len(rows))]
         left = np.concatenate([own.matrix @ products[part] for own, part in zip(rows, parts, strict=True)])
         matrix = np.concatenate([left[:, part] @ own.matrix.T for own, part in zip(rows, parts, strict=True)], axis=1)
