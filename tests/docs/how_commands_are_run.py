@@ -279,6 +279,9 @@ PARSED: dict[str, str] = {
     'python -m pip install ".[mpi]"': INSTALLS,
     "python -m pip install --no-deps hillclimber==0.1.8": INSTALLS,
     "python docs/ethene/labels.py 100": "it needs minutes and PySCF",
+    "python docs/long_range/pairs.py dimers.xyz pairs": (
+        "it needs public data; tests/lode/test_long_range_fit.py fits such models"
+    ),
     "python docs/ethanol/labels.py sample": "it needs hours and PySCF",
     "python docs/ethanol/labels.py label": "it needs hours and PySCF",
     "python docs/water_density/labels.py water --frames 100": "it needs minutes and PySCF",
