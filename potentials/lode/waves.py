@@ -9,6 +9,7 @@ an atom are in it, the atom itself, too; for p = 1 and 3 without k = 0: with a u
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gamma, pi
 
 import numpy as np
@@ -18,6 +19,7 @@ from .settings import Expansion
 from .solid_harmonics import solid_harmonics
 
 SLICE = 2**21  # numbers of a phase table at a time
+REMEMBERED = 2**19  # numbers of the columns of a cell, four times 4 MB, that are kept
 MOST_WAVES = 5_000_000  # beyond, one evaluation takes minutes
 
 
@@ -99,6 +101,14 @@ def bessel_slope(wave: np.ndarray, n: int, l: int, radius: float) -> np.ndarray:
     """Derivative of `power_law.bessel_integral` by k: d/dz [j_m/z^m] = −z j_(m+1)/z^(m+1) (DLMF 10.51.3)."""
     higher = bessel_integral(wave, n, l + 1, radius)  # 2^μ μ! a^(l+1) j_(m+1)/κ^(m+1)
     return -wave * radius * higher
+
+
+@lru_cache(maxsize=1)
+def _of_cell(expansion: Expansion, cell: bytes) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+    """Waves of a cell and, if they are few, `wave_columns` of all: beads and steps have the same cell as a rule."""
+    vectors = half_waves(np.frombuffer(cell).reshape(3, 3), expansion.longest_wave)
+    is_small = len(vectors) * expansion.columns <= REMEMBERED
+    return vectors, wave_columns(vectors, expansion) if is_small else None
 
 
 @dataclass(frozen=True)
@@ -225,11 +235,12 @@ class Waves:
 
     def _slices(self, positions: np.ndarray, species: np.ndarray, count: int):  # type: ignore[no-untyped-def]
         """Waves some at a time: vectors, columns, their gradients, phases of atoms, structure factors of species."""
-        vectors = half_waves(self.cell, self.expansion.longest_wave)
+        vectors, kept = _of_cell(self.expansion, np.asarray(self.cell, dtype=np.float64).tobytes())
         members = np.eye(count)[species]
         step = max(1, SLICE // max(1, len(positions) * count))
         for first in range(0, len(vectors), step):
-            own = vectors[first : first + step]
-            values, slopes = wave_columns(own, self.expansion)
+            part = slice(first, first + step)
+            own = vectors[part]
+            values, slopes = wave_columns(own, self.expansion) if kept is None else (kept[0][part], kept[1][part])
             phases = np.exp(1j * (own @ positions.T))
             yield own, values, slopes, phases, phases @ members
