@@ -61,7 +61,8 @@ class Batch:
     periodic : ndarray of bool, shape (3,)
         Whether each lattice direction is periodic.
     charge : float, optional
-        Total charge in e, where it is said, a finite number; models without charges of their own do not look at it.
+        Total charge in e, where it is said, a finite number; models without charges of their own do not look at it, and
+        evaluators that know only one refuse another (`beadwise.model.checks.refuse_other_charge`).
 
     Raises
     ------
