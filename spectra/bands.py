@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from ..with_errors import with_error
 from .estimates import Estimate, jackknife
@@ -84,6 +83,8 @@ def _ranges(wavenumber: np.ndarray, values: np.ndarray, errors: np.ndarray) -> l
     highest = float(values.max(initial=0.0))
     if highest <= 0:
         return []
+    from scipy.signal import find_peaks  # takes long to import, and a run may have no spectrum
+
     tops, properties = find_peaks(values, prominence=LEAST_OF_HIGHEST * highest)
     prominences = properties["prominences"]
     stands_out = prominences > LEAST_OF_ERROR * errors[tops]

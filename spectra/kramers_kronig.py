@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 
 def real_permittivity(imaginary: np.ndarray, optical_permittivity: float) -> np.ndarray:
@@ -23,6 +22,8 @@ def real_permittivity(imaginary: np.ndarray, optical_permittivity: float) -> np.
     -------
     ndarray of float64, shape (…, frequencies)
     """
+    from scipy.signal import fftconvolve  # takes long to import, and a run may have no spectrum
+
     count = imaginary.shape[-1]
     odd = np.concatenate([-imaginary[..., :0:-1], imaginary], axis=-1)
     distance = np.arange(-2 * count + 2, 2 * count - 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import zoom_fft
 
 from ..errors import SeriesError
 from .units import SPEED_OF_LIGHT, angular_frequency
@@ -88,5 +87,7 @@ def _sum_of_exponentials(values: np.ndarray, timestep: float, wavenumber: np.nda
     if len(wavenumber) == 1:
         phases = np.exp(-1j * angular_frequency(wavenumber)[0] * timestep * np.arange(halved.shape[-1]))
         return (halved @ phases)[..., None]
+    from scipy.signal import zoom_fft  # takes long to import, and a run may have no spectrum
+
     turns = SPEED_OF_LIGHT * timestep * np.asarray(wavenumber)  # cycles for each sample
     return zoom_fft(halved, [turns[0], turns[-1]], len(wavenumber), fs=1.0, endpoint=True)
