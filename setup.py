@@ -92,6 +92,7 @@ class BuildKernels(build_ext):
         for kernel in self.extensions:
             kernel.extra_compile_args += flags[0] if flags else []
             kernel.extra_link_args += flags[1] if flags else []
+        self.parallel = self.parallel or True  # as many at a time as there are cores
         super().build_extensions()
 
     def find_openmp(self):
