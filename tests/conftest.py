@@ -15,6 +15,27 @@ from places import INPUTS
 # how often a slow machine tells of its progress is no matter of tests
 os.environ.setdefault("BEADWISE_PROGRESS", "none")
 WATER_BOX = INPUTS / "water_64.xyz"
+# files of tests that take longest: they start first, so that none of them is left over when all others are done
+LONGEST = [
+    "test_shown_commands.py",
+    "test_known_free_energies.py",
+    "test_sum_rule.py",
+    "test_driven_dynamics.py",
+    "test_ring_polymer_correlation.py",
+    "test_pigs.py",
+    "test_nuclei.py",
+    "test_tempering.py",
+    "test_mace_in_ipi.py",
+    "test_whole_cycle.py",
+    "test_weighted_baseline.py",
+    "test_report.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; the others stay in their order."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True)
