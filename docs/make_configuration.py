@@ -119,7 +119,7 @@ def page() -> str:
         lines += section_lines(name, section)
     lines.append(ABOUT_HAMILTONIAN.format(example=toml_of_page(OF_HAMILTONIAN)))
     for name, section in hamiltonian_schema()["properties"].items():
-        if name in ("data", "hamiltonian"):
+        if name in ("data", "hamiltonian", "committee"):
             lines += section_lines(name, section)
     lines.append(ABOUT_DENSITY.format(example=toml_of_page(OF_DENSITY)))
     for name, section in electron_density_schema()["properties"].items():

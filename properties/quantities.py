@@ -51,6 +51,8 @@ WEIGHT = "correction_weight"  # of a correction whose baseline takes over where 
 SWITCH_DIFFERENCE, SWITCH_COUPLING = "switch_difference", "switch_lambda"
 # of single-particle Hamiltonians: levels, lowest empty minus highest filled one, upper triangle of the matrix by rows
 LEVELS, GAP, MATRIX = "orbital_energies", "orbital_gap", "hamiltonian"
+LEVELS_OF_MEMBERS, GAPS_OF_MEMBERS = f"committee_{LEVELS}", f"committee_{GAP}"
+LEVELS_UNCERTAINTY, GAP_UNCERTAINTY = f"{LEVELS}_uncertainty", f"{GAP}_uncertainty"
 # of electron densities: coefficients of functions, charge with the exact number of electrons, electrons that this took
 # away, repulsion of the density with itself
 DENSITY, DENSITY_CHARGE, DENSITY_SHIFT = "electron_density", "density_charge", "density_shift"
@@ -230,8 +232,7 @@ def _listed(known: Sequence[Quantity]) -> list[Property]:
         found.append(Property(alarm, "alarm", alarm, None, "cell", (), Unit(), alarm))
     for own, unit in ((SWITCH_DIFFERENCE, energy.QUANTITY.unit), (SWITCH_COUPLING, Unit())):
         found.append(Property(own, "switch", own, None, "cell", (), unit, own))
-    for own, per in ((LEVELS, "orbital"), (GAP, "cell"), (MATRIX, "orbital pair")):
-        found.append(Property(own, "orbitals", own, None, per, (), energy.QUANTITY.unit, own))
+    found += _of_levels()
     found.append(Property(DENSITY, "orbitals", DENSITY, None, "function", (), Unit(plain="bohr^-3/2"), DENSITY))
     for own, unit in ((DENSITY_CHARGE, Unit(charge=1)), (DENSITY_SHIFT, Unit(charge=1))):
         found.append(Property(own, "orbitals", own, None, "cell", (), unit, own))
@@ -301,6 +302,20 @@ def _electronic() -> list[Property]:
         replace(one, name=f"committee_{one.name}", kind="members", key=f"member_{one.name}", ase="") for one in curves
     ]
     return found + [replace(_uncertainty(one), shape=one.shape) for one in curves]
+
+
+def _of_levels() -> list[Property]:
+    """What follows from a single-particle Hamiltonian, and levels and gap of every member."""
+    unit = energy.QUANTITY.unit
+    found = [
+        Property(own, "orbitals", own, None, per, (), unit, own)
+        for own, per in ((LEVELS, "orbital"), (GAP, "cell"), (MATRIX, "orbital pair"))
+    ]
+    of_members = [one for one in found if one.name != MATRIX]
+    found += [
+        replace(one, name=f"committee_{one.name}", kind="members", key=f"member_{one.name}") for one in of_members
+    ]
+    return found + [_uncertainty(one) for one in of_members]
 
 
 def _uncertainty(one: Property) -> Property:

@@ -46,6 +46,9 @@ def describe_hamiltonian(name: str) -> dict[str, Any]:
             "cutoff / Å": density.radial.cutoff,
             "cutoff of pairs / Å": model.hamiltonian.pairs.form.cutoff,
             "weights": sum(len(own.ours) + len(own.theirs) for own in model.hamiltonian.weights.values()),
+            "members": (
+                f"{model.members}, {model.calibration:.4g} times as far apart as fitted" if model.members else "none"
+            ),
             "training range": "not kept" if model.envelope is None else "kept; envelope_distance is 0 inside",
             "metadata": {name: own for name, own in model.metadata.items() if name != "envelope"},
         }

@@ -22,6 +22,7 @@ from .model import HamiltonianModel
 from .pair_functions import PairFunctions
 
 FORMAT, VERSION = "beadwise hamiltonian", 1
+MEMBERS = "members"
 CONTAINER = Container(
     FORMAT, "file of a Hamiltonian", (VERSION,),
     "is no file of a Hamiltonian; `beadwise fit` with a section [hamiltonian] makes one",
@@ -34,7 +35,9 @@ def save_hamiltonian(model: HamiltonianModel, path: str | Path) -> None:
     arrays = arrays_of(model.hamiltonian.density, model.hamiltonian.surroundings)
     for name, part in parts.items():
         for block, weights in part.weights.items():
-            arrays |= {f"{name}.{block.name}.ours": weights.ours, f"{name}.{block.name}.theirs": weights.theirs}
+            arrays |= _arrays_of(f"{name}.{block.name}", weights)
+        for block, weights in part.deviations.items():
+            arrays |= _arrays_of(f"{name}.{block.name}.{MEMBERS}", weights)
     basis, density = model.hamiltonian.basis, model.hamiltonian.density
     description: dict[str, Any] = {
         "format_version": VERSION,
@@ -45,6 +48,7 @@ def save_hamiltonian(model: HamiltonianModel, path: str | Path) -> None:
         "few": model.hamiltonian.few,
         "pairs": {name: _described(part.pairs) for name, part in parts.items()},
         "metadata": dict(model.metadata),
+        **({MEMBERS: {"count": model.members, "calibration": model.calibration}} if model.members else {}),
     }
     CONTAINER.write(path, description, arrays)
 
@@ -71,6 +75,14 @@ def load_hamiltonian(path: str | Path, threads: int = 1, charge: float | None = 
         return _assembled(description, arrays, threads, charge)
 
 
+def _arrays_of(name: str, weights: Weights) -> dict[str, np.ndarray]:
+    return {f"{name}.ours": weights.ours, f"{name}.theirs": weights.theirs}
+
+
+def _weights_from(name: str, arrays: Mapping[str, np.ndarray]) -> Weights:
+    return Weights(arrays[f"{name}.ours"], arrays[f"{name}.theirs"])
+
+
 def _described(pairs: PairFunctions) -> dict[str, Any]:
     return {"form": asdict(pairs.form), "radial": pairs.radial, "l_max": pairs.l_max}
 
@@ -85,16 +97,19 @@ def _assembled(
     refuse_no_elements(basis.numbers, "shells")
     density = density_from(description, arrays, basis.numbers, threads)
     surroundings = {number: surroundings_from(number, arrays, density) for number in basis.numbers}
-    parts = {}
+    parts, members = {}, description.get(MEMBERS, {})
+    if not 0 < (calibration := float(members.get("calibration", 1.0))) < np.inf:
+        raise ValueError(f"the calibration of the members is {calibration}; a finite number above 0 is needed")
     for name, own in description["pairs"].items():
         pairs = PairFunctions(RadialForm(**own["form"]), int(own["radial"]), int(own["l_max"]))
-        weights = {
-            block: Weights(arrays[f"{name}.{block.name}.ours"], arrays[f"{name}.{block.name}.theirs"])
-            for block in blocks_of(basis)
-        }
+        blocks = {block: f"{name}.{block.name}" for block in blocks_of(basis)}
+        weights = {block: _weights_from(own_name, arrays) for block, own_name in blocks.items()}
+        deviations = {block: _weights_from(f"{one}.{MEMBERS}", arrays) for block, one in blocks.items() if members}
         of_atoms = surroundings if name == "hamiltonian" else {}
         few = int(description["few"]) if of_atoms else 0
-        parts[name] = BlockModel(basis, density, of_atoms, pairs, few, weights)
+        parts[name] = BlockModel(basis, density, of_atoms, pairs, few, weights, deviations)
         parts[name].check()
+        if parts[name].members != int(members.get("count", 0)):
+            raise ValueError(f"{name} has {parts[name].members} members; {members['count']} are needed")
     charge_of_metadata(description["metadata"])
-    return HamiltonianModel(parts["hamiltonian"], parts.get("overlap"), description["metadata"], charge)
+    return HamiltonianModel(parts["hamiltonian"], parts.get("overlap"), description["metadata"], charge, calibration)

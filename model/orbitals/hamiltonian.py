@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -54,6 +54,9 @@ class BlockModel:
     few : int
         How many channels of A the products of an atom with itself have.
     weights : mapping of Block to Weights
+    deviations : mapping of Block to Weights
+        What the weights of each member of a committee differ from these by, with one axis more in front, for the
+        members; empty without members.
     """
 
     basis: OrbitalBasis
@@ -62,6 +65,7 @@ class BlockModel:
     pairs: PairFunctions
     few: int
     weights: Mapping[Block, Weights]
+    deviations: Mapping[Block, Weights] = field(default_factory=dict)
 
     __repr__ = short_repr
 
@@ -77,6 +81,11 @@ class BlockModel:
     def reach(self) -> float:
         """How far atoms see each other, in Å."""
         return max(self.density.radial.cutoff, self.pairs.form.cutoff)
+
+    @property
+    def members(self) -> int:
+        """How many there are of a committee; 0 without one."""
+        return len(next(iter(self.deviations.values())).ours) if self.deviations else 0
 
     def check(self) -> None:
         """Refuse weights that do not fit the features, which are tried on two atoms of each pair of species.
@@ -98,6 +107,14 @@ class BlockModel:
                         f"weights of block {block.name} have shapes {own.ours.shape} and {own.theirs.shape}; "
                         f"{needed[0]} and {needed[1]} are needed"
                     )
+                if self.deviations:
+                    self._check_members(block)
+
+    def _check_members(self, block: Block) -> None:
+        own, others = self.weights[block], self.deviations[block]
+        for weights, deviations in ((own.ours, others.ours), (own.theirs, others.theirs)):
+            if deviations.shape != (needed := (self.members, *weights.shape)):
+                raise ValueError(f"members of block {block.name} have shape {deviations.shape}; {needed} is needed")
 
     def matrices(self, batch: Batch) -> np.ndarray:
         """Matrices of every bead in eV, or of no unit for an overlap, shape (beads, orbitals, orbitals).
@@ -107,7 +124,27 @@ class BlockModel:
         StructureError
             If an image is within reach, or an element has no orbitals.
         """
-        return self._served.matrices(isolated(batch, self.reach))
+        return self._served.matrices(isolated(batch, self.reach))[:, 0]
+
+    def matrices_of_members(self, batch: Batch, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and those of all members from the same features, shape (beads, members, orbitals, orbitals).
+
+        Parameters
+        ----------
+        batch : Batch
+        factor : float
+            What deviations are multiplied by.
+        """
+        found = self._served_members.matrices(isolated(batch, self.reach))
+        return found[:, 0], found[:, :1] + factor * found[:, 1:]
+
+    def member(self, index: int, factor: float) -> BlockModel:
+        """One member alone, without others."""
+        weights = {
+            block: Weights(own.ours + factor * of_all.ours[index], own.theirs + factor * of_all.theirs[index])
+            for (block, own), of_all in zip(self.weights.items(), self._in_order(self.deviations), strict=True)
+        }
+        return replace(self, weights=weights, deviations={})
 
     def pull_back(self, batch: Batch, adjoints: np.ndarray) -> np.ndarray:
         """Gradient by positions of Σ adjoints · matrices, shape (beads, atoms, 3).
@@ -130,7 +167,21 @@ class BlockModel:
 
     @cached_property
     def _served(self) -> ServedBlocks:
-        weights = {block: (own.ours, own.theirs) for block, own in self.weights.items()}
+        return self._serving({block: (own.ours[None], own.theirs[None]) for block, own in self.weights.items()})
+
+    @cached_property
+    def _served_members(self) -> ServedBlocks:
+        """The matrix, and behind it what each member adds to it."""
+        weights = {}
+        for (block, own), others in zip(self.weights.items(), self._in_order(self.deviations), strict=True):
+            pairs = ((own.ours, others.ours), (own.theirs, others.theirs))
+            weights[block] = tuple(np.concatenate([one[None], of_all]) for one, of_all in pairs)
+        return self._serving(weights)
+
+    def _in_order(self, of_blocks: Mapping[Block, Weights]) -> list[Weights]:
+        return [of_blocks[block] for block in self.weights]
+
+    def _serving(self, weights: Mapping[Block, tuple[np.ndarray, ...]]) -> ServedBlocks:
         return ServedBlocks(self.basis, self.density, self.surroundings, self.pairs, self.few, self.kinds, weights)
 
 

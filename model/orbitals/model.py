@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ...properties.quantities import GAP, LEVELS, MATRIX
+from ...properties.quantities import (
+    GAP,
+    GAP_UNCERTAINTY,
+    GAPS_OF_MEMBERS,
+    LEVELS,
+    LEVELS_OF_MEMBERS,
+    LEVELS_UNCERTAINTY,
+    MATRIX,
+)
 from ...short_repr import short_repr
+from ..members import MemberError, spread
 from ..response import Response, refuse_unavailable
 from ..structures import Batch
 from ..training.envelope import Envelope
@@ -20,6 +29,7 @@ from .isolation import isolated
 from .levels import Levels
 
 OUTSIDE = "envelope_distance"
+OF_MEMBERS = (LEVELS_OF_MEMBERS, GAPS_OF_MEMBERS, LEVELS_UNCERTAINTY, GAP_UNCERTAINTY)
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,12 +46,15 @@ class HamiltonianModel:
     charge : float, optional
         Of the molecules, in e; by default what a batch says, else the metadata, 0 if nothing.  A batch that says
         another one is refused.
+    calibration : float
+        α that deviations of members are multiplied by, so that levels of members differ as much as levels are wrong.
     """
 
     hamiltonian: BlockModel
     overlap: BlockModel | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     charge: float | None = None
+    calibration: float = 1.0
 
     __repr__ = short_repr
 
@@ -53,7 +66,27 @@ class HamiltonianModel:
     @property
     def properties(self) -> tuple[str, ...]:
         """Properties that can be asked for."""
-        return (LEVELS, GAP, MATRIX) if self.envelope is None else (LEVELS, GAP, MATRIX, OUTSIDE)
+        of_members = OF_MEMBERS if self.members else ()
+        return (LEVELS, GAP, MATRIX, *of_members, *(() if self.envelope is None else (OUTSIDE,)))
+
+    @property
+    def members(self) -> int:
+        """How many there are of a committee; 0 without one."""
+        return self.hamiltonian.members
+
+    def member(self, index: int) -> HamiltonianModel:
+        """One member alone, a Hamiltonian without members.
+
+        Raises
+        ------
+        MemberError
+            If there is no such member.
+        """
+        if not 0 <= index < self.members:
+            allowed = f"0 to {self.members - 1}" if self.members else "Hamiltonians of a fit with [committee]"
+            raise MemberError(f"member {index} of a Hamiltonian with {self.members} members; allowed are {allowed}")
+        overlap = None if self.overlap is None else self.overlap.member(index, self.calibration)
+        return replace(self, hamiltonian=self.hamiltonian.member(index, self.calibration), overlap=overlap)
 
     @cached_property
     def envelope(self) -> Envelope | None:
@@ -73,8 +106,28 @@ class HamiltonianModel:
         """
         matrices = self.hamiltonian.matrices(batch)
         overlap = None if self.overlap is None else self.overlap.matrices(batch)
+        return Levels.of(matrices, overlap, self._electrons(batch))
+
+    def levels_of_members(self, batch: Batch) -> tuple[Levels, list[Levels]]:
+        """Those of the model, and of each member, from one pass over the features.
+
+        Raises
+        ------
+        StructureError, OrbitalError
+            As `levels`.
+        """
+        matrices, of_members = self.hamiltonian.matrices_of_members(batch, self.calibration)
+        overlap, overlaps = None, [None] * self.members
+        if self.overlap is not None:
+            overlap, of_all = self.overlap.matrices_of_members(batch, self.calibration)
+            overlaps = list(of_all.swapaxes(0, 1))
+        electrons = self._electrons(batch)
+        pairs = zip(of_members.swapaxes(0, 1), overlaps, strict=True)
+        return Levels.of(matrices, overlap, electrons), [Levels.of(*own, electrons) for own in pairs]
+
+    def _electrons(self, batch: Batch) -> float:
         charge = charge_of_molecules(self.charge, batch, self.metadata)
-        return Levels.of(matrices, overlap, self.hamiltonian.basis.neutral_electrons(batch.numbers) - charge)
+        return self.hamiltonian.basis.neutral_electrons(batch.numbers) - charge
 
     def matrices(self, batch: Batch) -> np.ndarray:
         """Hamiltonians in eV in the order of quantum chemistry (p as x, y, z), (beads, orbitals, orbitals)."""
@@ -109,11 +162,11 @@ class HamiltonianModel:
         """
         refuse_unavailable(want, self.properties, "this Hamiltonian")
         arrays: dict[str, np.ndarray] = {}
-        levels = self.levels(batch) if LEVELS in want or GAP in want else None
-        if levels is not None:
-            arrays[LEVELS] = levels.energies
-        if levels is not None and GAP in want:
-            arrays[GAP] = levels.gap
+        if set(want) & set(OF_MEMBERS):
+            levels, of_members = self.levels_of_members(batch)
+            arrays |= _of_levels(levels, want) | _of_members(of_members, want)
+        elif LEVELS in want or GAP in want:
+            arrays |= _of_levels(self.levels(batch), want)
         if MATRIX in want:
             matrices = self.matrices(batch)
             rows, columns = np.triu_indices(matrices.shape[1])
@@ -132,3 +185,17 @@ class HamiltonianModel:
         found = np.empty_like(matrices)
         found[:, order[:, None], order] = matrices
         return found
+
+
+def _of_levels(levels: Levels, want: Sequence[str]) -> dict[str, np.ndarray]:
+    return {LEVELS: levels.energies} | ({GAP: levels.gap} if GAP in want else {})  # of an odd number there is no gap
+
+
+def _of_members(levels: Sequence[Levels], want: Sequence[str]) -> dict[str, np.ndarray]:
+    """What members say, shapes (beads, members, …), and how far they are apart."""
+    arrays = {LEVELS_OF_MEMBERS: np.stack([own.energies for own in levels], axis=1)}
+    arrays[LEVELS_UNCERTAINTY] = spread(LEVELS, arrays[LEVELS_OF_MEMBERS])
+    if {GAPS_OF_MEMBERS, GAP_UNCERTAINTY} & set(want):
+        arrays[GAPS_OF_MEMBERS] = np.stack([own.gap for own in levels], axis=1)
+        arrays[GAP_UNCERTAINTY] = spread(GAP, arrays[GAPS_OF_MEMBERS])
+    return arrays

@@ -33,7 +33,9 @@ class Kind:
         Of the first atom with the vector to the second, and of the second with the vector back; one for one atom.
     size : int
         Numbers of a pair that the sums make.
-    spread, mirrored : ndarray of float64, shape (size, orbitals of both)
+    copies : ndarray of int, shape (copies, size of one)
+        Which of these are of each of the matrices that are made at once.
+    spread, mirrored : ndarray of float64, shape (size of one, orbitals of both)
         What they make of the block, and of the one that mirrors it; the latter is empty where there is nothing to add.
     unseen : bool
         Whether a block that has features has no weights.
@@ -42,6 +44,7 @@ class Kind:
     species: tuple[int, ...]
     sides: tuple[CoupledSums, ...]
     size: int
+    copies: np.ndarray
     spread: np.ndarray
     mirrored: np.ndarray
     unseen: bool
@@ -69,8 +72,12 @@ class ServedBlocks:
 
     Parameters
     ----------
-    basis, density, surroundings, pairs, few, weights
+    basis, density, surroundings, pairs, few
         Of `BlockModel`.
+    kinds : mapping
+        Blocks by the species they are between.
+    weights : mapping of Block to tuple of ndarray
+        Of the features of the first and of the second atom, shape (copies, features): one matrix for each copy.
     """
 
     def __init__(
@@ -81,20 +88,21 @@ class ServedBlocks:
         pairs: PairFunctions,
         few: int,
         kinds: Mapping[tuple[int, ...], list[Block]],
-        weights: Mapping[Block, tuple[np.ndarray, np.ndarray]],
+        weights: Mapping[Block, tuple[np.ndarray, ...]],
     ):
         self.basis, self.density, self.pairs = basis, density, pairs
         self.atoms = {number: ServedAtoms(surroundings.get(number), few) for number in basis.numbers}
         self.has_density = bool(surroundings)
+        self.copies = len(next(iter(weights.values()))[0])
         self.kinds = [self._kind(species, blocks, weights) for species, blocks in kinds.items()]
         self._known: tuple[bytes, list[tuple[Kind, Wiring]]] = b"", []
 
     def _kind(
-        self, species: tuple[int, ...], blocks: list[Block], weights: Mapping[Block, tuple[np.ndarray, np.ndarray]]
+        self, species: tuple[int, ...], blocks: list[Block], weights: Mapping[Block, tuple[np.ndarray, ...]]
     ) -> Kind:
         by_part: dict[Part, list[Block]] = {}
         for block in blocks:
-            if len(weights[block][0]):
+            if weights[block][0].size:
                 by_part.setdefault(block.part, []).append(block)
         size = sum((2 * part[0] + 1) * len(own) for part, own in by_part.items())
         counts = [self.basis.orbitals(species[place]) for place in (0, -1)]
@@ -102,10 +110,16 @@ class ServedBlocks:
         is_of_one = len(species) == 1
         ours: list[Group] = []
         theirs: list[Group] = []
-        begin = 0
+        begin, columns_of_copies = 0, np.zeros((self.copies, size), dtype=int)
         for part, own in by_part.items():
+            outputs = self.copies * len(own)
             for side, groups in enumerate((ours, theirs)):
-                groups.append(Group(part, np.stack([weights[block][side] for block in own], 1), begin, len(own)))
+                of_copies = np.stack([weights[block][side] for block in own], 1).reshape(outputs, -1)
+                groups.append(Group(part, of_copies.T, self.copies * begin, outputs))
+            for copy in range(self.copies):
+                first_column = self.copies * begin + copy * len(own)
+                places = first_column + outputs * np.arange(2 * part[0] + 1)[:, None] + np.arange(len(own))
+                columns_of_copies[copy, begin : begin + places.size] = places.ravel()
             for output, block in enumerate(own):
                 first, second = (self.basis.first_of_shells(species[place])[block.shells[place]] for place in (0, -1))
                 places = begin + output + len(own) * np.arange(2 * part[0] + 1)
@@ -122,27 +136,29 @@ class ServedBlocks:
         parts = self.atoms[species[0]].parts
         # none has a block without features, as a pseudotensor of a vector alone
         unseen = any(
-            not len(weights[block][0])
+            not weights[block][0].size
             and sum(parts[one] * few[other] for one, other in paths_to(block.part, parts, few))
             for block in blocks
         )
-        sides = [sums_of(parts, few, ours, size)]
+        whole = self.copies * size
+        sides = [sums_of(parts, few, ours, whole)]
         if not is_of_one:
-            sides.append(sums_of(self.atoms[species[1]].parts, few, theirs, size))
+            sides.append(sums_of(self.atoms[species[1]].parts, few, theirs, whole))
         mirrored = mirrored.swapaxes(1, 2) if mirrored.any() else mirrored[:, :0]
         pair = counts[0] * counts[1]
         return Kind(
-            species, tuple(sides), size, spread.reshape(size, pair), mirrored.reshape(size, -1 if size else 0), unseen
-        )
+            species, tuple(sides), whole, columns_of_copies, spread.reshape(size, pair),
+            mirrored.reshape(size, -1 if size else 0), unseen,
+        )  # fmt: skip
 
     @property
     def _pair_channels(self) -> dict[Part, int]:
         return {(l, 1): self.pairs.radial for l in range(self.pairs.l_max + 1)}  # noqa: E741
 
     def matrices(self, batch: Batch) -> np.ndarray:
-        """Matrices of molecules without a cell, shape (beads, orbitals, orbitals)."""
+        """Matrices of molecules without a cell, shape (beads, copies, orbitals, orbitals)."""
         orbitals = int(self.basis.first_orbitals(batch.numbers)[-1])
-        found = np.zeros((batch.beads, orbitals * orbitals))
+        found = np.zeros((batch.beads, self.copies, orbitals * orbitals))
         wirings = self._wirings(batch.numbers)
         for beads, own in self._pieces(batch):
             pass_of = _Pass(self, own)
@@ -153,13 +169,15 @@ class ServedBlocks:
                         f"the Hamiltonian has seen no pair {pair}; allowed are molecules with pairs that it has"
                     )
                 out = pass_of.sums(kind, wiring)
-                found[beads, wiring.places] += out @ kind.spread
-                if kind.mirrored.shape[1]:
-                    found[beads, wiring.mirrored] += out @ kind.mirrored
-        return found.reshape(batch.beads, orbitals, orbitals)
+                for copy, columns in enumerate(kind.copies):
+                    own_out = out[:, :, columns]
+                    found[beads, copy, wiring.places] += own_out @ kind.spread
+                    if kind.mirrored.shape[1]:
+                        found[beads, copy, wiring.mirrored] += own_out @ kind.mirrored
+        return found.reshape(batch.beads, self.copies, orbitals, orbitals)
 
     def pull_back(self, batch: Batch, adjoints: np.ndarray) -> np.ndarray:
-        """Gradient by positions of Σ adjoints · matrices, shape (beads, atoms, 3)."""
+        """Gradient by positions of Σ adjoints · matrices, shape (beads, atoms, 3); of the one copy that there is."""
         found = np.zeros_like(batch.positions)
         adjoints = adjoints.reshape(batch.beads, -1)
         wirings = self._wirings(batch.numbers)

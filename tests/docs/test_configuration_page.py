@@ -34,7 +34,7 @@ KINDS: dict[str, dict[str, type]] = {
         **dict.fromkeys([*quantities(), "hamiltonian", "electron_density"], PartSettings),
         "committee": Members,
     },
-    "fit` of a Hamiltonian": {name: HAMILTONIAN[name] for name in ("data", "hamiltonian")},
+    "fit` of a Hamiltonian": {name: HAMILTONIAN[name] for name in ("data", "hamiltonian", "committee")},
     "fit` of an electron density": {name: DENSITY[name] for name in ("data", "electron_density")},
     "free-energy": {
         "Keys outside of sections": CycleSettings,

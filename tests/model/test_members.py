@@ -23,7 +23,7 @@ from safetensors.numpy import save as serialise
 from scipy.spatial.transform import Rotation
 
 # those of what every model has
-UNCERTAINTIES = tuple(own for own in OF_ALL_QUANTITIES if properties()[own].quantity in (None, *BUILT_IN))
+UNCERTAINTIES = (*(own for own in OF_ALL_QUANTITIES if properties()[own].quantity in BUILT_IN), "envelope_distance")
 OF_MEMBERS = tuple(own for own in COMMITTEE_PROPERTIES if properties()[own].quantity in BUILT_IN)
 COUNT = 5
 FACTORS = {"energy": 1.7, "forces": 2.3, "dipole": 0.6, "polarizability": 1.2}

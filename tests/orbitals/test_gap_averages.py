@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from beadwise.analysis.averages.make import make
 from beadwise.analysis.averages.request import AverageRequest
 from beadwise.driver.commands.group import main as cli
 from beadwise.model.orbitals.file import save_hamiltonian
+from beadwise.model.orbitals.hamiltonian import Weights
 from beadwise.model.orbitals.model import HamiltonianModel
 from beadwise.runs.output.extras_file import ExtrasFile
 from click.testing import CliRunner
@@ -19,6 +21,7 @@ from orbital_models import random_model
 INPUT = """<simulation verbosity='low' floatformat='%24.16e'>
   <output prefix='own'>
     <trajectory filename='gap' stride='2' extra_type='orbital_gap'> extras </trajectory>
+    <trajectory filename='members' stride='4' extra_type='member_orbital_gap'> extras </trajectory>
     <checkpoint filename='chk' stride='20' overwrite='false'/>
   </output>
   <total_steps> 60 </total_steps>
@@ -50,7 +53,13 @@ def run(folder, name, monkeypatch):
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     folder, own = tmp_path_factory.mktemp("template"), molecule("C2H4")
-    model = HamiltonianModel(random_model(molecule=(own.numbers, own.positions)))
+    blocks = random_model(molecule=(own.numbers, own.positions))
+    generator = np.random.default_rng(2)
+    deviations = {
+        block: Weights(*(generator.normal(0, 0.003, (3, len(one))) for one in (own.ours, own.theirs)))
+        for block, own in blocks.weights.items()
+    }
+    model = HamiltonianModel(replace(blocks, deviations=deviations))
     save_hamiltonian(model, folder / "ethene.safetensors")
     Atoms(own.numbers, own.positions, cell=[30.0] * 3, pbc=True).write(folder / "ethene.xyz")
     (folder / "input.xml").write_text(INPUT)
@@ -73,7 +82,7 @@ def test_killed_and_continued_has_the_identical_table(template, tmp_path, monkey
     run(whole, "input.xml", monkeypatch)
     shutil.copytree(template, killed)
     shutil.copy(whole / "own.chk_1", killed / "RESTART")  # of step 40; the run went on to 50
-    for file in whole.glob("own.gap_*"):
+    for file in [*whole.glob("own.gap_*"), *whole.glob("own.members_*")]:
         (killed / file.name).write_text(cut(file.read_text(), 50))
     run(killed, "RESTART", monkeypatch)
     tables = [(folder / "own.average.orbital_gap.csv").read_text().splitlines() for folder in (whole, killed)]
@@ -82,4 +91,7 @@ def test_killed_and_continued_has_the_identical_table(template, tmp_path, monkey
     (row,) = make(AverageRequest((whole / "input.xml",), "orbital_gap", skip=0.0))[0].rows
     found = [ExtrasFile(whole / f"own.gap_{bead}", 5) for bead in range(2)]
     gaps = [one.record(step)[0]["orbital_gap"] for one in found for step in range(0, 61, 2)]
+    said = [ExtrasFile(whole / f"own.members_{bead}", 5) for bead in range(2)]
+    of_members = [one.record(step)[0]["committee_orbital_gap"] for one in said for step in range(0, 61, 4)]
+    assert row.model_error == pytest.approx(np.mean(of_members, axis=0).std(ddof=1), rel=1e-9) and len(row.members) == 3
     assert row.name == "orbital_gap" and row.mean == pytest.approx(np.mean(gaps), rel=1e-9)

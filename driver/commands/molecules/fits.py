@@ -18,12 +18,13 @@ def fit_hamiltonian(configuration: Path, findings: Findings, trackers: Sequence[
     from ....learning.fitting.orbitals.errors import hamiltonian_errors
     from ....learning.fitting.orbitals.fit import fit_hamiltonian as fitted
     from ....learning.fitting.orbitals.matrices import read_molecules
+    from ....learning.fitting.orbitals.members import calibrated
     from ....learning.fitting.orbitals.sections import read_hamiltonian_configuration
     from ....model.orbitals.file import save_hamiltonian
 
     settings = read_hamiltonian_configuration(configuration)
     path = _path_of(settings)
-    steps = Steps(read_molecules, fitted, save_hamiltonian, hamiltonian_errors)
+    steps = Steps(read_molecules, fitted, save_hamiltonian, hamiltonian_errors, calibrated)
     _fit(configuration, settings, path, steps, findings, trackers)
     findings.say([f"Hamiltonian in {path}; ask it as hamiltonian:{settings.output.model}"])
 
@@ -44,12 +45,13 @@ def fit_electron_density(configuration: Path, findings: Findings, trackers: Sequ
 
 
 class Steps(NamedTuple):
-    """What reads the labels, fits, writes the file, and tells the errors."""
+    """What reads the labels, fits, writes the file, tells the errors, and calibrates members where there are some."""
 
     read: Callable[[Any], Any]
     fit: Callable[..., Any]
     save: Callable[[Any, Path], None]
     errors: Callable[[Any, Any], Any]
+    calibrated: Callable[[Any, Any], tuple[Any, Any]] = lambda model, _: (model, None)
 
 
 def _path_of(settings: Any) -> Path:
@@ -79,11 +81,19 @@ def _fit(
         told.tell("begin", configuration=configuration.name, frames={"training": frames[0], "validation": frames[1]})
         model = steps.fit(settings, training, stages)
         steps.save(model, path)  # before the errors are evaluated: a fit should not be lost to what follows
+        model, spread = steps.calibrated(model, aside)
         errors = steps.errors(model, aside) if frames[1] else None
         if errors is not None:
             told.tell("errors", set="validation", **asdict(errors))
         told.tell("end", model=path.name)
+    said: dict[str, Any] = {"errors": asdict(errors)} if errors is not None else {}
+    if spread is not None:
+        said["calibration"] = {"factor": model.calibration, **spread.as_dict()}
     if errors is not None:
-        steps.save(replace(model, metadata={**model.metadata, "errors": asdict(errors)}), path)
+        steps.save(replace(model, metadata={**model.metadata, **said}), path)
         findings.say(errors.lines())
-    findings.numbers({"model": path, "errors": asdict(errors) if errors else {}})
+    if spread is not None:
+        findings.say(spread.lines(model.calibration))
+    elif getattr(model, "members", 0):
+        findings.say(["members are not calibrated, for want of frames that were set aside: validation in [data]"])
+    findings.numbers({"model": path, "errors": {}, **said})

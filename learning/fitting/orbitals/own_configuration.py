@@ -15,7 +15,8 @@ from ...data import DataError, expanded
 from ..configuration import METADATA, ConfigurationError, check_density, refusal
 from ..sections import DensitySettings, Metadata
 
-WRITTEN = ("charge", "envelope", "errors")  # among the metadata by a fit itself
+WRITTEN = ("calibration", "charge", "envelope", "errors")  # among the metadata by a fit itself
+COMMITTEE = "committee"  # a section that may be missing: then there is none
 Refusal = Callable[[str], ConfigurationError]
 
 # keys that several of these configurations have
@@ -49,7 +50,7 @@ def schema_of(sections: Mapping[str, type], section: str, what: str) -> dict[str
 
 
 def read_sections(path: Path, kinds: Mapping[str, type], section: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings of every section, [density] among them, and the metadata.
+    """Settings of every section, [density] among them, and the metadata; None of a committee that is not there.
 
     Raises
     ------
@@ -64,7 +65,8 @@ def read_sections(path: Path, kinds: Mapping[str, type], section: str) -> tuple[
         hint = did_you_mean(unknown[0], allowed)
         raise refuse(f"section {unknown} beside [{section}]; allowed are {allowed}{hint}")
     sections: dict[str, Any] = {
-        name: settings_of(kind, content.get(name, {}), name, refuse) for name, kind in kinds.items()
+        name: settings_of(kind, content.get(name, {}), name, refuse) if name != COMMITTEE or name in content else None
+        for name, kind in kinds.items()
     }
     metadata = content.get(METADATA, {})
     check_table(Metadata, metadata, METADATA, refuse, is_open=True)

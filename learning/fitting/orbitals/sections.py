@@ -14,8 +14,9 @@ from ....properties.unit_names import ENERGY, UnitError, in_own_units
 from ....quantity import HIGHEST_ORDER
 from ....schema import FileName, about
 from ..configuration import check_output, refusal
-from ..sections import SYMBOLS, DensitySettings, OutputSettings
+from ..sections import FEWEST_MEMBERS, SYMBOLS, DensitySettings, OutputSettings
 from .own_configuration import (
+    COMMITTEE,
     FewChannels,
     KeptProducts,
     Refusal,
@@ -105,10 +106,25 @@ class HamiltonianSettings:
         )
 
 
+@dataclass(frozen=True)
+class MemberSettings:
+    """The members of a committee, each fitted to a random part of the frames; their spread is the uncertainty.
+
+    Their levels are set as far apart as levels are wrong on the frames of `validation`.
+    """
+
+    members: Annotated[
+        int, about(f"Number of members; their calibration needs {FEWEST_MEMBERS} or more.", ge=FEWEST_MEMBERS)
+    ] = 8
+    fraction: Annotated[float, about("Fraction of the frames that each member is fitted to.", gt=0, lt=1)] = 0.5
+    seed: Annotated[int, about("Seed of the random choice of frames.", ge=0)] = 0
+
+
 SECTIONS: dict[str, type] = {
     "data": MatrixFiles,
     "density": DensitySettings,
     SECTION: HamiltonianSettings,
+    COMMITTEE: MemberSettings,
     "output": OutputSettings,
 }
 
@@ -123,6 +139,7 @@ class HamiltonianConfiguration:
     hamiltonian: HamiltonianSettings
     output: OutputSettings
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    committee: MemberSettings | None = None
 
 
 def hamiltonian_schema() -> dict[str, Any]:
@@ -146,8 +163,8 @@ def read_hamiltonian_configuration(path: str | Path) -> HamiltonianConfiguration
     data = _checked_files(sections["data"], folder, refuse)
     check_output(path, sections["output"], [*data.train, *data.matrices])
     return HamiltonianConfiguration(
-        folder, data, sections["density"], sections[SECTION], sections["output"], metadata,
-    )  # fmt: skip
+        folder, data, sections["density"], sections[SECTION], sections["output"], metadata, sections[COMMITTEE]
+    )
 
 
 def _check_hamiltonian(own: HamiltonianSettings, density: DensitySettings, refuse: Refusal) -> None:
