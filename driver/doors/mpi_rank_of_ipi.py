@@ -17,7 +17,7 @@ from ipi.utils.softexit import softexit
 
 from ...model import BeadwiseError
 from ...runs.input.elements import parse
-from .ipi_process import keep_checkpoints_whole, outlive_second_signals
+from .ipi_process import keep_checkpoints_whole, look_often, outlive_second_signals
 from .mpi_group import AFTER_WORDS, say, world
 
 # MPICH's launcher takes the end of a process for a crash, and ends the others, if it has not yet read the end of MPI
@@ -42,6 +42,7 @@ def run(source: Path) -> NoReturn:
     ranks = world()
     outlive_second_signals()  # a launcher passes on what a batch system has sent to all processes already
     keep_checkpoints_whole()
+    look_often()
     Path("EXIT").unlink(missing_ok=True)  # left by ranks that were killed, it would stop i-PI at once
     try:
         _run(source)

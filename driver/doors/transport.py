@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ...model import BeadwiseError
 from ...runs.input.force_fields import UNIX_PREFIX
 
-FIRST_PAUSE = 0.02
-LONGEST_PAUSE = 0.5
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # s, between attempts
+PAUSED_SHARE = 0.1  # of the time that has passed: so much later than it could a server may connect
 SHORTEST_ATTEMPT = 1.0
 CLOSING_PATIENCE = 1.0
 PIECE = 1 << 24  # bytes that are read at once
@@ -131,8 +131,8 @@ class Transport:
         TransportError
             If i-PI does not come up in time, or the address cannot be used.
         """
-        deadline = time.monotonic() + wait
-        pause = FIRST_PAUSE
+        begin = time.monotonic()
+        deadline = begin + wait
         while True:
             try:
                 return self._connect_once(max(deadline - time.monotonic(), SHORTEST_ATTEMPT))
@@ -144,8 +144,9 @@ class Transport:
                         f"no i-PI is listening at {self.name} after waiting {wait:g} s ({error.strerror or error}); "
                         "start i-PI with this address in its <ffsocket>, or wait longer"
                     ) from error
-            time.sleep(min(pause, max(deadline - time.monotonic(), 0.0)))
-            pause = min(2 * pause, LONGEST_PAUSE)
+            now = time.monotonic()
+            pause = min(max(FIRST_PAUSE, PAUSED_SHARE * (now - begin)), LONGEST_PAUSE)
+            time.sleep(min(pause, max(deadline - now, 0.0)))
 
     def _connect_once(self, patience: float) -> Connection:
         connecting = socket.socket(self.family, socket.SOCK_STREAM)

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from socket import SO_LINGER, SOL_SOCKET, socket
+from types import SimpleNamespace
 
 import ase.build
 import ase.io
 import pytest
 from beadwise.driver.doors import ipi_process
+from ipi.utils import softexit
 
 SIGNALS = """
 import os, signal, sys
@@ -65,6 +67,22 @@ def test_checkpoint_is_whole_or_the_old_one(tmp_path):
         file.write("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new" and os.listdir(tmp_path) == ["test.chk"]
+
+
+def test_it_looks_often_whether_it_is_to_end(monkeypatch):
+    """I-PI waits for the last look before it ends."""
+    monkeypatch.setattr(softexit, "SOFTEXITLATENCY", softexit.SOFTEXITLATENCY)
+    ipi_process.look_often()
+    monitor, pauses = softexit.Softexit(), []
+    monitor._doloop[0], monitor.timeout = True, -1.0
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        monitor._doloop[0] = False
+
+    monkeypatch.setattr(softexit, "time", SimpleNamespace(sleep=sleep, time=time.time))
+    monitor._softexit_monitor()
+    assert pauses == [ipi_process.LOOK_AFTER]
 
 
 INPUT = """<simulation verbosity='low'>
