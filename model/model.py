@@ -335,12 +335,10 @@ class Model:
         density = None
         if "envelope_distance" in want:
             density = np.zeros((beads, atoms, shape.harmonics, shape.groups * shape.padded_radial))
+        where = species, batch.positions, batch.cells, batch.periodic
         with as_structure_error():
             overlap = kernel.evaluate(
-                species,
-                batch.positions,
-                batch.cells,
-                batch.periodic,
+                *where,
                 heads,
                 rows_of_beads,
                 values,
@@ -351,6 +349,7 @@ class Model:
                 density,
                 part,
                 parts,
+                not wants_samples(want),
             )
             if self.long_range is not None and part == 0:
                 self.long_range.add(batch, species, rows_of_beads, values, gradients, strains)

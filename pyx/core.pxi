@@ -128,7 +128,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         int beads, atoms, most_neighbours, outputs
         size_t begin, end
         vector[char] want_head, differentiate_head, reads_head
-        cbool shares_invariants
+        cbool shares_invariants, sums_scalars
         double closest_allowed
         double* values
         double* density
@@ -141,6 +141,7 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         Overlap* overlap
         Scratch* scratch
         cbool differentiates(int first, int components)
+        cbool is_plain_scalar(size_t index)
 
     cdef cppclass FeatureTask:
         const Basis* basis

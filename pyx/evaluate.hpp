@@ -24,6 +24,7 @@ struct Workspace {
 // Atoms that are evaluated together: as many as stand in the lanes of a network, or in the rows of one, else one.
 struct Group {
     std::vector<Workspace> workspaces;
+    SumsOfInvariants sums;
     NetworkWorkspace network;
     EquivariantWorkspace equivariant;
 
@@ -104,11 +105,16 @@ static bool prepare_atom(const Task &task, int bead, int atom, Workspace &worksp
     if (task.density && writes) std::copy_n(workspace.density.data(), size, task.density + place * size);
 
     double *value = workspace.values.data();
-    if (task.shares_invariants) scalar_invariants(basis, workspace.density.data(), workspace.invariants.data());
+    if (task.shares_invariants && !task.sums_scalars) {
+        std::fill(workspace.invariants.begin(), workspace.invariants.end(), 0.0);
+        add_scalar_invariants(basis, workspace.density.data(), workspace.invariants.data());
+    }
     for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components()) {
         if (!task.want_head[index] && !task.differentiate_head[index]) continue;
-        if (task.shares_invariants && heads[index].lambda == 0 && !task.differentiate_head[index])
-            value[first] = scalar_from_invariants(heads[index], basis, species, workspace.density.data(),
+        if (task.is_summed(index))
+            value[first] = 0.0;  // see `add_sums`
+        else if (task.shares_invariants && task.is_plain_scalar(index))
+            value[first] = scalar_from_invariants(heads[index], basis, species, 1, workspace.density.data(),
                                                   workspace.invariants.data());
         else
             head_value(heads[index], basis, species, workspace.density.data(), task.differentiate_head[index],
@@ -184,6 +190,9 @@ static bool evaluate_group(const Task &task, int bead, const int *atoms, int cou
                            double *strains) {
     for (int k = 0; k < count; ++k)
         if (!prepare_atom<VECTORS, L>(task, bead, atoms[k], group.workspaces[k])) return false;
+    if (task.sums_scalars)
+        for (int k = 0; k < count; ++k)
+            group.sums.add(*task.basis, task.species[atoms[k]], group.workspaces[k].density.data());
     if (task.network && (task.want_head[0] || task.differentiate_head[0])) add_network(task, bead, atoms, count, group);
     if (task.equivariant) add_equivariant(task, bead, atoms, count, group);
     for (int channel = 0; channel < task.gradient_channels; ++channel) {
@@ -196,6 +205,14 @@ static bool evaluate_group(const Task &task, int bead, const int *atoms, int cou
                                            gradients, strains);
     }
     return true;
+}
+
+// Scalars that are wanted in sum alone: those of all atoms of a bead that were evaluated, as values of one of them.
+static void add_sums(const Task &task, int bead, int atom, const SumsOfInvariants &sums) {
+    const std::vector<Head> &heads = *task.heads;
+    double *values = task.values + (size_t(bead) * task.atoms + atom) * task.outputs;
+    for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components())
+        if (task.is_summed(index)) values[first] += sums.value(heads[index], *task.basis);
 }
 
 // function(atoms, count) for atoms species by species, in groups of at most `most`, until one returns false.
@@ -235,6 +252,7 @@ static void evaluate_range(const Task &task, size_t begin, size_t end, std::shar
         std::fill(strains.begin(), strains.end(), 0.0);
         atoms.resize(bead_end - index);
         std::iota(atoms.begin(), atoms.end(), int(index - bead_begin));
+        if (task.sums_scalars) group.sums.clear(*task.basis);
         const bool is_done = messages.is_wanted
                                  ? evaluate_with_messages<VECTORS, L>(task, bead, atoms, group, messages,
                                                                       gradients.data(), strains.data())
@@ -243,6 +261,7 @@ static void evaluate_range(const Task &task, size_t begin, size_t end, std::shar
                                                                          gradients.data(), strains.data());
                                    });
         if (!is_done) return;
+        if (task.sums_scalars) add_sums(task, bead, atoms[0], group.sums);
         task.add_gradients(bead, gradients.data(), strains.data());
         index = bead_end;
     }

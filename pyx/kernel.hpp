@@ -40,6 +40,7 @@ struct Task {
     std::vector<char> differentiate_head;  // whether any combination contains it
     std::vector<char> reads_head;          // whether either
     bool shares_invariants = false;        // whether scalars that are not differentiated are many
+    bool sums_scalars = false;             // whether these are wanted as sums over atoms alone
     double closest_allowed;                // Å
     double *values;                        // [beads][atoms][outputs]
     double *density;                       // [beads][atoms][harmonics][channels], or null
@@ -56,6 +57,13 @@ struct Task {
         const size_t row = size_t(bead) * gradient_channels + channel;
         return combinations + (differs_by_atom ? row * atoms + atom : row) * outputs;
     }
+
+    // Whether a head is a scalar that is wanted and not differentiated.
+    bool is_plain_scalar(size_t index) const {
+        return (*heads)[index].lambda == 0 && want_head[index] && !differentiate_head[index];
+    }
+
+    bool is_summed(size_t index) const { return sums_scalars && is_plain_scalar(index); }
 
     const double *read_by_any(int bead, int channel) const {
         return read_outputs + (size_t(bead) * gradient_channels + channel) * outputs;

@@ -182,7 +182,7 @@ cdef class Kernel:
         return found
 
     def evaluate(self, species, positions, cells, periodic, want_head, combinations, values, gradients, strains,
-                 closest_allowed, threads, density=None, part=0, parts=1):
+                 closest_allowed, threads, density=None, part=0, parts=1, in_sum=False):
         """Evaluate heads and gradients of linear combinations of their components.
 
         Parameters
@@ -207,6 +207,9 @@ cdef class Kernel:
         part, parts : int
             Which of so many parts of the atoms of all beads to evaluate, all about as large; the sums over all parts
             of what is added to, and of what is written into zeros, are those of the whole.
+        in_sum : bool
+            Whether only sums of the values over the atoms of each bead are wanted: many scalars are then evaluated once
+            for all atoms, and their sum is the value of any one atom.
 
         Returns
         -------
@@ -229,6 +232,7 @@ cdef class Kernel:
         cdef int channels = array_of("combinations", combinations, cnp.NPY_DOUBLE,
                                      (beads, "gradient channels", *of_atoms, self.outputs)).shape[1]
         cdef list wanted = truths("want_head", want_head, self.heads.size())
+        cdef bint only_sums = truth("in_sum", in_sum)
         task.combinations = read("combinations", combinations, (beads, channels, *of_atoms, self.outputs))
         read_outputs = np.abs(combinations).sum(axis=2) if differs_by_atom else combinations
         task.differs_by_atom = differs_by_atom
@@ -262,7 +266,7 @@ cdef class Kernel:
             task.want_head.push_back(wanted[index])
             task.differentiate_head.push_back(task.differentiates(first, components))
             task.reads_head.push_back(task.want_head[index] | task.differentiate_head[index])
-            scalars += components == 1 and task.want_head[index] and not task.differentiate_head[index]
+            scalars += task.is_plain_scalar(index)
             first += components
         task.shares_invariants = scalars >= MANY_SCALARS
         cdef size_t first_listed = task.begin, last_listed = task.end
@@ -271,6 +275,8 @@ cdef class Kernel:
         if task.equivariant is not NULL and self.equivariant.messages.size():  # neighbours of neighbours, too
             first_listed = task.begin // atoms * atoms
             last_listed = (task.end + atoms - 1) // atoms * atoms
+        else:
+            task.sums_scalars = only_sums and task.shares_invariants
         with self.lock:
             with nogil:
                 task.lists = self.pool.lists_for(given.positions, given.cells, given.periodic, given.species,

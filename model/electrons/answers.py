@@ -153,7 +153,7 @@ def add_electronic_row(model: Model, batch: Batch, want: Sequence[str], rows: np
 
 def coefficients_of(model: Model, batch: Batch) -> np.ndarray:
     """Coefficients of the curve of every bead, shape (beads, channels)."""
-    return values_of_heads(model, batch, (NAME,)).sum(axis=1)[:, model.layout.places[NAME]]
+    return values_of_heads(model, batch, (NAME,), in_sum=True).sum(axis=1)[:, model.layout.places[NAME]]
 
 
 def electrons_of_members(model: Model, batch: Batch, want: Sequence[str], outputs: np.ndarray) -> dict[str, np.ndarray]:

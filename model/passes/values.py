@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ..structures import Batch
 
 
-def values_of_heads(model: Model, batch: Batch, names: Sequence[str], density: np.ndarray | None = None) -> np.ndarray:
+def values_of_heads(
+    model: Model, batch: Batch, names: Sequence[str], density: np.ndarray | None = None, in_sum: bool = False
+) -> np.ndarray:
     """Outputs of the heads of some quantities for every atom, shape (beads, atoms, outputs); zeros for the others.
 
     Parameters
@@ -26,6 +28,8 @@ def values_of_heads(model: Model, batch: Batch, names: Sequence[str], density: n
         Of quantities; none where only the density is wanted.
     density : ndarray of float64, shape (beads, atoms, harmonics, padded channels), optional
         Written.
+    in_sum : bool
+        Whether only sums over the atoms are wanted, whose parts may then stand at any of them.
 
     Raises
     ------
@@ -41,6 +45,6 @@ def values_of_heads(model: Model, batch: Batch, names: Sequence[str], density: n
     nothing = np.zeros((beads, 0, layout.outputs)), values, np.zeros((beads, 0, atoms, 3)), np.zeros((beads, 0, 3, 3))
     where = species, batch.positions, batch.cells, batch.periodic
     with as_structure_error():
-        overlap = model.kernel.evaluate(*where, heads, *nothing, CLOSEST_ALLOWED, model.threads, density)
+        overlap = model.kernel.evaluate(*where, heads, *nothing, CLOSEST_ALLOWED, model.threads, density, in_sum=in_sum)
     refuse_overlap(overlap)
     return values

@@ -60,6 +60,7 @@ def evaluate_arguments():
         "density": np.zeros(ANGULAR),
         "part": 0,
         "parts": 1,
+        "in_sum": False,
     }
 
 

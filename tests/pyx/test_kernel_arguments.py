@@ -72,6 +72,7 @@ OTHER_VALUES = [
     ],
     *[("evaluate", "closest_allowed", value) for value in (None, np.nan, "1", [1.0])],
     *[("evaluate", "part", value) for value in (None, -1, 1, 0.0, 10**30)],
+    *[("evaluate", "in_sum", value) for value in (None, 1.0, "yes")],
     *[("evaluate", "parts", value) for value in (None, 0, -1, 1.0, 2**31)],
     *[("Kernel", "l_max", value) for value in (None, -1, 7, 2.0)],
     *[("Kernel", "cutoff", value) for value in (None, 0.0, -1.0, np.inf, np.nan, "3")],

@@ -7,6 +7,7 @@ import pytest
 from beadwise.driver.doors.guards import check_finite
 from beadwise.errors import BeadwiseError, StructureWarning
 from beadwise.model import Batch, ModelFileError, Response, StructureError, load, save
+from beadwise.model.answers import values_of_atoms
 from beadwise.model.committee import Committee
 from beadwise.model.electrons.answers import ElectronsOfModel
 from beadwise.model.evaluators import load_evaluator
@@ -257,3 +258,10 @@ def test_what_is_no_multiple_or_mean_of_curves(tmp_path):
     other = replace(model, curves=replace(model.curves, first=-7.0))
     with pytest.raises(BeadwiseError, match=r"from -8 eV .* from -7 eV .* one axis"):
         Committee([model, other])
+
+
+def test_curves_are_sums_of_those_of_atoms():
+    model, batch = model_of(), Batch.from_ase(ATOMS)
+    whole = model.evaluate(batch, ("energy", "forces", "density_of_states")).density_of_states
+    of_atoms = values_of_atoms(model, batch, "density_of_states")
+    np.testing.assert_allclose(whole, of_atoms.sum(axis=1), rtol=1e-11, atol=1e-13)
