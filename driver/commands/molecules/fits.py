@@ -19,14 +19,29 @@ def fit_hamiltonian(configuration: Path, findings: Findings, trackers: Sequence[
     from ....learning.fitting.orbitals.fit import fit_hamiltonian as fitted
     from ....learning.fitting.orbitals.matrices import read_molecules
     from ....learning.fitting.orbitals.members import calibrated
-    from ....learning.fitting.orbitals.sections import read_hamiltonian_configuration
+    from ....learning.fitting.orbitals.sections import LEVELS, read_hamiltonian_configuration
     from ....model.orbitals.file import save_hamiltonian
 
     settings = read_hamiltonian_configuration(configuration)
     path = _path_of(settings)
     steps = Steps(read_molecules, fitted, save_hamiltonian, hamiltonian_errors, calibrated)
+    if settings.hamiltonian.target == LEVELS:
+        steps = _steps_of_levels(save_hamiltonian)
     _fit(configuration, settings, path, steps, findings, trackers)
     findings.say([f"Hamiltonian in {path}; ask it as hamiltonian:{settings.output.model}"])
+
+
+def _steps_of_levels(save: Callable[[Any, Path], None]) -> Steps:
+    from ....learning.fitting.configuration import ConfigurationError
+    from ....learning.fitting.orbitals.levels import level_errors, read_spectra
+
+    try:
+        from ....learning.fitting.orbitals.level_fit import fit_to_levels
+    except ImportError as error:
+        raise ConfigurationError(
+            f"a fit to levels needs {error.name}, which is not installed: pip install 'beadwise[fit]'"
+        ) from error
+    return Steps(read_spectra, fit_to_levels, save, level_errors)
 
 
 def fit_electron_density(configuration: Path, findings: Findings, trackers: Sequence[str]) -> None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from ase.data import chemical_symbols
 
-from ....model.orbitals.blocks import Block, Places, blocks_of, rows_of
+from ....model import Batch
+from ....model.orbitals.blocks import Block, Places, Rows, blocks_of, rows_of
 from ....model.orbitals.hamiltonian import BlockModel, Features, Weights
 from ....model.orbitals.model import HamiltonianModel
 from ....model.orbitals.pair_functions import PairFunctions
@@ -152,13 +153,21 @@ def _fitted(
         of_members[member] = own_equations.solve(ridge, prior)
     of_members -= of_members.mean(axis=0) if members else 0.0
     return {
-        block: (_weights_of(block, own, ours), _weights_of(block, of_members[:, place], ours))
+        block: (weights_of(block, own, ours), weights_of(block, of_members[:, place], ours))
         for place, (block, own) in enumerate(zip(blocks, solution, strict=True))
     }
 
 
-def _weights_of(block: Block, own: np.ndarray, ours: int) -> Weights:
-    """Weights of one block from those of its columns (…, features), of which the first are of the first atom."""
+def weights_of(block: Block, own: np.ndarray, ours: int) -> Weights:
+    """Weights of one block from those of the columns of `features_of_blocks`.
+
+    Parameters
+    ----------
+    block : Block
+    own : ndarray of float64, shape (…, features)
+    ours : int
+        How many are the first atom's.
+    """
     if block.is_on_site:
         return Weights(own, own[..., :0])
     if block.is_of_equals:
@@ -181,17 +190,39 @@ def _equations(
         places = Places(bare.basis, own.batch.numbers)
         for part, frames in _pieces(of_frames):
             batch = part_of_batch(own.batch, frames)
-            _, (ours, theirs) = next(Features(bare, batch).of_blocks(first.species, [first], rows))
-            if first.is_on_site:
-                features = ours
-            elif first.is_of_equals:
-                features = ours + first.exchange * theirs
-            else:
-                features = np.concatenate([ours, theirs], axis=2)
+            features, ours = features_of_blocks(bare, blocks, batch, rows)
             values = np.stack(
                 [places.part_of(matrices[frames], block, rows).ravel() for block in blocks], axis=1,
             )  # fmt: skip
-            yield part, features.reshape(len(values), -1), values, ours.shape[2]
+            yield part, features, values, ours
+
+
+def features_of_blocks(bare: BlockModel, blocks: list[Block], batch: Batch, rows: Rows) -> tuple[np.ndarray, int]:
+    """Features that blocks of one λ and parity share, and how many of them are the first atom's.
+
+    Parameters
+    ----------
+    bare : BlockModel
+        Whose weights are not read.
+    blocks : list of Block
+    batch : Batch
+    rows : Rows
+        Of the blocks in these molecules.
+
+    Returns
+    -------
+    features : ndarray of float64, shape (frames · rows · (2 λ + 1), features)
+    ours : int
+    """
+    first = blocks[0]
+    _, (ours, theirs) = next(Features(bare, batch).of_blocks(first.species, [first], rows))
+    if first.is_on_site:
+        features = ours
+    elif first.is_of_equals:
+        features = ours + first.exchange * theirs
+    else:
+        features = np.concatenate([ours, theirs], axis=2)
+    return features.reshape(features.shape[0] * features.shape[1], -1), ours.shape[2]
 
 
 def _pieces(of_frames: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

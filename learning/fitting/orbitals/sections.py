@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from ....model.orbitals.basis import HIGHEST_SHELL, SHELL_LETTERS, OrbitalBasis
 from ....properties.unit_names import ENERGY, UnitError, in_own_units
 from ....quantity import HIGHEST_ORDER
 from ....schema import FileName, about
+from ...data import DataError, expanded
 from ..configuration import check_output, refusal
 from ..sections import FEWEST_MEMBERS, SYMBOLS, DensitySettings, OutputSettings
 from .own_configuration import (
@@ -30,7 +32,7 @@ from .own_configuration import (
     schema_of,
 )
 
-SECTION = "hamiltonian"
+SECTION, LEVELS = "hamiltonian", "levels"
 SHELLS = SHELL_LETTERS[: HIGHEST_SHELL + 1]
 
 
@@ -44,12 +46,12 @@ class MatrixFiles:
         about(
             "A file of matrices for each file of structures, in the same order: `.npy`, or `.npz` with `hamiltonian` "
             "or `fock` and, where there is one, `overlap`, each of shape (frames, orbitals, orbitals); or with their "
-            "upper triangles as `fock_upper`, and where these stand as `rows` and `cols`.",
-            min_length=1,
+            "upper triangles as `fock_upper`, and where these stand as `rows` and `cols`. A fit to levels begins from "
+            "them where they are given.",
         ),
-    ]
+    ] = field(default_factory=list)
     validation: ValidationPart = 0.1
-    unit: Annotated[str, about("Unit of the Hamiltonian in the files, as `hartree` or `eV`.")] = "hartree"
+    unit: Annotated[str, about("Unit of Hamiltonian and levels in the files, as `hartree` or `eV`.")] = "hartree"
     p_order: Annotated[
         Literal["xyz", "yzx"],
         about("Order of the three orbitals of a p shell in the files: `xyz` as in PySCF, `yzx` for m = −1, 0, 1."),
@@ -57,6 +59,13 @@ class MatrixFiles:
     charge: Annotated[float, about("Charge of the molecules, by which filled levels and gaps are told.", unit="e")] = (
         0.0
     )
+    levels: Annotated[str, about("Entry of each frame that holds its levels, for a fit to levels.", min_length=1)] = (
+        "levels"
+    )
+    skipped_levels: Annotated[
+        int,
+        about("How many of the lowest levels of each frame are left out, as those of cores that have no shell.", ge=0),
+    ] = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,30 @@ class HamiltonianSettings:
             "overlap are fitted in orthogonal orbitals, S^(−1/2) H S^(−1/2) (Löwdin)."
         ),
     ] = False
+    target: Annotated[
+        Literal["matrices", "levels"],
+        about(
+            "`matrices` fits blocks; `levels` fits the levels of each frame alone, the lowest where there are fewer "
+            "than orbitals, and begins from `matrices` in `[data]` or from `start`."
+        ),
+    ] = "matrices"
+    start: Annotated[
+        dict[str, list[float]],
+        about(
+            "Levels in eV of the shells of each element, in the order of `shells`, from which a fit to levels begins "
+            "where there are no matrices.",
+            more=SYMBOLS,
+        ),
+    ] = field(default_factory=dict)
+    level_steps: Annotated[int, about("Steps of a fit to levels at most.", ge=1)] = 500
+    level_ridge: Annotated[
+        float,
+        about(
+            "As `ridge`, for a fit to levels: how strongly weights are held near those that it begins with. Levels say "
+            "less of the weights than matrices do.",
+            gt=0,
+        ),
+    ] = 1e-2
     l_max: Annotated[int, about("Highest angular momentum of the features of an atom.", ge=0, le=HIGHEST_ORDER)] = 3
     channels: Annotated[int, about("Channels of the density of an atom that are kept for each l.", ge=1)] = 8
     products: KeptProducts = 16
@@ -160,6 +193,7 @@ def read_hamiltonian_configuration(path: str | Path) -> HamiltonianConfiguration
     sections, metadata = read_sections(path, SECTIONS, SECTION)
     _check_hamiltonian(sections[SECTION], sections["density"], refuse)
     folder = path.resolve().parent
+    _check_target(sections[SECTION], sections["data"], sections[COMMITTEE], refuse)
     data = _checked_files(sections["data"], folder, refuse)
     check_output(path, sections["output"], [*data.train, *data.matrices])
     return HamiltonianConfiguration(
@@ -187,10 +221,43 @@ def _check_hamiltonian(own: HamiltonianSettings, density: DensitySettings, refus
             )
 
 
+def _check_target(
+    own: HamiltonianSettings, data: MatrixFiles, committee: MemberSettings | None, refuse: Refusal
+) -> None:
+    if own.target == LEVELS and committee is not None:
+        raise refuse(f"[{COMMITTEE}] beside target = '{LEVELS}'; members are of fits with target = 'matrices'")
+    if own.target != LEVELS and own.start:
+        raise refuse(f"start in [{SECTION}] and target = '{own.target}'; it is for target = '{LEVELS}'")
+    if data.matrices and own.start:
+        raise refuse(f"start in [{SECTION}] and matrices in [data]; a fit to levels begins from one of them")
+    if data.matrices:
+        return
+    if own.target != LEVELS:
+        raise refuse("no matrices in [data]; a file for each file of structures is needed")
+    if own.overlap:
+        raise refuse(f"overlap = true in [{SECTION}] without matrices in [data]; they are needed for the overlap")
+    if set(own.start) != set(own.shells):
+        raise refuse(
+            f"start in [{SECTION}] has {sorted(own.start)}; a fit to levels without matrices needs it for "
+            f"{sorted(own.shells)}"
+        )
+    for symbol, levels in own.start.items():
+        if len(levels) != len(own.shells[symbol]) or not all(map(isfinite, levels)):
+            raise refuse(
+                f"start of {symbol} in [{SECTION}] is {levels}; a finite number in eV is needed for each of its shells "
+                f"'{own.shells[symbol]}'"
+            )
+
+
 def _checked_files(data: MatrixFiles, folder: Path, refuse: Refusal) -> MatrixFiles:
     try:
         in_own_units(data.unit, ENERGY)
     except UnitError as error:
         raise refuse(f"{error}, in [data]") from error
+    if not data.matrices:
+        try:
+            return replace(data, train=expanded(data.train, folder))
+        except DataError as error:
+            raise refuse(f"{error}, in [data]") from error
     train, matrices = files_side_by_side(data.train, data.matrices, "matrices", folder, refuse)
     return replace(data, train=train, matrices=matrices)
