@@ -155,7 +155,10 @@ def level_errors(model: HamiltonianModel, spectra: Sequence[Spectra]) -> LevelEr
             parts["its gap"].append(own.levels[:, filled] - own.levels[:, filled - 1])
             parts["gap"].append(np.abs(ours.gap - parts["its gap"][-1]))
     whole = {name: np.concatenate(own or [np.zeros(0)]) for name, own in parts.items()}
-    means = [float(whole[name].mean()) if len(whole[name]) else np.nan for name in ("filled", "empty", "gap")]
+    filled_error, empty_error, gap = (
+        float(whole[name].mean()) if len(whole[name]) else np.nan for name in ("filled", "empty", "gap")
+    )
     deviation = float(whole["its gap"].std()) if len(whole["its gap"]) else np.nan
     frames = sum(own.batch.beads for own in spectra)
-    return LevelErrors(frames, *means, deviation, float(np.sqrt(np.mean(whole["spread"] ** 2))))
+    spread = float(np.sqrt(np.mean(whole["spread"] ** 2)))
+    return LevelErrors(frames, filled_error, empty_error, gap, deviation, spread)
