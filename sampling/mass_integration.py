@@ -143,7 +143,7 @@ def integrate_over_mass(
     else:
         raise SamplingError(f"the rule is {rule!r}; it must be 'gauss-legendre' or 'trapezoidal'")
     factors = 2 / ratios
-    integrand = factors * (kinetic_energies - _classical_kinetic_energy(atoms, temperature))
+    integrand = factors * (kinetic_energies - classical_kinetic_energy(atoms, temperature))
     return MassIntegration(
         difference=float(weights @ integrand),
         standard_error=float(np.linalg.norm(weights * factors * errors)),
@@ -176,19 +176,31 @@ def centroid_virial_kinetic_energy(positions: np.ndarray, forces: np.ndarray, te
     SamplingError
         If the shapes do not belong together, or a number is not finite.
     """
+    positions, forces = check_beads(positions, forces)
+    _, beads, atoms, _ = positions.shape
+    from_centroid = positions - positions.mean(axis=1, keepdims=True)
+    virial = -np.einsum("skna,skna->s", from_centroid, forces)
+    return classical_kinetic_energy(atoms, temperature) + virial / (2 * beads)
+
+
+def check_beads(positions: np.ndarray, forces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and forces of all beads as numbers in double precision, shape (samples, beads, atoms, 3).
+
+    Raises
+    ------
+    SamplingError
+        If the shapes do not belong together, or a number is not finite.
+    """
     positions, forces = np.asarray(positions, dtype=np.float64), np.asarray(forces, dtype=np.float64)
     if positions.ndim != 4 or positions.shape[3] != 3 or not positions.size or forces.shape != positions.shape:
         given = f"positions have the shape {positions.shape} and forces {forces.shape}"
         raise SamplingError(f"{given}; (samples, beads, atoms, 3) is needed for both, at least one of each")
     if not (np.isfinite(positions).all() and np.isfinite(forces).all()):
         raise SamplingError("positions or forces are not finite; all must be")
-    _, beads, atoms, _ = positions.shape
-    from_centroid = positions - positions.mean(axis=1, keepdims=True)
-    virial = -np.einsum("skna,skna->s", from_centroid, forces)
-    return _classical_kinetic_energy(atoms, temperature) + virial / (2 * beads)
+    return positions, forces
 
 
-def _classical_kinetic_energy(atoms: int, temperature: float) -> float:
+def classical_kinetic_energy(atoms: int, temperature: float) -> float:
     """3N/2β in eV."""
     if not (np.isfinite(temperature) and temperature > 0):
         raise SamplingError(f"the temperature is {temperature} K; it must be positive")

@@ -15,7 +15,9 @@ MILLI = 1000
 RULES = {"gauss-legendre": "Gauss–Legendre", "trapezoidal": "trapezoidal"}
 
 
-def plot_integrand(result: MassIntegration, errors: np.ndarray, atoms: int, image: Path) -> None:
+def plot_integrand(
+    result: MassIntegration, errors: np.ndarray, atoms: int, image: Path, harmonic: float | None = None
+) -> None:
     """Draw the integrand per atom in meV with its errors, and the curve whose area the rule gives.
 
     For the Gauss–Legendre rule that is the polynomial through all points, which the rule integrates exactly; for the
@@ -29,6 +31,8 @@ def plot_integrand(result: MassIntegration, errors: np.ndarray, atoms: int, imag
     atoms : int
     image : Path
         The PNG to write; it is replaced at once, so that a viewer never sees half of it.
+    harmonic : float, optional
+        A_q − A_cl of a harmonic crystal in eV, where the integrand is over that.
 
     Raises
     ------
@@ -52,8 +56,9 @@ def plot_integrand(result: MassIntegration, errors: np.ndarray, atoms: int, imag
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlim(0, 1.02)
     axes.set_xlabel("y, square root of the ratio of masses (masses m/y²)")
-    axes.set_ylabel("(2/y) [T$_{CV}$ − 3N k$_B$T/2] / meV per atom")
+    over = "3N k$_B$T/2" if harmonic is None else "T$_{har}$"
+    axes.set_ylabel(f"(2/y) [T$_{{CV}}$ − {over}] / meV per atom")
     area, error = scale * result.difference, scale * result.standard_error
-    handles = [points, area_below]
-    head(axes, f"area: $A_q − A_{{cl}}$ = {area:.4g} ± {error:.2g} meV per atom", handles)
+    what = "$A_q − A_{cl}$" if harmonic is None else f"$A_q − A_{{cl}}$ over the harmonic {scale * harmonic:.5g}"
+    head(axes, f"area: {what} = {area:.4g} ± {error:.2g} meV per atom", [points, area_below])
     write_png(figure, image)

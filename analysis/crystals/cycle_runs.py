@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -231,8 +231,13 @@ def _write_inputs(cycle: CycleFile, key: str, run: RunInput, folder: Path) -> li
         called = os.path.relpath(file, folder / "of a run")
         return switch_inputs.prepare_inputs(run, file, couplings, None, model_of(cycle), step.stride, called)
     if key == "quantum":
-        return mass_inputs.prepare_inputs(run, gauss_legendre_ratios(step.ratios)[0].tolist())
+        return mass_inputs.prepare_inputs(run, gauss_legendre_ratios(step.ratios)[0].tolist(), _control_of(cycle))
     return [run.path]
+
+
+def _control_of(cycle: CycleFile) -> Path | None:
+    """The harmonic crystal, where it is control variate of the runs over masses."""
+    return cycle.file("harmonic") if cycle.steps["quantum"].control_variate else None
 
 
 def collect(cycle: CycleFile, key: str, runs: Sequence[PlannedRun], advance: Progress | None = None) -> list[str]:
@@ -257,8 +262,10 @@ def collect(cycle: CycleFile, key: str, runs: Sequence[PlannedRun], advance: Pro
         )
         report = promotion.make(request, advance)
     else:
-        integrate: Callable[..., Any] = switching.integrate if key == "anharmonic" else mass.integrate
-        report = integrate(paths, skip)
+        if key == "anharmonic":
+            report = switching.integrate(paths, skip)
+        else:
+            report = mass.integrate(paths, skip, _control_of(cycle))
         report.write(stem)
     try:
         write_text(file, json_text(report.as_dict()) + "\n")

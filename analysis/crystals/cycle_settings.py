@@ -97,6 +97,13 @@ class QuantumRuns:
 
     input: Annotated[FileName, about("Input of i-PI of a path integral at constant volume, which writes `kinetic_cv`.")]
     ratios: Annotated[int, about("Number of masses.", ge=1)] = 5
+    control_variate: Annotated[
+        bool,
+        about(
+            "If true, runs write positions and forces of all beads, and the harmonic crystal is control variate, as "
+            "with `beadwise mass-integration --harmonic`."
+        ),
+    ] = False
 
 
 @dataclass(frozen=True)

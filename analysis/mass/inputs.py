@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput
+from ...runs.output.bead_forces import FORCES
+from ...runs.output.positions import OF_BEADS, writes_of_beads
 from ...runs.output.properties import writes_property
 from ..prepared_inputs import renamed_copy, write_input
+from .control import Control
 from .masses import DALTON, KINETIC_ENERGY, isotopes_of_masses, labels_and_masses, without_template
 
 
-def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
+def prepare_inputs(run: RunInput, ratios: Sequence[float], harmonic: Path | None = None) -> list[Path]:
     """Write an input for each y beside an i-PI input, with all masses m/y².
 
     ``<masses mode='manual'>`` at the end of ``<initialize>`` sets them: i-PI takes masses from the labels of the
@@ -28,6 +31,8 @@ def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
         i-PI input of the physical masses.
     ratios : sequence of float
         y of each input, 0 < y ≤ 1.
+    harmonic : Path, optional
+        Harmonic crystal of the input: then runs write positions and forces of all beads, as its control variate needs.
 
     Returns
     -------
@@ -36,8 +41,8 @@ def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
 
     Raises
     ------
-    InputError
-        If the input cannot be used, or a file exists already or cannot be written.
+    BeadwiseError
+        If the input cannot be used, is of another crystal, or a file exists already or cannot be written.
     """
     system, source = without_template(run), run.path
     if system.element.find("initialize") is None:
@@ -59,16 +64,38 @@ def prepare_inputs(run: RunInput, ratios: Sequence[float]) -> list[Path]:
             "of isotopes, is needed"
         )
     named = () if isotopes == labels else isotopes
-    return [_write(run, n, ratio, masses / DALTON / ratio**2, named) for n, ratio in enumerate(ratios)]
+    missing = {} if harmonic is None else missing_outputs(run, Control.read(harmonic))
+    return [_write(run, n, ratio, masses / DALTON / ratio**2, named, missing) for n, ratio in enumerate(ratios)]
 
 
-def _write(run: RunInput, number: int, ratio: float, masses: np.ndarray, labels: Sequence[str]) -> Path:
+def _write(
+    run: RunInput, number: int, ratio: float, masses: np.ndarray, labels: Sequence[str], missing: Mapping[str, int]
+) -> Path:
     """Write the input of one y, with its number; masses in u, and labels if they are not those of the structure."""
     path, root = renamed_copy(run, f"_y{ratio:.4f}", number)
     if labels:  # a RESTART keeps masses and labels, and only by these it tells heavy hydrogen from a scaled mass
         _add(root.findall("system/initialize")[0], "labels", labels, {})
     add_masses(root, masses)
+    for keyword, stride in missing.items():
+        attributes = {"filename": keyword, "stride": str(stride), "format": "ase"}
+        trajectory = ElementTree.SubElement(root.findall("output")[0], "trajectory", attributes)
+        trajectory.text, trajectory.tail = f" {keyword}{{ase}} ", "\n  "
     return write_input(path, root)
+
+
+def missing_outputs(run: RunInput, control: Control) -> dict[str, int]:
+    """What a control variate needs and an input does not write, with the stride of its kinetic energy.
+
+    Raises
+    ------
+    BeadwiseError
+        If the input is of another crystal.
+    """
+    control.check(run)
+    system = run.only_system()
+    rows = [own for own in system.properties_outputs if {"step", KINETIC_ENERGY} <= set(own.properties)]
+    stride = min(own.stride for own in rows)
+    return {keyword: stride for keyword in (OF_BEADS, FORCES) if not writes_of_beads(system, keyword)}
 
 
 def add_masses(root: ElementTree.Element, masses: np.ndarray) -> None:

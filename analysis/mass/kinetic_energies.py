@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from ...runs.input.dynamics import first_step
 from ...runs.input.elements import InputError
-from ...runs.input.run_input import RunInput
+from ...runs.input.run_input import RunInput, System
 from ...runs.output.properties import energies_of_run
 from ...sampling import SamplingError, integrated_autocorrelation_time, standard_error_of_mean
 
@@ -51,6 +54,25 @@ def kinetic_energy_of(run: RunInput, name: str, skip: float | None) -> KineticEn
     SamplingError
         If it is too short.
     """
+    system = check_path_integral(run, name)
+    steps, energies = energies_of_run(system, name)
+    return mean_of(energies[steps >= first_step(steps, skip, system.timestep, run.path)], run.path)
+
+
+def check_path_integral(run: RunInput, name: str) -> System:
+    """The one system of a run whose beads and forces tell a quantum kinetic energy.
+
+    Parameters
+    ----------
+    run : RunInput
+    name : str
+        i-PI's name of what it is told by.
+
+    Raises
+    ------
+    InputError
+        If it has one bead, or i-PI drives it by a field.
+    """
     source, system = run.path, run.only_system()
     if system.beads < 2:
         raise InputError(f"'{source}' has one bead; a quantum kinetic energy needs those of a path integral")
@@ -59,9 +81,19 @@ def kinetic_energy_of(run: RunInput, name: str, skip: float | None) -> KineticEn
             f"'{source}' is driven by the field {system.ensemble.field}, whose force i-PI leaves out of "
             f"{name}; a run without it is needed, or one whose forces are served in a field"
         )
-    steps, energies = energies_of_run(system, name)
-    kept = energies[steps >= first_step(steps, skip, system.timestep, source)]
-    if len(kept) < FEWEST_ROWS:
-        raise SamplingError(f"'{source}' has {len(kept)} rows after equilibration; at least {FEWEST_ROWS} are needed")
-    time = integrated_autocorrelation_time(kept)
-    return KineticEnergy(float(kept.mean()), standard_error_of_mean(kept, time), len(kept), time)
+    return system
+
+
+def mean_of(energies: np.ndarray, source: Path) -> KineticEnergy:
+    """The mean of a series of energies in eV, shape (rows,), and its error.
+
+    Raises
+    ------
+    SamplingError
+        If it is too short.
+    """
+    if len(energies) < FEWEST_ROWS:
+        given = f"'{source}' has {len(energies)} rows after equilibration"
+        raise SamplingError(f"{given}; at least {FEWEST_ROWS} are needed")
+    time = integrated_autocorrelation_time(energies)
+    return KineticEnergy(float(energies.mean()), standard_error_of_mean(energies, time), len(energies), time)

@@ -26,6 +26,12 @@ from .options import PATH, json_option, output_option, prepare_option, skip_opti
     metavar="LIGHT=HEAVY",
     help="Integrate over the mass of one isotope's atoms alone, as H=D, from one to the other.",
 )
+@click.option(
+    "--harmonic",
+    type=PATH,
+    metavar="FILE.harmonic.npz",
+    help="Harmonic crystal of RUNS: its fluctuations are taken off, its part is exact; --prepare then adds outputs.",
+)
 @skip_option
 @output_option
 @json_option
@@ -34,6 +40,7 @@ def mass_integration(
     prepare: Path | None,
     ratios: int,
     element: str | None,
+    harmonic: Path | None,
     skip: float | None,
     output: Path | None,
     json_file: Path | None,
@@ -42,12 +49,15 @@ def mass_integration(
 
     RUNS are path-integral runs whose atoms all have the masses m/y², which write kinetic_cv: those of --prepare, whose
     y suit the Gauss-Legendre rule, or any up to y = 1, for the trapezoidal rule.  With --element H=D only the atoms of
-    one isotope get other masses, from its own to that of the other, and the runs write kinetic_cv(H).
+    one isotope get other masses, from its own to that of the other, and the runs write kinetic_cv(H).  With --harmonic
+    runs of a crystal write positions and forces of all beads.
     """
     if (prepare is None) == (not runs):
         raise click.UsageError("either RUNS or --prepare INPUT.xml is needed")
     if element is not None and output is not None:
         raise click.UsageError("--element writes no table and no picture, so that --output has no use; --json has")
+    if element is not None and harmonic is not None:
+        raise click.UsageError("--harmonic is for the masses of all atoms, --element for those of one isotope")
     from ...analysis.mass.elements import Exchange, integrate_exchange, prepare_exchange
     from ...analysis.mass.inputs import prepare_inputs
     from ...analysis.mass.make import integrate
@@ -62,7 +72,7 @@ def mass_integration(
         if exchange is not None:
             paths = prepare_exchange(source, exchange, ratios)
         else:
-            paths = prepare_inputs(source, gauss_legendre_ratios(ratios)[0].tolist())
+            paths = prepare_inputs(source, gauss_legendre_ratios(ratios)[0].tolist(), harmonic)
         for path in paths:
             click.echo(path)
         return
@@ -74,6 +84,6 @@ def mass_integration(
             findings.say(of_exchange.lines())
             findings.numbers(of_exchange.as_dict())
             return
-        report = integrate(sources, skip)
+        report = integrate(sources, skip, harmonic)
     findings.say([*report.lines(), written_to(report.write(output))])
     findings.numbers(report.as_dict())

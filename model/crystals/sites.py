@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from ase.data import chemical_symbols
 
+from ...potentials.harmonic_crystal import displacements
 from ..checks import lattice_heights
 from ..errors import StructureError
+from ..structures import Batch
 from .reference import HarmonicReference
 
 FARTHEST = 2.0  # Å from its site: more than atoms of crystals vibrate
@@ -34,6 +36,28 @@ class Sites:
                 others = own[own != atom]
                 if len(others):
                     self._nearest[atom] = self._distances(reference.positions[atom], others).min()
+
+    def displacements(self, batch: Batch) -> np.ndarray:
+        """How far atoms are from their sites, in any images, and moved as a whole where the crystal floats.
+
+        Parameters
+        ----------
+        batch : Batch
+
+        Returns
+        -------
+        ndarray of float64, shape (beads, atoms, 3)
+            In Å.
+
+        Raises
+        ------
+        StructureError
+            If it is another crystal or cell.
+        """
+        self.check_atoms(batch.numbers)
+        self.check_cells(batch.cells)
+        reference = self._reference
+        return displacements(batch.positions, batch.cells, batch.periodic, reference.fractions, reference.floats)
 
     def check_atoms(self, numbers: np.ndarray) -> None:
         """Refuse other atoms, or another order of them.
@@ -70,13 +94,15 @@ class Sites:
                 "it, is needed"
             )
 
-    def check_places(self, moved: np.ndarray) -> None:
+    def check_places(self, moved: np.ndarray, named: str = "of bead {}") -> None:
         """Refuse atoms that left their sites.
 
         Parameters
         ----------
         moved : ndarray of float64, shape (beads, atoms, 3)
             Displacements in Å.
+        named : str
+            What a row of them is called; its number takes the place of {}.
 
         Raises
         ------
@@ -88,7 +114,9 @@ class Sites:
         for bead, atom in np.argwhere(distances > np.minimum(self._farthest, self._nearest / 2)):
             distance = distances[bead, atom]
             symbol = chemical_symbols[self._reference.numbers[atom]]
-            where = f"atom {atom}, {symbol}, of bead {bead} is {distance:.3g} Å from its site in the harmonic crystal"
+            where = (
+                f"atom {atom}, {symbol}, {named.format(bead)} is {distance:.3g} Å from its site in the harmonic crystal"
+            )
             if distance > self._farthest:
                 raise StructureError(f"{where}; at most {self._farthest:.3g} Å are allowed: it left its site")
             others = np.flatnonzero(self._reference.numbers == self._reference.numbers[atom])

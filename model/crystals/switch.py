@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...potentials.harmonic_crystal import displacements, evaluate_harmonic_crystal
+from ...potentials.harmonic_crystal import evaluate_harmonic_crystal
 from ...properties.quantities import SWITCH_COUPLING, SWITCH_DIFFERENCE, properties
 from ...short_repr import first_line, with_lines
 from ..correction import ENERGIES
@@ -92,11 +92,7 @@ class Switched:
             If it is another crystal or cell, an atom left its site, or the potential cannot answer.
         """
         refuse_unavailable(want, self.properties, "this switch")
-        self._sites.check_atoms(batch.numbers)
-        self._sites.check_cells(batch.cells)
-        moved = displacements(
-            batch.positions, batch.cells, batch.periodic, self.reference.fractions, self.reference.floats
-        )
+        moved = self._sites.displacements(batch)
         self._sites.check_places(moved)
         given = self._of_potential(batch, want)
         harmonic = evaluate_harmonic_crystal(moved, self.reference.hessian)

@@ -15,7 +15,8 @@ from .compressed import uncompressed
 
 # without "#" inside, or half a comment that a killed i-PI left would swallow the one appended to it
 COMMENT = re.compile(rb"#[^#\n]*\bStep: +(?P<step>\d+)[^#\n]*\n")
-OF_ASE = re.compile(rb"[^\n]*\bipi_comment=\"[^\"\n]*\bStep: +(?P<step>\d+)[^\n]*\n")  # format='ase'
+# only from beginnings of lines: from every byte of a line of an atom it would take the square of its length
+OF_ASE = re.compile(rb"^[^\n]*\bipi_comment=\"[^\"\n]*\bStep: +(?P<step>\d+)[^\n]*\n", re.MULTILINE)  # format='ase'
 
 
 @dataclass(frozen=True)

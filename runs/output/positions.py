@@ -153,26 +153,52 @@ def read_bead_trajectory(
 
 
 def _files(system: System) -> tuple[str, tuple[Path, ...]]:
-    """Format and files of the positions of all beads; of several outputs those that are written most often."""
-    beads, run = system.beads, system.run
+    return files_of_beads(system, OF_BEADS, OF_CENTROID)
+
+
+def files_of_beads(system: System, of_beads: str, of_centroid: str = "") -> tuple[str, tuple[Path, ...]]:
+    """Format and files of a trajectory of all beads; of several outputs those that are written most often.
+
+    Parameters
+    ----------
+    system : System
+    of_beads, of_centroid : str
+        What i-PI calls it: of all beads, and of the centroid, which is the same for a single bead.
+
+    Raises
+    ------
+    InputError
+        If there is none, in one line that says what to add.
+    """
+    found = _outputs_of_beads(system, of_beads, of_centroid)
+    if not found:
+        raise InputError(
+            f"'{system.run.path}' does not write the {of_beads} of all its beads as xyz or for ASE; add to its "
+            f"<output> <trajectory filename='{of_beads[:3]}' stride='20' format='ase'> {of_beads}{{ase}} "
+            "</trajectory>, without the attribute bead"
+        )
+    _, form, files = min(found)
+    return form, files
+
+
+def writes_of_beads(system: System, of_beads: str) -> bool:
+    """Whether `files_of_beads` finds what i-PI calls so."""
+    return bool(_outputs_of_beads(system, of_beads, ""))
+
+
+def _outputs_of_beads(system: System, of_beads: str, of_centroid: str) -> list[tuple[int, str, tuple[Path, ...]]]:
+    """Stride, format and files of each trajectory of all beads."""
     found: list[tuple[int, str, tuple[Path, ...]]] = []
     for output in system.trajectory_outputs:
         written = output.written
         if output.form not in ENDINGS:
             continue
         names: Sequence[str] = ()
-        if output.keyword == OF_BEADS and written.holds_all(beads):
-            names = written.files(beads)
-        if output.keyword == OF_CENTROID and beads == 1:
+        if output.keyword == of_beads and written.holds_all(system.beads):
+            names = written.files(system.beads)
+        if output.keyword == of_centroid and system.beads == 1:
             names = (written.name,)
         if names:
-            paths = tuple(run.folder / f"{name}{ENDINGS[output.form]}" for name in names)
+            paths = tuple(system.run.folder / f"{name}{ENDINGS[output.form]}" for name in names)
             found.append((written.stride, output.form, paths))
-    if not found:
-        raise InputError(
-            f"'{run.path}' does not write the positions of all its beads as xyz or for ASE; add to its <output> "
-            "<trajectory filename='pos' stride='20' format='ase'> positions{ase} </trajectory>, without the attribute "
-            "bead"
-        )
-    _, form, files = min(found)
-    return form, files
+    return found

@@ -68,6 +68,10 @@ def test_inputs_of_all_sections(folder):
     assert masses[0] != pytest.approx(masses[1], rel=0.1)
     seeds = [sources[run.path].root.findtext("prng/seed").strip() for run in runs["quantum"]]
     assert seeds == ["7", "8"]
+    (folder / "b.toml").write_text(WHOLE.replace("ratios = 2", "ratios = 1\ncontrol_variate = true"))
+    (run,) = planned_runs(read_cycle(folder / "b.toml"), "quantum")
+    written = [text.strip() for text in RunInput.read(run.path).root.itertext() if "{ase}" in text]
+    assert written == ["positions{ase}", "forces{ase}"]
 
 
 def said(folder, *others):

@@ -157,6 +157,13 @@ RUN: dict[str, tuple[Callable[[Path], None], list[Step]]] = {
             ),
             quick("for input in ice_l*.xml; do beadwise run $input; done"),
             Step("beadwise lambda-integration ice_l*.xml", {"xml": "xml --json Ih_lambda.json"}),
+            first("cp ice.xml beads.xml"),
+            Step(
+                "beadwise mass-integration --prepare beads.xml --harmonic iceIh.harmonic.npz --ratios 4",
+                {"--ratios 4": "--ratios 1"},
+            ),
+            quick("for input in beads_y*.xml; do beadwise run $input --model qtip4pf; done"),
+            Step("beadwise mass-integration beads_y*.xml --harmonic iceIh.harmonic.npz"),
             first("python results.py"),
             Step("beadwise gibbs npt.xml --harmonic iceIh.harmonic.npz --json Ih_gibbs.json"),
             Step("beadwise gibbs npt.xml warm.xml --harmonic iceIh.harmonic.npz --helmholtz"),
