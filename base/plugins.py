@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from importlib.metadata import EntryPoint, entry_points
+import sys
+from collections.abc import Callable, Collection
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import TypeVar
 
 from .errors import PluginError
 
 Kind = TypeVar("Kind")
+
+
+@cache
+def _selection(path: tuple[str, ...]) -> Callable[..., EntryPoints]:
+    """What selects from all entry points on a path, found once, as every package of the environment is looked into."""
+    return entry_points().select
 
 
 def plugins(group: str, ours: Collection[str] = ()) -> dict[str, EntryPoint]:
@@ -27,7 +35,7 @@ def plugins(group: str, ours: Collection[str] = ()) -> dict[str, EntryPoint]:
         Where two packages have the same name, that which Python finds first.
     """
     found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=group):
+    for point in _selection(tuple(sys.path))(group=group):
         if point.name not in ours:
             found.setdefault(point.name, point)
     return found

@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import constants
 
+from ..constants import AVOGADRO, CALORIE, COULOMB, ELEMENTARY_CHARGE
 from ..pyx.water import flexible_water
 
-KILOCALORIE_PER_MOLE = constants.calorie * 1e3 / constants.N_A / constants.e  # eV
-COULOMB = constants.e / (4 * np.pi * constants.epsilon_0) * 1e10  # e²/(4π ε0) in eV Å
+KILOCALORIE_PER_MOLE = CALORIE * 1e3 / AVOGADRO / ELEMENTARY_CHARGE  # eV
 
 HYDROGEN_CHARGE = 0.5564  # e
 GAMMA = 0.73612

@@ -1,7 +1,7 @@
 """Names of units in files of others, as debye, hartree/bohr and kbar, and what they are in e, Å and eV.
 
 The one table of them: whoever reads a quantity that another program wrote asks `in_own_units`.  Constants are those of
-CODATA, from scipy.
+`beadwise.constants`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from scipy import constants
-
+from .. import constants
 from ..errors import BeadwiseError
 from ..quantity import Unit
 from ..suggestions import did_you_mean
@@ -42,21 +41,21 @@ class Named:
 NUMBER, CHARGE, LENGTH, ENERGY = Unit(), Unit(charge=1), Unit(length=1), Unit(energy=1)
 DIPOLE, PRESSURE, POTENTIAL = Unit(charge=1, length=1), Unit(energy=1, length=-3), Unit(energy=1, charge=-1)
 
-JOULE = 1 / constants.e  # eV
-METRE = 1 / constants.angstrom  # Å
+JOULE = 1 / constants.ELEMENTARY_CHARGE  # eV
+METRE = 1 / constants.ANGSTROM  # Å
 PASCAL = JOULE / METRE**3  # eV/Å³
-BOHR = constants.value("Bohr radius") * METRE
-HARTREE = constants.value("Hartree energy in eV")
-DEBYE = 1e-21 / constants.c * METRE / constants.e  # e·Å: 1 D is 10⁻²¹/c C·m, exactly
-COULOMB = constants.e / (4 * constants.pi * constants.epsilon_0) * METRE  # e²/4πε0 in eV·Å
+BOHR = constants.BOHR * METRE
+HARTREE = constants.HARTREE
+DEBYE = 1e-21 / constants.SPEED_OF_LIGHT * METRE / constants.ELEMENTARY_CHARGE  # e·Å: 1 D is 10⁻²¹/c C·m, exactly
+COULOMB = constants.COULOMB  # e²/4πε0 in eV·Å
 
 # every spelling; also in lower case, in upper case and with a capital where that is no other unit
 NAMES = {
     "1": Named(1.0, NUMBER),
-    "mol": Named(constants.Avogadro, NUMBER),
+    "mol": Named(constants.AVOGADRO, NUMBER),
     "ppm": Named(1e-6, NUMBER),
     "e": Named(1.0, CHARGE),
-    **dict.fromkeys(("C", "coulomb"), Named(1 / constants.e, CHARGE)),
+    **dict.fromkeys(("C", "coulomb"), Named(1 / constants.ELEMENTARY_CHARGE, CHARGE)),
     **dict.fromkeys(("Å", "A", "ang", "angstrom", "angstroms"), Named(1.0, LENGTH)),
     **dict.fromkeys(("bohr", "a0"), Named(BOHR, LENGTH)),
     "pm": Named(1e-12 * METRE, LENGTH),
@@ -69,16 +68,16 @@ NAMES = {
     **dict.fromkeys(("rydberg", "Ry"), Named(HARTREE / 2, ENERGY)),
     "J": Named(JOULE, ENERGY),
     "kJ": Named(1e3 * JOULE, ENERGY),
-    "cal": Named(constants.calorie * JOULE, ENERGY),
-    "kcal": Named(1e3 * constants.calorie * JOULE, ENERGY),
+    "cal": Named(constants.CALORIE * JOULE, ENERGY),
+    "kcal": Named(1e3 * constants.CALORIE * JOULE, ENERGY),
     **dict.fromkeys(("debye", "D"), Named(DEBYE, DIPOLE)),
     **dict.fromkeys(("V", "volt"), Named(1.0, POTENTIAL)),
     "Pa": Named(PASCAL, PRESSURE),
     "MPa": Named(1e6 * PASCAL, PRESSURE),
     "GPa": Named(1e9 * PASCAL, PRESSURE),
-    "bar": Named(constants.bar * PASCAL, PRESSURE),
-    "kbar": Named(1e3 * constants.bar * PASCAL, PRESSURE),
-    "atm": Named(constants.atm * PASCAL, PRESSURE),
+    "bar": Named(constants.BAR * PASCAL, PRESSURE),
+    "kbar": Named(1e3 * constants.BAR * PASCAL, PRESSURE),
+    "atm": Named(constants.ATMOSPHERE * PASCAL, PRESSURE),
 }
 ATOMIC = ("au", "a.u.", "atomic", "atomic_unit", "atomic_units")  # whatever is measured
 ONLY_AS_WRITTEN = frozenset({"mev", "mpa", "pa", "pm", "m", "d", "c", "a", "j", "v"})  # MeV and mPa are other units

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import constants
 
-COULOMB = constants.e / (4 * np.pi * constants.epsilon_0) * 1e10  # e²/(4π ε0) in eV·Å
+from ...constants import COULOMB as COULOMB
+
 FARTHEST_ERFC = 6.4  # κr, beyond which the kernel has nothing
 COST_OF_PAIRS = 1.9  # of Ewald's splitting: above 1 for fewer pairs and more waves
 COST_OF_POINTS = 8.0  # of a point of the mesh, transforms included, in pairs
