@@ -18,6 +18,7 @@ from places import MODULES
 from toy import water
 
 BEADS = 4
+PATIENCE = 180  # s, on a machine that does other things, too
 INPUT = """
 <simulation verbosity='{verbosity}'>
   <output prefix='test'>
@@ -75,7 +76,7 @@ class Folder:
 
     def run(self, *arguments: str, model: str | None = "springs:springs") -> tuple[int, str, str]:
         process = self.start(*arguments, model=model)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=PATIENCE)
         return process.returncode, output, errors
 
     def step_of_restart(self) -> int:
@@ -86,7 +87,7 @@ class Folder:
         return int(float((self.path / "test.out").read_text().splitlines()[-1].split()[0]))
 
     def wait_for_steps(self, steps: int) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             path = self.path / "test.out"
             if path.exists() and len(re.findall(r"^ ", path.read_text(), re.MULTILINE)) > steps:
