@@ -141,7 +141,7 @@ from beadwise.driver.commands.group import main
 try:
     main(["serve", "water", "--unix", "beadwise-nobody", "--wait", "0"])
 except SystemExit:
-    heavy = {"torch", "matplotlib", "ipi", "ase.io", "ase.neighborlist", "scipy.linalg", "scipy.special"}
+    heavy = {"torch", "matplotlib", "ipi", "ase.io", "ase.neighborlist", "scipy"}
     print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
