@@ -189,8 +189,9 @@ def _words(runs: Sequence[RunSeries], means: Means) -> tuple[list[str], list[str
         notes.append(f"the model knows nothing of {_some(means.unknown)}: their species had no labels")
     if runs[0].holds_means:
         notes.append("no distributions, as the file holds means over beads")
-    if runs[0].members is None:
-        notes.append("no model error, as no members are written")
+    if without := [own.run.path for own in runs if own.members is None]:
+        where = f" by '{without[0]}'" if len(without) < len(runs) else ""
+        notes.append(f"no model error, as no members are written{where}")
     return warnings, notes
 
 

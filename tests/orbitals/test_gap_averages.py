@@ -94,4 +94,12 @@ def test_killed_and_continued_has_the_identical_table(template, tmp_path, monkey
     said = [ExtrasFile(whole / f"own.members_{bead}", 5) for bead in range(2)]
     of_members = [one.record(step)[0]["committee_orbital_gap"] for one in said for step in range(0, 61, 4)]
     assert row.model_error == pytest.approx(np.mean(of_members, axis=0).std(ddof=1), rel=1e-9) and len(row.members) == 3
+    without = tmp_path / "without"  # of members
+    shutil.copytree(whole, without)
+    lines = [line for line in INPUT.splitlines() if "member" not in line]
+    (without / "input.xml").write_text("\n".join(lines))
+    for file in without.glob("own.gap_*"):  # samples of its own
+        file.write_text(re.sub(r"(?m)^( *\d\.\d{7})\d", r"\g<1>5", file.read_text()))
+    both, _ = make(AverageRequest((whole / "input.xml", without / "input.xml"), "orbital_gap", skip=0.0))
+    assert np.isnan(both.rows[0].model_error) and any("no members are written by" in note for note in both.notes)
     assert row.name == "orbital_gap" and row.mean == pytest.approx(np.mean(gaps), rel=1e-9)
