@@ -98,6 +98,8 @@ class Committee:
             If a wanted property is not available.
         StructureError
             If a member cannot evaluate a structure.
+        CommitteeError
+            If members answer with different numbers of values.
         """
         refuse_unavailable(want, self.properties, "this committee")
         wanted_of_members = tuple(dict.fromkeys(map(ordinary, want)))
@@ -105,8 +107,17 @@ class Committee:
         arrays = {}
         for name in want:
             values = [response[ordinary(name)] for response in responses]
+            _refuse_other_shapes(ordinary(name), values)
             arrays[name] = _joined(name, values)
         return Response(**arrays)
+
+
+def _refuse_other_shapes(name: str, values: Sequence[np.ndarray]) -> None:
+    """Refuse values that have no mean, as levels of Hamiltonians with other orbitals."""
+    counts = {own.shape[1:]: None for own in values}
+    if len(counts) > 1:
+        said = " and ".join(str(int(np.prod(shape))) for shape in counts)
+        raise CommitteeError(f"members of a committee answer {name} with {said} numbers; as many of all are needed")
 
 
 def _joined(name: str, values: Sequence[np.ndarray]) -> np.ndarray:

@@ -195,6 +195,11 @@ def test_two_files_are_a_committee_too(fitted, batch):
     answer = committee.evaluate(batch, WANT)
     both = [load_hamiltonian(own).evaluate(batch, WANT[:2]).orbital_gap for own in fitted.values()]
     np.testing.assert_allclose(answer["committee_orbital_gap"], np.stack(both, axis=1))
+    other = "hamiltonian:inputs/ethene_hamiltonian.safetensors"
+    with pytest.raises(
+        BeadwiseError, match="answer orbital_energies with 12 and 14 numbers; as many of all are needed"
+    ):
+        load_evaluator(f"committee:hamiltonian:{fitted['plain']},{other}").evaluate(batch, WANT[:1])
 
 
 @pytest.mark.parametrize(
