@@ -6,6 +6,7 @@ Metadynamics, OPES and umbrella windows of a double well and of a harmonic one, 
 import os
 import subprocess
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ pytestmark = needs_plumed
 
 BEADS = {"classical": 1, "quantum": 16}
 CENTRES = np.linspace(-0.9, 0.9, 7)
-STEPS, STEPS_OF_WINDOW = 10_000, 3_000
+STEPS, STEPS_OF_WINDOW = 7_000, 2_000
 PATIENCE = 900  # seconds for all of them
 RANGE, BINS = "--range=-0.9,0.9", 18
 HIGHEST = 10 * THERMAL_ENERGY  # beyond there are too few samples for an error
@@ -72,6 +73,7 @@ def deviations(table, values, errors, potential, quantum) -> np.ndarray:
     return (normalised(values[known]) - normalised(exact[known])) / errors[known]
 
 
+@cache
 def profile_of(runs, statistics, method, well):
     kind, variable, bias = PROFILES[method, well]
     stem = runs / f"{statistics} {method} {well}"
