@@ -170,7 +170,7 @@ class ServedBlocks:
                     )
                 out = pass_of.sums(kind, wiring)
                 for copy, columns in enumerate(kind.copies):
-                    own_out = out[:, :, columns]
+                    own_out = out if self.copies == 1 else out[:, :, columns]
                     found[beads, copy, wiring.places] += own_out @ kind.spread
                     if kind.mirrored.shape[1]:
                         found[beads, copy, wiring.mirrored] += own_out @ kind.mirrored
