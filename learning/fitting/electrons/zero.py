@@ -27,7 +27,9 @@ from .labels import NAME, axis_of, electrons_of, settings_of
 
 logger = logging.getLogger(__name__)
 
-ROUNDS = 3  # of shifts and models
+ROUNDS = 3  # of shifts onto the mean of all
+MOST_ROUNDS = 40  # of shifts and models
+SETTLED = 2e-3  # eV, root mean square of the last changes of shifts
 FURTHEST = 0.3  # of the axis, that a curve is shifted at first
 NEARER = 1.5  # eV, afterwards
 RIDGES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
@@ -172,19 +174,29 @@ def aligned(
     shifts = np.zeros(len(problem.curves))
     if settings.adaptive_zero:
         shifts = onto_their_mean(problem, step)
-    for is_last in [False] * ROUNDS + [True]:
-        own = replace(problem, curves=shifted(problem.curves, shifts, step))
-        if not settings.ridge and (is_last or not settings.adaptive_zero):
-            settings = replace(settings, ridge=best_ridge(own))
-        if not settings.adaptive_zero:
-            return settings, shifts
-        model = own.predictions([settings.ridge or USUAL_RIDGE], own)[0]
-        shifts = centred(shifts + best_shifts(own.curves, model, step, NEARER), problem.weights)
+        for _ in range(MOST_ROUNDS):
+            before, shifts = shifts, onto_their_model(problem, shifts, settings.ridge or USUAL_RIDGE, step)
+            if np.sqrt(np.mean((shifts - before) ** 2)) < SETTLED:
+                break
+    if not settings.ridge:
+        furthest = NEARER if settings.adaptive_zero else 0.0
+        chosen = best_ridge(replace(problem, curves=shifted(problem.curves, shifts, step)), step, furthest)
+        settings = replace(settings, ridge=chosen)
+    if not settings.adaptive_zero:
+        return settings, shifts
+    shifts = onto_their_model(problem, shifts, settings.ridge, step)
     logger.info(
         "zeros of energy of %d curves were shifted by %.3g eV (root mean square), ridge %g",
         len(shifts), np.sqrt(np.mean(shifts**2)), settings.ridge,
     )  # fmt: skip
     return settings, shifts
+
+
+def onto_their_model(problem: CurveProblem, shifts: np.ndarray, ridge: float, step: float) -> np.ndarray:
+    """Shifts of curves onto the model of the curves that some shifts give."""
+    own = replace(problem, curves=shifted(problem.curves, shifts, step))
+    model = own.predictions([ridge], own)[0]
+    return centred(shifts + best_shifts(own.curves, model, step, NEARER), problem.weights)
 
 
 def onto_their_mean(problem: CurveProblem, step: float) -> np.ndarray:
@@ -202,8 +214,12 @@ def centred(shifts: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return shifts - np.average(shifts, weights=weights)
 
 
-def best_ridge(problem: CurveProblem) -> float:
-    """The strength of regularisation with the smallest error on frames that were left out, by turns."""
+def best_ridge(problem: CurveProblem, step: float, furthest: float) -> float:
+    """The strength of regularisation with the smallest error on frames that were left out, by turns.
+
+    As when a model is judged, each curve is shifted by at most ``furthest`` eV to where it lies best on the prediction:
+    shifts that belong to the model of all frames would speak for its own regularisation.
+    """
     frames = len(problem.curves)
     if frames < FEWEST:
         return USUAL_RIDGE
@@ -213,7 +229,10 @@ def best_ridge(problem: CurveProblem) -> float:
         rest = np.setdiff1d(np.arange(frames), part)
         left_out = problem.part(part)
         for place, curves in enumerate(problem.part(rest).predictions(RIDGES, left_out)):
-            errors[place] += (left_out.weights[:, None] * (curves - left_out.curves) ** 2).sum()
+            labels = left_out.curves
+            if furthest:
+                labels = shifted(labels, best_shifts(labels, curves, step, furthest), step)
+            errors[place] += (left_out.weights[:, None] * (curves - labels) ** 2).sum()
     return RIDGES[int(errors.argmin())]
 
 
