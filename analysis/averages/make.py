@@ -21,6 +21,7 @@ from .rows import Means, rows_of
 from .series import KeptSeries, RunSeries
 
 MOST_KEPT = 2_000_000  # numbers of single beads, for distributions
+SAME_SAMPLE = 1e-5  # of a value: rounding differs between runs of one input
 
 
 def make(request: AverageRequest, shown: Shown = iter) -> tuple[Outcome, list[Path]]:
@@ -125,11 +126,20 @@ def check_different(runs: Sequence[RunSeries], kept: Sequence[KeptSeries]) -> No
                 f"'{runs[0].run.path}' {kept[0].means.shape[1:]}; they must be the same"
             )
         for earlier, other in zip(runs, kept[:place], strict=False):
-            if np.array_equal(own.steps, other.steps) and np.array_equal(own.means, other.means, equal_nan=True):
+            if _are_same(own, other):
                 raise InputError(
                     f"'{runs[place].run.path}' and '{earlier.run.path}' hold the same samples; runs that are "
                     "independent of each other are needed"
                 )
+
+
+def _are_same(own: KeptSeries, other: KeptSeries) -> bool:
+    """Whether samples are the same at all steps of both: as of one input run twice, whose noise is the same, too."""
+    if np.array_equal(own.steps, other.steps) and np.array_equal(own.means, other.means, equal_nan=True):
+        return True
+    steps, ours, theirs = np.intersect1d(own.steps, other.steps, return_indices=True)
+    pair = own.means[ours], other.means[theirs]
+    return len(steps) > 1 and np.allclose(*pair, rtol=SAME_SAMPLE, atol=0.0, equal_nan=True)
 
 
 def distributions_of(
