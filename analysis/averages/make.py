@@ -21,7 +21,7 @@ from .rows import Means, rows_of
 from .series import KeptSeries, RunSeries
 
 MOST_KEPT = 2_000_000  # numbers of single beads, for distributions
-SAME_SAMPLE = 1e-5  # of a value: rounding differs between runs of one input
+SAME_SAMPLE = 1e-3  # of the standard deviation of samples: rounding differs between runs of one input
 
 
 def make(request: AverageRequest, shown: Shown = iter) -> tuple[Outcome, list[Path]]:
@@ -139,7 +139,11 @@ def _are_same(own: KeptSeries, other: KeptSeries) -> bool:
         return True
     steps, ours, theirs = np.intersect1d(own.steps, other.steps, return_indices=True)
     pair = own.means[ours], other.means[theirs]
-    return len(steps) > 1 and np.allclose(*pair, rtol=SAME_SAMPLE, atol=0.0, equal_nan=True)
+    if len(steps) < 2 or not np.array_equal(*map(np.isnan, pair)):
+        return False
+    # beside fluctuations: values may be large and vary little, as energies, or be near zero, as components of vectors
+    apart, spread = pair[0] - pair[1], pair[0] - pair[0].mean(axis=0)
+    return bool(np.nansum(apart**2) < SAME_SAMPLE**2 * np.nansum(spread**2))
 
 
 def distributions_of(
