@@ -41,7 +41,8 @@ def guessed_matrices(basis: OrbitalBasis, start: Mapping[int, Sequence[float]], 
         for other, column, its_momentum, _ in shells:
             if other > atom and max(momentum, its_momentum) < 2:
                 vectors = batch.positions[:, other] - batch.positions[:, atom]
-                block = _block(momentum, its_momentum, vectors)
+                with np.errstate(divide="ignore", invalid="ignore"):  # atoms in one place: the fit refuses them
+                    block = _block(momentum, its_momentum, vectors)
                 rows, columns = slice(row, row + 2 * momentum + 1), slice(column, column + 2 * its_momentum + 1)
                 found[:, rows, columns] = block
                 found[:, columns, rows] = block.swapaxes(1, 2)
