@@ -6,6 +6,7 @@ import pytest
 import twin
 from beadwise.pyx.coupling import pairs
 from beadwise.pyx.kernel import Kernel
+from equivariant_twin import random_layer
 from kernel_calls import ATOMS, BEADS, CHANNELS, KINDS, L_MAX
 
 ORDERS = (0, 1, 0, 0, 0, 0)
@@ -24,11 +25,14 @@ def answer(kernel, in_sum, differentiated=(0,), threads=1, part=0, parts=1):
     return arguments["values"], arguments["gradients"], arguments["strains"]
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["linear", "network"])
+@pytest.fixture(scope="module", params=["linear", "network", "equivariant"])
 def kernel(request):
     rng = np.random.default_rng(5)
     heads = [twin.random_head(rng, order, KINDS, CHANNELS, pairs(order, L_MAX)) for order in ORDERS]
-    changed = {"heads": heads} | ({} if request.param else {"network": None})
+    changed = {"heads": heads} | ({} if request.param == "network" else {"network": None})
+    if request.param == "equivariant":  # adds to scalars that are wanted in sum, to others, and to a vector
+        sizes = {"channels": 8, "l_max": L_MAX, "widths": (16, 8), "scalars": (0, 2, 4), "tensors": (1,)}
+        changed["equivariant"] = [random_layer(rng, KINDS, CHANNELS, **sizes)], None
     return Kernel(**kernel_calls.kernel_arguments() | changed)
 
 
