@@ -173,23 +173,35 @@ def aligned(
     """The shift of each curve in eV, whose weighted mean is zero, and settings with a ridge."""
     shifts = np.zeros(len(problem.curves))
     if settings.adaptive_zero:
-        shifts = onto_their_mean(problem, step)
-        for _ in range(MOST_ROUNDS):
-            before, shifts = shifts, onto_their_model(problem, shifts, settings.ridge or USUAL_RIDGE, step)
-            if np.sqrt(np.mean((shifts - before) ** 2)) < SETTLED:
-                break
+        shifts = settled(problem, onto_their_mean(problem, step), settings.ridge or USUAL_RIDGE, step)
     if not settings.ridge:
         furthest = NEARER if settings.adaptive_zero else 0.0
         chosen = best_ridge(replace(problem, curves=shifted(problem.curves, shifts, step)), step, furthest)
         settings = replace(settings, ridge=chosen)
     if not settings.adaptive_zero:
         return settings, shifts
-    shifts = onto_their_model(problem, shifts, settings.ridge, step)
+    shifts = settled(problem, shifts, settings.ridge, step)
     logger.info(
         "zeros of energy of %d curves were shifted by %.3g eV (root mean square), ridge %g",
         len(shifts), np.sqrt(np.mean(shifts**2)), settings.ridge,
     )  # fmt: skip
     return settings, shifts
+
+
+def settled(problem: CurveProblem, shifts: np.ndarray, ridge: float, step: float) -> np.ndarray:
+    """Shifts of curves onto the model that they give, in turn until they stay, or with a warning that they do not."""
+    for _ in range(MOST_ROUNDS):
+        before, shifts = shifts, onto_their_model(problem, shifts, ridge, step)
+        change = np.sqrt(np.mean((shifts - before) ** 2))
+        if change < SETTLED:
+            return shifts
+    logger.warning(
+        "zeros of energy still change by %.2g eV (root mean square) after %d rounds; allowed is %g eV: the last ones "
+        "are taken, but the fit may depend on where they began; a stronger ridge, or labels on one zero already, with "
+        "adaptive_zero = false, are needed",
+        change, MOST_ROUNDS, SETTLED,
+    )  # fmt: skip
+    return shifts
 
 
 def onto_their_model(problem: CurveProblem, shifts: np.ndarray, ridge: float, step: float) -> np.ndarray:

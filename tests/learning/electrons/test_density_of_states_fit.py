@@ -7,6 +7,7 @@ from beadwise.learning.data import DataError
 from beadwise.learning.data.curves import best_shifts, shifted, smoothed
 from beadwise.learning.fitting.accuracy import evaluate_errors
 from beadwise.learning.fitting.configuration import ConfigurationError, read_configuration
+from beadwise.learning.fitting.electrons import zero
 from beadwise.learning.fitting.electrons.ends import lost_by_shifts, warn_of_lost
 from beadwise.learning.fitting.fit import fit, read_fit_data
 from beadwise.model import Batch
@@ -75,6 +76,17 @@ def test_zeros_that_differ_make_no_difference(tmp_path, structures):
     assert plain.curves.electrons == (2.0, 2.0) and plain.curves.first == -10.0
     response = plain.evaluate(Batch.from_ase(structures[0]), ("fermi_level", "band_energy"))
     assert -3 < response["fermi_level"][0] < 3
+
+
+def test_zeros_that_do_not_stay_are_told(tmp_path, structures, monkeypatch, caplog):
+    shifts = np.random.default_rng(2).uniform(-3, 3, len(structures))
+    configuration = written(tmp_path, structures, shifts)
+    fit(configuration)
+    assert "zeros of energy still change" not in caplog.text
+    monkeypatch.setattr(zero, "SETTLED", 0.0)
+    monkeypatch.setattr(zero, "MOST_ROUNDS", 2)
+    fit(configuration)
+    assert "(root mean square) after 2 rounds; allowed is 0 eV: the last ones are taken" in caplog.text
 
 
 def test_levels_become_curves(tmp_path, structures):
