@@ -13,7 +13,7 @@ from ...model.crystals.reference import HarmonicReference
 from ...model.crystals.sites import Sites
 from ...properties.quantities import SWITCH_COUPLING, SWITCH_DIFFERENCE
 from ...runs.input.atoms import SAME_MASS
-from ...runs.input.elements import InputError, boolean_in
+from ...runs.input.elements import InputError, boolean_in, words
 from ...runs.input.force_components import weight_of
 from ...runs.input.named_model import name_model
 from ...runs.input.run_input import RunInput, System
@@ -92,6 +92,7 @@ def _check(run: RunInput, system: System, reference: HarmonicReference, file: Pa
         raise InputError(
             f"'{source}' is no dynamics at constant volume without a field; a harmonic crystal belongs to one cell"
         )
+    refuse_fixed_atoms(system)
     check_force(run, system)
     sites = Sites(reference)
     sites.check_atoms(run.numbers)
@@ -151,6 +152,22 @@ def check_masses(masses: np.ndarray, source: Path, reference: HarmonicReference,
             f"atom {atom} of '{source}' has {ratios[atom]:g} times the mass that it has in '{file}'; the same "
             "isotopes are needed where there are beads"
         )
+
+
+def refuse_fixed_atoms(system: System) -> None:
+    """Refuse a system that i-PI holds some atoms of, while all vibrate in a harmonic crystal.
+
+    Raises
+    ------
+    InputError
+        Naming the element of its input.
+    """
+    for name in ("fixatoms", "fixatoms_dof"):
+        if any(words(element.text) for element in system.element.iterfind(f"motion//{name}")):
+            raise InputError(
+                f"'{system.run.path}' holds atoms by <{name}>; all atoms of a harmonic crystal move, and have to "
+                "in its runs"
+            )
 
 
 def models_in_process(root: ElementTree.Element) -> list[str]:

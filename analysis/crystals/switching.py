@@ -32,6 +32,7 @@ from ...with_errors import with_error
 from ..formula_unit import formula_unit
 from ..mass.masses import DALTON
 from ..results import LAMBDA_INTEGRATION, beside, stem_of, warned, write_files
+from .switch_inputs import refuse_fixed_atoms
 
 FEWEST_SAMPLES = 16
 SAME_COUPLING = 1e-7
@@ -276,6 +277,7 @@ def read_run(run: RunInput, skip: float | None) -> SwitchRun:
     system = run.only_system()
     if not system.has_constant_volume or system.biases:
         raise InputError(f"'{source}' changes its volume or is biased; runs at constant volume without bias are needed")
+    refuse_fixed_atoms(system)
     steps, differences = _series(system, SWITCH_DIFFERENCE)
     couplings = _series(system, SWITCH_COUPLING)[1]
     if np.ptp(couplings) > SAME_COUPLING:

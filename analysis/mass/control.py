@@ -21,7 +21,7 @@ from ...runs.output.positions import find_bead_trajectory
 from ...runs.units import PERIODIC
 from ...sampling import centroid_virial_kinetic_energy, harmonic_free_energy
 from ...sampling.harmonic_control import HarmonicControl
-from ..crystals.switch_inputs import check_masses
+from ..crystals.switch_inputs import check_masses, refuse_fixed_atoms
 from .kinetic_energies import KineticEnergy, check_path_integral, mean_of
 from .masses import DALTON
 
@@ -123,6 +123,7 @@ class Control:
         system = run.only_system()
         if not system.has_constant_volume:
             raise InputError(f"'{run.path}' is not at constant volume; a harmonic crystal belongs to one cell")
+        refuse_fixed_atoms(system)
         try:
             self._sites.check_atoms(run.numbers)
             self._sites.check_cells(system.cell[None])

@@ -129,6 +129,10 @@ def test_what_is_refused(prepared, tmp_path):
         assert expected in message("--prepare", "quartic.xml", "--ratios", 1, "--harmonic", f"{name}.harmonic.npz")
     (tmp_path / "npt.xml").write_text(INPUT.format(mode="npt"))
     assert "is not at constant volume" in message("--prepare", "npt.xml", "--harmonic", file)
+    for name, indices in (("fixatoms", "[ 0, 1 ]"), ("fixatoms_dof", "[ 3 ]")):
+        held = INPUT.format(mode="nvt").replace("'dynamics'>", f"'dynamics'> <{name}> {indices} </{name}>")
+        (tmp_path / "held.xml").write_text(held)
+        assert f"holds atoms by <{name}>" in message("--prepare", "held.xml", "--harmonic", file)
     write_frames(source, RATIOS[2])
     for path in tmp_path.glob(f"{source.stem}.forces_*"):
         path.write_text(re.sub(r"Step: +", "Step: 1000", path.read_text()))

@@ -275,6 +275,8 @@ def test_what_is_prepared_and_what_a_run_takes_of_it(folder):
 
     assert "holds the centre of mass" in message("<fixcom> False </fixcom>", "")
     assert "a harmonic crystal belongs to one cell" in message("mode='nvt'", "mode='npt'")
+    held = "<fixcom> False </fixcom> <fixatoms> [ 0 ] </fixatoms>"
+    assert "holds atoms by <fixatoms>" in message("<fixcom> False </fixcom>", held)
     assert "one <force> that asks an <ffsocket>, or" in message("<forces>", "<forces> <force forcefield='crystal'/>")
     assert "no file 'other.npz'" in message(**{"--harmonic": "other.npz"})
     heavy = "<masses mode='manual' units='dalton'> [ 2.0141, 1, 1, 1, 1, 1, 1, 1 ] </masses> <velocities"
