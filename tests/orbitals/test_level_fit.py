@@ -278,6 +278,7 @@ WITHOUT = ('matrices = ["ethene.npz"]\n', "")
     ("replaced", "words"),
     [
         ([('target = "levels"\n', ""), WITHOUT], "no matrices in [data]; a file for each file of structures is needed"),
+        ([('target = "levels"\n', "")], "skipped_levels in [data] and target = 'matrices'"),
         ([WITHOUT], "start in [hamiltonian] has []; a fit to levels without matrices needs it for ['C', 'H']"),
         ([WITHOUT, (BEFORE_START, "start = {H = [-13.6], C = [-18]}\n" + BEFORE_START)], "each of its shells 'sp'"),
         ([WITHOUT, ("overlap = false", "overlap = true")], "overlap = true in [hamiltonian] without matrices"),

@@ -230,10 +230,12 @@ def _check_target(
         raise refuse(f"start in [{SECTION}] and target = '{own.target}'; it is for target = '{LEVELS}'")
     if data.matrices and own.start:
         raise refuse(f"start in [{SECTION}] and matrices in [data]; a fit to levels begins from one of them")
+    if own.target != LEVELS and not data.matrices:
+        raise refuse("no matrices in [data]; a file for each file of structures is needed")
+    if own.target != LEVELS and data.skipped_levels:
+        raise refuse(f"skipped_levels in [data] and target = '{own.target}'; it is for target = '{LEVELS}'")
     if data.matrices:
         return
-    if own.target != LEVELS:
-        raise refuse("no matrices in [data]; a file for each file of structures is needed")
     if own.overlap:
         raise refuse(f"overlap = true in [{SECTION}] without matrices in [data]; they are needed for the overlap")
     if set(own.start) != set(own.shells):
