@@ -306,6 +306,7 @@ PARSED: dict[str, str] = {
         "it needs models of the fits before it; tests/equivariant/test_more_frames.py runs it with others"
     ),
     "beadwise fit docs/equivariant/ethanol_taught.toml": PUBLIC_ETHANOL,
+    "beadwise fit docs/equivariant/ethanol_accurate.toml": PUBLIC_ETHANOL,
     "beadwise learn water_learn.toml": CP2K,
     "python docs/pictures/active_learning/compare.py water_data compare": CP2K,
     "beadwise fetch water": "it needs the network; tests/learning/test_public_sets.py fetches from this machine",
