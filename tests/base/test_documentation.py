@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from beadwise.model.evaluators import BUILT_IN
-from places import REPOSITORY
+from places import REPOSITORY, pages_of_documentation
 
 DOCS = REPOSITORY / "docs"
 PAGES = [
     *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")),
-    *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts),
+    *pages_of_documentation(),
 ]
 ROOMS = "base potentials properties spectra sampling model runs learning analysis driver inputs".split()
 INCLUDE = re.compile(r"^```{include} (\S+)$", re.MULTILINE)

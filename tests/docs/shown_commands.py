@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 from beadwise.driver.commands.group import main
-from places import REPOSITORY
+from places import REPOSITORY, pages_of_documentation
 
 BLOCK = re.compile(r"^(?P<fence>`{3,})(?P<language>[^\n]*)\n(?P<text>.*?)^(?P=fence) *$", re.MULTILINE | re.DOTALL)
 LANGUAGES = ("", "sh", "bash", "shell", "console")
@@ -30,11 +30,7 @@ class Shown:
 
 def pages() -> list[Path]:
     """README and all pages of the documentation but the tutorials, which are run as they are."""
-    docs = REPOSITORY / "docs"
-    found = sorted(
-        path for path in docs.rglob("*.md") if path.relative_to(docs).parts[0] not in ("_build", "tutorials")
-    )
-    return [REPOSITORY / "README.md", *found]
+    return [REPOSITORY / "README.md", *pages_of_documentation("tutorials")]
 
 
 def lines_of(page: Path) -> list[str]:

@@ -6,10 +6,10 @@ import shlex
 import click
 import pytest
 from beadwise.driver.commands.group import main
-from places import INPUTS, REPOSITORY
+from places import INPUTS, REPOSITORY, pages_of_documentation
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "benchmarks" / "README.md"]
-PAGES += sorted(path for path in (REPOSITORY / "docs").rglob("*.md") if "_build" not in path.parts)
+PAGES += pages_of_documentation()
 BLOCK = re.compile(r"^ *```([^\n`]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 TERMINAL = ("", "bash", "sh", "text", "console")  # languages of blocks that may hold commands
 ENDS = re.compile(r"\s(?:#|&&|\|\||[|;:>&])(?=\s|$)|;(?=\s|$)|\s…")
