@@ -4,12 +4,14 @@
 
 From every frame atoms set out with random velocities, and move for some tens of femtoseconds on the energy of GUIDE,
 which need not be good: it only says where atoms go.  Where they are then, TEACHER gives energy and forces.  Both are
-any name that commands take: a model file, `GFN2-xTB`, a correction of it.  Several temperatures make several rounds.
+any name that commands take: a model file, `GFN2-xTB`, a correction of it.  Several temperatures make several rounds;
+`--time 0` labels the frames where they are, as beads of a path integral.
 """
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,7 +20,8 @@ from ase import Atoms, units
 from ase.data import atomic_masses
 from ase.io import write
 from beadwise.learning.data import read_frames
-from beadwise.model import Batch, BeadwiseError, Evaluator
+from beadwise.model import Batch, BeadwiseError, Evaluator, Model
+from beadwise.model.correction import Corrected
 from beadwise.model.evaluators import load_evaluator
 from rich.progress import track
 
@@ -60,6 +63,17 @@ def moved(frames: list[Atoms], guide: Evaluator, kelvin: float, femtoseconds: fl
     return [Atoms(a.numbers, place, cell=a.cell, pbc=a.pbc) for a, place, is_good in own if is_good]
 
 
+def without_guard(teacher: Evaluator) -> Evaluator:
+    """The teacher, without the short-range guard of a correction: its baseline has a repulsion of its own.
+
+    The guard keeps runs out of what no frame of the fit had; as a label it would be learned.
+    """
+    correction = getattr(teacher, "correction", None)
+    if not isinstance(teacher, Corrected) or not isinstance(correction, Model):
+        return teacher
+    return Corrected(teacher.baseline, replace(correction, repulsion=replace(correction.repulsion, strength=0.0)))
+
+
 def labelled(atoms: Atoms, teacher: Evaluator) -> Atoms:
     """The frame with the teacher's energy and forces."""
     answer = teacher.evaluate(Batch.from_ase(atoms), ("energy", "forces"))
@@ -79,14 +93,18 @@ def labelled(atoms: Atoms, teacher: Evaluator) -> Atoms:
 )
 @click.option("--time", "femtoseconds", type=float, default=40.0, show_default=True, help="Of each round, in fs.")
 @click.option("--largest-force", type=float, default=20.0, show_default=True, help="Frames beyond are left out, eV/Å.")
+@click.option("--isolated", is_flag=True, help="Without the cell: a molecule in the large box of a run has no images.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def main(frames, guide, teacher, output, kelvin, femtoseconds, largest_force, seed) -> None:
+def main(frames, guide, teacher, output, kelvin, femtoseconds, largest_force, isolated, seed) -> None:
     rng, found = np.random.default_rng(seed), []
     try:
         known = [frame.atoms for frame in read_frames([frames])]
-        guiding, teaching = load_evaluator(guide, 1), load_evaluator(teacher, 1)
+        guiding, teaching = load_evaluator(guide, 1), without_guard(load_evaluator(teacher, 1))
     except BeadwiseError as error:
         raise click.ClickException(str(error)) from error
+    for atoms in known if isolated else ():
+        atoms.set_cell(None)
+        atoms.pbc = False
     for own in kelvin:
         for group in systems(known):
             found += moved(group, guiding, own, femtoseconds, rng)

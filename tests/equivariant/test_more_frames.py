@@ -1,6 +1,7 @@
 """The script that makes frames near known ones, which a teacher labels: they move as the guide says, and no farther."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,9 +11,11 @@ from ase import units
 from ase.data import atomic_masses
 from ase.io import read, write
 from beadwise.model import Batch
+from beadwise.model.correction import Corrected
 from beadwise.model.evaluators import load_evaluator
+from beadwise.model.model import Repulsion
 from click.testing import CliRunner
-from models import random_structure
+from models import random_model, random_structure
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "equivariant"))
 
@@ -58,6 +61,29 @@ def test_frames_have_the_teachers_labels(tmp_path):
         assert atoms.get_potential_energy() == pytest.approx(answer.energy[0], abs=1e-6)
         np.testing.assert_allclose(atoms.get_forces(), answer.forces[0], atol=1e-5)
         assert atoms.info["config_type"] == "taught"
+
+
+def test_beads_are_labelled_where_they_are(tmp_path):
+    write(tmp_path / "beads.xyz", [water(), water()])
+    arguments = [str(tmp_path / "beads.xyz"), GUIDE, GUIDE, str(tmp_path / "more.xyz"), "--time", "0"]
+    done = CliRunner().invoke(more_frames.main, [*arguments, "--temperature", "0", "--isolated"])
+    assert done.exit_code == 0 and "2 frames in" in done.output
+    for atoms in read(tmp_path / "more.xyz", ":"):
+        np.testing.assert_allclose(atoms.positions, water().positions, atol=1e-7)
+        assert not atoms.pbc.any()
+
+
+def test_a_correction_labels_without_its_guard():
+    correction = random_model()
+    onset = np.full_like(correction.repulsion.onset, 1.2)
+    guarded = replace(correction, repulsion=Repulsion(onset, 100.0))
+    teacher = Corrected(load_evaluator(GUIDE, 1), guarded)
+    batch = Batch.from_ase(water())  # whose bonds are shorter
+    bare = Corrected(load_evaluator(GUIDE, 1), replace(guarded, repulsion=Repulsion(onset, 0.0)))
+    label = more_frames.without_guard(teacher).evaluate(batch, ("energy",)).energy
+    assert label == pytest.approx(bare.evaluate(batch, ("energy",)).energy)
+    assert abs(teacher.evaluate(batch, ("energy",)).energy - label) > 0.1
+    assert more_frames.without_guard(guarded) is guarded  # nothing else keeps its atoms apart
 
 
 def test_what_is_not_there_is_said_in_one_line(tmp_path):
