@@ -26,7 +26,7 @@ from ..formula_unit import formula_unit
 from ..mass.masses import DALTON
 from ..results import GIBBS, warned
 from .harmonic import MILLI
-from .switch_inputs import check_masses
+from .switch_inputs import check_masses, refuse_fixed_atoms
 
 VOLUME = "volume"
 CUBIC_ANGSTROM = ("angstrom3",)
@@ -121,6 +121,7 @@ def make(paths: Sequence[Path], file: Path, skip: float | None = None) -> GibbsR
     systems = [run.only_system() for run in runs]
     for run, system in zip(runs, systems, strict=True):
         check_barostat(run, system)
+        refuse_fixed_atoms(system)
         sites.check_atoms(run.numbers)
         if system.beads > 1:  # what is classical has one distribution of volumes whatever the masses
             check_masses(system.atoms.masses / DALTON, run.path, reference, file)

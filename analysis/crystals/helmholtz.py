@@ -28,7 +28,7 @@ from ..mass.masses import DALTON
 from ..results import warned
 from .gibbs import MEGA, VOLUME, check_barostat, volumes_of
 from .harmonic import MILLI
-from .switch_inputs import check_masses
+from .switch_inputs import check_masses, refuse_fixed_atoms
 
 GIBBS_HELMHOLTZ = "beadwise gibbs --helmholtz"
 KINETIC_ENERGY = "kinetic_cv"
@@ -164,6 +164,7 @@ def make_helmholtz(
 def _read(run: RunInput, reference: HarmonicReference, file: Path, skip: float | None) -> _Run:
     """⟨H⟩ of one run: potential, kinetic energy, and P V at constant pressure."""
     system, source = run.only_system(), run.path
+    refuse_fixed_atoms(system)
     sites = Sites(reference)
     sites.check_atoms(run.numbers)
     if system.biases or system.ensemble.field:

@@ -127,6 +127,10 @@ def test_files_of_runs_at_several_temperatures(tmp_path, monkeypatch):
     assert "at least 16 are needed" in message(mode="nvt", rows=12)
     assert "245 K among them" in message("--from", 245, mode="nvt")
     assert "does not write kinetic_cv" in message(mode="nvt", beads=4)
+    with monkeypatch.context() as held:
+        moves = INPUT.replace("</dynamics>", "</dynamics> <fixatoms> [0] </fixatoms>")
+        held.setattr(__import__(__name__), "INPUT", moves)
+        assert "holds atoms by <fixatoms>" in message(mode="nvt")
     deuterium = f"</file> <masses mode='manual' units='dalton'> [{','.join(['2.014'] * ATOMS)}] </masses>"
     monkeypatch.setattr(__import__(__name__), "INPUT", INPUT.replace("</file>", deuterium))
     assert "atom 0 of 't310.xml' has 1.998" in message(mode="nvt", beads=4)  # and of classical nuclei
