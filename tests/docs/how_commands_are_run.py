@@ -306,6 +306,14 @@ PARSED: dict[str, str] = {
         "it needs models of the fits before it; tests/equivariant/test_more_frames.py runs it with others"
     ),
     "beadwise fit docs/equivariant/ethanol_taught.toml": PUBLIC_ETHANOL,
+    "beadwise run ethanol_pimd --steps 6000": "tests/driver/test_inputs.py runs it",
+    "beadwise export beadwise-ethanol-pimd --output build/beads.extxyz --skip 0.3 --every 2": (
+        "it needs half a minute of a run; tests/analysis/test_export.py exports others"
+    ),
+    "python docs/equivariant/more_frames.py build/beads.extxyz build/ethanol_guide.safetensors "
+    "build/ethanol_teacher.safetensors build/ethanol_beads.xyz --temperature 0 --time 0 --isolated": (
+        "it needs models of the fits before it; tests/equivariant/test_more_frames.py runs it with others"
+    ),
     "beadwise fit docs/equivariant/ethanol_accurate.toml": PUBLIC_ETHANOL,
     "beadwise learn water_learn.toml": CP2K,
     "python docs/pictures/active_learning/compare.py water_data compare": CP2K,
