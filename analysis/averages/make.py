@@ -138,11 +138,11 @@ def _are_same(own: KeptSeries, other: KeptSeries) -> bool:
     if np.array_equal(own.steps, other.steps) and np.array_equal(own.means, other.means, equal_nan=True):
         return True
     steps, ours, theirs = np.intersect1d(own.steps, other.steps, return_indices=True)
-    pair = own.means[ours], other.means[theirs]
-    if len(steps) < 2 or not np.array_equal(*map(np.isnan, pair)):
+    first, second = own.means[ours], other.means[theirs]
+    if len(steps) < 2 or not np.array_equal(np.isnan(first), np.isnan(second)):
         return False
     # beside fluctuations: values may be large and vary little, as energies, or be near zero, as components of vectors
-    apart, spread = pair[0] - pair[1], pair[0] - pair[0].mean(axis=0)
+    apart, spread = first - second, first - first.mean(axis=0)
     return bool(np.nansum(apart**2) < SAME_SAMPLE**2 * np.nansum(spread**2))
 
 
