@@ -314,6 +314,7 @@ PARSED: dict[str, str] = {
     "build/ethanol_teacher.safetensors build/ethanol_beads.xyz --temperature 0 --time 0 --isolated": (
         "it needs models of the fits before it; tests/equivariant/test_more_frames.py runs it with others"
     ),
+    "beadwise fit docs/equivariant/ethanol_accurate_start.toml": PUBLIC_ETHANOL,
     "beadwise fit docs/equivariant/ethanol_accurate.toml": PUBLIC_ETHANOL,
     "beadwise learn water_learn.toml": CP2K,
     "python docs/pictures/active_learning/compare.py water_data compare": CP2K,
