@@ -29,6 +29,7 @@ LONGEST = [
     "test_whole_cycle.py",
     "test_weighted_baseline.py",
     "test_report.py",
+    "test_label_cluster.py",  # not beside test_label_clients.py: each asks that no socket is left on the machine
 ]
 
 
