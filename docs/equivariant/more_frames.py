@@ -105,7 +105,7 @@ def main(frames, guide, teacher, output, kelvin, femtoseconds, largest_force, is
     for atoms in known if isolated else ():
         atoms.set_cell(None)
         atoms.pbc = False
-    for own in kelvin:
+    for own in kelvin if femtoseconds else (0.0,):  # where nothing moves, one round is enough
         for group in systems(known):
             found += moved(group, guiding, own, femtoseconds, rng)
     taught = [labelled(atoms, teaching) for atoms in track(found, "labels")]

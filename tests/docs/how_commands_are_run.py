@@ -311,7 +311,7 @@ PARSED: dict[str, str] = {
         "it needs half a minute of a run; tests/analysis/test_export.py exports others"
     ),
     "python docs/equivariant/more_frames.py build/beads.extxyz build/ethanol_guide.safetensors "
-    "build/ethanol_teacher.safetensors build/ethanol_beads.xyz --temperature 0 --time 0 --isolated": (
+    "build/ethanol_teacher.safetensors build/ethanol_beads.xyz --time 0 --isolated": (
         "it needs models of the fits before it; tests/equivariant/test_more_frames.py runs it with others"
     ),
     "beadwise fit docs/equivariant/ethanol_accurate_start.toml": PUBLIC_ETHANOL,

@@ -336,7 +336,7 @@ def test_periodic_frames_are_refused(folder):
     assert "is periodic; densities are fitted to molecules" in " ".join(result.output.split())
 
 
-@pytest.mark.skipif(not DATA.is_file(), reason="densities of water are not part of the repository")
+@pytest.mark.skipif(not DATA.is_file(), reason=f"{DATA} is not there")
 def test_water_of_quantum_chemistry_is_learned(tmp_path):
     """PBE/def2-SVP, 71 functions: ∫|δρ|/N ≤ 0.5 % of the electrons, and dipoles to 0.005 e·bohr, on frames aside."""
     data = np.load(DATA)

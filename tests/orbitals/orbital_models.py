@@ -19,6 +19,30 @@ from scipy.spatial.transform import Rotation
 CARBON, HYDROGEN = 1.39, 1.39 + 1.09  # Å from the centre of benzene
 SMALL = OrbitalBasis({1: (0,), 6: (0, 1)}, {1: 1.0, 6: 4.0})
 RICH = OrbitalBasis({1: (0, 1), 6: (0, 0, 1, 2)}, {1: 1.0, 6: 4.0})
+ETHENE_FIT = """
+[data]
+train = ["ethene.xyz"]
+matrices = ["ethene.npz"]
+validation = 0.25
+unit = "eV"
+[density]
+cutoff = 4.0
+radial = 3
+l_max = 2
+[hamiltonian]
+shells = {H = "s", C = "sp"}
+electrons = {H = 1, C = 4}
+overlap = OVERLAP
+l_max = 2
+channels = 2
+products = 2
+few = 1
+pair_radial = 4
+pair_l_max = 2
+overlap_radial = 6
+[output]
+model = "NAME.safetensors"
+"""
 
 
 def isolated(numbers, positions):

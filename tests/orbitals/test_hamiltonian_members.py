@@ -20,36 +20,11 @@ from beadwise.model.evaluators import load_evaluator
 from beadwise.model.orbitals.file import load_hamiltonian, save_hamiltonian
 from beadwise.runs.units import to_atomic
 from click.testing import CliRunner
-from orbital_models import isolated, shaken, tight_binding_matrices
+from orbital_models import ETHENE_FIT, isolated, shaken, tight_binding_matrices
 from scipy.linalg import eigvalsh
 from scipy.spatial.transform import Rotation
 
-CONFIGURATION = """
-[data]
-train = ["ethene.xyz"]
-matrices = ["ethene.npz"]
-validation = 0.25
-unit = "eV"
-[density]
-cutoff = 4.0
-radial = 3
-l_max = 2
-[hamiltonian]
-shells = {H = "s", C = "sp"}
-electrons = {H = 1, C = 4}
-overlap = OVERLAP
-l_max = 2
-channels = 2
-products = 2
-few = 1
-pair_radial = 4
-pair_l_max = 2
-overlap_radial = 6
-[committee]
-members = 5
-[output]
-model = "NAME.safetensors"
-"""
+CONFIGURATION = ETHENE_FIT.replace("[output]", "[committee]\nmembers = 5\n[output]")
 FRAMES = 24
 WANT = ("orbital_energies", "orbital_gap", "committee_orbital_energies", "committee_orbital_gap")
 SPREADS = ("orbital_energies_uncertainty", "orbital_gap_uncertainty")

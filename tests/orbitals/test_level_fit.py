@@ -16,7 +16,7 @@ from beadwise.learning.fitting.orbitals.sections import read_hamiltonian_configu
 from beadwise.model.orbitals.file import load_hamiltonian
 from beadwise.model.orbitals.model import HamiltonianModel
 from click.testing import CliRunner
-from orbital_models import RICH, isolated, shaken, tight_binding_matrices, turned_orbitals
+from orbital_models import ETHENE_FIT, RICH, isolated, shaken, tight_binding_matrices, turned_orbitals
 from scipy.linalg import eigh
 from scipy.spatial.transform import Rotation
 
@@ -49,32 +49,7 @@ level_ridge = 1e-4
 [output]
 model = "rings.safetensors"
 """
-ETHENE = """
-[data]
-train = ["ethene.xyz"]
-matrices = ["ethene.npz"]
-validation = 0.25
-unit = "eV"
-[density]
-cutoff = 4.0
-radial = 3
-l_max = 2
-[hamiltonian]
-shells = {H = "s", C = "sp"}
-electrons = {H = 1, C = 4}
-target = "levels"
-overlap = false
-l_max = 2
-channels = 2
-products = 2
-few = 1
-pair_radial = 4
-pair_l_max = 2
-overlap_radial = 6
-level_steps = 60
-[output]
-model = "NAME.safetensors"
-"""
+ETHENE = ETHENE_FIT.replace("overlap = OVERLAP", 'target = "levels"\noverlap = false\nlevel_steps = 60')
 BETA, LENGTH = -2.5, 1.4  # eV, Å
 
 

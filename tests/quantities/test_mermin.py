@@ -120,7 +120,7 @@ def frames_of_aluminium():
         yield levels, weights, *said
 
 
-@pytest.mark.skipif(not ALUMINIUM.exists(), reason="the levels of aluminium are not part of the repository")
+@pytest.mark.skipif(not ALUMINIUM.exists(), reason="needs the levels of aluminium")
 def test_aluminium_as_its_program_prints_it():
     temperature = 0.005 * RYDBERG / BOLTZMANN
     for levels, weights, fermi, minus_ts in frames_of_aluminium():

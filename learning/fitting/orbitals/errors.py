@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ....model.orbitals.basis import OrbitalError
 from ....model.orbitals.levels import Levels
 from ....model.orbitals.model import HamiltonianModel
 from .matrices import Molecules
+from .members import has_gap
 
 POOR = 0.3  # of the deviation: from here on something is wrong with the labels
 
@@ -62,37 +62,50 @@ class HamiltonianErrors:
         return found
 
 
+@dataclass
+class ComparedLevels:
+    """Levels and gaps beside their labels, molecule after molecule."""
+
+    filled: list[np.ndarray] = field(default_factory=list)
+    empty: list[np.ndarray] = field(default_factory=list)
+    gaps: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def add(self, ours: Levels, labels: np.ndarray) -> None:
+        """Levels of frames, and the lowest ones of their labels in eV, shape (frames, levels)."""
+        count, filled = labels.shape[1], int(np.ceil(ours.electrons / 2))
+        errors = np.abs(ours.energies[:, :count] - labels)
+        self.filled.append(errors[:, :filled].ravel())
+        self.empty.append(errors[:, filled:].ravel())
+        if has_gap(ours) and count > filled:
+            self.gaps.append((ours.gap, labels[:, filled] - labels[:, filled - 1]))
+
+    def errors(self) -> dict[str, float]:
+        """Mean absolute errors in eV and the deviation of the gap, by the names of `HamiltonianErrors`."""
+        ours, theirs = (np.concatenate([pair[side] for pair in self.gaps] or [np.zeros(0)]) for side in (0, 1))
+        return {
+            "filled_levels": _mean(np.concatenate(self.filled or [np.zeros(0)])),
+            "empty_levels": _mean(np.concatenate(self.empty or [np.zeros(0)])),
+            "gap": _mean(np.abs(ours - theirs)),
+            "gap_deviation": float(theirs.std()) if len(theirs) else np.nan,
+        }
+
+
 def hamiltonian_errors(model: HamiltonianModel, molecules: Sequence[Molecules]) -> HamiltonianErrors:
     """Compare matrices, levels and gaps with their labels."""
     squares, spread, elements, frames = 0.0, 0.0, 0, 0
-    filled: list[np.ndarray] = []
-    empty: list[np.ndarray] = []
-    gaps: list[tuple[np.ndarray, np.ndarray]] = []
+    compared = ComparedLevels()
     for own in molecules:
         found = model.hamiltonian.matrices(own.batch)
         squares += float(((found - own.hamiltonian) ** 2).sum())
         spread += float(((own.hamiltonian - own.hamiltonian.mean(axis=0)) ** 2).sum())
         elements, frames = elements + found.size, frames + len(found)
         ours = model.levels(own.batch)
-        theirs = Levels.of(own.hamiltonian, own.overlap, ours.electrons)
-        differences = np.abs(ours.energies - theirs.energies)
-        try:
-            count = ours.filled
-        except OrbitalError:  # an odd number of electrons
-            count = int(np.ceil(ours.electrons / 2))
-        else:
-            gaps.append((ours.gap, theirs.gap))
-        filled.append(differences[:, :count].ravel())
-        empty.append(differences[:, count:].ravel())
-    ours_of_gap, theirs_of_gap = (np.concatenate([pair[side] for pair in gaps] or [np.zeros(0)]) for side in (0, 1))
+        compared.add(ours, Levels.of(own.hamiltonian, own.overlap, ours.electrons).energies)
     return HamiltonianErrors(
-        frames,
-        float(np.sqrt(squares / max(elements, 1))),
-        _mean(np.concatenate(filled)),
-        _mean(np.concatenate(empty)),
-        _mean(np.abs(ours_of_gap - theirs_of_gap)),
-        float(theirs_of_gap.std()) if len(theirs_of_gap) else np.nan,
-        float(np.sqrt(spread / max(elements, 1))),
+        frames=frames,
+        element=float(np.sqrt(squares / max(elements, 1))),
+        deviation=float(np.sqrt(spread / max(elements, 1))),
+        **compared.errors(),
     )
 
 

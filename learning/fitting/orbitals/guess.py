@@ -8,10 +8,11 @@ import numpy as np
 
 from ....model import Batch
 from ....model.orbitals.basis import OrbitalBasis
+from ....properties.unit_names import BOHR, HARTREE
 
 # V_ll'm = η ħ²/(m d²) (W. A. Harrison, Electronic Structure and the Properties of Solids, 1980, table 2-1)
 SS_SIGMA, SP_SIGMA, PP_SIGMA, PP_PI = -1.40, 1.84, 3.24, -0.81
-HBAR_SQUARED_OVER_MASS = 7.6199642  # eV Å²
+HBAR_SQUARED_OVER_MASS = HARTREE * BOHR**2  # eV Å²
 AXES = [1, 2, 0]  # y, z, x: m = −1, 0, 1
 
 

@@ -13,10 +13,9 @@ from ....model import Batch
 from ....model.orbitals.model import HamiltonianModel
 from ....properties.unit_names import ENERGY, in_own_units
 from ...data import DataError, read_frames
-from .errors import POOR
+from .errors import POOR, ComparedLevels
 from .guess import guessed_matrices
 from .matrices import Molecules, check_charge, joined, read_molecules
-from .members import has_gap
 from .sections import HamiltonianConfiguration
 
 
@@ -144,21 +143,9 @@ class LevelErrors:
 
 def level_errors(model: HamiltonianModel, spectra: Sequence[Spectra]) -> LevelErrors:
     """Compare levels and gaps with their labels."""
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("filled", "empty", "gap", "its gap", "spread")}
+    compared, apart = ComparedLevels(), [np.zeros(0)]
     for own in spectra:
-        ours, count = model.levels(own.batch), own.levels.shape[1]
-        errors, filled = np.abs(ours.energies[:, :count] - own.levels), int(np.ceil(ours.electrons / 2))
-        parts["filled"].append(errors[:, :filled].ravel())
-        parts["empty"].append(errors[:, filled:].ravel())
-        parts["spread"].append((own.levels - own.levels.mean(axis=0)).ravel())
-        if has_gap(ours) and count > filled:
-            parts["its gap"].append(own.levels[:, filled] - own.levels[:, filled - 1])
-            parts["gap"].append(np.abs(ours.gap - parts["its gap"][-1]))
-    whole = {name: np.concatenate(own or [np.zeros(0)]) for name, own in parts.items()}
-    filled_error, empty_error, gap = (
-        float(whole[name].mean()) if len(whole[name]) else np.nan for name in ("filled", "empty", "gap")
-    )
-    deviation = float(whole["its gap"].std()) if len(whole["its gap"]) else np.nan
-    frames = sum(own.batch.beads for own in spectra)
-    spread = float(np.sqrt(np.mean(whole["spread"] ** 2)))
-    return LevelErrors(frames, filled_error, empty_error, gap, deviation, spread)
+        compared.add(model.levels(own.batch), own.levels)
+        apart.append((own.levels - own.levels.mean(axis=0)).ravel())
+    deviation = float(np.sqrt(np.mean(np.concatenate(apart) ** 2)))
+    return LevelErrors(frames=sum(own.batch.beads for own in spectra), deviation=deviation, **compared.errors())
