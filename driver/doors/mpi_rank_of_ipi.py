@@ -1,7 +1,8 @@
 """i-PI as rank 0 of an MPI job, so that the job ends when i-PI does, however that happens.
 
 The program ``i-pi`` loads MPI only when it has read its input.  If it refuses the input, or ends by an exception later,
-the other ranks wait for it forever; here they are ended.
+the other ranks wait for it forever; here they are ended.  Where it is stopped within a step, answers that it waited for
+are still on their way, and MPI does not end well with a message that nobody has received; here they are.
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ipi.engine.simulation import Simulation
+from ipi.interfaces.mpi import MPI_TAG_EXTRA, MPI_TAG_RESULT, InterfaceMPI
 from ipi.utils.softexit import softexit
 
 from ...model import BeadwiseError
 from ...runs.input.elements import parse
 from .ipi_process import keep_checkpoints_whole, look_often, outlive_second_signals
-from .mpi_group import AFTER_WORDS, say, world
+from .mpi_group import AFTER_WORDS, SLEEP, say, world
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Comm
 
 # MPICH's launcher takes the end of a process for a crash, and ends the others, if it has not yet read the end of MPI
 AFTER_MPI = 0.3  # s
+LAST_ANSWER = 5.0  # s that a driver gets for it: one that fails gives none
 
 
 def run(source: Path) -> NoReturn:
@@ -43,6 +49,7 @@ def run(source: Path) -> NoReturn:
     outlive_second_signals()  # a launcher passes on what a batch system has sent to all processes already
     keep_checkpoints_whole()
     look_often()
+    interfaces = _remember_interfaces()
     Path("EXIT").unlink(missing_ok=True)  # left by ranks that were killed, it would stop i-PI at once
     try:
         _run(source)
@@ -57,9 +64,43 @@ def run(source: Path) -> NoReturn:
     from mpi4py import MPI
 
     sys.stdout.flush()
+    for interface in interfaces:
+        _receive_last_answers(interface)
     MPI.Finalize()
     time.sleep(AFTER_MPI)
     sys.exit(0)
+
+
+def _remember_interfaces() -> list[InterfaceMPI]:
+    """What i-PI speaks to its drivers by, each from when it has said EXIT to them."""
+    close, closed = InterfaceMPI.close, list[InterfaceMPI]()
+
+    def close_and_remember(interface: InterfaceMPI) -> None:
+        close(interface)
+        closed.append(interface)
+
+    InterfaceMPI.close = close_and_remember
+    return closed
+
+
+def _receive_last_answers(interface: InterfaceMPI) -> None:
+    """Receive what drivers have answered since i-PI asked them for the last time."""
+    for slot in interface._ranks.values():
+        if slot["state"] == "BUSY":
+            for tag in (MPI_TAG_RESULT, MPI_TAG_EXTRA):
+                _receive_in_time(interface.comm, slot["rank"], tag)
+
+
+def _receive_in_time(ranks: Comm, source: int, tag: int) -> None:
+    """Receive a message of any length, which nobody needs any more, if it comes soon."""
+    from mpi4py import MPI
+
+    status, deadline = MPI.Status(), time.monotonic() + LAST_ANSWER
+    while not ranks.Iprobe(source=source, tag=tag, status=status):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(SLEEP)
+    ranks.Recv(bytearray(status.Get_count(MPI.BYTE)), source=source, tag=tag)
 
 
 def _run(source: Path) -> None:

@@ -233,3 +233,21 @@ def test_group_behind_a_socket(tmp_path, over_a_socket):
         assert ipi.wait(PATIENCE) == 0
     assert done.stdout.count("serves") == 2  # two groups, each a server of its own
     np.testing.assert_allclose(results(tmp_path), over_a_socket, rtol=1e-9, atol=1e-12)
+
+
+LATE_ANSWER = """
+from types import SimpleNamespace
+from mpi4py import MPI
+from beadwise.driver.doors.mpi_rank_of_ipi import _receive_last_answers
+ranks = MPI.COMM_WORLD
+sent = [ranks.Isend(bytes(40), dest=0, tag=tag) for tag in (4, 5)]  # RESULT and EXTRA
+_receive_last_answers(SimpleNamespace(comm=ranks, _ranks={0: {"rank": 0, "state": "BUSY"}}))
+MPI.Request.Waitall(sent)
+MPI.Finalize()
+"""
+
+
+def test_answers_that_ipi_does_not_wait_for_any_more():
+    """MPICH ends with an error where a message was never received."""
+    done = subprocess.run([sys.executable, "-c", LATE_ANSWER], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
