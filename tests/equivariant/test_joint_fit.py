@@ -76,7 +76,7 @@ def objective_of(model, data, own, sent=0):
                 torch.nn.init.normal_(weights)
     network.double()
     like = torch.zeros(1, dtype=torch.float64)
-    network.measure(gather(model, [one.surroundings for one in examples], 2, like), units_of_heads(examples, own))
+    network.measure(gather(model, [one.structure for one in examples], 2, like), units_of_heads(examples, own))
     nothing = np.zeros(len(model.numbers), dtype=bool)
     return Objective(model, network, nothing, examples, own), examples
 
@@ -200,7 +200,7 @@ def test_the_kernel_says_what_pairs_say():
     objective, examples = objective_of(model, frames(truth(), 2), own)
     answers = [
         answer_from_kernel(objective.network, [one.structure for one in examples]),
-        answer_from_pairs(model, objective.network, [one.surroundings for one in examples]),
+        answer_from_pairs(model, objective.network, [one.structure for one in examples]),
     ]
     gradients = [own.gradients(own.outputs["dipole"][:, 1].sum(), False) for own in answers]
     for one, other in zip(answers[0].outputs.values(), answers[1].outputs.values(), strict=True):

@@ -12,8 +12,9 @@ from models import random_model, random_structure
 
 torch = pytest.importorskip("torch", reason="torch is not installed; only fits of networks need it")
 
+from beadwise.learning.fitting.density_function import Structure  # noqa: E402
 from beadwise.learning.fitting.equivariant.starting import take  # noqa: E402
-from beadwise.learning.fitting.equivariant.surroundings import Surroundings, gather  # noqa: E402
+from beadwise.learning.fitting.equivariant.surroundings import gather  # noqa: E402
 from beadwise.learning.fitting.equivariant.torch_network import TorchEquivariant  # noqa: E402
 from beadwise.learning.fitting.equivariant.training import fit_equivariant  # noqa: E402
 
@@ -44,7 +45,7 @@ def first_fit(**more):
 def test_it_has_the_weights_of_the_other(sent):
     model, heads = random_model(3, heads=("energy", "dipole")), {"energy": 0, "dipole": 1}
     like = torch.zeros(1, dtype=torch.float64)
-    gathered = gather(model, [Surroundings.of(model, random_structure(0, molecules=3))], 2, like)
+    gathered = gather(model, [Structure.of(model, Batch.from_ase(random_structure(0, molecules=3)))], 2, like)
     fitted = []
     for seed in (0, 1):
         torch.manual_seed(seed)

@@ -5,17 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase.neighborlist import neighbor_list
+from beadwise.model import Batch
 from equivariant_model_twin import outputs
 from models import random_model, random_structure
 
 torch = pytest.importorskip("torch", reason="torch is not installed; only fits of networks need it")
 
+from beadwise.learning.fitting.density_function import Structure  # noqa: E402
 from beadwise.learning.fitting.equivariant.surroundings import (  # noqa: E402
-    Surroundings,
     gather,
     gradient_matrices,
     harmonics_and_slopes,
-    pairs_of_molecule,
+    pairs_of,
 )
 from beadwise.learning.fitting.equivariant.torch_network import TorchEquivariant  # noqa: E402
 from beadwise.learning.fitting.torch_density import torch_harmonics  # noqa: E402
@@ -27,6 +28,10 @@ CASES = {
     "message of higher l": {"sent": 8, "l_sent": 2, "l_max": 3, "model": {"l_max": 3}},
     "energies alone": {"heads": {"energy": 0}, "sent": 8, "l_sent": 0},
 }
+
+
+def structures(model, frames):
+    return [Structure.of(model, Batch.from_ase(atoms)) for atoms in frames]
 
 
 def case(model=None, heads=None, sent=0, l_sent=1, l_max=2):
@@ -41,7 +46,7 @@ def case(model=None, heads=None, sent=0, l_sent=1, l_max=2):
     frames = [random_structure(seed, molecules=2 + seed) for seed in (0, 1)]
     network.double()
     like = torch.zeros(1, dtype=torch.float64)
-    gathered = gather(model, [Surroundings.of(model, atoms) for atoms in frames], l_max, like)
+    gathered = gather(model, structures(model, frames), l_max, like)
     network.measure(gathered, {name: 0.3 for name in heads})
     return model, network, frames, gathered
 
@@ -69,7 +74,7 @@ def test_its_gradients_are_derivatives(name):
     like, step = torch.zeros(1, dtype=torch.float64), 1e-4
 
     def energy_of(atoms):
-        energies = network(gather(model, [Surroundings.of(model, atoms)], network.l_max, like))["energy"]
+        energies = network(gather(model, structures(model, [atoms]), network.l_max, like))["energy"]
         return float(energies.detach().sum())
 
     row = int(np.argmax(gathered.order.numpy() == 4))  # an atom of the first frame
@@ -98,11 +103,12 @@ def test_harmonics_have_their_derivatives():
     assert gradient_matrices(2).shape == (3, 9, 9)
 
 
-def test_pairs_of_a_molecule_are_those_of_the_periodic_search():
-    atoms = random_structure(1, molecules=3)
-    atoms.pbc = False
-    found = pairs_of_molecule(atoms.positions, 3.0)
-    expected = neighbor_list("ijD", atoms, 3.0)
-    rows = [np.lexsort((own[1], own[0])) for own in (found, expected)]
+@pytest.mark.parametrize("periodic", [True, False], ids=["periodic", "isolated"])
+def test_pairs_are_those_of_ase(periodic):
+    model, atoms = case()[0], random_structure(1, molecules=3)
+    atoms.pbc = periodic
+    found = pairs_of(Structure.of(model, Batch.from_ase(atoms)))
+    expected = neighbor_list("ijD", atoms, model.radial.cutoff)
+    rows = [np.lexsort((*own[2].T.round(9), own[1], own[0])) for own in (found, expected)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one[rows[0]], other[rows[1]], atol=1e-12)

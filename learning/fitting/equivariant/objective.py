@@ -20,7 +20,6 @@ from .quantity_labels import FittedQuantity, QuantityLabels
 from .quantity_loss import Errors as OfQuantity
 from .quantity_loss import QuantityLoss
 from .sources import Answer, answer_from_kernel, answer_from_pairs
-from .surroundings import Surroundings
 from .torch_network import TorchEquivariant
 
 
@@ -30,7 +29,6 @@ class Example:
 
     Parameters
     ----------
-    surroundings : Surroundings
     structure : Structure
     residual : Residual or None
         Of the energy; None where no energy is fitted.
@@ -38,7 +36,6 @@ class Example:
         Of each further quantity; None where the frame says nothing of it.
     """
 
-    surroundings: Surroundings
     structure: Structure
     residual: Residual | None
     labels: tuple[QuantityLabels | None, ...] = ()
@@ -104,7 +101,7 @@ def examples_of(
         if frame.weight > 0 and (has_energy or any(labels)):
             residual = Residual.of(model, frame, energy) if energy is not None else None
             structure = Structure.of(model, Batch.from_ase(frame.atoms))
-            found.append(Example(Surroundings.of(model, frame.atoms), structure, residual, labels))
+            found.append(Example(structure, residual, labels))
     return found
 
 
@@ -172,7 +169,7 @@ class Objective:
         """What the network says of examples."""
         if self.network.message is None and self.network.input_scales.device.type == "cpu":
             return answer_from_kernel(self.network, [own.structure for own in examples])
-        return answer_from_pairs(self.model, self.network, [own.surroundings for own in examples])
+        return answer_from_pairs(self.model, self.network, [own.structure for own in examples])
 
     def _of_energy(
         self, answer: Answer, examples: Sequence[Example], is_trained: bool

@@ -10,7 +10,7 @@ import torch
 
 from ....model import Model
 from ..density_function import DensityFunction, Structure
-from .surroundings import Gathered, Surroundings, gather
+from .surroundings import Gathered, gather
 from .torch_network import TorchEquivariant
 from .torch_products import orders_of
 
@@ -49,7 +49,7 @@ class Answer:
         return positions[self.order], strains
 
 
-def answer_from_pairs(model: Model, network: TorchEquivariant, frames: Sequence[Surroundings]) -> Answer:
+def answer_from_pairs(model: Model, network: TorchEquivariant, frames: Sequence[Structure]) -> Answer:
     """From the pairs of all atoms: on any device, and with messages."""
     own = gather(model, frames, network.l_max, network.input_scales)
     sources = own.radial, own.harmonics

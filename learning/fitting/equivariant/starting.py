@@ -158,15 +158,15 @@ def missing_constants(
     model: Model, network: TorchEquivariant, examples: Sequence[Example], free: np.ndarray
 ) -> np.ndarray:
     """Constants of species, shape (species,), that energies of examples lack; only of those species that are free."""
-    known = [(own.surroundings, own.residual) for own in examples if own.residual and own.residual.weights[0]]
+    known = [(own.structure, own.residual) for own in examples if own.residual and own.residual.weights[0]]
     shift = np.zeros(len(free))
     if not known or not free.any():
         return shift
     alone = network.of_isolated_atoms()[:, 0].double().numpy() * ~free
     missing, counts = [], []
-    for surroundings, residual in known:
-        found = network(gather(model, [surroundings], network.l_max, network.input_scales))["energy"]
-        counts.append(np.bincount(surroundings.species, minlength=len(free)))
+    for structure, residual in known:
+        found = network(gather(model, [structure], network.l_max, network.input_scales))["energy"]
+        counts.append(np.bincount(structure.species, minlength=len(free)))
         missing.append(residual.energy - float(found.double().sum()) + counts[-1] @ alone)
     shift[free] = np.linalg.lstsq(np.array(counts, dtype=float)[:, free], np.array(missing), rcond=None)[0]
     return shift

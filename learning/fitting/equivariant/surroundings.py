@@ -1,4 +1,4 @@
-"""Neighbours of the atoms of some frames as tensors, with radial functions and harmonics and their derivatives."""
+"""Pairs of the atoms of some frames as tensors, with radial functions and harmonics and their derivatives."""
 
 from __future__ import annotations
 
@@ -8,43 +8,13 @@ from functools import cache
 
 import numpy as np
 import torch
-from ase import Atoms
-from ase.neighborlist import neighbor_list
 
 from ....model import Model
 from ....pyx.coupling import real_harmonics
+from ....pyx.pairs import pairs_within
+from ..density_function import Structure
 from ..torch_density import torch_harmonics
 from .torch_products import orders_of
-
-FEW = 500  # atoms of a molecule whose distances are all made
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """Pairs of atoms of one frame within the cutoff: 32 bytes each."""
-
-    species: np.ndarray
-    centre: np.ndarray
-    neighbour: np.ndarray
-    vectors: np.ndarray
-
-    @classmethod
-    def of(cls, model: Model, atoms: Atoms) -> Surroundings:
-        """Those that a model's density sees."""
-        if atoms.pbc.any() or len(atoms) > FEW:
-            centre, neighbour, vectors = neighbor_list("ijD", atoms, model.radial.cutoff)
-        else:
-            centre, neighbour, vectors = pairs_of_molecule(atoms.positions, model.radial.cutoff)
-        species = model.species_indices(atoms.numbers)
-        return cls(species, centre.astype(np.int32), neighbour.astype(np.int32), vectors)
-
-
-def pairs_of_molecule(positions: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs (centre, neighbour) and vectors within a cutoff; for few atoms much faster than a search by cells."""
-    distances = np.linalg.norm(positions[None] - positions[:, None], axis=2)
-    np.fill_diagonal(distances, np.inf)
-    centre, neighbour = np.nonzero(distances < cutoff)
-    return centre, neighbour, positions[neighbour] - positions[centre]
 
 
 @dataclass(frozen=True)
@@ -115,17 +85,18 @@ class Gathered:
         return positions, strains.index_add(0, self.frame[self.centre], products)
 
 
-def gather(model: Model, frames: Sequence[Surroundings], l_max: int, like: torch.Tensor) -> Gathered:
-    """Put the atoms of some frames together, in the type and on the device of a tensor."""
+def gather(model: Model, frames: Sequence[Structure], l_max: int, like: torch.Tensor) -> Gathered:
+    """Put the atoms of some frames together, in the type and on the device of a tensor; pairs are found anew."""
     kinds, sizes = len(model.numbers), [len(own.species) for own in frames]
     first = np.cumsum([0, *sizes[:-1]])
     species = np.concatenate([own.species for own in frames])
     order = np.argsort(species, kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    centre = place[np.concatenate([own.centre + start for own, start in zip(frames, first, strict=True)])]
-    neighbour = place[np.concatenate([own.neighbour + start for own, start in zip(frames, first, strict=True)])]
-    vectors = np.concatenate([own.vectors for own in frames])
+    centres, neighbours, between = zip(*(pairs_of(own) for own in frames), strict=True)
+    centre = place[np.concatenate([own + start for own, start in zip(centres, first, strict=True)])]
+    neighbour = place[np.concatenate([own + start for own, start in zip(neighbours, first, strict=True)])]
+    vectors = np.concatenate(between)
     sorted_species = species[order]
     kind = sorted_species[centre] * kinds + sorted_species[neighbour]
     by_kind = np.argsort(kind, kind="stable")
@@ -155,6 +126,12 @@ def gather(model: Model, frames: Sequence[Surroundings], l_max: int, like: torch
         torch.as_tensor(is_slot, device=like.device).to(like.dtype),
         len(frames),
     )
+
+
+def pairs_of(structure: Structure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centre, neighbour and the vector between them in Å of each pair that the density sees, both ways."""
+    batch = structure.batch
+    return pairs_within(batch.positions[0], batch.cells[0], batch.periodic, structure.model.radial.cutoff)
 
 
 def slots_of(centre: np.ndarray, atoms: int) -> tuple[np.ndarray, np.ndarray]:

@@ -194,7 +194,7 @@ def fit_equivariant(
     heads |= {head.name: head.order for own in quantities for head in own.heads}
     sizes = settings.channels, settings.l_max, settings.hidden
     network = TorchEquivariant(model, *sizes, heads, settings.sent, settings.l_sent)
-    some = [own.surroundings for own in examples[:: max(1, len(examples) // MEASURED)]]
+    some = [own.structure for own in examples[:: max(1, len(examples) // MEASURED)]]
     gathered, units = gather(model, some, settings.l_max, network.input_scales), units_of_heads(examples, quantities)
     network.measure(gathered, units)
     if start is not None:
@@ -203,7 +203,7 @@ def fit_equivariant(
         examples, others = (examples_of(model, own, energy, quantities) for own in (frames, validation))
     objective = Objective(model, network, is_anchored, examples, quantities, settings.weight_of("energy"))
     training = Training(objective, settings, examples, others)
-    labels = [array for own in examples + others for array in (*own.arrays(), own.surroundings.vectors)]
+    labels = [array for own in examples + others for array in (*own.arrays(), own.structure.batch.positions)]
     if start is not None and start.equivariant is not None:
         labels += start.equivariant.arrays()
     shapes = {name: tuple(own.shape) for name, own in network.state_dict().items()}  # another release may have others
