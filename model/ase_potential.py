@@ -16,10 +16,11 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from ..own_modules import modules_of_here
 from ..properties.quantities import properties, quantities
 from ..properties.unit_names import UnitError, in_own_units
+from .checks import refuse_other_charge
 from .errors import EvaluatorError, StructureError
 from .external.names import ByName
 from .response import Response, refuse_unavailable
-from .structures import Batch
+from .structures import Batch, is_charge
 
 PREFIX = "ase"
 USAGE = f"{PREFIX}:MODULE.CLASS[:KEY=VALUE,KEY=VALUE]"
@@ -31,9 +32,10 @@ class AsePotential(ByName):
     """An ASE calculator that evaluates bead after bead.
 
     All beads share one calculator, and each is a new ``Atoms`` object, so what a calculator keeps from one bead is
-    used for the next only where it holds for it.  The energy is ``free_energy`` where the calculator has it, of which
-    ASE defines the forces as derivatives, and ``energy`` otherwise: also where ``free_energy`` is announced and not
-    given.
+    used for the next only where it holds for it.  A total charge is told as `Batch.to_ase` does, and refused where a
+    parameter ``charge`` of the calculator says another one.  The energy is ``free_energy`` where the calculator has
+    it, of which ASE defines the forces as derivatives, and ``energy`` otherwise: also where ``free_energy`` is
+    announced and not given.
 
     Its properties are those that the calculator says it implements, an energy or not.  What ASE has no unit for, as a
     polarizability, is among them only if its unit is said.  One without ``stress`` has no virial: beadwise
@@ -105,14 +107,18 @@ class AsePotential(ByName):
         PropertyError
             If a wanted property is not available.
         StructureError
-            If the calculator fails, with its own words.
+            If the calculator fails, with its own words, or has a parameter ``charge`` that is another than the batch's.
         """
         refuse_unavailable(want, self.properties, f"the ASE calculator {self._name}")
+        parameters = getattr(self.calculator, "parameters", None)
+        said = parameters.get("charge") if isinstance(parameters, Mapping) else None
+        if said is not None and is_charge(said):
+            refuse_other_charge(batch, said, f"the ASE calculator {self._name}")
         values = [self._evaluate_bead(batch, bead, want) for bead in range(batch.beads)]
         return Response(**{name: np.array([value[name] for value in values]) for name in want})
 
     def _evaluate_bead(self, batch: Batch, bead: int, want: Sequence[str]) -> dict[str, np.ndarray]:
-        atoms = Atoms(batch.numbers, batch.positions[bead], cell=batch.cells[bead], pbc=batch.periodic)
+        atoms = batch.to_ase(bead)
         samples = {"cell": (), "atom": (batch.atoms,)}
         shapes = {name: (*samples[properties()[name].per], *properties()[name].shape) for name in want}
         try:

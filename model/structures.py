@@ -198,6 +198,19 @@ class Batch:
             charge=charge_of_frame(first),
         )
 
+    def to_ase(self, bead: int) -> Atoms:
+        """One bead for a program that ASE knows.
+
+        A total charge other than 0 is ``charge`` in its ``info``, and the sum of its initial charges, which are alike
+        but for the first atom's: programs look at one or the other.
+        """
+        atoms = Atoms(self.numbers, self.positions[bead], cell=self.cells[bead], pbc=self.periodic)
+        if self.charge and self.atoms:
+            atoms.info["charge"] = self.charge
+            share = round(self.charge / self.atoms * 2**20) / 2**20  # sums of such numbers are exact
+            atoms.set_initial_charges([self.charge - (self.atoms - 1) * share] + [share] * (self.atoms - 1))
+        return atoms
+
 
 def is_charge(said: object) -> bool:
     """Whether it is a finite number, as a total charge in e must be."""

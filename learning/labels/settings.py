@@ -68,7 +68,7 @@ class LabelSettings:
         str,
         about(
             "Command of a program that speaks the protocol of i-PI. In it, and in its files, `{address}`, `{host}`, "
-            "`{port}`, `{structure}`, `{cell}` and `{cell_a}`, `{cell_b}`, `{cell_c}` are filled in.",
+            "`{port}`, `{structure}`, `{charge}`, `{cell}` and `{cell_a}`, `{cell_b}`, `{cell_c}` are filled in.",
         ),
     ] = ""
     files: Annotated[list[FileName], about("Files that the client needs; they are copied to where it runs.")] = field(

@@ -14,7 +14,16 @@ import numpy as np
 from ase import Atoms
 from ase.units import Bohr, Hartree
 
-from ...model.clients.program import PLACEHOLDERS, ClientFailure, ClientProgram, client_cell, extras_of
+from ...model.clients.program import (
+    CHARGE,
+    PLACEHOLDERS,
+    ClientFailure,
+    ClientProgram,
+    client_cell,
+    extras_of,
+    same_for_client,
+)
+from ...model.structures import charge_of_frame
 from ...properties.quantities import quantities
 from .settings import LabelError, LabelSettings
 
@@ -27,8 +36,9 @@ class SocketReference:
 
     The client runs in a folder of its own with copies of its files.  In these, and in the command, some words are
     filled in: ``{address}``, the name of the unix socket as i-PI's ``<address>`` has it, or ``{host}`` and ``{port}``
-    of a TCP socket on the same machine; ``{structure}``, an extended xyz file of the first frame; ``{cell}``, nine
-    numbers in Å, and one vector of it each, ``{cell_a}``, ``{cell_b}``, ``{cell_c}``.
+    of a TCP socket on the same machine; ``{structure}``, an extended xyz file of the first frame; ``{charge}``, its
+    total charge in e; ``{cell}``, nine numbers in Å, and one vector of it each, ``{cell_a}``, ``{cell_b}``,
+    ``{cell_c}``.
 
     It answers for frames with the same atoms in the same order, and is started anew for others, see
     `LabelSettings`.  A client that dies or does not answer in time fails one label, and is started anew for the next.
@@ -60,8 +70,7 @@ class SocketReference:
         LabelError
             Naming what is missing.
         """
-        texts = [*self._command, *(_content(path).decode("utf-8", errors="replace") for path in self._settings.paths)]
-        if not any(address in text for address in ADDRESSES for text in texts):
+        if not self._asks_for(ADDRESSES):
             raise LabelError(
                 f"neither client = '{self._settings.client}' nor its files {self._settings.files} say where to "
                 "connect; one of them must have {address}, or {host} and {port}"
@@ -83,8 +92,14 @@ class SocketReference:
         Raises
         ------
         LabelError
-            If it dies, does not answer in time, or answers something else, with the end of its log.
+            If it dies, does not answer in time, or answers something else, with the end of its log; or if the atoms
+            have a charge that it would not be told.
         """
+        charge = charge_of_frame(atoms)
+        if charge and not self._asks_for([CHARGE]):
+            raise LabelError(
+                f"a frame has the charge {charge:g}; client or one of its files needs {CHARGE} to know of it"
+            )
         if self._client is not None and not self._can_go_on(self._client, atoms):
             self.close()
         deadline = time.monotonic() + self._settings.timeout
@@ -107,13 +122,17 @@ class SocketReference:
             self._client.end()
             self._client = None
 
+    def _asks_for(self, names: Sequence[str]) -> bool:
+        """Whether one of some words in braces stands in the command or its files."""
+        texts = [*self._command, *(_content(path).decode("utf-8", errors="replace") for path in self._settings.paths)]
+        return any(name in text for name in names for text in texts)
+
     def _can_go_on(self, client: ClientProgram, atoms: Atoms) -> bool:
         """Whether a running client can be asked for these atoms."""
         restart, first = self._settings.restart, client.atoms
-        if restart == "always" or not np.array_equal(first.numbers, atoms.numbers):
+        if restart == "always" or not same_for_client(first, atoms):
             return False
-        same_cell = np.array_equal(client_cell(first), client_cell(atoms))
-        return np.array_equal(first.pbc, atoms.pbc) and (restart == "species" or same_cell)
+        return restart == "species" or np.array_equal(client_cell(first), client_cell(atoms))
 
     def _failed(self, failure: ClientFailure) -> LabelError:
         """End a client that failed, and say what it wrote last."""

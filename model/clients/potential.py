@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,12 @@ from ase.units import Bohr, Hartree
 
 from ...properties.quantities import ALWAYS_SENT, properties
 from ...suggestions import did_you_mean
+from ..checks import refuse_other_charge
 from ..errors import EvaluatorError, StructureError
 from ..response import Response, refuse_unavailable
-from ..structures import Batch
+from ..structures import Batch, is_charge
 from . import PREFIX, SEPARATOR, USAGE
-from .program import ClientFailure, ClientProgram, client_cell, extras_of
+from .program import CHARGE, ClientFailure, ClientProgram, client_cell, extras_of, same_for_client
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class ClientCommand:
         ``species``: it goes on as long as the atoms are the same; ``cell``: it is started anew for another cell, too.
     properties : tuple of str
         What it sends beside energy, forces and virial, as JSON in atomic units (`beadwise serve` does).
+    charge : float or None
+        Total charge in e that it is started with; by default that of the structures, if a word or file has `CHARGE`.
     environment : dict of str to str
         Variables whose names are in capitals.
     """
@@ -63,6 +66,7 @@ class ClientCommand:
     timeout: float = 3600.0
     restart: str = "species"
     properties: tuple[str, ...] = ()
+    charge: float | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -85,7 +89,7 @@ def read_command(text: str) -> ClientCommand:
     if not words:
         raise EvaluatorError(f"'{PREFIX}:{text}' names no program; it is written {USAGE}")
     environment = {key: value for key, value in given.items() if key.isupper()}
-    allowed = ("processes", "files", "timeout", "restart", "properties")
+    allowed = ("processes", "files", "timeout", "restart", "properties", "charge")
     for key in given:
         if key not in allowed and key not in environment:
             raise EvaluatorError(
@@ -99,6 +103,7 @@ def read_command(text: str) -> ClientCommand:
         float(_number(given, "timeout", float, 3600.0)),
         given.get("restart", "species"),
         tuple(filter(None, given.get("properties", "").split(SEPARATOR))),
+        _charge(given["charge"]) if "charge" in given else None,
         environment,
     )
     _check(command, text)
@@ -117,6 +122,16 @@ def _number(given: Mapping[str, str], key: str, kind: type, otherwise: float) ->
     return value
 
 
+def _charge(said: str) -> float:
+    try:
+        charge = float(said)
+    except ValueError:
+        charge = np.nan
+    if not is_charge(charge):
+        raise EvaluatorError(f"charge of a client is '{said}'; a finite number in e is needed")
+    return charge
+
+
 def _check(command: ClientCommand, text: str) -> None:
     """Refuse what would fail only once a structure is asked for."""
     if command.restart not in RESTARTS:
@@ -125,19 +140,24 @@ def _check(command: ClientCommand, text: str) -> None:
     for name in command.properties:
         if name not in known:
             raise EvaluatorError(f"a client cannot send '{name}'; allowed are {known}{did_you_mean(name, known)}")
-    texts = [*command.words]
-    for name in command.files:
-        try:
-            texts.append(Path(name).read_bytes().decode("utf-8", errors="ignore"))
-        except OSError as error:
-            raise EvaluatorError(f"the file '{name}' of a client cannot be read: {error.strerror or error}") from error
-    if not any(where in one for where in WHERE for one in texts):
+    if not _asks_for(command, WHERE):
         raise EvaluatorError(
             f"'{PREFIX}:{text}' does not say where to connect; the command or one of its files must have {{address}}, "
             "or {host} and {port}"
         )
     if shutil.which(command.words[0]) is None:
         raise EvaluatorError(f"there is no program '{command.words[0]}', which '{PREFIX}:{text}' names")
+
+
+def _asks_for(command: ClientCommand, names: Sequence[str]) -> bool:
+    """Whether one of some words in braces stands in the command or its files."""
+    texts = [*command.words]
+    for name in command.files:
+        try:
+            texts.append(Path(name).read_bytes().decode("utf-8", errors="ignore"))
+        except OSError as error:
+            raise EvaluatorError(f"the file '{name}' of a client cannot be read: {error.strerror or error}") from error
+    return any(name in one for name in names for one in texts)
 
 
 class ClientPotential:
@@ -182,13 +202,20 @@ class ClientPotential:
         PropertyError
             If a wanted property is not available.
         StructureError
-            If a program fails twice over a bead, with the end of its log, or does not send what it was said to send.
+            If a program fails twice over a bead, with the end of its log, or does not send what it was said to send;
+            or if the batch has a charge that it would not be told.
         """
         refuse_unavailable(want, self.properties, f"the client {self.name}")
-        beads = [
-            Atoms(batch.numbers, batch.positions[bead], cell=batch.cells[bead], pbc=batch.periodic)
-            for bead in range(batch.beads)
-        ]
+        charge = self.command.charge
+        if charge is not None:
+            refuse_other_charge(batch, charge, f"the client {self.name}")
+            batch = replace(batch, charge=charge)
+        elif batch.charge and not _asks_for(self.command, [CHARGE]):
+            raise StructureError(
+                f"structures have the charge {batch.charge:g}, which the client {self.name} would not be told: its "
+                f"command or a file needs {CHARGE}, or charge={batch.charge:g} says that it knows"
+            )
+        beads = [batch.to_ase(bead) for bead in range(batch.beads)]
         answers = list(self._pool().map(lambda bead: self._of_bead(bead, beads[bead], want), range(batch.beads)))
         if "virial" in want and any(batch.periodic) and not any(answer["virial"].any() for answer in answers):
             self._warn()
@@ -248,9 +275,8 @@ class ClientPotential:
 
     def _can_go_on(self, program: ClientProgram, atoms: Atoms) -> bool:
         first = program.atoms
-        if not np.array_equal(first.numbers, atoms.numbers) or not np.array_equal(first.pbc, atoms.pbc):
-            return False
-        return self.command.restart == "species" or np.array_equal(client_cell(first), client_cell(atoms))
+        same_cell = self.command.restart == "species" or np.array_equal(client_cell(first), client_cell(atoms))
+        return same_cell and same_for_client(first, atoms)
 
     def _arrays(
         self, bead: int, atoms: int, answer: Mapping[str, np.ndarray], want: Sequence[str]

@@ -19,13 +19,16 @@ from ase import Atoms
 from ase.calculators.socketio import IPIProtocol, SocketClosed
 
 from ...reading import json_of
+from ..structures import Batch, charge_of_frame
 from ..worker_processes import end_with_parent
 from .scratch import remove, scratch_folder, socket_name, socket_path
 
 STRUCTURE = "structure.xyz"
 LOG = "client.log"  # standard output and standard error
 LOG_SUFFIXES = (".out", ".log", ".err")
-PLACEHOLDERS = ("{address}", "{host}", "{port}", "{structure}", "{cell}", "{cell_a}", "{cell_b}", "{cell_c}")
+CELLS = ("{cell_a}", "{cell_b}", "{cell_c}")
+CHARGE = "{charge}"
+PLACEHOLDERS = ("{address}", "{host}", "{port}", "{structure}", CHARGE, "{cell}", *CELLS)
 PAUSE = 0.05  # s, between looks at whether a client that has not connected is still there
 PATIENCE = 3.0  # s, that a client has to end once it is told to
 LINES_SAID, LETTERS_SAID, LINES_KEPT = 8, 400, 60  # of a log: in a message, and in a file
@@ -260,6 +263,12 @@ class ClientProgram:
         return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
+def same_for_client(first: Atoms, atoms: Atoms) -> bool:
+    """Whether a program that was started with the first can be asked for the others, but for their cell."""
+    same = np.array_equal(first.numbers, atoms.numbers) and np.array_equal(first.pbc, atoms.pbc)
+    return same and (charge_of_frame(first) or 0.0) == (charge_of_frame(atoms) or 0.0)
+
+
 def client_cell(atoms: Atoms) -> np.ndarray:
     """Cell that a client is told, shape (3, 3) in Å.
 
@@ -278,14 +287,16 @@ def client_cell(atoms: Atoms) -> np.ndarray:
 
 
 def _without_labels(atoms: Atoms) -> Atoms:
-    return Atoms(atoms.numbers, atoms.positions, cell=client_cell(atoms), pbc=atoms.pbc)
+    told = Batch(atoms.numbers, atoms.positions[None], client_cell(atoms)[None], atoms.pbc, charge_of_frame(atoms))
+    return told.to_ase(0)
 
 
 def _geometry_words(atoms: Atoms) -> dict[str, str]:
     """What takes the place of the words about the structure."""
     vectors = [" ".join(f"{component:.12f}" for component in vector) for vector in client_cell(atoms)]
-    names = dict(zip(("{cell_a}", "{cell_b}", "{cell_c}"), vectors, strict=True))
-    return {"{structure}": STRUCTURE, "{cell}": " ".join(vectors), **names}
+    names = dict(zip(CELLS, vectors, strict=True))
+    charge = f"{charge_of_frame(atoms) or 0.0:.12g}"
+    return {"{structure}": STRUCTURE, CHARGE: charge, "{cell}": " ".join(vectors), **names}
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

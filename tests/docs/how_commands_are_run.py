@@ -330,7 +330,7 @@ PARSED: dict[str, str] = {
     "beadwise fit water_fit.toml": CP2K,
     "beadwise fit water_accurate_fit.toml": CP2K,
     "python -m beadwise.inputs.water_accurate": CP2K,
-    'beadwise run input.xml --model "client:processes=2 other/bin/python driver.py {address}"': (
+    'beadwise run input.xml --model "client:processes=2 other/bin/python driver.py {address} {structure}"': (
         "it needs another program; tests/model/external/test_client_potential.py starts one"
     ),
     'python -m pip install "beadwise[mace]"': INSTALLS,

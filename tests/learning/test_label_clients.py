@@ -68,6 +68,17 @@ def test_a_client_gives_what_its_calculator_gives(tmp_path, scratch, address):
     assert_all_ended(tmp_path)
 
 
+def test_charged_frames_need_a_word_for_the_charge(tmp_path, scratch):
+    frames = shaken(argon(), 3)
+    for frame, charge in zip(frames, (0, 1, 2), strict=True):
+        frame.info["charge"] = charge
+    labels = by_client(tmp_path).label(frames)
+    assert labels[0].frame and not labels[1].frame and "a frame has the charge 1; client or" in labels[1].reason
+    told = by_client(tmp_path, "none:{charge}", restart="species").label(frames)
+    assert all(label.frame for label in told) and count(tmp_path, "start") >= 3
+    assert_all_ended(tmp_path)
+
+
 def test_beadwise_is_a_client(tmp_path, scratch):
     """``beadwise serve``, with dipoles in its extras."""
     frames = shaken(water(), 2)

@@ -105,6 +105,23 @@ def test_the_same_as_tight_binding(method):
     assert dipole[2] == pytest.approx({"GFN1-xTB": -0.597, "GFN2-xTB": -0.476}[method], abs=1e-3)  # e Å
 
 
+def test_the_total_charge_reaches_the_calculator():
+    pytest.importorskip("tblite", reason="tblite is not installed: pip install 'beadwise[tblite]'")
+    name = "tblite.ase.TBLite:method=GFN1-xTB,verbosity=0,accuracy=0.01"
+    through_ase, atoms = load_evaluator(f"ase:{name}"), molecule("H2O")
+    neutral = answer(through_ase, atoms)
+    for charge in (1, -1, 0):  # of the same positions, so that each begins with the electrons of the one before
+        atoms.info["charge"] = charge
+        expected = answer(load_evaluator(f"tblite:GFN1-xTB,charge={charge}"), atoms)
+        for name_of, value in answer(through_ase, atoms).items():
+            np.testing.assert_allclose(value, expected[name_of], rtol=0, atol=1e-6, err_msg=name_of)
+        assert (abs(expected["energy"] - neutral["energy"]) > 0.5) == bool(charge)
+    atoms.info["charge"] = 1
+    other = "structures have the charge 1, and the ASE calculator TBLite is asked with charge=-1"
+    with pytest.raises(StructureError, match=other):
+        answer(load_evaluator(f"ase:{name},charge=-1"), atoms)
+
+
 class Springs(Calculator):
     """Bonds between consecutive atoms; what it implements is chosen, and how its parameters arrived is kept."""
 

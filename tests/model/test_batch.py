@@ -118,6 +118,19 @@ def test_the_charge_that_a_structure_says(info, expected):
     assert Batch.from_ase(Atoms("OHH", np.eye(3), info=info)).charge == expected
 
 
+@pytest.mark.parametrize("charge", [None, 0, 1, -3, 0.1])
+@pytest.mark.parametrize("atoms", [1, 3, 49])
+def test_the_charge_that_other_programs_are_told(charge, atoms):
+    structure = Atoms(numbers=[1] * atoms, positions=np.random.default_rng(0).normal(size=(atoms, 3)), pbc=True)
+    structure.info["charge"] = charge
+    told = Batch.from_ase([structure] * 2).to_ase(1)
+    assert told == structure or charge
+    assert told.info == ({"charge": charge} if charge else {})
+    charges = told.get_initial_charges()
+    assert charges.sum() == charges[::-1].sum() == (charge or 0)  # exact: some round it towards 0
+    np.testing.assert_allclose(charges, (charge or 0) / atoms, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("info", "message"),
     [

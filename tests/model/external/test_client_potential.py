@@ -6,6 +6,7 @@ import io
 import shlex
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,43 @@ def test_extras_of_beadwise_itself(tmp_path, potential):
         np.testing.assert_allclose(found[name], wanted[name], rtol=2e-7, atol=2e-7, err_msg=name)
 
 
+CHARGED = """
+import sys
+
+from ase.calculators.lj import LennardJones
+from ase.calculators.socketio import SocketClient
+from ase.io import read
+
+
+class Charged(LennardJones):
+    def calculate(self, *arguments, **keywords):
+        super().calculate(*arguments, **keywords)
+        told = float(sys.argv[2]) + 10 * atoms.info.get("charge", 0) + 100 * atoms.get_initial_charges().sum()
+        self.results["energy"] += told
+
+
+atoms = read("structure.xyz")
+atoms.calc = Charged(sigma=2.6, epsilon=0.01, rc=6.0, smooth=True)
+SocketClient(unixsocket=sys.argv[1]).run(atoms, use_stress=True)
+"""
+
+
+def test_the_total_charge_reaches_the_program(tmp_path, potential):
+    (tmp_path / "driver.py").write_text(CHARGED)
+    words = f"{shlex.quote(sys.executable)} {tmp_path / 'driver.py'} {{address}}"
+    own, batch = potential(f"client:{words} {{charge}}"), beads(1)
+    plain = expected(batch).energy
+    for charge in (None, 1, -2, 0):  # it is started anew for another charge
+        found = own.evaluate(replace(batch, charge=charge), WANT)
+        np.testing.assert_allclose(found.energy - plain, 111 * (charge or 0), atol=1e-9)
+    said = potential(f"client:charge=1 {words} {{charge}}")
+    np.testing.assert_allclose(said.evaluate(batch, WANT).energy - plain, 111, atol=1e-9)
+    with pytest.raises(StructureError, match=r"have the charge 2, and the client .* is asked with charge=1"):
+        said.evaluate(replace(batch, charge=2), WANT)
+    with pytest.raises(StructureError, match=r"charge 2, which the client .* would not be told: its .*\{charge\}, or"):
+        potential(f"client:{words}").evaluate(replace(batch, charge=2), WANT)
+
+
 def test_extras_that_are_not_sent(tmp_path, potential):
     with pytest.raises(StructureError, match="sends no 'dipole' for bead 0; it sends nothing beside"):
         potential(name_of(tmp_path / "log", "properties=dipole")).evaluate(beads(1), ["energy", "dipole"])
@@ -164,6 +202,8 @@ def test_a_python_of_another_environment_stays_a_link(tmp_path, monkeypatch):
         ("processes=0 python {address}", "whole number above 0"),
         ("processes=1.5 python {address}", "whole number above 0"),
         ("timeout=never python {address}", "number above 0"),
+        ("charge=nan python {address}", "finite number in e"),
+        ("charge=one python {address}", "finite number in e"),
         ("restart=often python {address}", r"allowed are \['species', 'cell'\]"),
         ("properties=dipol python {address}", "did you mean 'dipole'"),
         ("files=none.inp python {address}", "cannot be read"),
