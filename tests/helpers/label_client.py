@@ -11,9 +11,23 @@ import os
 import sys
 import time
 
-from ase.calculators.lj import LennardJones
-from ase.calculators.socketio import SocketClient
-from ase.io import read
+
+def note(word):
+    with open(log, "a") as file:
+        file.write(f"{os.getpid()} {word}\n")
+
+
+address, structure, log = sys.argv[1:4]
+habit, _, number = (sys.argv[4] if len(sys.argv) > 4 else "").partition(":")
+when = int(number or 1)
+note("start")
+if habit == "refuses":
+    sys.exit("no licence")
+if habit == "silent":
+    time.sleep(1000)
+from ase.calculators.lj import LennardJones  # noqa: E402
+from ase.calculators.socketio import SocketClient  # noqa: E402
+from ase.io import read  # noqa: E402, what takes long to import comes after what is noted
 
 ANGSTROM = {"sigma": 2.6, "epsilon": 0.01, "rc": 6.0, "smooth": True}
 
@@ -39,19 +53,6 @@ class Habitual(LennardJones):
             client.protocol.socket.sendall(b"WHATEVER    ")
 
 
-def note(word):
-    with open(log, "a") as file:
-        file.write(f"{os.getpid()} {word}\n")
-
-
-address, structure, log = sys.argv[1:4]
-habit, _, number = (sys.argv[4] if len(sys.argv) > 4 else "").partition(":")
-when = int(number or 1)
-note("start")
-if habit == "refuses":
-    sys.exit("no licence")
-if habit == "silent":
-    time.sleep(1000)
 atoms = read(structure)
 atoms.calc = Habitual(**ANGSTROM)
 host, colon, port = address.partition(":")

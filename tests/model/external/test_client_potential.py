@@ -89,7 +89,7 @@ def test_one_that_dies_is_started_anew(tmp_path, potential, caplog):
     [
         ("dies:1", "", "ended with status 3 in the middle of an answer for bead 0; its last words: .*went home"),
         ("refuses", "", "ended with status 1 before it connected for bead 0; its last words: no licence"),
-        ("hangs:1", "timeout=3", "did not answer in time"),
+        ("hangs:1", "timeout=8", "did not answer in time"),
         ("silent", "timeout=1", "did not connect in time"),
         ("nonsense:1", "", "answered what i-PI's protocol does not know"),
     ],
