@@ -57,6 +57,20 @@ def test_spectra_are_kept_while_ipi_runs(folder):
     folder.assert_clean()
 
 
+def test_spectra_of_a_model_out_of_several(folder, tmp_path):
+    """Energy, dipole and polarizability each of a part, which answer together as the whole does."""
+    write_input(folder, 200)
+    parts = "\n".join(f'[{name}]\nmodel = "springs:springs"' for name in ("energy", "dipole", "polarizability"))
+    (folder.path / "mixed.toml").write_text(parts)
+    status, _, errors = folder.run("input.xml", *SPECTRA, "--trust", "springs:springs", model="mixed.toml")
+    assert (status, errors) == (0, "")
+    (tmp_path / "whole").mkdir()
+    whole = Folder(tmp_path / "whole")
+    run_whole(whole, 200)
+    for kind in ("ir", "raman"):
+        assert table_of(folder.path / f"test.{kind}.csv") == table_of(whole.path / f"test.{kind}.csv")
+
+
 @pytest.mark.parametrize("victim", ["everything", "run"])
 def test_killed_and_continued_run_has_the_same_spectrum(folder, tmp_path, victim):
     steps = 300

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from beadwise.analysis.promotion.kept_energies import KeptEnergies
 from beadwise.driver.commands.group import main
 from beadwise.errors import BeadwiseError
+from beadwise.learning.labels.references import EvaluatorReference
+from beadwise.learning.labels.settings import LabelSettings
 from beadwise.model import Batch, Committee, Model, PropertyError, StructureError, save
 from beadwise.model.correction import Corrected
-from beadwise.model.evaluators import files_of, from_any_folder, in_field, load_evaluator, parts_of
+from beadwise.model.evaluators import files_of, from_any_folder, identity_of, in_field, load_evaluator, parts_of
 from beadwise.model.mixtures.mixture import Mixture, MixtureError, Part
 from beadwise.properties.quantities import properties
 from click.testing import CliRunner
@@ -223,6 +226,21 @@ def test_names_files_and_paths(folder, monkeypatch):
     assert {file.name for file in files_of(name)} == {"mixed.toml", *(f"model_{seed}.safetensors" for seed in range(3))}
     monkeypatch.chdir(folder)
     assert from_any_folder("mixed.toml") == name
+
+
+def test_what_is_kept_belongs_to_the_files_of_the_parts(folder):
+    """Free energies, labels and harmonic references are made anew once a part of a part was fitted again."""
+    described(folder, '[energy]\nmodel = "model_2.safetensors"\n', "inner.toml")
+    name = described(folder, '[energy]\nmodels = ["model_0.safetensors", "inner.toml"]\n')
+
+    def kept():
+        reference = EvaluatorReference(LabelSettings(reference=name, folder=folder))
+        return KeptEnergies(name, folder).file, reference.identity, identity_of(name, load_evaluator(name))
+
+    before = kept()
+    assert kept() == before
+    save(random_model(7), folder / "model_2.safetensors")
+    assert not set(before) & set(kept())
 
 
 def test_inspect_tells_parts_and_hashes(folder):
