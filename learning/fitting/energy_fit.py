@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from ...model import Batch, Model
 from ...pyx.tensor_head import DensityShape, TensorHead, feature_sizes, features, head_from_features
 from ..data import Frame
-from .configuration import Configuration, EnergySettings
+from .configuration import EnergySettings
 from .least_squares import NormalEquations
 from .long_range.columns import prior_of, split, with_long_range
 
 OF_ENERGY = {"energy", "forces", "stress"}  # labels
-FRAMES_COMPARED = 1000  # from which, and up to twice as many, a linear energy is fitted that is only compared with
-
-
-def frames_of_head(name: str, frames: Sequence[Frame], configuration: Configuration) -> Sequence[Frame]:
-    """All frames; of a linear energy that an equivariant network takes the place of, enough to tell what it brought."""
-    settings = configuration.equivariant
-    if name != "energy" or settings is None or not settings.weight_of(name) or settings.keeps_linear(name):
-        return frames
-    useful = [frame for frame in frames if OF_ENERGY & frame.labels.keys()]
-    chosen = set(range(0, len(useful), max(1, len(useful) // FRAMES_COMPARED)))
-    known: set[int] = set().union(*(useful[place].atoms.numbers.tolist() for place in chosen))
-    for place, frame in enumerate(useful):
-        if not known.issuperset(numbers := frame.atoms.numbers.tolist()):
-            known.update(numbers)
-            chosen.add(place)
-    return [useful[place] for place in sorted(chosen)]
 
 
 def species_energies(

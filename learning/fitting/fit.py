@@ -36,9 +36,9 @@ from .charges.labels import without_charges
 from .committee_fit import LAST_LAYER, fit_with_members
 from .configuration import Configuration, ConfigurationError
 from .electrons.zero import on_one_zero
-from .energy_fit import frames_of_head, species_energies
+from .energy_fit import species_energies
 from .fit_data import FitData, charge_of_dipoles, labels_by_role, nominal_record, read_fit_data
-from .head_fit import HeadProblem, parts, require_labels
+from .head_fit import HeadProblem, frames_of_head, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
 from .local_labels import in_its_field, with_local_labels
 from .memory import check_memory

@@ -13,14 +13,18 @@ from ...properties.quantities import properties, quantities
 from ...pyx.tensor_head import DensityShape, TensorHead, feature_sizes, head_from_features
 from ...quantity import Irrep, Quantity
 from ..data import Frame, labels
-from .configuration import Configuration, ConfigurationError
-from .energy_fit import add_energy_frame, energy_head, species_energies
+from .configuration import Configuration, ConfigurationError, read_by_network
+from .energy_fit import OF_ENERGY, add_energy_frame, energy_head, species_energies
 from .fit_data import nominal_record
 from .least_squares import NormalEquations
 from .long_range.columns import long_range_features, prior_of, with_fitted
+from .polarization.derivatives import derivative_label
 from .target_fit import add_target, prior_variances
 
 REMEDY = "; remove its section or add data"
+# from which, and up to twice as many, linear heads are fitted that are only compared with
+FRAMES_COMPARED = 1000
+ATOMS_COMPARED = 3000  # the same of atoms with derivatives of a quantity: nine rows each for Born charges
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,33 @@ class HeadProblem:
         """The heads with weights (features,), or (heads, features)."""
         order, parity = self.irrep.order, self.irrep.parity
         return tuple(head_from_features(order, self.shape, own, parity) for own in np.atleast_2d(weights))
+
+
+def frames_of_head(name: str, frames: Sequence[Frame], configuration: Configuration) -> Sequence[Frame]:
+    """All frames; of linear heads that an equivariant network takes the place of, enough to tell what it brought."""
+    quantity, irrep = parts()[name]
+    settings, own = configuration.equivariant, quantity.name
+    if settings is None or own not in read_by_network(settings, [own]) or settings.keeps_linear(own):
+        return frames
+    if any(frame.is_folded for frame in frames):  # linear heads tell the branches of dipoles
+        return frames
+    label, length = derivative_label(quantity), getattr(configuration.quantities.get(own), "derivative_length", 0.0)
+    if own == "energy":
+        useful = [frame for frame in frames if OF_ENERGY & frame.labels.keys()]
+        most = FRAMES_COMPARED
+    elif label and length and irrep.parity == 1:
+        useful = [frame for frame in frames if {label, own} & frame.labels.keys()]
+        atoms = sum(len(frame.atoms) for frame in useful if label in frame.labels)
+        most = max(1, len(useful) * ATOMS_COMPARED // max(atoms, 1))
+    else:
+        return frames
+    chosen = set(range(0, len(useful), max(1, len(useful) // most)))
+    known: set[int] = set().union(*(useful[place].atoms.numbers.tolist() for place in chosen))
+    for place, frame in enumerate(useful):
+        if not known.issuperset(numbers := frame.atoms.numbers.tolist()):
+            known.update(numbers)
+            chosen.add(place)
+    return [useful[place] for place in sorted(chosen)]
 
 
 def require_labels(configuration: Configuration, frames: Sequence[Frame]) -> None:

@@ -12,6 +12,7 @@ from ..data import Reading
 from ..data.reading import names_of_keys, names_of_orders, names_of_units
 
 LIMITS = limits()  # of the compiled kernel
+MANY_SPECIES = 5  # that share weights of an equivariant network unless a fit says otherwise
 FEWEST_MEMBERS = 5  # of a committee that is calibrated; see beadwise.learning.fitting.calibration
 SYMBOLS = {"propertyNames": {"pattern": "^[A-Z][a-z]?$"}}  # a table of chemical symbols
 
@@ -247,6 +248,14 @@ class EquivariantSettings:
         about("Number of channels that atoms send to their neighbours, a multiple of 8; 0 is no message.", ge=0),
     ] = 0
     l_sent: Annotated[int, about("Highest angular momentum of what is sent, at most `l_max`.", ge=0)] = 1
+    species: Annotated[
+        Literal["", "own", "shared"],
+        about(
+            "`own`: all weights differ between species. `shared`: mixing, hidden layers, readouts and messages are the "
+            "same for all, so that few atoms of one species suffice; channels, products and biases differ. If it is "
+            f"empty, `shared` from {MANY_SPECIES} species on."
+        ),
+    ] = ""
     epochs: Annotated[int, about("Number of passes over the training frames.", ge=1)] = 300
     batch: Annotated[int, about("Number of frames in each step of the optimiser.", ge=1)] = 10
     learning_rate: Annotated[
@@ -290,6 +299,10 @@ class EquivariantSettings:
     def weight_of(self, quantity: str) -> float:
         """What the labels of a quantity count beside those of the others."""
         return self.weights.get(quantity, 1.0)
+
+    def shares_weights(self, species: int) -> bool:
+        """Whether so many species share weights."""
+        return self.species == "shared" or (not self.species and species >= MANY_SPECIES)
 
     def keeps_linear(self, quantity: str) -> bool:
         """Whether the linear heads of a quantity stay below the network."""

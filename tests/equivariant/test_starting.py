@@ -41,15 +41,16 @@ def first_fit(**more):
     return fit_equivariant(bare(), data, EXPECTED, replace(SETTINGS, start="", learning_rate=0.01, **more))
 
 
+@pytest.mark.parametrize("is_shared", [False, True])
 @pytest.mark.parametrize("sent", [0, 8])
-def test_it_has_the_weights_of_the_other(sent):
+def test_it_has_the_weights_of_the_other(sent, is_shared):
     model, heads = random_model(3, heads=("energy", "dipole")), {"energy": 0, "dipole": 1}
     like = torch.zeros(1, dtype=torch.float64)
     gathered = gather(model, [Structure.of(model, Batch.from_ase(random_structure(0, molecules=3)))], 2, like)
     fitted = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        network = TorchEquivariant(model, 8, 2, (5, 6), heads, sent, 1).double()
+        network = TorchEquivariant(model, 8, 2, (5, 6), heads, sent, 1, is_shared).double()
         for own in (*network.layers[0].linear.values(), *network.layers[-1].nonlinear.values()):
             torch.nn.init.normal_(own)
         network.measure(gathered, dict.fromkeys(heads, 0.3))
@@ -76,3 +77,11 @@ def test_another_kind_is_refused():
         fit_equivariant(bare(), data, EXPECTED, SETTINGS, start=old)
     with pytest.raises(ConfigurationError, match=r"start = 'old.st' in .equivariant. has no equivariant network"):
         fit_equivariant(bare(), data, EXPECTED, SETTINGS, start=bare())
+
+
+def test_weights_of_each_species_are_no_shared_ones():
+    data, own = frames(random_model(5, heads=("energy",))), first_fit(epochs=1)
+    shared = replace(SETTINGS, species="shared")
+    with pytest.raises(ConfigurationError, match=r"weights of each species.* say species = 'own'"):
+        fit_equivariant(bare(), data, EXPECTED, shared, start=own)
+    fit_equivariant(bare(), data, EXPECTED, SETTINGS, start=first_fit(epochs=1, species="shared"))

@@ -24,6 +24,8 @@ from beadwise.learning.fitting.torch_density import torch_harmonics  # noqa: E40
 CASES = {
     "no message": {},
     "shared channels": {"model": {"groups": (0, 0), "radial": 5}},
+    "shared weights": {"is_shared": True},
+    "shared weights and messages": {"is_shared": True, "sent": 8},
     "message": {"sent": 8, "l_sent": 1},
     "message of higher l": {"sent": 8, "l_sent": 2, "l_max": 3, "model": {"l_max": 3}},
     "energies alone": {"heads": {"energy": 0}, "sent": 8, "l_sent": 0},
@@ -34,11 +36,11 @@ def structures(model, frames):
     return [Structure.of(model, Batch.from_ase(atoms)) for atoms in frames]
 
 
-def case(model=None, heads=None, sent=0, l_sent=1, l_max=2):
+def case(model=None, heads=None, sent=0, l_sent=1, l_max=2, is_shared=False):
     heads = heads or {"energy": 0, "dipole": 1}
     model = random_model(3, heads=tuple(heads), **(model or {}))
     torch.manual_seed(0)
-    network = TorchEquivariant(model, 8, l_max, (5, 6), heads, sent, l_sent)
+    network = TorchEquivariant(model, 8, l_max, (5, 6), heads, sent, l_sent, is_shared)
     for layer in network.layers:
         for readout in (layer.linear, layer.nonlinear):
             for own in readout.values():
@@ -90,6 +92,19 @@ def test_its_gradients_are_derivatives(name):
         strained.append(energy_of(bent))
     assert positions[row, 1] == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-5, abs=1e-6)
     assert strains[0, 0, 1] == pytest.approx((strained[0] - strained[1]) / (2 * step), rel=1e-5, abs=1e-6)
+
+
+def test_species_share_weights_but_not_what_they_are():
+    _, network, _, _ = case(is_shared=True, sent=8)
+    layer = network.fitted()[0].layers[1]
+    shared = layer.mixing, layer.hidden[0][0], layer.hidden[1][0], *layer.scalars["energy"], *layer.tensors["dipole"]
+    for own in shared:
+        np.testing.assert_array_equal(own[0], own[1])
+    assert np.all(layer.contraction[0] != layer.contraction[1])
+    assert np.all(layer.three[0] != layer.three[1])
+    message = network.fitted()[0].message
+    assert message.radial.shape[:2] == (2, 2)
+    np.testing.assert_array_equal(message.radial[0, 0], message.radial[1, 0])
 
 
 def test_harmonics_have_their_derivatives():

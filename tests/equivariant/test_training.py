@@ -14,9 +14,9 @@ from beadwise.learning.fitting.configuration import (
     EquivariantSettings,
     read_configuration,
 )
-from beadwise.learning.fitting.energy_fit import frames_of_head
 from beadwise.learning.fitting.fit import fit
 from beadwise.learning.fitting.fit_data import FitData
+from beadwise.learning.fitting.head_fit import frames_of_head
 from beadwise.learning.fitting.network_steps import gain_text
 from beadwise.model import Batch, load, save
 from beadwise.model.outputs import empty_head
@@ -175,7 +175,7 @@ def test_a_configuration_is_fitted(tmp_path):
 
 
 def test_a_linear_energy_that_is_only_compared_with_needs_few_frames(tmp_path, monkeypatch):
-    monkeypatch.setattr("beadwise.learning.fitting.energy_fit.FRAMES_COMPARED", 2)
+    monkeypatch.setattr("beadwise.learning.fitting.head_fit.FRAMES_COMPARED", 2)
     data = frames(truth(), 7)
     for place in (1, 6):
         data[place] = Frame(data[place].atoms, {"dipole": np.zeros(3)})
@@ -186,6 +186,22 @@ def test_a_linear_energy_that_is_only_compared_with_needs_few_frames(tmp_path, m
     assert frames_of_head("dipole", data, read_configuration(own)) is data
     whole = read_configuration(written(tmp_path, "channels = 8\nl_max = 2\nlinear = true"))
     assert frames_of_head("energy", data, whole) is data
+
+
+def test_a_linear_dipole_that_is_only_compared_with_needs_few_born_charges(tmp_path, monkeypatch):
+    data = [Frame(random_structure(seed, molecules=2), {"dipole": np.zeros(3)}) for seed in range(6)]
+    own = read_configuration(written(tmp_path, "channels = 8\nl_max = 2", "[dipole]"))
+    assert len(frames_of_head("dipole", data, own)) == 6
+    for frame in data:
+        frame.labels["born_effective_charges"] = np.zeros((len(frame.atoms), 3, 3))
+    assert len(frames_of_head("dipole", data, own)) == 6
+    monkeypatch.setattr("beadwise.learning.fitting.head_fit.ATOMS_COMPARED", 2 * len(data[0].atoms))
+    chosen = frames_of_head("dipole", data, own)
+    assert [id(frame) for frame in chosen] == [id(data[place]) for place in (0, 3)]
+    folded = [*data[1:], replace(data[0], quantum=np.eye(3))]
+    assert frames_of_head("dipole", folded, own) is folded
+    whole = read_configuration(written(tmp_path, "channels = 8\nl_max = 2\nlinear = true", "[dipole]"))
+    assert frames_of_head("dipole", data, whole) is data
 
 
 @pytest.mark.parametrize(

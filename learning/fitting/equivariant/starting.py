@@ -59,6 +59,11 @@ def check_start(start: Model, name: str, model: Model, network: TorchEquivariant
                 f"start = '{name}' in [equivariant] has {what} = {has}; the configuration has {needs}, and both must "
                 "be the same"
             )
+    if own.is_shared and any(np.any(layer.mixing != layer.mixing[:1]) for layer in known.layers):
+        raise ConfigurationError(
+            f"start = '{name}' in [equivariant] has weights of each species, and species = 'shared' has them of all "
+            "together; say species = 'own'"
+        )
     if not np.allclose(start.radial.coefficients, model.radial.coefficients, rtol=0, atol=1e-12):
         raise ConfigurationError(f"start = '{name}' in [equivariant] has other radial functions than the configuration")
     return known
@@ -96,20 +101,21 @@ def _take_layer(
     def of(array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(array).to(own.means)
 
+    kinds = len(own.mixing)
     own.contraction[:] = of(known.contraction) / input_scales.to(own.means)[:, :, None]
-    own.three[:], own.four[:], own.mixing[:] = of(known.three), of(known.four), of(known.mixing)
+    own.three[:], own.four[:], own.mixing[:] = of(known.three), of(known.four), of(known.mixing)[:kinds]
     for index, (weights, bias) in enumerate(known.hidden):
         if index:
-            own.weights[index][:], own.bias[index][:] = of(weights) / GAIN, of(bias)
+            own.weights[index][:], own.bias[index][:] = of(weights)[:kinds] / GAIN, of(bias)
         else:
-            own.weights[0][:] = of(weights) * own.scales[:, :, None]
+            own.weights[0][:] = (of(weights) * own.scales[:, :, None])[:kinds]
             own.bias[0][:] = of(bias) + torch.einsum("si,sio->so", own.means, of(weights))
     for name, order in own.heads.items():
         found = known.tensors.get(name) if order else known.scalars.get(name)
         if found is not None:
             scale = 1.0 if order else own.scales
-            own.linear[name][:] = of(found[0]) * scale / unit[name]
-            own.nonlinear[name][:] = of(found[1]) / (GAIN * unit[name])
+            own.linear[name][:] = (of(found[0]) * scale)[:kinds] / unit[name]
+            own.nonlinear[name][:] = of(found[1])[:kinds] / (GAIN * unit[name])
 
 
 def _take_message(own: TorchMessage, known: Message, input_scales: torch.Tensor) -> None:
@@ -118,8 +124,9 @@ def _take_message(own: TorchMessage, known: Message, input_scales: torch.Tensor)
     def of(array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(array).to(own.scales)
 
-    own.radial[:] = of(known.radial) / input_scales[:, :, None]
-    own.linear[:], own.bias[:], own.gate[:] = of(known.linear), of(known.bias), of(known.gate) / GAIN
+    kinds = len(own.radial)
+    own.radial[:] = of(known.radial)[:kinds, :kinds] / input_scales[:, :, None]
+    own.linear[:], own.bias[:], own.gate[:] = of(known.linear)[:kinds], of(known.bias), of(known.gate)[:kinds] / GAIN
     own.path[:] = of(known.paths) * own.scales[[path[2] for path in own.paths]][:, None]
 
 

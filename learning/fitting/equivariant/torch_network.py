@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from ....potentials.equivariant_network import (
     three_body_paths,
 )
 from .surroundings import Gathered
-from .torch_products import Products, by_species, dense, orders_of
+from .torch_products import Products, by_species, dense, kinds_of, orders_of
 
 GAIN = 1.6  # of silu, so that the hidden layers keep the size of what they read
 SMALLEST = 1e-6  # scale of invariants that do not differ at all between atoms
@@ -37,6 +38,8 @@ class TorchLayer(torch.nn.Module):
     l_read : int
     heads : mapping of str to int
         λ by name.
+    is_shared : bool
+        Whether all species have the same mixing, hidden layers and readouts; channels, products, biases are their own.
     """
 
     means: torch.Tensor
@@ -52,33 +55,36 @@ class TorchLayer(torch.nn.Module):
         hidden: Sequence[int],
         l_read: int,
         heads: Mapping[str, int],
+        is_shared: bool = False,
     ):
         super().__init__()
         self.l_max, self.channels, self.l_read, self.heads = l_max, channels, l_read, dict(heads)
+        self.is_shared, kinds = is_shared, 1 if is_shared else species
         self.paths, self.further_paths = three_body_paths(l_max), four_body_paths(l_max, l_read)
         self.orders = orders_of(l_max)
 
         def normal(*size: int, scale: float = 1.0) -> torch.nn.Parameter:
-            return torch.nn.Parameter(scale * torch.randn(species, *size))
+            return torch.nn.Parameter(scale * torch.randn(*size))
 
         def of_paths(paths: Sequence[Path]) -> torch.nn.Parameter:
             ends = [path[2] for path in paths]
             scales = torch.tensor([1 / math.sqrt(ends.count(order)) for order in ends])
             return torch.nn.Parameter(scales[:, None] * torch.randn(species, len(paths), channels))
 
-        self.contraction = normal(l_max + 1, inputs, channels, scale=inputs**-0.5)
+        self.contraction = normal(species, l_max + 1, inputs, channels, scale=inputs**-0.5)
         self.three, self.four = of_paths(self.paths), of_paths(self.further_paths)
-        self.mixing = normal(l_max + 1, channels, channels, scale=channels**-0.5)
+        self.mixing = normal(kinds, l_max + 1, channels, channels, scale=channels**-0.5)
         widths = [number_of_scalars(l_max, channels), *hidden]
-        self.weights = torch.nn.ParameterList([normal(i, o, scale=i**-0.5) for i, o in itertools.pairwise(widths)])
+        pairs = itertools.pairwise(widths)
+        self.weights = torch.nn.ParameterList([normal(kinds, i, o, scale=i**-0.5) for i, o in pairs])
         self.bias = torch.nn.ParameterList([torch.nn.Parameter(torch.zeros(species, o)) for o in hidden])
         sizes = {n: (widths[0], widths[-1]) if not order else (3 * channels, widths[-1]) for n, order in heads.items()}
         self.linear = torch.nn.ParameterDict(
-            {n: torch.nn.Parameter(torch.zeros(species, s[0])) for n, s in sizes.items()}
+            {n: torch.nn.Parameter(torch.zeros(kinds, s[0])) for n, s in sizes.items()}
         )
         self.nonlinear = torch.nn.ParameterDict(
             {
-                name: torch.nn.Parameter(torch.zeros(species, size[1], *([size[0]] if heads[name] else [])))
+                name: torch.nn.Parameter(torch.zeros(kinds, size[1], *([size[0]] if heads[name] else [])))
                 for name, size in sizes.items()
             }
         )
@@ -110,24 +116,24 @@ class TorchLayer(torch.nn.Module):
             h = GAIN * torch.nn.functional.silu(dense(h, weights, counts) + bias[species])
         q = self.further_products(b, a, self.four, counts) if self.further_products else torch.zeros_like(a)
         v = torch.cat([a, b, q], dim=2)
-        found = {}
+        found, kind = {}, torch.zeros_like(species) if self.is_shared else species
         for name, order in self.heads.items():
             linear, nonlinear = self.linear[name], self.nonlinear[name]
             if order:
-                gates = linear[species] + dense(h, nonlinear, counts)
+                gates = linear[kind] + dense(h, nonlinear, counts)
                 found[name] = (v[order**2 : (order + 1) ** 2] * gates).sum(dim=2).T
             else:
-                found[name] = ((z * linear[species]).sum(dim=1) + (h * nonlinear[species]).sum(dim=1))[:, None]
+                found[name] = ((z * linear[kind]).sum(dim=1) + (h * nonlinear[kind]).sum(dim=1))[:, None]
         return found, v, h
 
     def measure(self, inputs: torch.Tensor, counts: Sequence[int]) -> None:
         """Take means and scales of the invariants from some atoms, so that the hidden layers read numbers near one.
 
         All of one kind (A_00, A·A, B·A, B·B) have one scale, so that what varies little stays small: it mostly fits
-        noise.
+        noise.  Where species share weights they share means and scales, too: few atoms of one say little of these.
         """
         z, own = self.channels_of(inputs, counts)[2], self.channels * (self.l_max + 1)
-        for kind, some in enumerate(torch.split(z, list(counts))):
+        for kind, some in enumerate([z] * len(counts) if self.is_shared else torch.split(z, list(counts))):
             if len(some) > 1:
                 self.means[kind] = some.mean(dim=0)
                 blocks = torch.split(some.var(dim=0), [self.channels, own, own, own])
@@ -144,20 +150,21 @@ class TorchLayer(torch.nn.Module):
             Of each head: what its outputs are to be multiplied by.
         """
         scales, means = numpy(self.scales), numpy(self.means)
-        hidden = []
-        for index, (weights, bias) in enumerate(zip(map(numpy, self.weights), map(numpy, self.bias), strict=True)):
+        of_all, hidden = partial(of_every_species, species=len(means)), []
+        for index, (weights, bias) in enumerate(zip(map(of_all, self.weights), map(numpy, self.bias), strict=True)):
             own = weights / scales[:, :, None] if index == 0 else GAIN * weights
             hidden.append((own, bias - np.einsum("si,sio->so", means, own) if index == 0 else bias))
         scalars, tensors, constants = {}, {}, {}
         for name, order in self.heads.items():
-            linear, nonlinear = unit[name] * numpy(self.linear[name]), GAIN * unit[name] * numpy(self.nonlinear[name])
+            linear = unit[name] * of_all(self.linear[name])
+            nonlinear = GAIN * unit[name] * of_all(self.nonlinear[name])
             if order:
                 tensors[name] = linear, nonlinear
             else:
                 scalars[name] = linear / scales, nonlinear
                 constants[name] = -np.sum(linear / scales * means, axis=1)
         contraction = numpy(self.contraction) * numpy(input_scales)[:, :, None]
-        three, four, mixing = numpy(self.three), numpy(self.four), numpy(self.mixing)
+        three, four, mixing = numpy(self.three), numpy(self.four), of_all(self.mixing)
         layer = EquivariantLayer(contraction, three, mixing, four, self.l_read, hidden, scalars, tensors)
         return layer, constants
 
@@ -168,21 +175,32 @@ class TorchMessage(torch.nn.Module):
     scales: torch.Tensor
     places: torch.Tensor
 
-    def __init__(self, species: int, radial: int, channels: int, width: int, l_max: int, sent: int, l_sent: int):
+    def __init__(
+        self,
+        species: int,
+        radial: int,
+        channels: int,
+        width: int,
+        l_max: int,
+        sent: int,
+        l_sent: int,
+        is_shared: bool = False,
+    ):
         super().__init__()
-        self.l_max, self.l_sent, self.sent = l_max, l_sent, sent
+        self.l_max, self.l_sent, self.sent, self.is_shared = l_max, l_sent, sent, is_shared
         self.paths = message_paths(l_max, l_sent)
+        kinds = 1 if is_shared else species
 
         def normal(*size: int, scale: float) -> torch.nn.Parameter:
-            return torch.nn.Parameter(scale * torch.randn(species, *size))
+            return torch.nn.Parameter(scale * torch.randn(kinds, *size))
 
         ends = [path[2] for path in self.paths]
         shares = torch.tensor([1 / math.sqrt(ends.count(order)) for order in ends])
-        self.radial = normal(species, l_max + 1, radial, sent, scale=radial**-0.5)
+        self.radial = normal(kinds, l_max + 1, radial, sent, scale=radial**-0.5)
         self.linear = normal(l_sent, 3 * channels, sent, scale=(3 * channels) ** -0.5)
         self.bias = torch.nn.Parameter(torch.cat([torch.zeros(species, 1, sent), torch.ones(species, l_sent, sent)], 1))
         of_gates = torch.tensor([1.0] + [0.5] * l_sent)[:, None, None]
-        self.gate = torch.nn.Parameter(of_gates * torch.randn(species, l_sent + 1, width, sent) * width**-0.5)
+        self.gate = torch.nn.Parameter(of_gates * torch.randn(kinds, l_sent + 1, width, sent) * width**-0.5)
         self.path = torch.nn.Parameter(shares[:, None] * torch.randn(species, len(self.paths), sent))
         self.products = Products([(path[0], path[1], path[2]) for path in self.paths], l_max, False)
         places = self.products.first * (l_sent + 1) ** 2 + self.products.second
@@ -199,7 +217,7 @@ class TorchMessage(torch.nn.Module):
             above = sent_orders[1:]
             features.append(by_species(v[1 : len(sent_orders)], self.linear[:, above - 1], counts) * gates[above])
         sent = torch.cat(features).permute(1, 0, 2).flatten(1)  # (atoms, LM · sent)
-        blocks = torch.split(gathered.radial, gathered.pair_counts)
+        blocks = torch.split(gathered.radial, kinds_of(self.radial, gathered.pair_counts))
         scaled = (self.radial * input_scales[:, :, None]).permute(0, 1, 3, 2, 4).flatten(3).flatten(0, 1)
         radial = torch.cat([own @ weights for own, weights in zip(blocks, scaled, strict=True)])  # (pairs, l · sent)
         pairs, atoms = gathered.slots, len(gathered.species)
@@ -216,12 +234,13 @@ class TorchMessage(torch.nn.Module):
 
     def fitted(self, input_scales: torch.Tensor) -> Message:
         """The message on radial functions as they are."""
-        ends = [path[2] for path in self.paths]
+        ends, species = [path[2] for path in self.paths], len(self.bias)
+        radial = of_every_species(self.radial, species)
         return Message(
-            numpy(self.radial) * numpy(input_scales)[:, :, None],
-            numpy(self.linear),
+            np.repeat(radial, species // radial.shape[1], axis=1) * numpy(input_scales)[:, :, None],
+            of_every_species(self.linear, species),
             numpy(self.bias),
-            GAIN * numpy(self.gate),
+            GAIN * of_every_species(self.gate, species),
             numpy(self.path) / numpy(self.scales)[ends][:, None],
         )
 
@@ -239,6 +258,8 @@ class TorchEquivariant(torch.nn.Module):
         λ by name of every head that it adds to.
     sent, l_sent : int
         Channels that are sent, and their highest angular momentum; sent = 0 for no message.
+    is_shared : bool
+        Whether species share weights; see `TorchLayer`.  Messages then differ by what is sent and received alone.
     """
 
     input_scales: torch.Tensor
@@ -252,6 +273,7 @@ class TorchEquivariant(torch.nn.Module):
         heads: Mapping[str, int],
         sent: int = 0,
         l_sent: int = 1,
+        is_shared: bool = False,
     ):
         super().__init__()
         shape, l_read = model.shape, max(heads.values())
@@ -259,11 +281,12 @@ class TorchEquivariant(torch.nn.Module):
         self.unit = dict.fromkeys(heads, 1.0)
         sizes = channels, l_max, hidden
         of_first = max(l_read, l_sent if sent else 0)
-        self.layers = [TorchLayer(shape.species, shape.channels, *sizes, of_first, heads)]
+        self.layers = [TorchLayer(shape.species, shape.channels, *sizes, of_first, heads, is_shared)]
         self.message = None
         if sent:
-            self.layers.append(TorchLayer(shape.species, sent + channels, *sizes, l_read, heads))
-            self.message = TorchMessage(shape.species, shape.radial, channels, hidden[-1], l_max, sent, l_sent)
+            self.layers.append(TorchLayer(shape.species, sent + channels, *sizes, l_read, heads, is_shared))
+            of_message = shape.radial, channels, hidden[-1], l_max, sent, l_sent, is_shared
+            self.message = TorchMessage(shape.species, *of_message)
         self.registered = torch.nn.ModuleList(self.layers)
         self.register_buffer("input_scales", torch.ones(l_max + 1, shape.radial))
 
@@ -342,6 +365,11 @@ class TorchEquivariant(torch.nn.Module):
         return EquivariantNetwork(self.shape, [first, second], message), {
             n: constants[n] + further[n] for n in constants
         }
+
+
+def of_every_species(weights: torch.Tensor, species: int) -> np.ndarray:
+    """Weights (species or 1, …) as each species has them, in double precision."""
+    return np.repeat(numpy(weights), species // len(weights), axis=0)
 
 
 def numpy(tensor: torch.Tensor) -> np.ndarray:

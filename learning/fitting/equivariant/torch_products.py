@@ -17,15 +17,20 @@ def orders_of(l_max: int) -> torch.Tensor:
 
 
 def by_species(values: torch.Tensor, weights: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-    """Values (lm, atoms, inputs) times the weights (species, lm, inputs, outputs) of the atoms' species."""
-    parts = torch.split(values, list(counts), dim=1)
+    """Values (lm, atoms, inputs) times the weights (species or 1, lm, inputs, outputs) of the atoms' species."""
+    parts = torch.split(values, kinds_of(weights, counts), dim=1)
     return torch.cat([torch.bmm(p, w) for p, w in zip(parts, weights, strict=True) if p.shape[1]], dim=1)
 
 
 def dense(values: torch.Tensor, weights: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-    """Values (atoms, inputs) times the weights (species, inputs, outputs) of the atoms' species."""
-    parts = torch.split(values, list(counts))
+    """Values (atoms, inputs) times the weights (species or 1, inputs, outputs) of the atoms' species."""
+    parts = torch.split(values, kinds_of(weights, counts))
     return torch.cat([p @ w for p, w in zip(parts, weights, strict=True) if len(p)])
+
+
+def kinds_of(weights: torch.Tensor, counts: Sequence[int]) -> list[int]:
+    """Atoms that have the same weights, one species after the other: all of them where there is one set of weights."""
+    return [sum(counts)] if len(weights) == 1 else list(counts)
 
 
 class Products(torch.nn.Module):

@@ -193,7 +193,8 @@ def fit_equivariant(
     heads = {"energy": 0} if energy is not None else {}
     heads |= {head.name: head.order for own in quantities for head in own.heads}
     sizes = settings.channels, settings.l_max, settings.hidden
-    network = TorchEquivariant(model, *sizes, heads, settings.sent, settings.l_sent)
+    of_message = settings.sent, settings.l_sent
+    network = TorchEquivariant(model, *sizes, heads, *of_message, settings.shares_weights(len(model.numbers)))
     some = [own.structure for own in examples[:: max(1, len(examples) // MEASURED)]]
     gathered, units = gather(model, some, settings.l_max, network.input_scales), units_of_heads(examples, quantities)
     network.measure(gathered, units)
