@@ -12,7 +12,7 @@ from ..data import Reading
 from ..data.reading import names_of_keys, names_of_orders, names_of_units
 
 LIMITS = limits()  # of the compiled kernel
-MANY_SPECIES = 5  # that share weights of an equivariant network unless a fit says otherwise
+MANY_SPECIES = 8  # that share weights of an equivariant network unless a fit says otherwise
 FEWEST_MEMBERS = 5  # of a committee that is calibrated; see beadwise.learning.fitting.calibration
 SYMBOLS = {"propertyNames": {"pattern": "^[A-Z][a-z]?$"}}  # a table of chemical symbols
 

@@ -174,6 +174,11 @@ def test_a_configuration_is_fitted(tmp_path):
     assert model.equivariant.heads == ("energy",) and model.heads["energy"].weights.any()
 
 
+def test_many_species_share_weights_unless_a_fit_says_otherwise():
+    assert [EquivariantSettings(species=own).shares_weights(7) for own in ("", "own", "shared")] == [False, False, True]
+    assert [EquivariantSettings(species=own).shares_weights(8) for own in ("", "own", "shared")] == [True, False, True]
+
+
 def test_a_linear_energy_that_is_only_compared_with_needs_few_frames(tmp_path, monkeypatch):
     monkeypatch.setattr("beadwise.learning.fitting.head_fit.FRAMES_COMPARED", 2)
     data = frames(truth(), 7)
