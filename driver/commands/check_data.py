@@ -38,6 +38,7 @@ def check_data(files: tuple[str, ...], every: int, json_file: Path | None, **sai
     from ...learning.fitting.configuration import DensitySettings, read_configuration
     from ...learning.fitting.fit_data import file_labels
     from ...learning.fitting.memory import matrices_of, memory_lines, sections_of
+    from ...learning.fitting.target_fit import with_labelled
     from ...properties.quantities import quantities
     from ..launch.stages import Stages
 
@@ -49,12 +50,13 @@ def check_data(files: tuple[str, ...], every: int, json_file: Path | None, **sai
         reading = reading_of(**said)
         names = {name: name for name in expanded(files, Path())}
     summary, unreadable = DataSummary(), []
+    labelled: dict[str, set[int]] = {}
     with Stages() as stages:
         for name, label in names.items():
             frames = stages.counted(iterate_frames(name, reading), f"reading {label}")
             chosen = (frame for place, frame in enumerate(frames) if place % every == 0)
             try:
-                summary.add(label, chosen, reading, str(part_of_file(name)[0]))
+                summary.add(label, with_labelled(chosen, labelled), reading, str(part_of_file(name)[0]))
             except DataError as error:
                 unreadable.append(str(error))
     findings = Findings(json_file)
@@ -65,7 +67,8 @@ def check_data(files: tuple[str, ...], every: int, json_file: Path | None, **sai
         fitted = {name: own for name, own in quantities().items() if own.label in summary.labels}
         sections = {name: None if name == "energy" else own.settings() for name, own in fitted.items()}
         density, matrices = DensitySettings(), 2
-    findings.say(memory_lines(density, sections, len(summary.species), summary.most_atoms, matrices))
+    kinds = {name: len(own) for name, own in labelled.items()}
+    findings.say(memory_lines(density, sections, len(summary.species), summary.most_atoms, matrices, kinds))
     findings.numbers({"files": summary.as_dict(), "unreadable": unreadable})
     if unreadable:
         raise DataError("; ".join(unreadable))

@@ -232,7 +232,8 @@ def fit_heads(
     validation = with_local_labels(configuration, validation)
     require_labels(configuration, frames)
     charge = charge_of_dipoles(configuration, frames)
-    check_memory(configuration, species_of(frames), max(len(frame.atoms) for frame in frames))
+    labelled = {name: len(own) for name, own in labelled_species(configuration.quantities, frames).items()}
+    check_memory(configuration, species_of(frames), max(len(frame.atoms) for frame in frames), labelled)
     model = bare_model(configuration, frames) if fitted is None else without_heads(fitted)
     frames = on_one_branch(configuration, model, frames, lambda own, name: with_progress(own, name, progress))
     told = fitted.curves if fitted is not None else None

@@ -19,7 +19,7 @@ from .fit_data import nominal_record
 from .least_squares import NormalEquations
 from .long_range.columns import long_range_features, prior_of, with_fitted
 from .polarization.derivatives import derivative_label
-from .target_fit import add_target, prior_variances
+from .target_fit import add_target, labelled_species, prior_variances
 
 REMEDY = "; remove its section or add data"
 # from which, and up to twice as many, linear heads are fitted that are only compared with
@@ -44,6 +44,8 @@ class HeadProblem:
         Energies in eV that are taken off before the energy is fitted; zeros for other quantities.
     is_fixed : ndarray of bool, shape (species,)
         Whether an offset is the energy of an isolated atom, and stays.
+    labelled : ndarray of int, shape (labelled,)
+        Indices of the species that have weights: those of the atoms with a label of a quantity per atom, else all.
     """
 
     quantity: Quantity
@@ -53,13 +55,14 @@ class HeadProblem:
     configuration: Configuration
     offsets: np.ndarray
     is_fixed: np.ndarray
+    labelled: np.ndarray
 
     @classmethod
     def of(
         cls,
         name: str,
         model: Model,
-        frames: Iterable[Frame],
+        frames: Sequence[Frame],
         configuration: Configuration,
         isolated: Mapping[int, float] | None = None,
     ) -> HeadProblem:
@@ -69,7 +72,9 @@ class HeadProblem:
         offsets = species_energies(model.numbers, frames, known) if name == "energy" else np.zeros(len(model.numbers))
         shape = head_shape(quantity, irrep, model, configuration)
         is_fixed = np.array([number in known for number in model.numbers])
-        return cls(quantity, irrep, model, shape, configuration, offsets, is_fixed)
+        numbers = sorted(labelled_species([quantity.name], frames).get(quantity.name, ())) or model.numbers
+        labelled = model.species_indices(np.array(numbers))
+        return cls(quantity, irrep, model, shape, configuration, offsets, is_fixed, labelled)
 
     @property
     def name(self) -> str:
@@ -101,7 +106,7 @@ class HeadProblem:
             return None
         settings = self.configuration.quantities[self.quantity.name]
         decays = settings.angular_decay, settings.radial_decay_of(self.irrep)
-        return prior_variances(self.irrep, self.shape, *decays, self.configuration.density.chemical_channels)
+        return prior_variances(self.irrep, self.fitted_shape, *decays, self.configuration.density.chemical_channels)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -114,9 +119,14 @@ class HeadProblem:
         return getattr(self.configuration.quantities[self.quantity.name], "derivative_length", 0.0)
 
     @property
+    def fitted_shape(self) -> DensityShape:
+        """The shape for the species that have weights."""
+        return replace(self.shape, species=len(self.labelled))
+
+    @property
     def features(self) -> int:
         """Number of weights of each head."""
-        local = self.shape.species * sum(feature_sizes(self.irrep.order, self.shape, self.irrep.parity))
+        local = len(self.labelled) * sum(feature_sizes(self.irrep.order, self.shape, self.irrep.parity))
         return local + (long_range_features(self.model) if self.is_energy else 0)
 
     def empty_equations(self) -> NormalEquations:
@@ -130,8 +140,8 @@ class HeadProblem:
             settings = self.configuration.energy
             add_energy_frame(equations, self.model, frame, self.offsets, settings, self.is_fixed)
         else:
-            own = self.quantity, self.irrep, self.shape, self.model
-            add_target(equations, *own, frame, self.metadata, self.derivative_length)
+            own = self.quantity, self.irrep, self.fitted_shape, self.model
+            add_target(equations, *own, frame, self.metadata, self.derivative_length, self.labelled)
 
     def solve(self, equations: NormalEquations) -> tuple[TensorHead, ...]:
         """The heads.
@@ -156,7 +166,9 @@ class HeadProblem:
     def heads_from(self, weights: np.ndarray) -> tuple[TensorHead, ...]:
         """The heads with weights (features,), or (heads, features)."""
         order, parity = self.irrep.order, self.irrep.parity
-        return tuple(head_from_features(order, self.shape, own, parity) for own in np.atleast_2d(weights))
+        every = np.zeros((len(np.atleast_2d(weights)), self.shape.species, weights.shape[-1] // len(self.labelled)))
+        every[:, self.labelled] = weights.reshape(len(every), len(self.labelled), -1)
+        return tuple(head_from_features(order, self.shape, own.ravel(), parity) for own in every)
 
 
 def frames_of_head(name: str, frames: Sequence[Frame], configuration: Configuration) -> Sequence[Frame]:

@@ -35,6 +35,8 @@ class Need:
         Of a quantity, as its heads are called.
     features : int
         Weights of each head.
+    species : int
+        That have such weights.
     matrix : int
         Bytes of its normal equations.
     bytes : int
@@ -43,6 +45,7 @@ class Need:
 
     part: str
     features: int
+    species: int
     matrix: int
     bytes: int
 
@@ -54,6 +57,7 @@ def needs(
     atoms: int,
     matrices: int = 2,
     long_range: int = 0,
+    labelled: Mapping[str, int] | None = None,
 ) -> list[Need]:
     """What every part of some quantities needs, the largest first.
 
@@ -69,17 +73,20 @@ def needs(
         How many of the size of the normal equations there are at a time: they and what is solved.
     long_range : int
         Number of long-range features that the energy reads, too.
+    labelled : mapping of str to int, optional
+        Number of species with labels of quantities that only some have.
     """
     shape, found = density_shape(density, species), []
     for name, settings in sections.items():
         own = shape if settings is None else replace(shape, l_max=settings.l_max)
+        kinds = (labelled or {}).get(name) or species
         for irrep in quantities()[name].form.irreps:
-            features = species * sum(feature_sizes(irrep.order, own, irrep.parity))
+            features = kinds * sum(feature_sizes(irrep.order, own, irrep.parity))
             features += long_range if settings is None else 0
             matrix = 8 * features**2
             derivatives = DERIVATIVE_BLOCKS * BYTES_AT_A_TIME if getattr(settings, "derivative_length", 0) else 0
             rows = WAITING_BYTES + derivatives if settings else ENERGY_ROWS * 8 * (3 * atoms + 9) * 2 * features
-            found.append(Need(quantities()[name].part(irrep), features, matrix, matrices * matrix + rows))
+            found.append(Need(quantities()[name].part(irrep), features, kinds, matrix, matrices * matrix + rows))
     return sorted(found, key=lambda need: -need.bytes)
 
 
@@ -97,8 +104,10 @@ def sections_of(configuration: Configuration) -> dict[str, HeadSettings | None]:
     return energy | dict(configuration.quantities)
 
 
-def check_memory(configuration: Configuration, species: Sequence[int], atoms: int) -> None:
-    """Refuse a fit that needs more memory than there is.
+def check_memory(
+    configuration: Configuration, species: Sequence[int], atoms: int, labelled: Mapping[str, int] | None = None
+) -> None:
+    """Refuse a fit that needs more memory than there is; the arguments are those of `needs`.
 
     Raises
     ------
@@ -109,17 +118,18 @@ def check_memory(configuration: Configuration, species: Sequence[int], atoms: in
     sections = sections_of(configuration)
     own = bare_long_range(configuration.lode, len(species), configuration.density.cutoff)
     far = own.weights.size if own is not None else 0
-    for need in needs(configuration.density, sections, len(species), atoms, matrices_of(configuration), far):
+    matrices = matrices_of(configuration)
+    for need in needs(configuration.density, sections, len(species), atoms, matrices, far, labelled):
         if there is not None and need.bytes > there:
             raise ConfigurationError(
-                f"{description(need, configuration.density, len(species))}, and {size(there)} are there; use "
+                f"{description(need, configuration.density)}, and {size(there)} are there; use "
                 "chemical_channels in [density], fewer radial functions or a lower l_max"
             )
 
 
-def description(need: Need, density: DensitySettings, species: int) -> str:
+def description(need: Need, density: DensitySettings) -> str:
     """What one part needs, for people."""
-    kinds = f"{species} species" if species > 1 else "one species"
+    kinds = f"{need.species} species" if need.species > 1 else "one species"
     return (
         f"the {need.part} head has {need.features} weights for {kinds} and {density.radial} radial functions: "
         f"{size(need.matrix)} of normal equations, {size(need.bytes)} in all"
@@ -127,13 +137,14 @@ def description(need: Need, density: DensitySettings, species: int) -> str:
 
 
 def memory_lines(
-    density: DensitySettings, sections: Mapping[str, HeadSettings | None], species: int, atoms: int, matrices: int = 2
-) -> Iterator[str]:
+    density: DensitySettings, sections: Mapping[str, HeadSettings | None], species: int, atoms: int, matrices: int = 2,
+    labelled: Mapping[str, int] | None = None,
+) -> Iterator[str]:  # fmt: skip
     """The largest need of a fit, and whether it is there."""
-    for need in needs(density, sections, species, atoms, matrices)[:1]:
+    for need in needs(density, sections, species, atoms, matrices, labelled=labelled)[:1]:
         there = available_memory()
         lacks = there is not None and need.bytes > there
-        yield f"{'warning: ' if lacks else ''}memory of a fit: {description(need, density, species)}" + (
+        yield f"{'warning: ' if lacks else ''}memory of a fit: {description(need, density)}" + (
             f"; {size(there)} are there" if there is not None else ""
         )
 

@@ -91,6 +91,14 @@ def labelled_species(names: Iterable[str], frames: Sequence[Frame]) -> dict[str,
     return found
 
 
+def with_labelled(frames: Iterable[Frame], found: dict[str, set[int]]) -> Iterator[Frame]:
+    """Frames as they come, whose `labelled_species` are added to what was ``found``."""
+    for frame in frames:
+        for name, own in labelled_species(quantities(), [frame]).items():
+            found.setdefault(name, set()).update(own)
+        yield frame
+
+
 def cell_components(quantity: Quantity, model: Model, frame: Frame, value: np.ndarray, metadata: object) -> np.ndarray:
     """Components that the atoms of a cell must add up to."""
     form, cell_map = quantity.form, quantity.cell_map
@@ -151,11 +159,12 @@ def prior_variances(
 
 def add_target(
     equations: NormalEquations, quantity: Quantity, irrep: Irrep, shape: DensityShape, model: Model, frame: Frame,
-    metadata: object, derivative_length: float = 0.0,
+    metadata: object, derivative_length: float = 0.0, labelled: np.ndarray | None = None,
 ) -> None:  # fmt: skip
     """Add what one frame says about the heads of one irrep, of which ``shape`` gives the l_max.
 
-    Labels of the derivative count as `add_derivatives` says.
+    Labels of the derivative count as `add_derivatives` says.  ``labelled`` has the indices of the species that
+    ``shape`` is of; by default all.
     """
     add_derivatives(equations, quantity, irrep, shape, model, frame, metadata, derivative_length)
     found = list(targets_of(quantity, model, frame, metadata))
@@ -163,12 +172,17 @@ def add_target(
         return
     batch = Batch.from_ase(frame.atoms)
     density, species = model.density(batch)[0, :, : shape.harmonics], model.species_indices(batch.numbers)
+    if labelled is not None:
+        places = np.full(len(model.numbers), -1)
+        places[labelled] = np.arange(len(labelled))
+        species = places[species]
     first = sum(own.components for own in quantity.form.irreps[: quantity.form.irreps.index(irrep)])
     for target in found:
-        samples = len(target.components)
-        rows = features_of_parts(irrep.order, shape, density, species, target.sample, samples, irrep.parity)
-        own = target.components[:, first : first + irrep.components].reshape(samples, irrep.count, -1)
         is_known = np.isfinite(target.components).all(axis=1)  # atoms and molecules may have no label
+        known = int(is_known.sum())
+        part = np.where(is_known, np.cumsum(is_known) - 1, -1)[target.sample]
+        rows = features_of_parts(irrep.order, shape, density, species, part, known, irrep.parity)
+        own = target.components[is_known, first : first + irrep.components].reshape(known, irrep.count, -1)
         scales = np.sqrt(frame.weight) * target.scales[is_known, None, None]
-        weighted = (scales * own[is_known].swapaxes(1, 2)).reshape(-1, irrep.count)
-        equations.add((scales * rows[is_known]).reshape(-1, rows.shape[-1]), weighted, frame.weight)
+        weighted = (scales * own.swapaxes(1, 2)).reshape(-1, irrep.count)
+        equations.add((scales * rows).reshape(-1, rows.shape[-1]), weighted, frame.weight)

@@ -1,15 +1,19 @@
 """Shieldings: nine components under improper operations, labels of some species, and the numbers made of tensors."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from beadwise.driver.doors.extras import encode_extras
 from beadwise.driver.doors.guards import check_finite
 from beadwise.learning.fitting.accuracy import evaluate_errors
+from beadwise.learning.fitting.bare_model import bare_model
 from beadwise.learning.fitting.configuration import read_configuration
 from beadwise.learning.fitting.fit import fit
 from beadwise.learning.fitting.fit_data import read_fit_data
+from beadwise.learning.fitting.head_fit import HeadProblem, parts
+from beadwise.learning.fitting.memory import needs
 from beadwise.model import Batch
 from beadwise.properties.forms import full_tensor_components
 from beadwise.properties.quantities import quantities
@@ -88,9 +92,9 @@ def test_shifts_and_units():
         in_own_units("eV", unit)
 
 
-def test_fit_of_one_species_and_what_the_others_get(tmp_path):
-    """Labels of one species in some frames: its atoms are fitted, in all nine components."""
-    frames = [random_structure(seed) for seed in range(12)]
+def frames_of_one_species(folder, count=12):
+    """Frames in which most atoms of one species have a shielding, written with the configuration of their fit."""
+    frames = [random_structure(seed) for seed in range(count)]
     kind = int(frames[0].numbers[0])
     rng = np.random.default_rng(0)
     for frame in frames:
@@ -105,9 +109,14 @@ def test_fit_of_one_species_and_what_the_others_get(tmp_path):
         labels[is_labelled] = own[is_labelled].reshape(-1, 9)
         frame.arrays["shielding"] = labels
         frame.calc = None
-        frame.write(tmp_path / "train.xyz", append=True, format="extxyz")
-    (tmp_path / "fit.toml").write_text(FIT)
-    configuration = read_configuration(tmp_path / "fit.toml")
+        frame.write(folder / "train.xyz", append=True, format="extxyz")
+    (folder / "fit.toml").write_text(FIT)
+    return frames, kind, read_configuration(folder / "fit.toml")
+
+
+def test_fit_of_one_species_and_what_the_others_get(tmp_path):
+    """Labels of one species in some frames: its atoms are fitted, in all nine components."""
+    frames, kind, configuration = frames_of_one_species(tmp_path)
     model = fit(configuration)
     report = evaluate_errors(model, read_fit_data(configuration).of("training")).properties["shielding"]
     assert np.isfinite(report.root_mean_square_error) and report.root_mean_square_error < report.standard_deviation
@@ -128,3 +137,32 @@ def test_fit_of_one_species_and_what_the_others_get(tmp_path):
     for part in (slice(0, 1), slice(1, 6), slice(6, 9)):
         error, size = (np.sqrt(np.mean(np.concatenate(own)[:, part] ** 2)) for own in (errors, sizes))
         assert error < 0.5 * size
+
+
+@pytest.mark.parametrize("part", [name for name, own in parts().items() if own[0].name == "shielding"])
+def test_species_without_labels_have_no_weights(tmp_path, part):
+    """The equations are of the labelled species alone, and their heads those of equations with columns for all."""
+    _, kind, configuration = frames_of_one_species(tmp_path, 6)
+    frames = read_fit_data(configuration).of("training")
+    model = bare_model(configuration, frames)
+    problem = HeadProblem.of(part, model, frames, configuration)
+    every = replace(problem, labelled=np.arange(len(model.numbers)))
+    assert every.features == len(model.numbers) * problem.features
+    found = []
+    for own in (problem, every):
+        equations = own.empty_equations()
+        for frame in frames:
+            own.add(equations, frame)
+        found.append(own.solve(equations)[0])
+    (own,) = model.species_indices(np.array([kind]))
+    for name in ("offset", "linear", "weights"):
+        small, large = (getattr(head, name) for head in found)
+        np.testing.assert_allclose(small, large, rtol=1e-5, atol=1e-7 * max(1, np.abs(large).max(initial=0)))
+    others = np.arange(len(model.numbers)) != own
+    assert not found[0].linear[others].any() and not found[0].weights[:, others].any()
+    needed = {need.part: need.features for need in needs_of(configuration, model)}
+    assert needed[part] == problem.features
+
+
+def needs_of(configuration, model):
+    return needs(configuration.density, configuration.quantities, len(model.numbers), 5, labelled={"shielding": 1})
