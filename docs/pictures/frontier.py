@@ -1,7 +1,8 @@
 """The plane of force error against time per atom: `python docs/pictures/frontier.py --data VALID.xyz LABEL=MODEL …`.
 
 Every model is evaluated on the frames and timed, NEP beside them in the same run.  Writes frontier.json and
-frontier.png beside this file; with --plot-only it only draws the figures already there.
+frontier.png beside this file; with --add the models there stay, on the scale of NEP's time in both runs; with
+--plot-only it only draws the figures already there.
 """
 
 from __future__ import annotations
@@ -58,6 +59,20 @@ def measure(models: dict[str, str], data: Path, peers: Path, repetitions: int) -
     return {"machine": machine(), "data": data.name, "errors": errors, "microseconds_per_atom": times}
 
 
+def added(known: dict, new: dict) -> dict:
+    """Figures of two runs, times of the second one on the clock of the first, as NEP has one time in both."""
+    task = next(iter(WANTS))
+    scale = known["microseconds_per_atom"]["NEP"][task] / new["microseconds_per_atom"].pop("NEP")[task]
+    times = {
+        label: {name: scale * time for name, time in own.items()} for label, own in new["microseconds_per_atom"].items()
+    }
+    return known | {
+        "errors": known["errors"] | new["errors"],
+        "microseconds_per_atom": known["microseconds_per_atom"] | times,
+        "added": [*known.get("added", []), {"models": list(new["errors"]), "machine": new["machine"], "scale": scale}],
+    }
+
+
 def plot(report: dict, path: Path) -> None:
     """Draw the frontier."""
     figure, (axes,) = panels((WIDTH, 4.6))
@@ -106,6 +121,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--peers", type=Path, default=PEERS)
     parser.add_argument("--repetitions", type=int, default=12)
+    parser.add_argument("--add", action="store_true")
     parser.add_argument("--plot-only", action="store_true")
     options = parser.parse_args()
     figures = HERE / "frontier.json"
@@ -113,6 +129,8 @@ def main() -> None:
         limit_threads(1)
         models = dict(entry.split("=", 1) for entry in options.models)
         report = measure(models, options.data, options.peers, options.repetitions)
+        if options.add:
+            report = added(json.loads(figures.read_text(encoding="utf-8")), report)
         figures.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     plot(json.loads(figures.read_text(encoding="utf-8")), HERE / "frontier.png")
 
