@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -76,46 +75,6 @@ class InvariantNetwork:
         missing = sum(feature_sizes(0, self.shape)[1:]) - weights.shape[1]  # of higher l than the linear part reads
         skip = kernel_features(self.shape, np.pad(weights, ((0, 0), (0, missing)))[:, :, None])[:, :, 0]
         return whole(skip), layers, padded(self.final, 1)
-
-
-def mean_network(networks: Sequence[InvariantNetwork], shape: DensityShape) -> InvariantNetwork:
-    """One network that gives the mean of several, whose layers stand side by side: the mean of a committee.
-
-    Parameters
-    ----------
-    networks : sequence of InvariantNetwork
-        With the same number of layers; each may read a lower l_max than that of ``shape``.
-    shape : DensityShape
-        Of the density that all of them read.
-
-    Raises
-    ------
-    ValueError
-        If the networks do not read the same channels, or differ in their number of layers.
-    """
-    depths = {len(network.layers) for network in networks}
-    readable = all(
-        replace(network.shape, l_max=shape.l_max) == shape and network.shape.l_max <= shape.l_max
-        for network in networks
-    )
-    if len(depths) != 1 or not readable:
-        raise ValueError(
-            f"networks of {sorted(depths)} layers for {[network.shape for network in networks]} cannot be averaged; "
-            f"all need the same number of layers and the channels of {shape}"
-        )
-    features = sum(feature_sizes(0, shape)[1:])
-    layers = []
-    for index in range(depths.pop()):
-        own = [network.layers[index] for network in networks]
-        if index == 0:  # features of higher l come last
-            taller = [np.pad(w, ((0, 0), (0, features - w.shape[1]), (0, 0))) for w, _ in own]
-            weights = np.concatenate(taller, axis=2)
-        else:
-            from scipy.linalg import block_diag  # takes long to import, and most models have no committee of networks
-
-            weights = np.array([block_diag(*blocks) for blocks in zip(*(w for w, _ in own), strict=True)])
-        layers.append((weights, np.concatenate([bias for _, bias in own], axis=1)))
-    return InvariantNetwork(shape, layers, np.concatenate([n.final for n in networks], axis=1) / len(networks))
 
 
 def linear_features(head: TensorHead) -> np.ndarray:

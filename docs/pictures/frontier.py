@@ -29,8 +29,9 @@ BEADS = 32
 # µs per atom of 192 atoms of water, energy and forces, one thread of a shared Zen 3 core; trained on other data
 OTHERS = {"PACE": 129, "SNAP": 138, "DeePMD, compressed": 260, "MACE 64x0e": 4361, "SevenNet-0": 27670}
 PLACES = {  # of names beside points, where the usual one would cover something: offset in points, and alignment
-    "water: 32, 32; l ≤ 3": (-8, -3, "right"),
-    "128, 64; l ≤ 4": (-9, -12, "right"),
+    "water": (-8, -3, "right"),
+    "water_accurate": (-8, -6, "right"),
+    "128, 64; l ≤ 4": (6, 6, "left"),
 }
 LABEL_SPREAD = (12, 15)  # meV/Å, of the committee that made the labels
 

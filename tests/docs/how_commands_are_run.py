@@ -329,7 +329,7 @@ PARSED: dict[str, str] = {
     "python REPOSITORY/docs/water_labels/label.py run water_data/pimd_train.xyz run_*": CP2K,
     "beadwise fit water_fit.toml": CP2K,
     "beadwise fit water_accurate_fit.toml": CP2K,
-    "python -m beadwise.inputs.water_accurate": CP2K,
+    "python REPOSITORY/docs/water_labels/label.py run water_data/pimd_valid.xyz run_d1.02-300K": CP2K,
     'beadwise run input.xml --model "client:processes=2 other/bin/python driver.py {address} {structure}"': (
         "it needs another program; tests/model/external/test_client_potential.py starts one"
     ),

@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import twin
-from beadwise.learning.fitting.averaging import mean_model
 from beadwise.model import Batch, ModelFileError, load, save
 from beadwise.model.outputs import empty_head
-from beadwise.potentials.invariant_network import InvariantNetwork, mean_network
+from beadwise.potentials.invariant_network import InvariantNetwork
 from beadwise.pyx.coupling import coupling
 from models import random_model, random_structure
 from safetensors import safe_open
@@ -253,36 +252,3 @@ def test_density_forward_and_reverse_derivatives(groups):
         copy.positions = atoms.positions @ matrix.T + sign * step * displacements[0]
         moved.append(model.density(Batch.from_ase(copy)))
     np.testing.assert_allclose((moved[1] - moved[0]) / (2 * step), tangent, atol=1e-6)
-
-
-def test_the_mean_of_networks_is_one_network():
-    low, high = (random_model(seed, l_max=l_max, hidden=(5, seed)) for seed, l_max in ((3, 2), (4, 3)))
-    atoms = Batch.from_ase(random_structure(2))
-    bare = random_model(5, l_max=3, heads=("energy",))
-    networks = [low.network, high.network]
-
-    def energy(network):
-        return (
-            type(bare)(bare.numbers, bare.l_max, bare.radial, bare.heads, bare.repulsion, network=network)
-            .evaluate(atoms, ("energy",))
-            .energy[0]
-        )
-
-    alone = [energy(mean_network([network], bare.shape)) for network in networks]
-    np.testing.assert_allclose(energy(mean_network(networks, bare.shape)), np.mean(alone), rtol=1e-12)
-    np.testing.assert_allclose(alone[1], energy(high.network), rtol=1e-12)
-    with pytest.raises(ValueError, match="cannot be averaged"):
-        mean_network([low.network, random_model(hidden=(3,)).network], bare.shape)
-
-
-def test_the_mean_of_models_gives_the_mean_energy():
-    models = [random_model(seed, l_max=l_max, hidden=(4, 3)) for seed, l_max in ((1, 2), (2, 3), (3, 3))]
-    batch = Batch.from_ase(random_structure(3))
-    mean = mean_model(models).evaluate(batch, WANT)
-    answers = [model.evaluate(batch, WANT) for model in models]
-    for name in WANT:
-        np.testing.assert_allclose(
-            mean[name], np.mean([answer[name] for answer in answers], axis=0), rtol=1e-9, atol=1e-11
-        )
-    with pytest.raises(ModelFileError, match="can be averaged"):
-        mean_model([models[0], random_model()])
