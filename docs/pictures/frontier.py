@@ -63,6 +63,8 @@ def measure(models: dict[str, str], data: Path, peers: Path, repetitions: int) -
 def added(known: dict, new: dict) -> dict:
     """Figures of two runs, times of the second one on the clock of the first, as NEP has one time in both."""
     task = next(iter(WANTS))
+    if "NEP" not in new["microseconds_per_atom"]:
+        sys.exit("Error: --add needs the time of NEP in this run; --peers names the folder of its models")
     scale = known["microseconds_per_atom"]["NEP"][task] / new["microseconds_per_atom"].pop("NEP")[task]
     times = {
         label: {name: scale * time for name, time in own.items()} for label, own in new["microseconds_per_atom"].items()
@@ -111,7 +113,8 @@ def plot(report: dict, path: Path) -> None:
     foot(
         figure,
         f"errors on {frames} frames that were never fitted ({report['data']}); 192 atoms, {BEADS} beads\n"
-        "dotted, other codes: time only; NEP in the same run, the others on a core of Zen 3",
+        "times on the clock of NEP, which was timed in each run\n"
+        "dotted, other codes: time only, but for NEP on a core of Zen 3",
     )
     write_png(figure, path)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 # MPICH's launcher takes the end of a process for a crash, and ends the others, if it has not yet read the end of MPI
 AFTER_MPI = 0.3  # s
-LAST_ANSWER = 5.0  # s that a driver gets for it: one that fails gives none
+LAST_ANSWER = 5.0  # s that drivers get for it: one that fails gives none
 
 
 def run(source: Path) -> NoReturn:
@@ -64,8 +65,7 @@ def run(source: Path) -> NoReturn:
     from mpi4py import MPI
 
     sys.stdout.flush()
-    for interface in interfaces:
-        _receive_last_answers(interface)
+    _receive_last_answers(interfaces)
     MPI.Finalize()
     time.sleep(AFTER_MPI)
     sys.exit(0)
@@ -83,24 +83,26 @@ def _remember_interfaces() -> list[InterfaceMPI]:
     return closed
 
 
-def _receive_last_answers(interface: InterfaceMPI) -> None:
+def _receive_last_answers(interfaces: Sequence[InterfaceMPI]) -> None:
     """Receive what drivers have answered since i-PI asked them for the last time."""
-    for slot in interface._ranks.values():
-        if slot["state"] == "BUSY":
-            for tag in (MPI_TAG_RESULT, MPI_TAG_EXTRA):
-                _receive_in_time(interface.comm, slot["rank"], tag)
+    deadline = time.monotonic() + LAST_ANSWER
+    for interface in interfaces:
+        for slot in interface._ranks.values():
+            if slot["state"] == "BUSY" and _receive_until(deadline, interface.comm, slot["rank"], MPI_TAG_RESULT):
+                _receive_until(deadline, interface.comm, slot["rank"], MPI_TAG_EXTRA)
 
 
-def _receive_in_time(ranks: Comm, source: int, tag: int) -> None:
-    """Receive a message of any length, which nobody needs any more, if it comes soon."""
+def _receive_until(deadline: float, ranks: Comm, source: int, tag: int) -> bool:
+    """Receive a message of any length, which nobody needs any more; whether it came in time."""
     from mpi4py import MPI
 
-    status, deadline = MPI.Status(), time.monotonic() + LAST_ANSWER
+    status = MPI.Status()
     while not ranks.Iprobe(source=source, tag=tag, status=status):
         if time.monotonic() > deadline:
-            return
+            return False
         time.sleep(SLEEP)
     ranks.Recv(bytearray(status.Get_count(MPI.BYTE)), source=source, tag=tag)
+    return True
 
 
 def _run(source: Path) -> None:

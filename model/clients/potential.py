@@ -178,6 +178,7 @@ class ClientPotential:
         self.name = Path(command.words[0]).name
         self.provider = ""
         self._has_warned = False
+        self._is_told_charges = _asks_for(command, [CHARGE])
         self._running: queue.SimpleQueue[ClientProgram | None] | None = None
         self._threads: ThreadPoolExecutor | None = None
 
@@ -210,7 +211,7 @@ class ClientPotential:
         if charge is not None:
             refuse_other_charge(batch, charge, f"the client {self.name}")
             batch = replace(batch, charge=charge)
-        elif batch.charge and not _asks_for(self.command, [CHARGE]):
+        elif batch.charge and not self._is_told_charges:
             raise StructureError(
                 f"structures have the charge {batch.charge:g}, which the client {self.name} would not be told: its "
                 f"command or a file needs {CHARGE}, or charge={batch.charge:g} says that it knows"

@@ -241,7 +241,7 @@ from mpi4py import MPI
 from beadwise.driver.doors.mpi_rank_of_ipi import _receive_last_answers
 ranks = MPI.COMM_WORLD
 sent = [ranks.Isend(bytes(40), dest=0, tag=tag) for tag in (4, 5)]  # RESULT and EXTRA
-_receive_last_answers(SimpleNamespace(comm=ranks, _ranks={0: {"rank": 0, "state": "BUSY"}}))
+_receive_last_answers([SimpleNamespace(comm=ranks, _ranks={0: {"rank": 0, "state": "BUSY"}})])
 MPI.Request.Waitall(sent)
 MPI.Finalize()
 """
