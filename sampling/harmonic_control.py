@@ -44,8 +44,8 @@ class HarmonicControl:
     Raises
     ------
     SamplingError
-        If the shapes do not belong together, a mode is unstable, a mass, the temperature or the number of beads is not
-        positive.
+        If the shapes do not belong together, a mode is unstable, a mass, the temperature is not positive, or the
+        beads are not two or more.
     """
 
     def __init__(self, hessian: np.ndarray, masses: np.ndarray, temperature: float, beads: int):
@@ -57,8 +57,10 @@ class HarmonicControl:
             )
         if not np.isfinite(hessian).all() or not (np.isfinite(masses) & (masses > 0)).all():
             raise SamplingError("a Hessian or masses are not finite, or a mass is not positive; all must be")
-        if not (np.isfinite(temperature) and temperature > 0) or beads < 2:
-            raise SamplingError(f"{temperature} K and {beads} beads; a temperature above 0 and two beads are needed")
+        if not (np.isfinite(temperature) and temperature > 0) or beads < 2 or beads % 1:
+            raise SamplingError(
+                f"{temperature} K and {beads} beads; a temperature above 0 and a whole number of at least two are needed"
+            )
         self._thermal = units.kB * temperature
         self._roots = np.sqrt(np.repeat(masses, 3))
         dynamical = hessian / self._roots[:, None] / self._roots

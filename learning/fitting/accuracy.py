@@ -40,6 +40,10 @@ def report_units() -> Mapping[str, str]:
     return {name: OF_ENERGIES.get(name) or str(unit) for name, unit in units.items()}
 
 
+class NothingToCompareError(DataError):
+    """Frames none of which has a label that a model can be compared with."""
+
+
 @dataclass(frozen=True)
 class PropertyErrors:
     """Reference and prediction of one property, and the errors that follow.
@@ -215,8 +219,10 @@ def evaluate_errors(
 
     Raises
     ------
-    DataError
+    NothingToCompareError
         If no frame has a label that the model can be compared with.
+    DataError
+        If a label has another shape than what the model says.
     StructureError
         If the model cannot answer for a frame.
     """
@@ -231,7 +237,7 @@ def evaluate_errors(
         if progress is not None:
             progress()
     if not any(pairs.values()):
-        raise DataError(_nothing_to_compare(model, count, present))
+        raise NothingToCompareError(_nothing_to_compare(model, count, present))
     properties = {
         name: PropertyErrors(report_units()[name], *(np.concatenate(side) for side in zip(*own, strict=True)))
         for name, own in pairs.items()

@@ -27,7 +27,7 @@ from ...quantity import Irrep, Quantity
 from ...whole_files import write_text
 from ..data import DataError, Frame, species_of
 from ..logs.journal import Journal
-from .accuracy import ErrorReport, evaluate_errors
+from .accuracy import ErrorReport, NothingToCompareError, evaluate_errors
 from .bare_model import bare_model, envelope
 from .baseline_labels import CachedBaseline, without_baseline
 from .calibration import calibrated, calibration_record, reliabilities
@@ -348,7 +348,7 @@ def _told(progress: Progress | None, label: str, total: int) -> Callable[[], Non
 def error_reports(
     model: Model, configuration: Configuration, progress: Progress | None = None, data: FitData | None = None
 ) -> dict[str, ErrorReport]:
-    """Errors on every set of the configuration, by its label (see `labels_by_role`): those of the whole potential."""
+    """Errors of the whole potential on sets (see `labels_by_role`); what cannot be compared is left out, and told."""
     reports = {}
     baseline = cached_baseline(configuration)
     own = charges_of(model) if has_charges(model.metadata) else in_its_field(model)
@@ -356,7 +356,10 @@ def error_reports(
     for label, frames in (data or read_fit_data(configuration)).sets.items():
         if baseline is not None:
             baseline.prepare(frames, progress)
-        reports[label] = evaluate_errors(whole, frames, _told(progress, f"errors on {label}", len(frames)))
+        try:
+            reports[label] = evaluate_errors(whole, frames, _told(progress, f"errors on {label}", len(frames)))
+        except NothingToCompareError as error:
+            logger.warning("%s: %s", label, error)
     return reports
 
 

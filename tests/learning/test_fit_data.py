@@ -54,6 +54,17 @@ def test_a_part_of_the_training_frames_is_set_aside(tmp_path):
     assert list(errors["validation"]) == [SET_ASIDE] and errors["validation"][SET_ASIDE]["frames"] == 4
 
 
+def test_frames_without_a_label_that_is_fitted_are_left_out_of_the_errors(tmp_path, caplog):
+    frames = structures(4)
+    ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
+    for atoms in frames:
+        atoms.calc = None
+    ase.io.write(tmp_path / "bare.xyz", frames, format="extxyz")
+    settings = configured(tmp_path, 'train = ["train.xyz"]\nvalidation = ["bare.xyz"]')
+    assert set(error_reports(fit(settings), settings)) == {"train.xyz"}
+    assert "bare.xyz: nothing to compare: the 4 frames have no labels" in caplog.text
+
+
 @pytest.mark.parametrize("rest", ["", "[network]\nhidden = [4]\nepochs = 2\n"])
 @pytest.mark.parametrize("is_in_data", [True, False])
 def test_energies_of_isolated_atoms_are_kept(tmp_path, rest, is_in_data):
