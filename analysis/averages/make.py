@@ -191,12 +191,12 @@ def _words(runs: Sequence[RunSeries], means: Means) -> tuple[list[str], list[str
     warnings, notes = [own.warning for own in runs if own.warning], []
     if means.blocks < FEWEST_BLOCKS:
         warnings.append(
-            f"'{runs[0].run.path}' is {means.blocks or 'less than two'} times as long as five autocorrelation times of "
+            f"'{runs[0].files}' is {means.blocks or 'less than two'} times as long as five autocorrelation times of "
             f"the slowest mean; errors of fewer than {FEWEST_BLOCKS} such blocks are too small"
         )
     if means.disagreeing:
         warnings.append(
-            f"runs beside '{runs[0].run.path}' differ from it by more than their errors in {_some(means.disagreeing)}: "
+            f"runs beside '{runs[0].files}' differ from it by more than their errors in {_some(means.disagreeing)}: "
             "they have not sampled the same, and the sampling error, now that between runs, may be too small"
         )
     if means.unknown:

@@ -60,7 +60,7 @@ class RunSeries:
                 f"'{self.run.path}' is biased by {', '.join(self.system.biases)}, whose samples have weights; plain "
                 "averages are of runs without a bias (`beadwise reweight` takes a bias away)"
             )
-        self.warning = self.system.ensemble.warning(self.run.path)  # refused where it samples something else
+        self.warning = self.system.ensemble.warning(self.files)  # refused where it samples something else
         self.output = output_of(self.system, self.of)
         self._reader = BeadValues(self._paths(self.output), self.of, self.last_step)
         self._turning = MolecularFrame(self.run) if self.frame == "molecule" else None
@@ -69,6 +69,11 @@ class RunSeries:
         self.members = (
             None if members is None else MemberMeans(self._paths(members), self.of, self.last_step, self._turning)
         )
+
+    @property
+    def files(self) -> Path:
+        """What its files are called, the same before and after a restart, as its input is not."""
+        return self.run.folder / (self.run.prefix or "i-pi")
 
     def _paths(self, output: ExtrasOutput) -> list[Path]:
         return [self.run.folder / name for name in output.files(self.system.beads)]
