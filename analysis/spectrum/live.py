@@ -154,10 +154,10 @@ class LiveSpectra:
 
     def draw(self) -> list[Path]:
         """Write the spectra of what has been read as CSV and PNG; the pictures that were drawn."""
-        from ...spectra.plot import plot_spectra  # takes a second to import, while i-PI is running already
-
         drawn = []
         for kind, spectrum in self.spectra().items():
+            from ...spectra.plot import plot_spectra  # takes a second to import, if there is something to draw
+
             spectrum.write(self.file(kind, ".csv"))
             image = self.file(kind, ".png")
             plot_spectra({"": spectrum}, image, marks(kind, set(self._conditions.symbols)))
