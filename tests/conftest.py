@@ -14,6 +14,8 @@ from places import INPUTS
 
 # how often a slow machine tells of its progress is no matter of tests
 os.environ.setdefault("BEADWISE_PROGRESS", "none")
+# energies are drawn and reports made in the runs of tests that look at them: they take longer than most of these runs
+os.environ.setdefault("BEADWISE_PICTURES", "none")
 WATER_BOX = INPUTS / "water_64.xyz"
 # files of tests that take longest: they start first, so that none of them is left over when all others are done
 LONGEST = [
@@ -47,6 +49,14 @@ def _trust_of_its_own() -> Iterator[None]:
     os.environ.pop(VARIABLE, None)
     if before is not None:
         os.environ[VARIABLE] = before
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Iterator[None]:
+    """Runs of a module draw their energies and make their reports, as they do for users."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("BEADWISE_PICTURES")
+        yield
 
 
 @pytest.fixture

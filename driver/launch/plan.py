@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...analysis.profile.samples import ProfileOptions
@@ -55,6 +56,8 @@ class Plan:
         All options of the command line; who continues needs them again.
     report : bool
         Whether a report is written at the end.
+    pictures : bool
+        Whether energies are drawn, and a report is written at all; not with ``BEADWISE_PICTURES=none``.
     live : bool
         Whether the page of the run is served while it goes on.
     walltime : float or None
@@ -76,6 +79,7 @@ class Plan:
     server_options: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     report: bool = True
+    pictures: bool = field(default_factory=lambda: os.environ.get("BEADWISE_PICTURES") != "none")
     live: bool = False
     walltime: float | None = None
 

@@ -314,7 +314,7 @@ class Supervision:
 
     def _plot(self) -> str:
         """Draw energies and results and say where; a picture that fails is no reason to end a run."""
-        said = self._plot_energies() + "".join(map(self._plot_result, self._results))
+        said = (self._plot_energies() if self._plan.pictures else "") + "".join(map(self._plot_result, self._results))
         gc.collect()  # the parts of a figure hold one another: the memory of a run would grow by some figures
         return said
 
@@ -359,7 +359,7 @@ class Supervision:
         if self._events is None:
             return ""
         self._events.end(reason)
-        if not self._plan.report:
+        if not (self._plan.report and self._plan.pictures):
             return ""
         from ...analysis.report.make import report_of_end  # takes a while to import
 

@@ -30,7 +30,7 @@ OUTPUTS = """
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
+def finished(tmp_path_factory, drawn) -> Path:
     """Folder of a real run; its RESTART, in which i-PI does not escape the prefix, is no XML."""
     folder = Folder(tmp_path_factory.mktemp("run"))
     folder.write_input(steps=STEPS, outputs=OUTPUTS)

@@ -158,6 +158,7 @@ def started(text: str, folder: Path) -> subprocess.Popen[str]:
     assert shell is not None
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "PYTHONPATH": str(folder)}
+    environment["BEADWISE_PICTURES"] = "none" if "--no-report" in text else ""
     return subprocess.Popen(
         [shell, "-ec", text], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

@@ -76,7 +76,7 @@ def test_all_shipped_inputs_are_known():
 
 
 @pytest.fixture(scope="module")
-def shipped_runs(tmp_path_factory):
+def shipped_runs(tmp_path_factory, drawn):
     """All shipped inputs for two steps, side by side: most of the time goes into starting up."""
     runs = {}
     for name in NAMES:
@@ -89,7 +89,7 @@ def shipped_runs(tmp_path_factory):
         if sockets:
             folder.socket = sockets[0].path
         model = example_of(name).model if name in EXAMPLES else "springs:springs"  # which knows water alone
-        runs[name] = folder, folder.start(copy.name, model=model if sockets else None)
+        runs[name] = folder, folder.start(copy.name, "--no-report", model=model if sockets else None)
     yield runs
     for folder, _ in runs.values():
         folder.kill_all()

@@ -128,10 +128,11 @@ def one_line(errors: str) -> str:
     return errors
 
 
-def test_runs_to_the_end_and_goes_on_from_restart(folder):
+def test_runs_to_the_end_and_goes_on_from_restart(folder, monkeypatch):
     folder.write_input(outputs=EXTRAS + "<trajectory filename='a' bead='0' extra_type='dipole'> extras </trajectory>")
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(folder.socket))
+    monkeypatch.delenv("BEADWISE_PICTURES")
     status, output, errors = folder.run("input.xml", "--workers", "2", "--threads", "1")
     assert (status, errors) == (0, "")
     assert f"removed {folder.socket}, left behind by an i-PI that is gone" in output
@@ -139,6 +140,7 @@ def test_runs_to_the_end_and_goes_on_from_restart(folder):
     assert folder.last_step() == folder.step_of_restart() == 6
     assert len((folder.path / "test.moments_0").read_text().splitlines()) == 2 * 7
     assert (folder.path / "test.energies.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder.path / "test.report.html").is_file()
     assert "I-PI reports success" in (folder.path / "test.log").read_text()
     folder.assert_clean()
 
@@ -146,8 +148,13 @@ def test_runs_to_the_end_and_goes_on_from_restart(folder):
     assert status == 2 and "step 6 of 6" in one_line(errors)
     restart = folder.path / "RESTART"
     restart.write_text(re.sub(r"<total_steps>.*?</total_steps>", "<total_steps>9</total_steps>", restart.read_text()))
+    made = [folder.path / f"test.{name}" for name in ("energies.png", "report.html")]
+    for path in made:
+        path.unlink()
+    monkeypatch.setenv("BEADWISE_PICTURES", "none")
     status, output, errors = folder.run("RESTART")
     assert (status, errors) == (0, "") and "/9" in output
+    assert not any(path.exists() for path in made)
     assert folder.last_step() == folder.step_of_restart() == 9
     folder.assert_clean()
 

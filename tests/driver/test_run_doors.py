@@ -61,7 +61,7 @@ def set_total_steps(folder: Folder, steps: int) -> None:
     path.write_text(re.sub(r"<total_steps>.*?</total_steps>", f"<total_steps>{steps}</total_steps>", path.read_text()))
 
 
-def test_in_process_to_the_end_and_on_from_restart(folder, tmp_path_factory):
+def test_in_process_to_the_end_and_on_from_restart(folder, tmp_path_factory, monkeypatch):
     """The same run as with a server, step by step."""
     write_input(folder)
     assert folder.run("input.xml")[0] == 0
@@ -70,7 +70,9 @@ def test_in_process_to_the_end_and_on_from_restart(folder, tmp_path_factory):
 
     other = Folder(tmp_path_factory.mktemp("direct"))
     write_input(other, direct(), steps=4)
-    status, output, errors = other.run("input.xml", model=None)
+    with monkeypatch.context() as patch:
+        patch.delenv("BEADWISE_PICTURES")
+        status, output, errors = other.run("input.xml", model=None)
     assert (status, errors) == (0, "")
     assert "finished at step 4" in output and "energies in" in output
     assert (other.path / "test.energies.png").exists()
