@@ -4,13 +4,14 @@ Schran, Brezina, Marsalek, J. Chem. Phys. 153, 104105 (2020); the potential come
 
     python label.py check BULK_TRAIN            compare with labels that are there, print the energy constant
     python label.py run OUT.xyz RUN_FOLDER ...   pick beads of the trajectories of sample.py, label them, extend OUT
+    python label.py run --beads 8 OUT.xyz ...    as many of the 16 beads of a snapshot, where it is not 4
 
 One CP2K process answers for all frames as a client (RUN_TYPE DRIVER) of ASE's socket server, in double precision.
 """
 
+import argparse
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from ase.io import read, write
 from ase.units import Bohr, Hartree
 
 HERE = Path(__file__).resolve().parent
-BEADS, STRIDE_FS, DISCARD_FS, PICKED = 16, 40, 400, 4
+BEADS, STRIDE_FS, DISCARD_FS = 16, 40, 400
 SHIFT = -688.1128966787707  # eV per atom: constant from CP2K onto the DFT scale of bulk_train.xyz, see `check`
 
 
@@ -72,13 +73,13 @@ class Committee:
         self.process.wait()
 
 
-def picked(folder):
-    """Beads from a run: every snapshot after equilibration, PICKED beads each, equally spaced and moving on by one."""
+def picked(folder, count):
+    """Beads from a run: every snapshot after equilibration, `count` beads each, equally spaced and moving on by one."""
     beads = [read(folder / f"water.beads_{b:02d}.xyz", ":") for b in range(BEADS)]
     start = read(folder / "start.xyz")
     for snapshot in range(DISCARD_FS // STRIDE_FS + 1, min(map(len, beads))):
-        for k in range(PICKED):
-            bead = (snapshot + k * BEADS // PICKED) % BEADS
+        for k in range(count):
+            bead = (snapshot + k * BEADS // count) % BEADS
             place = beads[bead][snapshot].positions.round(8)
             kind = f"pimd-{folder.name.removeprefix('run_')}"
             yield Atoms(
@@ -127,13 +128,16 @@ def check(path):
     print("SHIFT", repr(np.mean(shifts)), "spread", np.ptp(shifts) * 1e3, "meV/atom", committee.folder)
 
 
-def run(out, folders):
+def run(out, folders, count):
     done = []
     if out.exists():
         done = read(out, ":")
     known = {(a.info["kind"], a.info["snapshot"], a.info["bead"]) for a in done}
     todo = [
-        a for f in folders for a in picked(Path(f)) if (a.info["kind"], a.info["snapshot"], a.info["bead"]) not in known
+        a
+        for f in folders
+        for a in picked(Path(f), count)
+        if (a.info["kind"], a.info["snapshot"], a.info["bead"]) not in known
     ]
     if not todo:
         return
@@ -156,7 +160,15 @@ def run(out, folders):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "check":
-        check(sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tasks = parser.add_subparsers(dest="task", required=True)
+    tasks.add_parser("check").add_argument("frames")
+    task = tasks.add_parser("run")
+    task.add_argument("--beads", type=int, choices=(1, 2, 4, 8, 16), default=4)
+    task.add_argument("out", type=Path)
+    task.add_argument("folders", nargs="+")
+    given = parser.parse_args()
+    if given.task == "check":
+        check(given.frames)
     else:
-        run(Path(sys.argv[2]), sys.argv[3:])
+        run(given.out, given.folders, given.beads)
