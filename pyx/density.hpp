@@ -50,9 +50,17 @@ static void expand(const Environment &environment, const Basis &basis, const dou
     }
 }
 
-template <int VECTORS>
 static void expand_density(const Environment &environment, const Basis &basis, double *density) {
-    expand<VECTORS>(environment, basis, environment.values.data(), environment.harmonic_values.data(), density);
+    environment.stages.expand(environment, basis, environment.values.data(), environment.harmonic_values.data(),
+                              density);
+}
+
+// Gradient on the sphere of Σ_lm weight_lm Y_lm of one group.
+template <int L>
+static void surface_gradient(const Environment &environment, int group, const double *weights,
+                             const UnalignedVector *direction, UnalignedVector *along) {
+    const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
+    Harmonics<L>::gradient(recursion[group], legendre_tables(), weights, direction, along);
 }
 
 // From the adjoint b[lm][channel] of a quantity, its gradient with respect to the position of every neighbour:
@@ -108,8 +116,7 @@ static void reverse_density(const Environment &environment, const Basis &basis, 
 // ∂(R_n Y_lm)/∂r of one lane, into delta[axis][lm][n]; `weights` is scratch of the size of one group's harmonics, zero
 // on entry and on return.
 template <int VECTORS, int L>
-static void density_derivative(const Environment &environment, const Harmonics<L> &recursion, int group, int lane,
-                               double *weights, double *delta) {
+static void density_derivative(const Environment &environment, int group, int lane, double *weights, double *delta) {
     constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
     const int place = group * WIDTH;
     const UnalignedVector place_on_sphere[3] = {load(environment.x.data() + place), load(environment.y.data() + place),
@@ -118,6 +125,7 @@ static void density_derivative(const Environment &environment, const Harmonics<L
     const double *slope = environment.slopes_by_lane.data() + size_t(group) * RADIAL * WIDTH;
     const double *harmonic = environment.harmonic_values.data() + size_t(group) * STORED * WIDTH;
     const double inverse = 1.0 / environment.distance[place + lane];
+    const auto &recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data())[group];
     for (int lm = 0; lm < COUNT; ++lm) {
         weights[lm * WIDTH + lane] = 1.0;
         UnalignedVector along[3];

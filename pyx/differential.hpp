@@ -4,8 +4,10 @@
 
 // Directional derivatives Ẏ_lm of the harmonics of one group, where its unit vectors move by (ẋ, ẏ, ż).
 template <int L>
-static void harmonic_tangents(const Harmonics<L> &recursion, const LegendreTables &table, const Vector *direction,
-                              const Vector *motion, double *tangents) {
+static void harmonic_tangents(const Environment &environment, int group, const Vector *direction, const Vector *motion,
+                              double *tangents) {
+    const auto &recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data())[group];
+    const LegendreTables &table = legendre_tables();
     const Vector x = direction[0], y = direction[1];
     Vector cosine[L + 1], sine[L + 1];
     cosine[0] = sine[0] = broadcast(0.0);
@@ -67,13 +69,10 @@ ALWAYS_INLINE void relative_motion(const Environment &environment, int group, co
 }
 
 // ċ[lm][channel] = Σ_j (R_n' ṙ Y_lm + R_n Ẏ_lm) for given displacements of all atoms and a strain.
-template <int VECTORS, int L>
 static void density_tangent(const Environment &environment, const Basis &basis, int centre, const double *displacements,
                             const double *strain, MovingEnvironment &moving, double *tangent) {
-    constexpr int RADIAL = VECTORS * WIDTH;
+    const int radial_count = environment.radial;
     const int stride = environment.harmonics_stored * WIDTH;
-    const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
-    const LegendreTables &table = legendre_tables();
     for (int group = 0; group < environment.group_count; ++group) {
         const int lane = group * WIDTH;
         const Vector direction[3] = {load(environment.x.data() + lane), load(environment.y.data() + lane),
@@ -83,32 +82,31 @@ static void density_tangent(const Environment &environment, const Basis &basis, 
         const Vector speed = motion[0] * direction[0] + motion[1] * direction[1] + motion[2] * direction[2];
         const Vector inverse = broadcast(1.0) / load(environment.distance.data() + lane);
         for (int axis = 0; axis < 3; ++axis) motion[axis] = (motion[axis] - speed * direction[axis]) * inverse;
-        harmonic_tangents<L>(recursion[group], table, direction, motion,
-                             moving.harmonic_tangents.data() + size_t(group) * stride);
-        for (int v = 0; v < VECTORS; ++v) {
+        environment.stages.harmonic_tangents(environment, group, direction, motion,
+                                             moving.harmonic_tangents.data() + size_t(group) * stride);
+        for (int v = 0; v < radial_count / WIDTH; ++v) {
             Vector slope[WIDTH];
             UNROLL
             for (int k = 0; k < WIDTH; ++k)
-                slope[k] =
-                    speed * load(environment.slopes_by_lane.data() + (size_t(group) * RADIAL + v * WIDTH + k) * WIDTH);
+                slope[k] = speed * load(environment.slopes_by_lane.data() +
+                                        (size_t(group) * radial_count + v * WIDTH + k) * WIDTH);
             transpose(slope[0], slope[1], slope[2], slope[3]);
             UNROLL
             for (int k = 0; k < WIDTH; ++k)
-                store(moving.radial_tangents.data() + size_t(group * WIDTH + k) * RADIAL + v * WIDTH, slope[k]);
+                store(moving.radial_tangents.data() + size_t(group * WIDTH + k) * radial_count + v * WIDTH, slope[k]);
         }
     }
-    expand<VECTORS>(environment, basis, environment.values.data(), moving.harmonic_tangents.data(), tangent);
-    expand<VECTORS>(environment, basis, moving.radial_tangents.data(), environment.harmonic_values.data(),
-                    moving.density.data());
+    environment.stages.expand(environment, basis, environment.values.data(), moving.harmonic_tangents.data(), tangent);
+    environment.stages.expand(environment, basis, moving.radial_tangents.data(), environment.harmonic_values.data(),
+                              moving.density.data());
     for (size_t k = 0; k < moving.density.size(); ++k) tangent[k] += moving.density[k];
 }
 
-template <int VECTORS, int L>
-static void differentiate_range(const DensityTask &task, size_t begin, size_t end) {
+static void differentiate_part(const DensityTask &task, size_t begin, size_t end) {
     const Basis &basis = *task.basis;
     const size_t size = size_t(basis.harmonics()) * basis.channels();
     Workspace workspace;
-    workspace.size_for(basis, {}, task.most_neighbours, 1, sizeof(Harmonics<L>));
+    workspace.size_for(basis, {}, task.most_neighbours, 1);
     MovingEnvironment moving;
     moving.size_for(workspace.environment, basis);
     std::vector<double> gradients(size_t(task.atoms) * 3), strains(9);
@@ -121,24 +119,18 @@ static void differentiate_range(const DensityTask &task, size_t begin, size_t en
             const int atom = int(index - size_t(bead) * task.atoms);
             Environment &environment = workspace.environment;
             gather(*task.lists[bead], basis, atom, environment);
-            radial_functions<VECTORS>(basis, task.species[atom], true, environment);
-            angular_functions<L>(environment);
+            environment.stages.radial_functions(basis, task.species[atom], true, environment);
+            environment.stages.angular_functions(environment);
             if (task.tangent)
-                density_tangent<VECTORS, L>(
-                    environment, basis, atom, task.displacements + size_t(bead) * task.atoms * 3,
-                    task.strain_displacements + size_t(bead) * 9, moving, task.tangent + index * size);
+                density_tangent(environment, basis, atom, task.displacements + size_t(bead) * task.atoms * 3,
+                                task.strain_displacements + size_t(bead) * 9, moving, task.tangent + index * size);
             if (task.adjoint) {
-                reverse_density<VECTORS, L>(environment, basis, task.adjoint + index * size,
-                                            workspace.gradient_x.data(), workspace.gradient_y.data(),
-                                            workspace.gradient_z.data());
+                environment.stages.reverse_density(environment, basis, task.adjoint + index * size,
+                                                   workspace.gradient_x.data(), workspace.gradient_y.data(),
+                                                   workspace.gradient_z.data());
                 scatter_gradient(environment, atom, workspace, 0.0, gradients.data(), strains.data());
             }
         }
         if (task.adjoint) task.add_gradients(bead, gradients.data(), strains.data());
     }
-}
-
-static void differentiate_part(const DensityTask &task, size_t begin, size_t end) {
-    const int l_max = task.basis->l_max, vectors = task.basis->radial / WIDTH;
-    BEADWISE_FOR_SIZES(differentiate_range, task, begin, end)
 }

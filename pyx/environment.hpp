@@ -9,11 +9,33 @@ constexpr int DENSITY_ROWS = VECTORS == 1   ? 10
                                             : 3;
 constexpr int LEAST_ROWS = DENSITY_ROWS<1>;  // room for the tallest tile, also where there are fewer harmonics
 
+struct Environment;
+
+// The loops of one basis that are compiled for its sizes: all that calls them is compiled once, for any.
+struct Stages {
+    size_t recursion_bytes;  // of one group
+    void (*radial_functions)(const Basis &, int centre_species, bool slopes, Environment &);
+    void (*angular_functions)(Environment &);
+    void (*expand)(const Environment &, const Basis &, const double *values, const double *harmonics, double *density);
+    void (*reverse_density)(const Environment &, const Basis &, const double *adjoint, double *gradient_x,
+                            double *gradient_y, double *gradient_z);
+    void (*surface_gradient)(const Environment &, int group, const double *weights, const UnalignedVector *direction,
+                             UnalignedVector *along);
+    void (*density_derivative)(const Environment &, int group, int lane, double *weights, double *delta);
+    void (*harmonic_tangents)(const Environment &, int group, const Vector *direction, const Vector *motion,
+                              double *tangents);
+    void (*add_moved_features)(const Head &, const struct CoupledDensity *, int channels, int first_channel,
+                               int component, const double *moved, double *out);
+};
+
+static Stages stages_of(const Basis &basis);
+
 struct Environment {
     struct Segment {
         int first_group, groups;
     };
 
+    Stages stages;
     int radial, harmonics, harmonics_stored;  // harmonics_stored leaves room for whole register tiles
     int group_count = 0;
     std::vector<Segment> segments;          // per neighbour species
@@ -29,7 +51,8 @@ struct Environment {
     double closest = 0.0;
     int closest_atom = -1;
 
-    void size_for(const Basis &basis, int most_neighbours, size_t recursion_bytes) {
+    void size_for(const Basis &basis, int most_neighbours) {
+        stages = stages_of(basis);
         radial = basis.radial;
         harmonics = basis.harmonics();
         harmonics_stored = std::max(harmonics, LEAST_ROWS);
@@ -40,7 +63,7 @@ struct Environment {
         for (auto *array : {&x, &y, &z, &distance, &pair_slope}) array->resize(lanes);
         for (auto *array : {&values, &values_by_lane, &slopes_by_lane}) array->resize(lanes * radial);
         harmonic_values.assign(lanes * harmonics_stored, 0.0);
-        recursion.resize(groups * recursion_bytes);
+        recursion.resize(groups * stages.recursion_bytes);
     }
 };
 

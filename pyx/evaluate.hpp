@@ -6,9 +6,8 @@ struct Workspace {
     std::vector<HeadWorkspace> heads;
     std::vector<double> density, invariants, adjoint, network_adjoint, values, gradient_x, gradient_y, gradient_z;
 
-    void size_for(const Basis &basis, const std::vector<Head> &all, int most_neighbours, int outputs,
-                  size_t recursion) {
-        environment.size_for(basis, most_neighbours, recursion);
+    void size_for(const Basis &basis, const std::vector<Head> &all, int most_neighbours, int outputs) {
+        environment.size_for(basis, most_neighbours);
         heads.resize(all.size());
         for (size_t index = 0; index < all.size(); ++index) heads[index].size_for(all[index], basis);
         const size_t size = size_t(std::max(basis.harmonics(), LEAST_ROWS)) * basis.channels();
@@ -29,10 +28,10 @@ struct Group {
     EquivariantWorkspace equivariant;
 
     // For any task of one kernel; what has been large enough stays as it is.
-    void size_for(const Task &task, size_t recursion) {
+    void size_for(const Task &task) {
         workspaces.resize(std::max(workspaces.size(), size_of(task)));
         for (Workspace &workspace : workspaces)
-            workspace.size_for(*task.basis, *task.heads, task.most_neighbours, task.outputs, recursion);
+            workspace.size_for(*task.basis, *task.heads, task.most_neighbours, task.outputs);
         if (task.network) network.size_for(*task.network, *task.basis);
         if (task.equivariant) equivariant.size_for(task.equivariant->layers[0]);
     }
@@ -79,27 +78,25 @@ static void scatter_gradient(const Environment &environment, int centre, const W
 }
 
 // Neighbours of one atom with radial functions and harmonics; false if one is too close.
-template <int VECTORS, int L>
 static bool prepare_environment(const Task &task, int bead, int atom, Environment &environment) {
     gather(*task.lists[bead], *task.basis, atom, environment);
     if (environment.closest_atom >= 0 && environment.closest < task.closest_allowed) {
         task.report_overlap(bead, atom, environment.closest_atom, environment.closest);
         return false;
     }
-    radial_functions<VECTORS>(*task.basis, task.species[atom], task.gradient_channels > 0, environment);
-    angular_functions<L>(environment);
+    environment.stages.radial_functions(*task.basis, task.species[atom], task.gradient_channels > 0, environment);
+    environment.stages.angular_functions(environment);
     return true;
 }
 
 // The same with the density and the values of all heads, which are written where they are not there yet.
-template <int VECTORS, int L>
 static bool prepare_atom(const Task &task, int bead, int atom, Workspace &workspace, bool writes = true) {
     const Basis &basis = *task.basis;
     const std::vector<Head> &heads = *task.heads;
     const int species = task.species[atom], size = basis.harmonics() * basis.channels();
     Environment &environment = workspace.environment;
-    if (!prepare_environment<VECTORS, L>(task, bead, atom, environment)) return false;
-    expand_density<VECTORS>(environment, basis, workspace.density.data());
+    if (!prepare_environment(task, bead, atom, environment)) return false;
+    expand_density(environment, basis, workspace.density.data());
     pair_potential(basis, species, environment);
     const size_t place = size_t(bead) * task.atoms + atom;
     if (task.density && writes) std::copy_n(workspace.density.data(), size, task.density + place * size);
@@ -163,7 +160,6 @@ static void reverse_equivariant(const Task &task, int species, int count, const 
 }
 
 // The reverse sweep of one atom for one combination of outputs; a network's adjoint is there already.
-template <int VECTORS, int L>
 static void differentiate_atom(const Task &task, int atom, int channel, const double *factor, bool with_equivariant,
                                Workspace &workspace, double *gradients, double *strains) {
     const Basis &basis = *task.basis;
@@ -179,17 +175,17 @@ static void differentiate_atom(const Task &task, int atom, int channel, const do
         if (task.differentiate_head[index])
             head_adjoint(heads[index], basis, species, factor + first, workspace.heads[index],
                          workspace.adjoint.data());
-    reverse_density<VECTORS, L>(workspace.environment, basis, workspace.adjoint.data(), workspace.gradient_x.data(),
-                                workspace.gradient_y.data(), workspace.gradient_z.data());
+    workspace.environment.stages.reverse_density(workspace.environment, basis, workspace.adjoint.data(),
+                                                 workspace.gradient_x.data(), workspace.gradient_y.data(),
+                                                 workspace.gradient_z.data());
     scatter_gradient(workspace.environment, atom, workspace, factor[0], gradients + size_t(channel) * task.atoms * 3,
                      strains + size_t(channel) * 9);
 }
 
-template <int VECTORS, int L>
 static bool evaluate_group(const Task &task, int bead, const int *atoms, int count, Group &group, double *gradients,
                            double *strains) {
     for (int k = 0; k < count; ++k)
-        if (!prepare_atom<VECTORS, L>(task, bead, atoms[k], group.workspaces[k])) return false;
+        if (!prepare_atom(task, bead, atoms[k], group.workspaces[k])) return false;
     if (task.sums_scalars)
         for (int k = 0; k < count; ++k)
             group.sums.add(*task.basis, task.species[atoms[k]], group.workspaces[k].density.data());
@@ -201,8 +197,8 @@ static bool evaluate_group(const Task &task, int bead, const int *atoms, int cou
         const bool with_equivariant = task.equivariant && is_read(*task.equivariant, task.read_by_any(bead, channel));
         if (with_equivariant) reverse_equivariant(task, task.species[atoms[0]], count, factors, group);
         for (int k = 0; k < count; ++k)
-            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factors[k], with_equivariant, group.workspaces[k],
-                                           gradients, strains);
+            differentiate_atom(task, atoms[k], channel, factors[k], with_equivariant, group.workspaces[k], gradients,
+                               strains);
     }
     return true;
 }
@@ -234,13 +230,12 @@ static bool by_species(const Task &task, const std::vector<int> &atoms, int most
 #include "message_sweeps.hpp"
 
 // A contiguous range of the flattened (bead, atom) index, with gradients summed locally and handed over bead by bead.
-template <int VECTORS, int L>
-static void evaluate_range(const Task &task, size_t begin, size_t end, std::shared_ptr<void> &kept) {
+static void evaluate_part(const Task &task, size_t begin, size_t end, std::shared_ptr<void> &kept) {
     if (begin == end) return;
     std::shared_ptr<void> taken = std::move(kept);  // and given back only where nothing went wrong
     if (!taken) taken = std::make_shared<Group>();
     Group &group = *static_cast<Group *>(taken.get());
-    group.size_for(task, sizeof(Harmonics<L>));
+    group.size_for(task);
     MessageWorkspace messages(task);
     const size_t channels = task.gradient_channels, gradient_size = channels * task.atoms * 3;
     std::vector<double> gradients(gradient_size), strains(channels * 9);
@@ -253,41 +248,16 @@ static void evaluate_range(const Task &task, size_t begin, size_t end, std::shar
         atoms.resize(bead_end - index);
         std::iota(atoms.begin(), atoms.end(), int(index - bead_begin));
         if (task.sums_scalars) group.sums.clear(*task.basis);
-        const bool is_done = messages.is_wanted
-                                 ? evaluate_with_messages<VECTORS, L>(task, bead, atoms, group, messages,
-                                                                      gradients.data(), strains.data())
-                                 : by_species(task, atoms, int(Group::size_of(task)), [&](const int *own, int count) {
-                                       return evaluate_group<VECTORS, L>(task, bead, own, count, group,
-                                                                         gradients.data(), strains.data());
-                                   });
+        const bool is_done =
+            messages.is_wanted
+                ? evaluate_with_messages(task, bead, atoms, group, messages, gradients.data(), strains.data())
+                : by_species(task, atoms, int(Group::size_of(task)), [&](const int *own, int count) {
+                      return evaluate_group(task, bead, own, count, group, gradients.data(), strains.data());
+                  });
         if (!is_done) return;
         if (task.sums_scalars) add_sums(task, bead, atoms[0], group.sums);
         task.add_gradients(bead, gradients.data(), strains.data());
         index = bead_end;
     }
     kept = std::move(taken);
-}
-
-// Call function<VECTORS, L> for the run-time sizes of a basis.
-#define BEADWISE_FOR_L(FUNCTION, VECTORS, ...)            \
-    switch (l_max) {                                      \
-        case 0: FUNCTION<VECTORS, 0>(__VA_ARGS__); break; \
-        case 1: FUNCTION<VECTORS, 1>(__VA_ARGS__); break; \
-        case 2: FUNCTION<VECTORS, 2>(__VA_ARGS__); break; \
-        case 3: FUNCTION<VECTORS, 3>(__VA_ARGS__); break; \
-        case 4: FUNCTION<VECTORS, 4>(__VA_ARGS__); break; \
-        case 5: FUNCTION<VECTORS, 5>(__VA_ARGS__); break; \
-        case 6: FUNCTION<VECTORS, 6>(__VA_ARGS__); break; \
-    }
-#define BEADWISE_FOR_SIZES(FUNCTION, ...)                       \
-    switch (vectors) {                                          \
-        case 1: BEADWISE_FOR_L(FUNCTION, 1, __VA_ARGS__) break; \
-        case 2: BEADWISE_FOR_L(FUNCTION, 2, __VA_ARGS__) break; \
-        case 3: BEADWISE_FOR_L(FUNCTION, 3, __VA_ARGS__) break; \
-        case 4: BEADWISE_FOR_L(FUNCTION, 4, __VA_ARGS__) break; \
-    }
-
-static void evaluate_part(const Task &task, size_t begin, size_t end, std::shared_ptr<void> &kept) {
-    const int l_max = task.basis->l_max, vectors = task.basis->radial / WIDTH;
-    BEADWISE_FOR_SIZES(evaluate_range, task, begin, end, kept)
 }

@@ -4,30 +4,29 @@
 
 // gradients [atoms·3][species][channels + (l_max+1)·channels²]: ∂/∂r of Σ c_{00,k} and half of ∂p^l_{kq}/∂r, the half
 // in which k is differentiated; strains [9][…] likewise.  The caller adds the transposed half.
-template <int VECTORS, int L>
-static void feature_gradients(const FeatureTask &task) {
-    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
+static void feature_gradients_of(const FeatureTask &task) {
     const Basis &basis = *task.basis;
-    const int channels = basis.channels();
-    const size_t per_species = channels + size_t(L + 1) * channels * channels, features = per_species * basis.species;
+    const int channels = basis.channels(), radial = basis.radial, harmonics = basis.harmonics(), l_max = basis.l_max;
+    const size_t per_species = channels + size_t(l_max + 1) * channels * channels,
+                 features = per_species * basis.species;
     Workspace workspace;
-    workspace.size_for(basis, {}, task.most_neighbours, 1, sizeof(Harmonics<L>));
+    workspace.size_for(basis, {}, task.most_neighbours, 1);
     Environment &environment = workspace.environment;
-    std::vector<double> block(3 * size_t(channels)), delta(3 * COUNT * RADIAL), angular(size_t(STORED) * WIDTH, 0.0);
+    std::vector<double> block(3 * size_t(channels)), delta(3 * size_t(harmonics) * radial),
+        angular(size_t(environment.harmonics_stored) * WIDTH, 0.0);
     for (int centre = 0; centre < task.atoms; ++centre) {
         gather(*task.list, basis, centre, environment);
-        radial_functions<VECTORS>(basis, task.species[centre], true, environment);
-        angular_functions<L>(environment);
-        expand_density<VECTORS>(environment, basis, workspace.density.data());
-        const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
+        environment.stages.radial_functions(basis, task.species[centre], true, environment);
+        environment.stages.angular_functions(environment);
+        expand_density(environment, basis, workspace.density.data());
         for (int species = 0; species < basis.species; ++species) {
             const Environment::Segment segment = environment.segments[species];
-            const int first_channel = basis.group[species] * RADIAL;
+            const int first_channel = basis.group[species] * radial;
             for (int lane = segment.first_group * WIDTH; lane < (segment.first_group + segment.groups) * WIDTH;
                  ++lane) {
                 const int atom = environment.atoms[lane], group = lane / WIDTH, k = lane % WIDTH;
                 if (atom < 0) continue;
-                density_derivative<VECTORS, L>(environment, recursion[group], group, k, angular.data(), delta.data());
+                environment.stages.density_derivative(environment, group, k, angular.data(), delta.data());
                 const double arm[3] = {environment.x[lane] * environment.distance[lane],
                                        environment.y[lane] * environment.distance[lane],
                                        environment.z[lane] * environment.distance[lane]};
@@ -35,7 +34,7 @@ static void feature_gradients(const FeatureTask &task) {
                 for (int axis = 0; axis < 3; ++axis) {
                     double *rows[2] = {task.gradients + (3 * size_t(atom) + axis) * features + column,
                                        task.gradients + (3 * size_t(centre) + axis) * features + column};
-                    const double *derivative = delta.data() + size_t(axis) * COUNT * RADIAL;
+                    const double *derivative = delta.data() + size_t(axis) * harmonics * radial;
                     const auto scatter = [&](size_t place, const double *values, int count) {
                         add_scaled(rows[0] + place, 1.0, values, count);
                         add_scaled(rows[1] + place, -1.0, values, count);
@@ -43,12 +42,12 @@ static void feature_gradients(const FeatureTask &task) {
                             add_scaled(task.strains + (3 * size_t(axis) + q) * features + column + place, arm[q],
                                        values, count);
                     };
-                    scatter(first_channel, derivative, RADIAL);
-                    for (int l = 0; l <= L; ++l)
-                        for (int n = 0; n < RADIAL; ++n) {
+                    scatter(first_channel, derivative, radial);
+                    for (int l = 0; l <= l_max; ++l)
+                        for (int n = 0; n < radial; ++n) {
                             std::fill_n(block.data(), channels, 0.0);
                             for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm)
-                                add_scaled(block.data(), derivative[lm * RADIAL + n],
+                                add_scaled(block.data(), derivative[lm * radial + n],
                                            workspace.density.data() + size_t(lm) * channels, channels);
                             scatter(channels + (size_t(l) * channels + first_channel + n) * channels, block.data(),
                                     channels);
@@ -57,9 +56,4 @@ static void feature_gradients(const FeatureTask &task) {
             }
         }
     }
-}
-
-static void feature_gradients_of(const FeatureTask &task) {
-    const int l_max = task.basis->l_max, vectors = task.basis->radial / WIDTH;
-    BEADWISE_FOR_SIZES(feature_gradients, task)
 }

@@ -32,11 +32,11 @@ namespace BEADWISE_INSTRUCTION_SET {
 
 #include "differential.hpp"
 
+#include "stages.hpp"
+
 #undef ALWAYS_INLINE
 #undef UNROLL
 #undef SHUFFLE
-#undef BEADWISE_FOR_L
-#undef BEADWISE_FOR_SIZES
 
 }  // namespace BEADWISE_INSTRUCTION_SET
 }  // namespace beadwise

@@ -73,7 +73,6 @@ struct MessageWorkspace {
 };
 
 // The first layer of atoms of one species and the features that they send; outputs of atoms of this part.
-template <int VECTORS, int L>
 static bool send_group(const Task &task, int bead, const int *atoms, int count, bool is_own, Group &group,
                        MessageWorkspace &messages) {
     const EquivariantLayer &layer = task.equivariant->layers[0];
@@ -83,10 +82,10 @@ static bool send_group(const Task &task, int bead, const int *atoms, int count, 
     for (int k = 0; k < count; ++k) {
         Workspace &workspace = group.workspaces[k];
         if (is_own) {
-            if (!prepare_atom<VECTORS, L>(task, bead, atoms[k], workspace)) return false;
+            if (!prepare_atom(task, bead, atoms[k], workspace)) return false;
         } else {
-            if (!prepare_environment<VECTORS, L>(task, bead, atoms[k], workspace.environment)) return false;
-            expand_density<VECTORS>(workspace.environment, *task.basis, workspace.density.data());
+            if (!prepare_environment(task, bead, atoms[k], workspace.environment)) return false;
+            expand_density(workspace.environment, *task.basis, workspace.density.data());
         }
         densities[k] = workspace.density.data();
         group.equivariant.states[k] = &messages.first[messages.slot[atoms[k]]];
@@ -102,7 +101,6 @@ static bool send_group(const Task &task, int bead, const int *atoms, int count, 
 }
 
 // Adjoints of what the second layer of one atom reads, handed to its own first layer and to its neighbours.
-template <int VECTORS, int L>
 static void hand_back(const Task &task, int atom, int channel, int place, Group &group, MessageWorkspace &messages,
                       double *gradients, double *strains) {
     const Message &message = task.equivariant->messages[0];
@@ -114,7 +112,7 @@ static void hand_back(const Task &task, int atom, int channel, int place, Group 
         std::copy_n(row, message.sent, heard + size_t(lm) * message.sent);
         add_scaled(own + size_t(lm) * layer.channels, 1.0, row + message.sent, layer.channels);
     }
-    receive_adjoint<VECTORS, L>(
+    receive_adjoint(
         message, *task.basis, task.species[atom], workspace.environment, heard,
         [&](int neighbour) { return messages.sent_adjoint_of(neighbour, channel); }, messages.receptions[place],
         workspace.gradient_x.data(), workspace.gradient_y.data(), workspace.gradient_z.data());
@@ -123,7 +121,6 @@ static void hand_back(const Task &task, int atom, int channel, int place, Group 
 }
 
 // The second layer of atoms of one species, and its reverse.
-template <int VECTORS, int L>
 static bool receive_group(const Task &task, int bead, const int *atoms, int count, Group &group,
                           MessageWorkspace &messages, double *gradients, double *strains) {
     const Message &message = task.equivariant->messages[0];
@@ -134,9 +131,9 @@ static bool receive_group(const Task &task, int bead, const int *atoms, int coun
     for (int k = 0; k < count; ++k) {
         Environment &environment = group.workspaces[k].environment;
         Reception &reception = messages.receptions[k];
-        if (!prepare_environment<VECTORS, L>(task, bead, atoms[k], environment)) return false;
+        if (!prepare_environment(task, bead, atoms[k], environment)) return false;
         reception.size_for(message, environment);
-        receive<VECTORS>(
+        receive(
             message, *task.basis, species, environment,
             [&](int neighbour) { return messages.sent[messages.slot[neighbour]].values.data(); }, reception);
         double *row = messages.input[k].data();
@@ -160,14 +157,12 @@ static bool receive_group(const Task &task, int bead, const int *atoms, int coun
             messages.second.adjoints[k].clear();
         }
         reverse_layer(next, species, factors, count, messages.second, adjoints);
-        for (int k = 0; k < count; ++k)
-            hand_back<VECTORS, L>(task, atoms[k], channel, k, group, messages, gradients, strains);
+        for (int k = 0; k < count; ++k) hand_back(task, atoms[k], channel, k, group, messages, gradients, strains);
     }
     return true;
 }
 
 // The reverse of the first layer for atoms of one species, of this part or heard by it.
-template <int VECTORS, int L>
 static bool reverse_group(const Task &task, int bead, const int *atoms, int count, bool is_own, Group &group,
                           MessageWorkspace &messages, double *gradients, double *strains) {
     const EquivariantLayer &layer = task.equivariant->layers[0];
@@ -178,9 +173,9 @@ static bool reverse_group(const Task &task, int bead, const int *atoms, int coun
     for (int k = 0; k < count; ++k) {
         Workspace &workspace = group.workspaces[k];
         if (is_own)
-            prepare_atom<VECTORS, L>(task, bead, atoms[k], workspace, false);
+            prepare_atom(task, bead, atoms[k], workspace, false);
         else
-            prepare_environment<VECTORS, L>(task, bead, atoms[k], workspace.environment);
+            prepare_environment(task, bead, atoms[k], workspace.environment);
         group.equivariant.states[k] = &messages.first[messages.slot[atoms[k]]];
         sent[k] = &messages.sent[messages.slot[atoms[k]]];
         adjoints[k] = workspace.network_adjoint.data();
@@ -203,32 +198,30 @@ static bool reverse_group(const Task &task, int bead, const int *atoms, int coun
             reverse_layer(layer, species, factors, count, group.equivariant, adjoints);
         }
         for (int k = 0; k < count; ++k)
-            differentiate_atom<VECTORS, L>(task, atoms[k], channel, factors[k], with_equivariant, group.workspaces[k],
-                                           gradients, strains);
+            differentiate_atom(task, atoms[k], channel, factors[k], with_equivariant, group.workspaces[k], gradients,
+                               strains);
     }
     return true;
 }
 
 // All that is asked of some atoms of one bead; false if two atoms are too close.
-template <int VECTORS, int L>
 static bool evaluate_with_messages(const Task &task, int bead, const std::vector<int> &atoms, Group &group,
                                    MessageWorkspace &messages, double *gradients, double *strains) {
     messages.choose(task, bead, atoms);
     const std::vector<int> *const all[2] = {&atoms, &messages.neighbours};
     for (const auto *some : all)
         if (!by_species(task, *some, MOST_ROWS, [&](const int *own, int count) {
-                return send_group<VECTORS, L>(task, bead, own, count, some == &atoms, group, messages);
+                return send_group(task, bead, own, count, some == &atoms, group, messages);
             }))
             return false;
     if (!by_species(task, atoms, MOST_ROWS, [&](const int *own, int count) {
-            return receive_group<VECTORS, L>(task, bead, own, count, group, messages, gradients, strains);
+            return receive_group(task, bead, own, count, group, messages, gradients, strains);
         }))
         return false;
     if (task.gradient_channels == 0) return true;
     for (const auto *some : all)
         by_species(task, *some, MOST_ROWS, [&](const int *own, int count) {
-            return reverse_group<VECTORS, L>(task, bead, own, count, some == &atoms, group, messages, gradients,
-                                             strains);
+            return reverse_group(task, bead, own, count, some == &atoms, group, messages, gradients, strains);
         });
     return true;
 }

@@ -183,17 +183,16 @@ static void contract(const double *const *x, size_t x_step, const double *y, siz
 }
 
 // ρ_l and ρ_l Y_lm of every lane for one centre species.
-template <int VECTORS>
 static void edge_functions(const Message &message, const Basis &basis, int species, const Environment &environment,
                            Reception &own) {
-    constexpr int RADIAL = VECTORS * WIDTH;
+    const int radial_count = environment.radial;
     const int width = message.sent, levels = message.l_max + 1, harmonics = message.harmonics();
     for (int neighbour = 0; neighbour < basis.species; ++neighbour) {
         const Environment::Segment segment = environment.segments[neighbour];
         const int first = segment.first_group * WIDTH, lanes = segment.groups * WIDTH;
         const size_t pair = size_t(species) * basis.species + neighbour;
-        multiply(environment.values.data() + size_t(first) * RADIAL, lanes, RADIAL,
-                 message.radial + pair * RADIAL * levels * width, levels * width,
+        multiply(environment.values.data() + size_t(first) * radial_count, lanes, radial_count,
+                 message.radial + pair * radial_count * levels * width, levels * width,
                  own.radial.data() + size_t(first) * levels * width);
     }
     for (int lane = 0; lane < environment.group_count * WIDTH; ++lane) {
@@ -210,12 +209,12 @@ static void edge_functions(const Message &message, const Basis &basis, int speci
 }
 
 // A' of one atom from the features of its neighbours, those of atom j at features_of(j).
-template <int VECTORS, class Features>
+template <class Features>
 static void receive(const Message &message, const Basis &basis, int species, const Environment &environment,
                     const Features &features_of, Reception &own) {
     const int width = message.sent, rows = message.rows(), harmonics = message.harmonics();
     const int lanes = environment.group_count * WIDTH, row_size = rows * width;
-    edge_functions<VECTORS>(message, basis, species, environment, own);
+    edge_functions(message, basis, species, environment, own);
     for (int lane = 0; lane < lanes; ++lane) {
         double *place = own.features.data() + size_t(lane) * row_size;
         if (environment.atoms[lane] < 0)
@@ -241,18 +240,17 @@ static void receive(const Message &message, const Basis &basis, int species, con
 
 // From the adjoint [lm][sent] of A', that of the neighbours' features, added to those at adjoint_of(j), and the
 // gradient with respect to the position of every neighbour, into gradient[axis][lane].
-template <int VECTORS, int L, class Adjoint>
+template <class Adjoint>
 static void receive_adjoint(const Message &message, const Basis &basis, int species, const Environment &environment,
                             const double *coupled_adjoint, const Adjoint &adjoint_of, Reception &own,
                             double *gradient_x, double *gradient_y, double *gradient_z) {
-    constexpr int RADIAL = VECTORS * WIDTH, STORED = std::max(Harmonics<L>::COUNT, LEAST_ROWS);
+    const int radial_count = environment.radial, stored = environment.harmonics_stored;
     const int width = message.sent, levels = message.l_max + 1, harmonics = message.harmonics();
     const int row_size = message.rows() * width;
     std::fill(own.received_adjoint.begin(), own.received_adjoint.end(), 0.0);
     couple(message.paths.to_first, of_species(message.paths, species, width), width, coupled_adjoint, own.ones.data(),
            own.received_adjoint.data());
-    const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
-    alignas(32) double angular[STORED * WIDTH] = {};  // Σ_k ρ_k (∂/∂edge)_k of each lm
+    alignas(32) double angular[(L_LIMIT + 1) * (L_LIMIT + 1) * WIDTH] = {};  // Σ_k ρ_k (∂/∂edge)_k of each lm
     for (int neighbour = 0; neighbour < basis.species; ++neighbour) {
         const Environment::Segment segment = environment.segments[neighbour];
         const size_t pair = size_t(species) * basis.species + neighbour;
@@ -275,7 +273,7 @@ static void receive_adjoint(const Message &message, const Basis &basis, int spec
             for (int k = 0; k < WIDTH; ++k)
                 if (environment.atoms[lane + k] >= 0)
                     add_scaled(adjoint_of(environment.atoms[lane + k]), 1.0, of_features[k], row_size);
-            const double *harmonic = environment.harmonic_values.data() + size_t(group) * STORED * WIDTH;
+            const double *harmonic = environment.harmonic_values.data() + size_t(group) * stored * WIDTH;
             std::fill(own.radial_adjoint.begin(), own.radial_adjoint.end(), 0.0);
             for (int l = 0; l < levels; ++l)
                 for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
@@ -294,19 +292,21 @@ static void receive_adjoint(const Message &message, const Basis &basis, int spec
                     store(angular + lm * WIDTH, (product[0] + product[1]) + (product[2] + product[3]));
                 }
             multiply(own.radial_adjoint.data(), WIDTH, levels * width,
-                     message.radial_transposed + pair * RADIAL * levels * width, RADIAL, own.value_adjoint.data());
-            const double *slope = environment.slopes_by_lane.data() + size_t(group) * RADIAL * WIDTH;
+                     message.radial_transposed + pair * radial_count * levels * width, radial_count,
+                     own.value_adjoint.data());
+            const double *slope = environment.slopes_by_lane.data() + size_t(group) * radial_count * WIDTH;
             Vector along_r = {};
-            for (int v = 0; v < VECTORS; ++v) {
+            for (int v = 0; v < radial_count / WIDTH; ++v) {
                 Vector value[WIDTH];
-                for (int k = 0; k < WIDTH; ++k) value[k] = load(own.value_adjoint.data() + k * RADIAL + v * WIDTH);
+                for (int k = 0; k < WIDTH; ++k)
+                    value[k] = load(own.value_adjoint.data() + k * radial_count + v * WIDTH);
                 transpose(value[0], value[1], value[2], value[3]);
                 for (int n = 0; n < WIDTH; ++n) along_r += value[n] * load(slope + (v * WIDTH + n) * WIDTH);
             }
             const UnalignedVector direction[3] = {load(environment.x.data() + lane), load(environment.y.data() + lane),
                                                   load(environment.z.data() + lane)};
             UnalignedVector along[3];
-            Harmonics<L>::gradient(recursion[group], legendre_tables(), angular, direction, along);
+            environment.stages.surface_gradient(environment, group, angular, direction, along);
             const Vector inverse = broadcast(1.0) / load(environment.distance.data() + lane);
             store(gradient_x + lane, along[0] * inverse + along_r * direction[0]);
             store(gradient_y + lane, along[1] * inverse + along_r * direction[1]);

@@ -25,9 +25,10 @@ struct CoupledDensity {
 
 // out [features of one species] += what the features of component M change by, if the densities of RADIAL channels from
 // `first_channel` on change by `moved` [lm][RADIAL].
-template <int RADIAL>
-static void add_moved_features(const Head &head, const std::vector<CoupledDensity> &coupled, int channels,
-                               int first_channel, int component, const double *moved, double *out) {
+template <int VECTORS>
+static void add_moved_features(const Head &head, const CoupledDensity *coupled, int channels, int first_channel,
+                               int component, const double *moved, double *out) {
+    constexpr int RADIAL = VECTORS * WIDTH;
     const int order = head.lambda, components = head.components();
     add_scaled(out + first_channel, 1.0, moved + size_t(order * order + component) * RADIAL, RADIAL);
     out += channels;
@@ -49,18 +50,17 @@ static void add_moved_features(const Head &head, const std::vector<CoupledDensit
 }
 
 // gradients [displaced atoms][3][2λ+1][species][channels + blocks·channels²], added to.
-template <int VECTORS, int L>
-static void tensor_feature_gradients(const TensorFeatureTask &task) {
-    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
-    constexpr size_t SIZE = size_t(COUNT) * RADIAL;
+static void tensor_feature_gradients_of(const TensorFeatureTask &task) {
     const Basis &basis = *task.basis;
+    const size_t size = size_t(basis.harmonics()) * basis.radial;
     const Head &head = *task.head;
     const int channels = basis.channels(), components = head.components();
     const size_t per_species = task.features_per_species(), features = per_species * basis.species;
     Workspace workspace;
-    workspace.size_for(basis, {}, task.most_neighbours, 1, sizeof(Harmonics<L>));
+    workspace.size_for(basis, {}, task.most_neighbours, 1);
     Environment &environment = workspace.environment;
-    std::vector<double> delta(3 * SIZE), of_centre(3 * SIZE), angular(size_t(STORED) * WIDTH, 0.0);
+    std::vector<double> delta(3 * size), of_centre(3 * size),
+        angular(size_t(environment.harmonics_stored) * WIDTH, 0.0);
     std::vector<CoupledDensity> coupled(head.blocks.size());
     const auto is_displaced = [&](int atom) { return atom >= task.begin && atom < task.end; };
     for (int centre = 0; centre < task.atoms; ++centre) {
@@ -69,40 +69,34 @@ static void tensor_feature_gradients(const TensorFeatureTask &task) {
         bool sees_one = is_displaced(centre);
         for (int lane = 0; lane < lanes; ++lane) sees_one = sees_one || is_displaced(environment.atoms[lane]);
         if (!sees_one) continue;
-        radial_functions<VECTORS>(basis, task.species[centre], true, environment);
-        angular_functions<L>(environment);
-        expand_density<VECTORS>(environment, basis, workspace.density.data());
+        environment.stages.radial_functions(basis, task.species[centre], true, environment);
+        environment.stages.angular_functions(environment);
+        expand_density(environment, basis, workspace.density.data());
         for (size_t place = 0; place < coupled.size(); ++place)
             coupled[place].make(head.blocks[place], components, channels, workspace.density.data());
-        const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
         const size_t column = task.species[centre] * per_species;
         const auto add_rows = [&](int atom, int first_channel, const double *moved) {
             for (int axis = 0; axis < 3; ++axis)
                 for (int component = 0; component < components; ++component) {
                     const size_t row = (size_t(atom - task.begin) * 3 + axis) * components + component;
-                    add_moved_features<RADIAL>(head, coupled, channels, first_channel, component, moved + axis * SIZE,
-                                               task.gradients + row * features + column);
+                    environment.stages.add_moved_features(head, coupled.data(), channels, first_channel, component,
+                                                          moved + axis * size,
+                                                          task.gradients + row * features + column);
                 }
         };
         for (int species = 0; species < basis.species; ++species) {
             const Environment::Segment segment = environment.segments[species];
-            const int first_channel = basis.group[species] * RADIAL;
+            const int first_channel = basis.group[species] * basis.radial;
             std::fill(of_centre.begin(), of_centre.end(), 0.0);  // which moves against all its neighbours
             for (int lane = segment.first_group * WIDTH; lane < (segment.first_group + segment.groups) * WIDTH;
                  ++lane) {
                 const int atom = environment.atoms[lane], group = lane / WIDTH;
                 if (atom < 0 || !(is_displaced(atom) || is_displaced(centre))) continue;
-                density_derivative<VECTORS, L>(environment, recursion[group], group, lane % WIDTH, angular.data(),
-                                               delta.data());
-                add_scaled(of_centre.data(), -1.0, delta.data(), int(3 * SIZE));
+                environment.stages.density_derivative(environment, group, lane % WIDTH, angular.data(), delta.data());
+                add_scaled(of_centre.data(), -1.0, delta.data(), int(3 * size));
                 if (is_displaced(atom)) add_rows(atom, first_channel, delta.data());
             }
             if (is_displaced(centre)) add_rows(centre, first_channel, of_centre.data());
         }
     }
-}
-
-static void tensor_feature_gradients_of(const TensorFeatureTask &task) {
-    const int l_max = task.basis->l_max, vectors = task.basis->radial / WIDTH;
-    BEADWISE_FOR_SIZES(tensor_feature_gradients, task)
 }
