@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from beadwise.errors import BeadwiseError
 from beadwise.model import Batch, Model, load, shipped_models
+from beadwise.model.evaluators import with_precision
 from beadwise.model.model import Repulsion
 from beadwise.model.outputs import Layout
 from beadwise.model.radial import RadialBasis, RadialForm
@@ -43,9 +46,12 @@ class Contender(ABC):
 class Beadwise(Contender):
     """Our model; every instance has neighbour lists of its own."""
 
-    def __init__(self, model: str | None, task: str, structure: Atoms, threads: int):
-        super().__init__("beadwise", task)
-        self.model = random_model() if model is None else load(model)
+    def __init__(self, model: str | None, task: str, structure: Atoms, threads: int, precision: str = "double"):
+        super().__init__("beadwise" if precision == "double" else f"beadwise, {precision}", task)
+        try:
+            self.model = with_precision(random_model() if model is None else load(model), precision, str(model))
+        except BeadwiseError as error:
+            raise PeerError(str(error)) from error
         self.model.threads = threads
         self.structure = structure
 
@@ -128,6 +134,7 @@ def contenders(model: str | None, peers: Path, structure: Atoms, threads: int) -
     found: list[Contender] = [Beadwise(model, task, structure, threads) for task in WANTS]
     skipped = []
     makers = [
+        *(partial(Beadwise, model, task, structure, threads, "single") for task in WANTS),
         lambda: Nep(peers / "nep4_water_pes.txt", "calculate", "energy, forces, virial", structure),
         lambda: Nep(peers / "nep4_water_dipole.txt", "dipoles", "dipole", structure),
         lambda: Featomic(structure),

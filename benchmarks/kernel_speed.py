@@ -7,7 +7,7 @@ import json
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,16 @@ from rich.table import Table
 
 
 def measure(
-    model: str | None, peers: Path, threads: int, beads: int, repetitions: int
+    model: str | None, peers: Path, threads: int, beads: int, repetitions: int, of_processor: bool
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """One row per contender, and the reasons for those that are missing."""
     structure = water_box()
     found, skipped = contenders(model, peers, structure, threads)
     found = [one for one in found if beads <= one.most_beads]
     ours = [one for one in found if isinstance(one, Beadwise)]
-    seconds = interleaved(found, moving_beads(structure, beads), repetitions)
+    seconds = interleaved(
+        found, moving_beads(structure, beads), repetitions, process_time if of_processor else perf_counter
+    )
     built = {one: one.model.kernel.neighbour_lists_built - beads for one in ours}
     reference = only(found, "NEP", "energy, forces, virial")
     rows = []
@@ -106,6 +108,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--beads", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--repetitions", type=int, default=20, help="with 32 beads; more with fewer, at most 20 times")
+    parser.add_argument(
+        "--processor-time", action="store_true", help="of all threads, for machines that others use, too"
+    )
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     options = parser.parse_args()
     description, rows, skipped = machine(), [], []
@@ -114,7 +119,9 @@ def main() -> None:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             for beads in options.beads:
                 repetitions = options.repetitions * min(max(32 // beads, 1), 20)
-                answer = process.submit(measure, options.model, options.peers, threads, beads, repetitions)
+                answer = process.submit(
+                    measure, options.model, options.peers, threads, beads, repetitions, options.processor_time
+                )
                 more, skipped = answer.result()
                 rows += more
     description["load average at the end"] = machine()["load average"]

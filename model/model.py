@@ -85,6 +85,8 @@ class Model:
         (see `beadwise.model.electric_field`).  It is not written to a model file.
     field_order : int
         1 or 2; to second order dipole and Born charges are those in the field, too.
+    precision : str
+        ``double``, or ``single`` as by `beadwise.model.evaluators.with_precision`; it is not written to a model file.
     baseline : str
         Name of the potential that the energy is a correction to, as `beadwise.model.evaluators.load_evaluator` takes
         it; empty if the energy is the whole.  What is evaluated here is the correction alone.
@@ -120,6 +122,7 @@ class Model:
     threads: int = 1
     electric_field: Field = NO_FIELD
     field_order: int = 1
+    precision: str = "double"
     baseline: str = ""
     members: Members | None = None
     curves: EnergyCurves | None = None
@@ -225,22 +228,19 @@ class Model:
     def additive(self) -> Model:
         """The same in no field and without a map of the cell, with the same kernel and its lists of neighbours."""
         model = replace(self, electric_field=NO_FIELD, field_order=1, local_field=False)
-        told = {"_has_warned": True, "_seen_with_charge": WARNED}  # as this one warns itself
-        model.__dict__ |= {"kernel": self.kernel, **told}
+        model.__dict__ |= {"kernel": self.kernel, "_has_warned": True, "_seen_with_charge": WARNED}  # by this one
         return model
 
     def _make_kernel(self, further: Sequence[TensorHead]) -> Kernel:
-        padded = self.shape.padded_radial
+        padded, own = self.shape.padded_radial, self.repulsion
+        precision = {"single": True} if self.precision == "single" and not further else {}
         heads = [head.kernel_form() for head in (*map(self.head, self.layout.heads), *further)]
         if self.network is not None:  # evaluates the energy head as well
             heads[0] = replace(empty_head(0, self.shape), offset=self.head("energy").offset).kernel_form()
-        pair_table = repulsion_table(
-            self.numbers, self.repulsion.onset, self.repulsion.strength, self.radial.cutoff, INTERVALS
-        )
         return Kernel(
             self.radial.spline_table(padded),
-            pair_table,
-            np.ascontiguousarray(self.repulsion.onset, dtype=np.float64),
+            repulsion_table(self.numbers, own.onset, own.strength, self.radial.cutoff, INTERVALS),
+            np.ascontiguousarray(own.onset, dtype=np.float64),
             self.l_max,
             self.radial.cutoff,
             SKIN,
@@ -248,6 +248,7 @@ class Model:
             heads,
             None if self.network is None else self.network.kernel_form(self.head("energy")),
             None if self.equivariant is None else self.equivariant.kernel_form(list(self.layout.heads)),
+            **precision,
         )
 
     def head(self, name: str) -> TensorHead:

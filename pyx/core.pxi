@@ -181,7 +181,13 @@ cdef extern from "kernel.hpp" namespace "beadwise" nogil:
         size_t built()
 
     void evaluate(const Task& task, int threads) except +
+
+    cdef cppclass SingleModel:
+        SingleModel(const Basis& basis, const vector[Head]& heads, const Network* network) except +
+        void evaluate(const Task& task, int threads) except +
+
     void feature_gradients(const FeatureTask& task) except +
     void tensor_feature_gradients(const TensorFeatureTask& task) except +
     void differentiate_density(const DensityTask& task, int threads) except +
+    cbool single_is_known "beadwise::has_single" ()
     cbool use_avx2()

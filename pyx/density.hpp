@@ -6,8 +6,8 @@ constexpr int REVERSE_ROWS = 5;
 
 // Σ_j values_n(j) harmonics_lm(j) for values [group][lane][radial] and harmonics [group][harmonics_stored][lane].
 template <int VECTORS>
-static void expand(const Environment &environment, const Basis &basis, const double *values, const double *harmonics,
-                   double *density) {
+static void expand(const Environment &environment, const Basis &basis, const Real *values, const Real *harmonics,
+                   Real *density) {
     constexpr int ROWS = DENSITY_ROWS<VECTORS>, RADIAL = VECTORS * WIDTH;
     const int channels = basis.channels(), stride = environment.harmonics_stored * WIDTH;
     const int last_row = std::max(0, environment.harmonics - ROWS);
@@ -15,14 +15,14 @@ static void expand(const Environment &environment, const Basis &basis, const dou
     for (int species = 0; species < basis.species; ++species) {
         const Environment::Segment segment = environment.segments[species];
         if (segment.groups == 0) continue;
-        double *own = density + basis.group[species] * RADIAL;
+        Real *own = density + basis.group[species] * RADIAL;
         // The last tile overlaps the one before it rather than leaving a remainder.
         for (int tile = 0; tile < environment.harmonics; tile += ROWS) {
             const int row0 = std::min(tile, last_row);
             Vector total[ROWS][VECTORS] = {};
             for (int group = segment.first_group; group < segment.first_group + segment.groups; ++group) {
-                const double *harmonic = harmonics + size_t(group) * stride + row0 * WIDTH;
-                const double *value = values + size_t(group) * WIDTH * RADIAL;
+                const Real *harmonic = harmonics + size_t(group) * stride + row0 * WIDTH;
+                const Real *value = values + size_t(group) * WIDTH * RADIAL;
                 UNROLL
                 for (int k = 0; k < WIDTH; ++k) {
                     Vector radial[VECTORS];
@@ -42,7 +42,7 @@ static void expand(const Environment &environment, const Basis &basis, const dou
                 if (row < tile - row0 || row >= rows) continue;
                 UNROLL
                 for (int v = 0; v < VECTORS; ++v) {
-                    double *place = own + size_t(row0 + row) * channels + v * WIDTH;
+                    Real *place = own + size_t(row0 + row) * channels + v * WIDTH;
                     store(place, load(place) + total[row][v]);
                 }
             }
@@ -50,14 +50,14 @@ static void expand(const Environment &environment, const Basis &basis, const dou
     }
 }
 
-static void expand_density(const Environment &environment, const Basis &basis, double *density) {
+static void expand_density(const Environment &environment, const Basis &basis, Real *density) {
     environment.stages.expand(environment, basis, environment.values.data(), environment.harmonic_values.data(),
                               density);
 }
 
 // Gradient on the sphere of Σ_lm weight_lm Y_lm of one group.
 template <int L>
-static void surface_gradient(const Environment &environment, int group, const double *weights,
+static void surface_gradient(const Environment &environment, int group, const Real *weights,
                              const UnalignedVector *direction, UnalignedVector *along) {
     const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
     Harmonics<L>::gradient(recursion[group], legendre_tables(), weights, direction, along);
@@ -66,27 +66,27 @@ static void surface_gradient(const Environment &environment, int group, const do
 // From the adjoint b[lm][channel] of a quantity, its gradient with respect to the position of every neighbour:
 // Σ_lm,n b (R_n' Y_lm r̂ + R_n ∇Y_lm), into gradient[axis][lane].
 template <int VECTORS, int L>
-static void reverse_density(const Environment &environment, const Basis &basis, const double *adjoint,
-                            double *gradient_x, double *gradient_y, double *gradient_z) {
+static void reverse_density(const Environment &environment, const Basis &basis, const Real *adjoint, Real *gradient_x,
+                            Real *gradient_y, Real *gradient_z) {
     constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
     constexpr int ROWS = COUNT < REVERSE_ROWS ? COUNT : REVERSE_ROWS;
     const int channels = basis.channels();
     const LegendreTables &table = legendre_tables();
     const auto *recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data());
-    alignas(32) double angular[STORED * WIDTH];  // Σ_n b R_n of each lm
+    alignas(32) Real angular[STORED * WIDTH];  // Σ_n b R_n of each lm
     for (int species = 0; species < basis.species; ++species) {
         const Environment::Segment segment = environment.segments[species];
         for (int group = segment.first_group; group < segment.first_group + segment.groups; ++group) {
-            const double *value = environment.values_by_lane.data() + size_t(group) * RADIAL * WIDTH;
-            const double *slope = environment.slopes_by_lane.data() + size_t(group) * RADIAL * WIDTH;
-            const double *harmonic = environment.harmonic_values.data() + size_t(group) * STORED * WIDTH;
+            const Real *value = environment.values_by_lane.data() + size_t(group) * RADIAL * WIDTH;
+            const Real *slope = environment.slopes_by_lane.data() + size_t(group) * RADIAL * WIDTH;
+            const Real *harmonic = environment.harmonic_values.data() + size_t(group) * STORED * WIDTH;
             Vector radial = {};
             for (int tile = 0; tile < COUNT; tile += ROWS) {
                 const int row0 = std::min(tile, COUNT - ROWS);
                 Vector with_value[ROWS] = {}, with_slope[ROWS] = {};
                 for (int n = 0; n < RADIAL; ++n) {
                     const Vector value_n = load(value + n * WIDTH), slope_n = load(slope + n * WIDTH);
-                    const double *b = adjoint + size_t(row0) * channels + basis.group[species] * RADIAL + n;
+                    const Real *b = adjoint + size_t(row0) * channels + basis.group[species] * RADIAL + n;
                     UNROLL
                     for (int row = 0; row < ROWS; ++row) {
                         const Vector factor = broadcast(b[size_t(row) * channels]);
@@ -110,31 +110,5 @@ static void reverse_density(const Environment &environment, const Basis &basis, 
             store(gradient_y + lane, along[1] * inverse + radial * direction[1]);
             store(gradient_z + lane, along[2] * inverse + radial * direction[2]);
         }
-    }
-}
-
-// ∂(R_n Y_lm)/∂r of one lane, into delta[axis][lm][n]; `weights` is scratch of the size of one group's harmonics, zero
-// on entry and on return.
-template <int VECTORS, int L>
-static void density_derivative(const Environment &environment, int group, int lane, double *weights, double *delta) {
-    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
-    const int place = group * WIDTH;
-    const UnalignedVector place_on_sphere[3] = {load(environment.x.data() + place), load(environment.y.data() + place),
-                                                load(environment.z.data() + place)};
-    const double *value = environment.values_by_lane.data() + size_t(group) * RADIAL * WIDTH;
-    const double *slope = environment.slopes_by_lane.data() + size_t(group) * RADIAL * WIDTH;
-    const double *harmonic = environment.harmonic_values.data() + size_t(group) * STORED * WIDTH;
-    const double inverse = 1.0 / environment.distance[place + lane];
-    const auto &recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data())[group];
-    for (int lm = 0; lm < COUNT; ++lm) {
-        weights[lm * WIDTH + lane] = 1.0;
-        UnalignedVector along[3];
-        Harmonics<L>::gradient(recursion, legendre_tables(), weights, place_on_sphere, along);
-        weights[lm * WIDTH + lane] = 0.0;
-        for (int axis = 0; axis < 3; ++axis)
-            for (int n = 0; n < RADIAL; ++n)
-                delta[(size_t(axis) * COUNT + lm) * RADIAL + n] =
-                    value[n * WIDTH + lane] * along[axis][lane] * inverse +
-                    slope[n * WIDTH + lane] * harmonic[lm * WIDTH + lane] * place_on_sphere[axis][lane];
     }
 }

@@ -1,4 +1,4 @@
-// The neighbours of one atom, gathered by species into groups of four, with radial functions and harmonics of each.
+// The neighbours of one atom, gathered by species into groups of WIDTH, with radial functions and harmonics of each.
 // Included once per instruction set (see kernel.hpp).
 
 // Rows of a register tile of the density: as many as leave room for the factors in 16 registers.
@@ -16,16 +16,18 @@ struct Stages {
     size_t recursion_bytes;  // of one group
     void (*radial_functions)(const Basis &, int centre_species, bool slopes, Environment &);
     void (*angular_functions)(Environment &);
-    void (*expand)(const Environment &, const Basis &, const double *values, const double *harmonics, double *density);
-    void (*reverse_density)(const Environment &, const Basis &, const double *adjoint, double *gradient_x,
-                            double *gradient_y, double *gradient_z);
-    void (*surface_gradient)(const Environment &, int group, const double *weights, const UnalignedVector *direction,
+    void (*expand)(const Environment &, const Basis &, const Real *values, const Real *harmonics, Real *density);
+    void (*reverse_density)(const Environment &, const Basis &, const Real *adjoint, Real *gradient_x, Real *gradient_y,
+                            Real *gradient_z);
+    void (*surface_gradient)(const Environment &, int group, const Real *weights, const UnalignedVector *direction,
                              UnalignedVector *along);
-    void (*density_derivative)(const Environment &, int group, int lane, double *weights, double *delta);
+#ifndef BEADWISE_SINGLE
+    void (*density_derivative)(const Environment &, int group, int lane, Real *weights, Real *delta);
     void (*harmonic_tangents)(const Environment &, int group, const Vector *direction, const Vector *motion,
-                              double *tangents);
+                              Real *tangents);
     void (*add_moved_features)(const Head &, const struct CoupledDensity *, int channels, int first_channel,
-                               int component, const double *moved, double *out);
+                               int component, const Real *moved, Real *out);
+#endif
 };
 
 static Stages stages_of(const Basis &basis);
@@ -38,16 +40,16 @@ struct Environment {
     Stages stages;
     int radial, harmonics, harmonics_stored;  // harmonics_stored leaves room for whole register tiles
     int group_count = 0;
-    std::vector<Segment> segments;          // per neighbour species
-    std::vector<int32_t> atoms;             // per lane; -1 in padding
-    std::vector<double> x, y, z, distance;  // per lane; unit vectors once finished
-    std::vector<double> values;             // [group][lane][radial]: R_n
-    std::vector<double> values_by_lane;     // [group][radial][lane]
-    std::vector<double> slopes_by_lane;     // [group][radial][lane]: dR_n/dr
-    std::vector<double> harmonic_values;    // [group][harmonics_stored][lane]
-    std::vector<unsigned char> recursion;   // [group] of Harmonics<L>, kept for the reverse sweep
+    std::vector<Segment> segments;         // per neighbour species
+    std::vector<int32_t> atoms;            // per lane; -1 in padding
+    std::vector<Real> x, y, z, distance;   // per lane; unit vectors once finished
+    std::vector<Real> values;              // [group][lane][radial]: R_n
+    std::vector<Real> values_by_lane;      // [group][radial][lane]
+    std::vector<Real> slopes_by_lane;      // [group][radial][lane]: dR_n/dr
+    std::vector<Real> harmonic_values;     // [group][harmonics_stored][lane]
+    std::vector<unsigned char> recursion;  // [group] of Harmonics<L>, kept for the reverse sweep
     double pair_energy = 0.0;
-    std::vector<double> pair_slope;  // per lane: half of dφ/dr
+    std::vector<Real> pair_slope;  // per lane: half of dφ/dr
     double closest = 0.0;
     int closest_atom = -1;
 
@@ -67,8 +69,16 @@ struct Environment {
     }
 };
 
+// Where padding sits, in cutoffs: on the cutoff, or where rounding does not bring it below.
+#ifdef BEADWISE_SINGLE
+constexpr double PADDING = 1.01;
+#else
+constexpr double PADDING = 1.0;
+#endif
+
 // Keep the listed neighbours that are within the cutoff; pad every species to whole groups.
-static void gather(const NeighbourList &list, const Basis &basis, int centre, Environment &environment) {
+static __attribute__((noinline)) void gather(const NeighbourList &list, const Basis &basis, int centre,
+                                             Environment &environment) {
     const double cutoff_squared = basis.cutoff * basis.cutoff;
     const Vector3 origin = list.wrapped[centre];
     const NeighbourList::Entry *entry = list.entries.data() + size_t(centre) * list.capacity;
@@ -82,10 +92,10 @@ static void gather(const NeighbourList &list, const Basis &basis, int centre, En
             const double x = point[0] + offset[0] - origin[0], y = point[1] + offset[1] - origin[1],
                          z = point[2] + offset[2] - origin[2];
             const double squared = x * x + y * y + z * z;
-            environment.x[lane] = x;
-            environment.y[lane] = y;
-            environment.z[lane] = z;
-            environment.distance[lane] = squared;
+            environment.x[lane] = Real(x);
+            environment.y[lane] = Real(y);
+            environment.z[lane] = Real(z);
+            environment.distance[lane] = Real(squared);
             environment.atoms[lane] = entry->atom;
             if (squared < closest_squared) {
                 closest_squared = squared;
@@ -93,10 +103,10 @@ static void gather(const NeighbourList &list, const Basis &basis, int centre, En
             }
             lane += squared < cutoff_squared;
         }
-        while (lane % WIDTH) {  // padding sits on the cutoff, where every radial function vanishes
+        while (lane % WIDTH) {  // where every radial function vanishes
             environment.x[lane] = environment.y[lane] = 0.0;
-            environment.z[lane] = basis.cutoff;
-            environment.distance[lane] = cutoff_squared;
+            environment.z[lane] = Real(basis.cutoff * PADDING);
+            environment.distance[lane] = Real(cutoff_squared * PADDING * PADDING);
             environment.atoms[lane++] = -1;
         }
         environment.segments[species] = {first / WIDTH, (lane - first) / WIDTH};
@@ -104,14 +114,14 @@ static void gather(const NeighbourList &list, const Basis &basis, int centre, En
     environment.group_count = lane / WIDTH;
     environment.closest = std::sqrt(closest_squared);
     for (int group = 0; group < environment.group_count; ++group) {
-        double *distance = environment.distance.data() + group * WIDTH;
+        Real *distance = environment.distance.data() + group * WIDTH;
         Vector squared = load(distance), inverse;
         UNROLL
         for (int k = 0; k < WIDTH; ++k) squared[k] = std::sqrt(squared[k]);
         store(distance, squared);
         inverse = broadcast(1.0) / squared;
         for (auto *axis : {&environment.x, &environment.y, &environment.z}) {
-            double *component = axis->data() + group * WIDTH;
+            Real *component = axis->data() + group * WIDTH;
             store(component, load(component) * inverse);
         }
     }
@@ -119,63 +129,84 @@ static void gather(const NeighbourList &list, const Basis &basis, int centre, En
 
 // Position of a distance on the spline grid, and the cubic Hermite polynomials there (de Boor, A Practical Guide to
 // Splines, 1978, ch. IV) with their derivatives.
-struct SplinePoint {
-    int interval;
-    double value[4], slope[4];  // of left value, left derivative, right value, right derivative
+template <class Number>
+ALWAYS_INLINE void spline_point(Number t, Number per_step, Number (&value)[4], Number (&slope)[4]) {
+    const Number u = 1 - t;
+    value[0] = (1 + 2 * t) * u * u;  // of left value, left derivative, right value, right derivative
+    value[1] = t * u * u;
+    value[2] = t * t * (3 - 2 * t);
+    value[3] = -t * t * u;
+    slope[0] = -6 * t * u * per_step;
+    slope[1] = u * (1 - 3 * t) * per_step;
+    slope[2] = 6 * t * u * per_step;
+    slope[3] = t * (3 * t - 2) * per_step;
+}
 
-    ALWAYS_INLINE SplinePoint at(double distance, double cutoff, int intervals) {
-        SplinePoint point;
-        const double per_step = intervals / cutoff, place = distance * per_step;
-        point.interval = std::min(int(place), intervals - 1);
-        const double t = place - point.interval, u = 1.0 - t;
-        point.value[0] = (1.0 + 2.0 * t) * u * u;
-        point.value[1] = t * u * u;
-        point.value[2] = t * t * (3.0 - 2.0 * t);
-        point.value[3] = -t * t * u;
-        point.slope[0] = -6.0 * t * u * per_step;
-        point.slope[1] = u * (1.0 - 3.0 * t) * per_step;
-        point.slope[2] = 6.0 * t * u * per_step;
-        point.slope[3] = t * (3.0 * t - 2.0) * per_step;
-        return point;
-    }
-};
-
+// Values and slopes of all neighbours.  In single precision the table has the cubics themselves: a slope from
+// differences of rounded values would have their error divided by the spacing.
 template <int VECTORS>
 static void radial_functions(const Basis &basis, int centre_species, bool slopes, Environment &environment) {
     constexpr int RADIAL = VECTORS * WIDTH;
+    const Real per_step = Real(basis.intervals / basis.cutoff);
     for (int species = 0; species < basis.species; ++species) {
         const size_t pair = size_t(centre_species) * basis.species + species;
-        const double *table = basis.table + pair * (basis.intervals + 1) * 2 * RADIAL;
+#ifdef BEADWISE_SINGLE
+        const Real *table = basis.table + pair * (basis.intervals + 1) * 4 * RADIAL;
+        const int last = basis.intervals;  // of zeros
+#else
+        const int last = basis.intervals - 1;
+        const Real *table = basis.table + pair * (basis.intervals + 1) * 2 * RADIAL;
+#endif
         const Environment::Segment segment = environment.segments[species];
         for (int group = segment.first_group; group < segment.first_group + segment.groups; ++group) {
-            Vector value[WIDTH][VECTORS], slope[WIDTH][VECTORS];
+            const Vector place = load(environment.distance.data() + group * WIDTH) * broadcast(per_step);
+            int intervals[WIDTH];
+            Vector left;
             UNROLL
             for (int k = 0; k < WIDTH; ++k) {
-                const double distance = environment.distance[group * WIDTH + k];
-                const SplinePoint point = SplinePoint::at(distance, basis.cutoff, basis.intervals);
-                const double *node = table + size_t(point.interval) * 2 * RADIAL;
+                intervals[k] = std::min(int(place[k]), last);
+                left[k] = Real(intervals[k]);
+            }
+            const Vector t = place - left;
+#ifndef BEADWISE_SINGLE
+            Vector of_value[4], of_slope[4];
+            spline_point(t, broadcast(per_step), of_value, of_slope);
+#endif
+            Vector value[VECTORS][WIDTH], slope[VECTORS][WIDTH];
+            UNROLL
+            for (int k = 0; k < WIDTH; ++k) {
                 UNROLL
                 for (int v = 0; v < VECTORS; ++v) {
-                    value[k][v] = slope[k][v] = broadcast(0.0);
+#ifdef BEADWISE_SINGLE
+                    const Real *cubic = table + size_t(intervals[k]) * 4 * RADIAL + v * WIDTH;
+                    const Vector own = broadcast(t[k]), third = load(cubic + 3 * RADIAL);
+                    const Vector second = load(cubic + 2 * RADIAL) + own * third;
+                    const Vector first = load(cubic + RADIAL) + own * second;
+                    value[v][k] = load(cubic) + own * first;
+                    slope[v][k] = (first + own * (second + own * third)) * broadcast(per_step);
+#else
+                    const Real *node = table + size_t(intervals[k]) * 2 * RADIAL + v * WIDTH;
+                    value[v][k] = slope[v][k] = broadcast(0.0);
                     UNROLL
                     for (int part = 0; part < 4; ++part) {
-                        const Vector coefficient = load(node + part * RADIAL + v * WIDTH);
-                        value[k][v] += broadcast(point.value[part]) * coefficient;
-                        slope[k][v] += broadcast(point.slope[part]) * coefficient;
+                        const Vector coefficient = load(node + part * RADIAL);
+                        value[v][k] += broadcast(of_value[part][k]) * coefficient;
+                        slope[v][k] += broadcast(of_slope[part][k]) * coefficient;
                     }
-                    store(environment.values.data() + (group * WIDTH + k) * RADIAL + v * WIDTH, value[k][v]);
+#endif
+                    store(environment.values.data() + (group * WIDTH + k) * RADIAL + v * WIDTH, value[v][k]);
                 }
             }
             if (!slopes) continue;
             UNROLL
             for (int v = 0; v < VECTORS; ++v) {
-                transpose(value[0][v], value[1][v], value[2][v], value[3][v]);
-                transpose(slope[0][v], slope[1][v], slope[2][v], slope[3][v]);
+                transpose(value[v]);
+                transpose(slope[v]);
                 UNROLL
                 for (int k = 0; k < WIDTH; ++k) {
                     const size_t place = (size_t(group) * RADIAL + v * WIDTH + k) * WIDTH;
-                    store(environment.values_by_lane.data() + place, value[k][v]);
-                    store(environment.slopes_by_lane.data() + place, slope[k][v]);
+                    store(environment.values_by_lane.data() + place, value[v][k]);
+                    store(environment.slopes_by_lane.data() + place, slope[v][k]);
                 }
             }
         }
@@ -187,7 +218,7 @@ static __attribute__((noinline)) void angular_functions(Environment &environment
     auto *recursion = reinterpret_cast<Harmonics<L> *>(environment.recursion.data());
     const LegendreTables &table = legendre_tables();
     for (int group = 0; group < environment.group_count; ++group) {
-        double *values = environment.harmonic_values.data() + size_t(group) * environment.harmonics_stored * WIDTH;
+        Real *values = environment.harmonic_values.data() + size_t(group) * environment.harmonics_stored * WIDTH;
         Harmonics<L>::evaluate(recursion[group], table, load(environment.x.data() + group * WIDTH),
                                load(environment.y.data() + group * WIDTH), load(environment.z.data() + group * WIDTH),
                                values);
@@ -198,18 +229,22 @@ static __attribute__((noinline)) void angular_functions(Environment &environment
 static void pair_potential(const Basis &basis, int centre_species, Environment &environment) {
     environment.pair_energy = 0.0;
     std::fill(environment.pair_slope.begin(), environment.pair_slope.begin() + environment.group_count * WIDTH, 0.0);
+    const double per_step = basis.intervals / basis.cutoff;
     for (int species = 0; species < basis.species; ++species) {
         const size_t pair = size_t(centre_species) * basis.species + species;
         const Environment::Segment segment = environment.segments[species];
         const int first = segment.first_group * WIDTH, last = first + segment.groups * WIDTH;
         for (int lane = first; lane < last; ++lane) {
             if (environment.distance[lane] >= basis.pair_cutoff[pair] || environment.atoms[lane] < 0) continue;
-            const SplinePoint point = SplinePoint::at(environment.distance[lane], basis.cutoff, basis.intervals);
-            const double *node = basis.pair_table + (pair * (basis.intervals + 1) + point.interval) * 2;
+            const double place = environment.distance[lane] * per_step;
+            const int interval = std::min(int(place), basis.intervals - 1);
+            double value[4], slope[4];
+            spline_point(place - interval, per_step, value, slope);
+            const double *node = basis.pair_table + (pair * (basis.intervals + 1) + interval) * 2;
             UNROLL
             for (int part = 0; part < 4; ++part) {
-                environment.pair_energy += 0.5 * point.value[part] * node[part];
-                environment.pair_slope[lane] += 0.5 * point.slope[part] * node[part];
+                environment.pair_energy += 0.5 * value[part] * node[part];
+                environment.pair_slope[lane] += 0.5 * slope[part] * node[part];
             }
         }
     }

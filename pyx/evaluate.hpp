@@ -4,7 +4,11 @@
 struct Workspace {
     Environment environment;
     std::vector<HeadWorkspace> heads;
-    std::vector<double> density, invariants, adjoint, network_adjoint, values, gradient_x, gradient_y, gradient_z;
+    std::vector<Real> density, adjoint, network_adjoint, gradient_x, gradient_y, gradient_z;
+    std::vector<double> values;
+#ifndef BEADWISE_SINGLE
+    std::vector<double> invariants;
+#endif
 
     void size_for(const Basis &basis, const std::vector<Head> &all, int most_neighbours, int outputs) {
         environment.size_for(basis, most_neighbours);
@@ -12,7 +16,9 @@ struct Workspace {
         for (size_t index = 0; index < all.size(); ++index) heads[index].size_for(all[index], basis);
         const size_t size = size_t(std::max(basis.harmonics(), LEAST_ROWS)) * basis.channels();
         density.resize(size);
+#ifndef BEADWISE_SINGLE
         invariants.resize(size_t(basis.l_max + 1) * basis.channels() * basis.channels());
+#endif
         adjoint.resize(size);
         network_adjoint.resize(size);
         values.resize(outputs);
@@ -23,9 +29,11 @@ struct Workspace {
 // Atoms that are evaluated together: as many as stand in the lanes of a network, or in the rows of one, else one.
 struct Group {
     std::vector<Workspace> workspaces;
-    SumsOfInvariants sums;
     NetworkWorkspace network;
+#ifndef BEADWISE_SINGLE
+    SumsOfInvariants sums;
     EquivariantWorkspace equivariant;
+#endif
 
     // For any task of one kernel; what has been large enough stays as it is.
     void size_for(const Task &task) {
@@ -33,17 +41,25 @@ struct Group {
         for (Workspace &workspace : workspaces)
             workspace.size_for(*task.basis, *task.heads, task.most_neighbours, task.outputs);
         if (task.network) network.size_for(*task.network, *task.basis);
+#ifndef BEADWISE_SINGLE
         if (task.equivariant) equivariant.size_for(task.equivariant->layers[0]);
     }
 
     static size_t size_of(const Task &task) { return task.equivariant ? MOST_ROWS : task.network ? WIDTH : 1; }
+#else
+    }
+
+    static size_t size_of(const Task &task) { return task.network ? WIDTH : 1; }
+#endif
 };
 
 // Add ∂Q/∂r of one centre's contribution to its neighbours, itself and the strain derivative ∂Q/∂ε = Σ ∂Q/∂r_ij ⊗ r_ij.
-static void scatter_gradient(const Environment &environment, int centre, const Workspace &workspace, double pair_factor,
-                             double *gradient, double *strain) {
+static __attribute__((noinline)) void scatter_gradient(const Environment &environment, int centre,
+                                                       const Workspace &workspace, double pair_factor, double *gradient,
+                                                       double *strain) {
     const bool pairs = pair_factor != 0.0 && environment.pair_energy != 0.0;
-    Vector own[3] = {}, strained[9] = {};
+    Doubles own[3] = {};  // so that forces add up to zero as in double precision
+    Vector strained[9] = {};
     for (int group = 0; group < environment.group_count; ++group) {
         const int lane = group * WIDTH;
         const Vector direction[3] = {load(environment.x.data() + lane), load(environment.y.data() + lane),
@@ -58,7 +74,8 @@ static void scatter_gradient(const Environment &environment, int centre, const W
         const Vector distance = load(environment.distance.data() + lane);
         UNROLL
         for (int k = 0; k < 3; ++k) {
-            own[k] += force[k];  // zero in padding, where every radial function and its slope vanish
+            own[k] += __builtin_convertvector(
+                force[k], Doubles);  // zero in padding, where every radial function and its slope vanish
             const Vector moment = force[k] * distance;
             UNROLL
             for (int q = 0; q < 3; ++q) strained[3 * k + q] += moment * direction[q];
@@ -102,18 +119,22 @@ static bool prepare_atom(const Task &task, int bead, int atom, Workspace &worksp
     if (task.density && writes) std::copy_n(workspace.density.data(), size, task.density + place * size);
 
     double *value = workspace.values.data();
+#ifndef BEADWISE_SINGLE
     if (task.shares_invariants && !task.sums_scalars) {
         std::fill(workspace.invariants.begin(), workspace.invariants.end(), 0.0);
         add_scalar_invariants(basis, workspace.density.data(), workspace.invariants.data());
     }
+#endif
     for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components()) {
         if (!task.want_head[index] && !task.differentiate_head[index]) continue;
+#ifndef BEADWISE_SINGLE
         if (task.is_summed(index))
             value[first] = 0.0;  // see `add_sums`
         else if (task.shares_invariants && task.is_plain_scalar(index))
             value[first] = scalar_from_invariants(heads[index], basis, species, 1, workspace.density.data(),
                                                   workspace.invariants.data());
         else
+#endif
             head_value(heads[index], basis, species, workspace.density.data(), task.differentiate_head[index],
                        workspace.heads[index], value + first);
         if (task.want_head[index] && writes)
@@ -125,8 +146,9 @@ static bool prepare_atom(const Task &task, int bead, int atom, Workspace &worksp
 
 // The network's energies of a group of atoms of one species, and the adjoints of their densities.
 static void add_network(const Task &task, int bead, const int *atoms, int count, Group &group) {
-    const double *densities[WIDTH];
-    double *adjoints[WIDTH], energies[WIDTH];
+    const Real *densities[WIDTH];
+    Real *adjoints[WIDTH];
+    double energies[WIDTH];
     for (int k = 0; k < count; ++k) {
         densities[k] = group.workspaces[k].density.data();
         adjoints[k] = group.workspaces[k].network_adjoint.data();
@@ -137,6 +159,7 @@ static void add_network(const Task &task, int bead, const int *atoms, int count,
     for (int k = 0; k < count; ++k) task.values[(size_t(bead) * task.atoms + atoms[k]) * task.outputs] += energies[k];
 }
 
+#ifndef BEADWISE_SINGLE
 // The values of an equivariant network for a group of atoms of one species, and what its reverse sweeps need.
 static void add_equivariant(const Task &task, int bead, const int *atoms, int count, Group &group) {
     const EquivariantLayer &layer = task.equivariant->layers[0];
@@ -158,6 +181,7 @@ static void reverse_equivariant(const Task &task, int species, int count, const 
     }
     reverse_layer(task.equivariant->layers[0], species, factors, count, group.equivariant, adjoints);
 }
+#endif
 
 // The reverse sweep of one atom for one combination of outputs; a network's adjoint is there already.
 static void differentiate_atom(const Task &task, int atom, int channel, const double *factor, bool with_equivariant,
@@ -168,9 +192,11 @@ static void differentiate_atom(const Task &task, int atom, int channel, const do
     std::fill_n(workspace.adjoint.data(), size, 0.0);
     if (task.network && factor[0] != 0.0)
         add_scaled(workspace.adjoint.data(), factor[0], workspace.network_adjoint.data(), size);
+#ifndef BEADWISE_SINGLE
     if (with_equivariant)
         add_scaled(workspace.adjoint.data(), 1.0, workspace.network_adjoint.data(),
                    task.equivariant->layers[0].harmonics() * basis.channels());
+#endif
     for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components())
         if (task.differentiate_head[index])
             head_adjoint(heads[index], basis, species, factor + first, workspace.heads[index],
@@ -186,16 +212,23 @@ static bool evaluate_group(const Task &task, int bead, const int *atoms, int cou
                            double *strains) {
     for (int k = 0; k < count; ++k)
         if (!prepare_atom(task, bead, atoms[k], group.workspaces[k])) return false;
+#ifndef BEADWISE_SINGLE
     if (task.sums_scalars)
         for (int k = 0; k < count; ++k)
             group.sums.add(*task.basis, task.species[atoms[k]], group.workspaces[k].density.data());
+#endif
     if (task.network && (task.want_head[0] || task.differentiate_head[0])) add_network(task, bead, atoms, count, group);
+#ifndef BEADWISE_SINGLE
     if (task.equivariant) add_equivariant(task, bead, atoms, count, group);
+#endif
     for (int channel = 0; channel < task.gradient_channels; ++channel) {
         const double *factors[MOST_ROWS > WIDTH ? MOST_ROWS : WIDTH];
+        bool with_equivariant = false;
         for (int k = 0; k < count; ++k) factors[k] = task.combination(bead, channel, atoms[k]);
-        const bool with_equivariant = task.equivariant && is_read(*task.equivariant, task.read_by_any(bead, channel));
+#ifndef BEADWISE_SINGLE
+        with_equivariant = task.equivariant && is_read(*task.equivariant, task.read_by_any(bead, channel));
         if (with_equivariant) reverse_equivariant(task, task.species[atoms[0]], count, factors, group);
+#endif
         for (int k = 0; k < count; ++k)
             differentiate_atom(task, atoms[k], channel, factors[k], with_equivariant, group.workspaces[k], gradients,
                                strains);
@@ -203,6 +236,7 @@ static bool evaluate_group(const Task &task, int bead, const int *atoms, int cou
     return true;
 }
 
+#ifndef BEADWISE_SINGLE
 // Scalars that are wanted in sum alone: those of all atoms of a bead that were evaluated, as values of one of them.
 static void add_sums(const Task &task, int bead, int atom, const SumsOfInvariants &sums) {
     const std::vector<Head> &heads = *task.heads;
@@ -210,6 +244,7 @@ static void add_sums(const Task &task, int bead, int atom, const SumsOfInvariant
     for (size_t index = 0, first = 0; index < heads.size(); first += heads[index++].components())
         if (task.is_summed(index)) values[first] += sums.value(heads[index], *task.basis);
 }
+#endif
 
 // function(atoms, count) for atoms species by species, in groups of at most `most`, until one returns false.
 template <class Function>
@@ -227,7 +262,9 @@ static bool by_species(const Task &task, const std::vector<int> &atoms, int most
     return true;
 }
 
+#ifndef BEADWISE_SINGLE
 #include "message_sweeps.hpp"
+#endif
 
 // A contiguous range of the flattened (bead, atom) index, with gradients summed locally and handed over bead by bead.
 static void evaluate_part(const Task &task, size_t begin, size_t end, std::shared_ptr<void> &kept) {
@@ -236,7 +273,9 @@ static void evaluate_part(const Task &task, size_t begin, size_t end, std::share
     if (!taken) taken = std::make_shared<Group>();
     Group &group = *static_cast<Group *>(taken.get());
     group.size_for(task);
+#ifndef BEADWISE_SINGLE
     MessageWorkspace messages(task);
+#endif
     const size_t channels = task.gradient_channels, gradient_size = channels * task.atoms * 3;
     std::vector<double> gradients(gradient_size), strains(channels * 9);
     std::vector<int> atoms;
@@ -247,15 +286,22 @@ static void evaluate_part(const Task &task, size_t begin, size_t end, std::share
         std::fill(strains.begin(), strains.end(), 0.0);
         atoms.resize(bead_end - index);
         std::iota(atoms.begin(), atoms.end(), int(index - bead_begin));
+#ifndef BEADWISE_SINGLE
         if (task.sums_scalars) group.sums.clear(*task.basis);
-        const bool is_done =
-            messages.is_wanted
-                ? evaluate_with_messages(task, bead, atoms, group, messages, gradients.data(), strains.data())
-                : by_species(task, atoms, int(Group::size_of(task)), [&](const int *own, int count) {
-                      return evaluate_group(task, bead, own, count, group, gradients.data(), strains.data());
-                  });
-        if (!is_done) return;
+#endif
+        const auto together = [&](const int *own, int count) {
+            return evaluate_group(task, bead, own, count, group, gradients.data(), strains.data());
+        };
+        const auto one_by_one = [&] { return by_species(task, atoms, int(Group::size_of(task)), together); };
+#ifdef BEADWISE_SINGLE
+        if (!one_by_one()) return;
+#else
+        if (!(messages.is_wanted
+                  ? evaluate_with_messages(task, bead, atoms, group, messages, gradients.data(), strains.data())
+                  : one_by_one()))
+            return;
         if (task.sums_scalars) add_sums(task, bead, atoms[0], group.sums);
+#endif
         task.add_gradients(bead, gradients.data(), strains.data());
         index = bead_end;
     }

@@ -2,6 +2,32 @@
 // power spectrum p^l_{kq} = Σ_m c_{lm,k} c_{lm,q}, summed over the centres of each species.
 // Included once per instruction set (see kernel.hpp).
 
+// ∂(R_n Y_lm)/∂r of one lane, into delta[axis][lm][n]; `weights` is scratch of the size of one group's harmonics, zero
+// on entry and on return.
+template <int VECTORS, int L>
+static void density_derivative(const Environment &environment, int group, int lane, double *weights, double *delta) {
+    constexpr int RADIAL = VECTORS * WIDTH, COUNT = Harmonics<L>::COUNT, STORED = std::max(COUNT, LEAST_ROWS);
+    const int place = group * WIDTH;
+    const UnalignedVector place_on_sphere[3] = {load(environment.x.data() + place), load(environment.y.data() + place),
+                                                load(environment.z.data() + place)};
+    const double *value = environment.values_by_lane.data() + size_t(group) * RADIAL * WIDTH;
+    const double *slope = environment.slopes_by_lane.data() + size_t(group) * RADIAL * WIDTH;
+    const double *harmonic = environment.harmonic_values.data() + size_t(group) * STORED * WIDTH;
+    const double inverse = 1.0 / environment.distance[place + lane];
+    const auto &recursion = reinterpret_cast<const Harmonics<L> *>(environment.recursion.data())[group];
+    for (int lm = 0; lm < COUNT; ++lm) {
+        weights[lm * WIDTH + lane] = 1.0;
+        UnalignedVector along[3];
+        Harmonics<L>::gradient(recursion, legendre_tables(), weights, place_on_sphere, along);
+        weights[lm * WIDTH + lane] = 0.0;
+        for (int axis = 0; axis < 3; ++axis)
+            for (int n = 0; n < RADIAL; ++n)
+                delta[(size_t(axis) * COUNT + lm) * RADIAL + n] =
+                    value[n * WIDTH + lane] * along[axis][lane] * inverse +
+                    slope[n * WIDTH + lane] * harmonic[lm * WIDTH + lane] * place_on_sphere[axis][lane];
+    }
+}
+
 // gradients [atoms·3][species][channels + (l_max+1)·channels²]: ∂/∂r of Σ c_{00,k} and half of ∂p^l_{kq}/∂r, the half
 // in which k is differentiated; strains [9][…] likewise.  The caller adds the transposed half.
 static void feature_gradients_of(const FeatureTask &task) {

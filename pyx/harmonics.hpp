@@ -1,4 +1,4 @@
-// Real spherical harmonics of four directions at once.  Included once per instruction set (see kernel.hpp).
+// Real spherical harmonics of WIDTH directions at once.  Included once per instruction set (see kernel.hpp).
 // Y_lm = q_l^m(z)·Re(x+iy)^m for m ≥ 0 and q_l^|m|(z)·Im(x+iy)^|m| for m < 0, on the unit sphere; index l(l+1)+m.
 
 template <int L>
@@ -8,7 +8,7 @@ struct Harmonics {
     UnalignedVector legendre[(L + 1) * (L + 2) / 2];  // q_l^m at l(l+1)/2 + m
     UnalignedVector cosine[L + 1], sine[L + 1];       // Re and Im of (x+iy)^m
 
-    static void evaluate(Harmonics &self, const LegendreTables &table, Vector x, Vector y, Vector z, double *values) {
+    static void evaluate(Harmonics &self, const LegendreTables &table, Vector x, Vector y, Vector z, Real *values) {
         self.cosine[0] = broadcast(1.0);
         self.sine[0] = broadcast(0.0);
         UNROLL
@@ -25,7 +25,7 @@ struct Harmonics {
             UNROLL
             for (int m = 0; m <= l - 2; ++m)
                 row[m] = broadcast(table.rise[l][m]) * z * one_below[m] - broadcast(table.fall[l][m]) * two_below[m];
-            double *centre = values + (l * (l + 1)) * WIDTH;
+            Real *centre = values + (l * (l + 1)) * WIDTH;
             store(centre, row[0]);
             UNROLL
             for (int m = 1; m <= l; ++m) {
@@ -39,7 +39,7 @@ struct Harmonics {
     // Any smooth continuation off the sphere gives it once the radial part is projected out.
     // Not inlined: one instance serves every number of radial functions, which keeps compilation short.
     static __attribute__((noinline)) void gradient(const Harmonics &self, const LegendreTables &table,
-                                                   const double *weights, const UnalignedVector *direction,
+                                                   const Real *weights, const UnalignedVector *direction,
                                                    UnalignedVector *along) {
         const Vector x = direction[0], y = direction[1], z = direction[2];
         Vector total_x = {}, total_y = {}, total_z = {};
@@ -61,7 +61,7 @@ struct Harmonics {
             }
             total_z += even_slope * self.cosine[m] + odd_slope * self.sine[m];
             if (m > 0) {
-                const Vector order = broadcast(double(m));
+                const Vector order = broadcast(Real(m));
                 total_x += order * (even * self.cosine[m - 1] + odd * self.sine[m - 1]);
                 total_y += order * (odd * self.cosine[m - 1] - even * self.sine[m - 1]);
             }

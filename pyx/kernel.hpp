@@ -26,10 +26,7 @@ struct Overlap {
 using Scratch = std::vector<std::shared_ptr<void>>;
 
 // What is asked of one evaluation; arrays belong to the caller.
-struct Task {
-    const Basis *basis;
-    const std::vector<Head> *heads;
-    const Network *network;                    // adds to the first head, or null
+struct TaskOfAny {
     const Equivariant *equivariant;            // adds to the heads that it reads out, or null
     std::vector<const NeighbourList *> lists;  // per bead
     const int32_t *species;                    // [atoms], indices
@@ -58,13 +55,6 @@ struct Task {
         return combinations + (differs_by_atom ? row * atoms + atom : row) * outputs;
     }
 
-    // Whether a head is a scalar that is wanted and not differentiated.
-    bool is_plain_scalar(size_t index) const {
-        return (*heads)[index].lambda == 0 && want_head[index] && !differentiate_head[index];
-    }
-
-    bool is_summed(size_t index) const { return sums_scalars && is_plain_scalar(index); }
-
     const double *read_by_any(int bead, int channel) const {
         return read_outputs + (size_t(bead) * gradient_channels + channel) * outputs;
     }
@@ -92,6 +82,23 @@ struct Task {
         }
     }
 };
+
+// The same with the model that it is asked of.
+template <class Real>
+struct TaskOf : TaskOfAny {
+    const BasisOf<Real> *basis;
+    const std::vector<HeadOf<Real>> *heads;
+    const NetworkOf<Real> *network;  // adds to the first head, or null
+
+    // Whether a head is a scalar that is wanted and not differentiated.
+    bool is_plain_scalar(size_t index) const {
+        return (*heads)[index].lambda == 0 && want_head[index] && !differentiate_head[index];
+    }
+
+    bool is_summed(size_t index) const { return sums_scalars && is_plain_scalar(index); }
+};
+
+using Task = TaskOf<double>;
 
 struct FeatureTask {
     const Basis *basis;
@@ -153,7 +160,18 @@ struct DensityTask {
 #define BEADWISE_INSTRUCTION_SET avx2
 #include "instruction_set.hpp"
 #undef BEADWISE_INSTRUCTION_SET
+#define BEADWISE_SINGLE
+#define BEADWISE_INSTRUCTION_SET single
+#include "instruction_set.hpp"
+#undef BEADWISE_INSTRUCTION_SET
+#undef BEADWISE_SINGLE
 #pragma GCC pop_options
+#else
+#define BEADWISE_SINGLE
+#define BEADWISE_INSTRUCTION_SET single
+#include "instruction_set.hpp"
+#undef BEADWISE_INSTRUCTION_SET
+#undef BEADWISE_SINGLE
 #endif
 
 namespace beadwise {
@@ -167,6 +185,19 @@ inline bool use_avx2() {
 #endif
 }
 
+// Single precision is compiled once: for AVX2 where that is known, elsewhere for whatever the compiler aims at.
+inline bool has_single() {
+#ifdef BEADWISE_HAS_AVX2
+    return use_avx2();
+#else
+    return true;
+#endif
+}
+
+inline void evaluate_part(const TaskOf<float> &task, size_t begin, size_t end, std::shared_ptr<void> &kept) {
+    single::evaluate_part(task, begin, end, kept);
+}
+
 inline void evaluate_part(const Task &task, size_t begin, size_t end, std::shared_ptr<void> &kept) {
 #ifdef BEADWISE_HAS_AVX2
     if (use_avx2()) return avx2::evaluate_part(task, begin, end, kept);
@@ -176,7 +207,8 @@ inline void evaluate_part(const Task &task, size_t begin, size_t end, std::share
 
 // Where so many parts of a task begin, and where the last one ends: parts that take about as long, by the neighbours
 // that are listed for their atoms.  They depend on nothing but the lists, so that the same sums are added up each time.
-inline std::vector<size_t> balanced_parts(const Task &task, int parts) {
+template <class AnyTask>
+std::vector<size_t> balanced_parts(const AnyTask &task, int parts) {
     constexpr double OF_ATOM = 64.0;  // neighbours that take as long as what an atom takes without any
     const int species = task.basis->species;
     const auto cost_of = [&](size_t index) {
@@ -196,7 +228,8 @@ inline std::vector<size_t> balanced_parts(const Task &task, int parts) {
     return starts;
 }
 
-inline void evaluate(const Task &task, int threads) {
+template <class AnyTask>
+void evaluate(const AnyTask &task, int threads) {
     const std::vector<size_t> starts = balanced_parts(task, threads);
     Scratch &scratch = *task.scratch;
     scratch.resize(std::max(scratch.size(), size_t(threads)));
@@ -362,3 +395,5 @@ private:
 };
 
 }  // namespace beadwise
+
+#include "single.hpp"

@@ -16,6 +16,7 @@ include "arguments.pxi"
 include "core.pxi"
 include "heads.pxi"
 include "equivariant.pxi"
+include "structures.pxi"
 
 
 MANY_SCALARS = 3  # forming the invariants costs as much as one scalar does without them
@@ -36,27 +37,9 @@ def has_threads():
     return HAS_THREADS
 
 
-cdef struct Structures:
-    int beads, atoms
-    const int32_t* species
-    const double* positions
-    const double* cells
-    cbool[3] periodic
-
-
-cdef int longest(vector[const NeighbourList*]& lists, int species):
-    """The largest number of listed neighbours of any atom."""
-    cdef int most = 0, total, atom, s
-    cdef size_t index
-    for index in range(lists.size()):
-        if lists[index] is NULL:
-            continue
-        for atom in range(lists[index].first_centre, lists[index].last_centre):
-            total = 0
-            for s in range(species):
-                total += lists[index].counts[atom * species + s]
-            most = max(most, total)
-    return most
+def has_single():
+    """Whether single precision is compiled in for this processor."""
+    return single_is_known()
 
 
 cdef class Kernel:
@@ -98,6 +81,9 @@ cdef class Kernel:
         every order L from 0 (linear (species, 3 K, S), bias (species, S), gate (species, width, S)), ``linear`` None for
         order 0; ``paths`` of (l of the harmonics, L of what is sent, order, coupling, weights (species, S)).  The inputs
         of the second layer are the S channels that are heard, then the K of the first layer.
+    single : bool
+        Whether `evaluate` computes in single precision; forces, virial and values of atoms are added up in double
+        precision, in which everything else stays.  There must be no equivariant network, and 8 or 16 radial functions.
 
     Raises
     ------
@@ -112,12 +98,13 @@ cdef class Kernel:
     cdef cbool with_network, with_equivariant
     cdef int outputs  # components of all heads together
     cdef NeighbourPool* pool
+    cdef SingleModel* single  # NULL in double precision
     cdef Scratch scratch
     cdef list owned
     cdef object lock  # the neighbour lists change during an evaluation, and must outlive it
 
     def __cinit__(self, table, pair_table, pair_cutoff, l_max, cutoff, skin, groups, heads, network=None,
-                  equivariant=None):
+                  equivariant=None, single=False):
         cdef cnp.ndarray nodes = array_of("table", table, cnp.NPY_DOUBLE, ("species", "species", "nodes", 2, "radial"))
         kinds, count, radial = nodes.shape[0], nodes.shape[2], nodes.shape[4]
         if radial % 4 or not 4 <= radial <= RADIAL_LIMIT or kinds < 1 or count < 2:
@@ -153,10 +140,14 @@ cdef class Kernel:
         self.with_equivariant = equivariant is not None
         if equivariant is not None:
             self.equivariant = make_equivariant(self.basis, self.heads, equivariant, self.owned)
+        if truth("single", single):
+            refuse_single(self.basis, self.with_equivariant)
+            self.single = new SingleModel(self.basis, self.heads, &self.network if self.with_network else NULL)
         self.pool = new NeighbourPool(cutoff, finite("skin", skin, 0.0))
 
     def __dealloc__(self):
         del self.pool
+        del self.single
 
     @property
     def neighbour_lists_kept(self):
@@ -284,7 +275,10 @@ cdef class Kernel:
                                                  thread_count)
             task.most_neighbours = longest(task.lists, self.basis.species)
             with nogil:
-                evaluate(task, thread_count)
+                if self.single is NULL:
+                    evaluate(task, thread_count)
+                else:
+                    self.single.evaluate(task, thread_count)
         if overlap.bead >= 0:
             return overlap.bead, overlap.first, overlap.second, overlap.distance
         return None

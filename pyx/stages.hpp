@@ -2,10 +2,17 @@
 
 template <int VECTORS, int L>
 static void choose_stages(Stages &stages) {
-    stages = {
-        sizeof(Harmonics<L>),        radial_functions<VECTORS>, angular_functions<L>,           expand<VECTORS>,
-        reverse_density<VECTORS, L>, surface_gradient<L>,       density_derivative<VECTORS, L>, harmonic_tangents<L>,
-        add_moved_features<VECTORS>};
+    stages.recursion_bytes = sizeof(Harmonics<L>);
+    stages.radial_functions = radial_functions<VECTORS>;
+    stages.angular_functions = angular_functions<L>;
+    stages.expand = expand<VECTORS>;
+    stages.reverse_density = reverse_density<VECTORS, L>;
+    stages.surface_gradient = surface_gradient<L>;
+#ifndef BEADWISE_SINGLE
+    stages.density_derivative = density_derivative<VECTORS, L>;
+    stages.harmonic_tangents = harmonic_tangents<L>;
+    stages.add_moved_features = add_moved_features<VECTORS>;
+#endif
 }
 
 template <int VECTORS>
@@ -26,8 +33,10 @@ static Stages stages_of(const Basis &basis) {
     switch (basis.radial / WIDTH) {
         case 1: choose_stages<1>(basis.l_max, stages); break;
         case 2: choose_stages<2>(basis.l_max, stages); break;
+#ifndef BEADWISE_SINGLE
         case 3: choose_stages<3>(basis.l_max, stages); break;
         case 4: choose_stages<4>(basis.l_max, stages); break;
+#endif
     }
     return stages;
 }

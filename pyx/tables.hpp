@@ -11,8 +11,12 @@ constexpr int L_LIMIT = 6;        // highest angular momentum with a compiled in
 constexpr int LAMBDA_LIMIT = 6;   // highest angular momentum of a head
 constexpr int RADIAL_LIMIT = 16;  // most radial functions per group of neighbour species
 
-// Radial functions R_n(r) of each (centre species, neighbour species) as cubic Hermite splines on a uniform grid.
-struct Basis {
+// What is read for every neighbour or atom is a template: Basis, Head, … are in double precision.
+
+// Radial functions R_n(r) of each (centre species, neighbour species) as cubic Hermite splines on a uniform grid; in
+// single precision as their cubics, see SingleModel.
+template <class Real>
+struct BasisOf {
     int species;           // number of chemical species
     int groups;            // of neighbour species, each with its own channels
     const int32_t *group;  // [species]: to which group a neighbour adds
@@ -20,7 +24,7 @@ struct Basis {
     int l_max;
     double cutoff;              // Å
     int intervals;              // of the grid on [0, cutoff]
-    const double *table;        // [species centre][species neighbour][intervals + 1][value, derivative · step][radial]
+    const Real *table;          // [species centre][species neighbour][intervals + 1][value, derivative · step][radial]
     const double *pair_table;   // [species centre][species neighbour][intervals + 1][value, derivative · step], eV
     const double *pair_cutoff;  // [species centre][species neighbour], Å; 0 where there is no pair potential
 
@@ -28,41 +32,55 @@ struct Basis {
     int channels() const { return groups * radial; }
 };
 
+using Basis = BasisOf<double>;
+
 // One coupling Σ_{m1 m2} G(m1, m2, M) c_{l1 m1}ᵀ V c_{l2 m2} of a head.
-struct Block {
+template <class Real>
+struct BlockOf {
     int l1, l2;
     bool symmetric;  // l1 = l2 and V = Vᵀ, so that both adjoints are one product
     std::vector<int> m1, m2, component;
-    std::vector<double> coupling;  // the non-zero G(m1, m2, M)
-    const double *weights;         // [species][q of l2][k of l1]: Vᵀ, so that V c_{l2} runs along contiguous k
-    const double *transposed;      // [species][k of l1][q of l2]
+    std::vector<Real> coupling;  // the non-zero G(m1, m2, M)
+    const Real *weights;         // [species][q of l2][k of l1]: Vᵀ, so that V c_{l2} runs along contiguous k
+    const Real *transposed;      // [species][k of l1][q of l2]
 };
 
+using Block = BlockOf<double>;
+
 // A quantity of angular momentum λ read from the density: 2λ+1 components per atom.
-struct Head {
+template <class Real>
+struct HeadOf {
     int lambda;
     const double *offset;  // [species], only for λ = 0
-    const double *linear;  // [species][channels], multiplies c_{λ M}
-    std::vector<Block> blocks;
+    const Real *linear;    // [species][channels], multiplies c_{λ M}
+    std::vector<BlockOf<Real>> blocks;
 
     int components() const { return 2 * lambda + 1; }
 };
 
+using Head = HeadOf<double>;
+
 // One dense layer, with weights for every species of the centre.
-struct DenseLayer {
-    int inputs, outputs;                 // padded with zeros to multiples of 8
-    const double *weights;               // [species][outputs / 8][inputs][8]
-    const double *bias;                  // [species][outputs]
-    const double *transposed = nullptr;  // [species][inputs / 8][outputs][8], where atoms are rows
+template <class Real>
+struct DenseLayerOf {
+    int inputs, outputs;               // padded with zeros to multiples of 8
+    const Real *weights;               // [species][outputs / 8][inputs][8]
+    const Real *bias;                  // [species][outputs]
+    const Real *transposed = nullptr;  // [species][inputs / 8][outputs][8], where atoms are rows
 };
 
+using DenseLayer = DenseLayerOf<double>;
+
 // A nonlinear contribution to the first head from the invariants of an atom's density (see network.hpp).
-struct Network {
-    int features;        // channels, then (l, k ≤ q), padded with zeros to a multiple of 8
-    const double *skip;  // [species][features]: the part that is linear in the invariants
-    std::vector<DenseLayer> layers;
-    const double *final_weights;  // [species][outputs of the last layer]
+template <class Real>
+struct NetworkOf {
+    int features;      // channels, then (l, k ≤ q), padded with zeros to a multiple of 8
+    const Real *skip;  // [species][features]: the part that is linear in the invariants
+    std::vector<DenseLayerOf<Real>> layers;
+    const Real *final_weights;  // [species][outputs of the last layer]
 };
+
+using Network = NetworkOf<double>;
 
 // Sums of products of the rows of two arrays [lm][channel], channel by channel:
 // out_r = Σ_paths weights_path · Σ_terms coefficient · first_a · second_b.
@@ -142,13 +160,14 @@ struct Equivariant {
 // Recursion constants of the normalised associated Legendre polynomials
 // q_l^m(z) = N_lm d^m P_l/dz^m with N_lm = sqrt((2 - δ_m0) (2l+1)/(4π) (l-m)!/(l+m)!), without Condon-Shortley phase:
 // q_l^m = rise·z·q_{l-1}^m - fall·q_{l-2}^m and dq_l^m/dz = slope·q_l^{m+1} (DLMF 14.10.3, 14.7.10).
-struct LegendreTables {
-    double diagonal[L_LIMIT + 1];
-    double rise[L_LIMIT + 1][L_LIMIT + 1];
-    double fall[L_LIMIT + 1][L_LIMIT + 1];
-    double slope[L_LIMIT + 1][L_LIMIT + 1];
+template <class Real>
+struct LegendreTablesOf {
+    Real diagonal[L_LIMIT + 1];
+    Real rise[L_LIMIT + 1][L_LIMIT + 1];
+    Real fall[L_LIMIT + 1][L_LIMIT + 1];
+    Real slope[L_LIMIT + 1][L_LIMIT + 1];
 
-    LegendreTables() {
+    LegendreTablesOf() {
         for (int m = 0; m <= L_LIMIT; ++m) {
             double double_factorial = 1.0;
             for (int k = 1; k <= m; ++k) double_factorial *= 2 * k - 1;
@@ -170,8 +189,11 @@ struct LegendreTables {
     }
 };
 
-inline const LegendreTables &legendre_tables() {
-    static const LegendreTables tables;
+using LegendreTables = LegendreTablesOf<double>;
+
+template <class Real = double>
+const LegendreTablesOf<Real> &legendre_tables() {
+    static const LegendreTablesOf<Real> tables;
     return tables;
 }
 

@@ -200,6 +200,13 @@ workers_option = click.option(
     metavar="N",
     help="Processes that evaluate; by default one for each <ffsocket> for run, and one for each core for promote.",
 )
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["double", "single"]),
+    default="double",
+    show_default=True,
+    help="Precision in which a model is evaluated; single takes less time, for models without equivariant network.",
+)
 field_option = click.option(
     "--field",
     "electric_field",

@@ -23,6 +23,7 @@ from .options import (
     optical_option,
     parse_models,
     parse_spectra,
+    precision_option,
     threads_option,
     trust_option,
     want_option,
@@ -46,6 +47,7 @@ OUT_OF_TIME = 3  # exit status
 )
 @workers_option
 @threads_option
+@precision_option
 @field_option
 @field_order_option
 @want_option
@@ -92,6 +94,7 @@ def run(
     models: tuple[str, ...],
     workers: int | None,
     threads: int | None,
+    precision: str,
     electric_field: tuple[float, float, float] | None,
     field_order: int,
     want: tuple[str, ...] | None,
@@ -170,8 +173,16 @@ def run(
             profile=ProfileOptions(variable=variable) if shows_profile else None,
             electric_field=electric_field or example.electric_field,
             field_order=field_order,
+            precision=precision,
             server_options=tuple(
-                name for name, value in (("--model", models), ("--want", want), ("--field", electric_field)) if value
+                name
+                for name, value in (
+                    ("--model", models),
+                    ("--want", want),
+                    ("--field", electric_field),
+                    ("--precision", precision != "double"),
+                )
+                if value
             ),
             options=context.meta[GIVEN],
             report=not no_report,

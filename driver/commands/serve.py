@@ -14,6 +14,7 @@ from .options import (
     field_option,
     field_order_option,
     number,
+    precision_option,
     threads_option,
     trust_option,
     want_option,
@@ -48,6 +49,7 @@ from .options import (
     "--properties-only", is_flag=True, help="Send zeros for energy, forces and virial, as for a force of weight 0."
 )
 @threads_option
+@precision_option
 @field_option
 @field_order_option
 @trust_option
@@ -66,6 +68,7 @@ def serve(
     want: tuple[str, ...] | None,
     properties_only: bool,
     threads: int | None,
+    precision: str,
     electric_field: tuple[float, float, float] | None,
     field_order: int,
 ) -> None:
@@ -84,7 +87,7 @@ def serve(
     """
     if field_order > 1 and electric_field is None:
         raise click.UsageError(WITHOUT_FIELD)
-    from ...model.evaluators import in_field, load_evaluator
+    from ...model.evaluators import in_field, load_evaluator, with_precision
     from ...properties.quantities import ALWAYS_SENT
     from ..doors.door import DoorSettings, make_door
     from ..doors.guards import check_species, wanted_properties
@@ -92,7 +95,7 @@ def serve(
 
     settings = DoorSettings(wait, shm, group_size, mpi_name)
     with make_door(*choose_door(unix, tcp, mpi, other), settings) as door:
-        evaluator = load_evaluator(model, threads or 1)
+        evaluator = with_precision(load_evaluator(model, threads or 1), precision, model)
         any_label = len(evaluator.species) == 0
         species = None
         if structure is not None:

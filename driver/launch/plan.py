@@ -50,6 +50,8 @@ class Plan:
         Static field in V/Å that is served; None for no field.
     field_order : int
         1, or 2 for the response of the electrons, too.
+    precision : str
+        ``double`` or ``single``, of all servers.
     server_options : tuple of str
         What the user asked of servers, as options of the command line.
     options : tuple of str
@@ -76,6 +78,7 @@ class Plan:
     profile: ProfileOptions | None = None
     electric_field: tuple[float, float, float] | None = None
     field_order: int = 1
+    precision: str = "double"
     server_options: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     report: bool = True

@@ -177,6 +177,7 @@ def _serve_command(plan: Plan, address: ForceSocket) -> list[str]:
     if plan.electric_field is not None and _feels_field(plan, address):
         options += ["--field", ",".join(map(repr, plan.electric_field))]
         options += ["--field-order", str(plan.field_order)] if plan.field_order > 1 else []
+    options += ["--precision", plan.precision] if plan.precision != "double" else []
     return [*SERVE_COMMAND, plan.model_of(address), *where, *options, *limits]
 
 

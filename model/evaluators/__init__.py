@@ -29,7 +29,7 @@ from . import (
     weighted_baseline,
 )
 from .identity import identity_of
-from .loading import baseline_of, in_field, load, load_evaluator, provider_of_fit
+from .loading import baseline_of, in_field, load, load_evaluator, provider_of_fit, with_precision
 from .provider import Provider, models_from, named_files
 from .registry import (
     BUILT_IN,
@@ -92,5 +92,6 @@ __all__ = [
     "provider_of",
     "provider_of_fit",
     "short_name",
+    "with_precision",
     "writes_files",
 ]

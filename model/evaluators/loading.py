@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -198,3 +199,49 @@ def in_field(evaluator: Evaluator, electric_field: Sequence[float], name: str, o
             "model files with dipole and polarizability, and others to first order"
         )
     return method(electric_field, order)
+
+
+def with_precision(evaluator: Evaluator, precision: str, name: str) -> Evaluator:
+    """The same evaluator in double or single precision.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    precision : str
+        ``double``, as they all are, or ``single``: for a model file of linear heads, with or without a network on
+        invariants for its energy.  Evaluations of what its members answer, as uncertainties, stay in double precision.
+    name : str
+        What the user calls it.
+
+    Raises
+    ------
+    EvaluatorError
+        If it has no single precision, or there is no such precision.
+    """
+    if precision == "double":
+        return evaluator
+    if precision != "single":
+        raise EvaluatorError(f"'{name}' in precision {shown(precision)}; allowed are double and single")
+    if reason := _double_alone(evaluator):
+        raise EvaluatorError(f"'{name}' has no single precision: {reason}; leave out --precision single")
+    return replace(evaluator, precision=precision)  # type: ignore[type-var]  # a Model, as nothing else has no reason
+
+
+def _double_alone(evaluator: Evaluator) -> str:
+    """Why there is no single precision; empty where there is."""
+    if not isinstance(evaluator, Model):
+        return "only model files without baseline, charges of atoms or field inside have one"
+    parts = {
+        "an equivariant network": evaluator.equivariant,
+        "a density of states": evaluator.curves,
+        "a long-range energy": evaluator.long_range,
+    }
+    found = [what for what, part in parts.items() if part is not None]
+    if found:
+        return f"it has {' and '.join(found)}"
+    radial = evaluator.shape.padded_radial
+    if radial % 8:
+        return f"it has {evaluator.radial.radial} radial functions per species; 5 to 8 or 13 to 16 are needed"
+    from ...pyx.kernel import has_single
+
+    return "" if has_single() else "this processor has no AVX2"

@@ -207,6 +207,7 @@ def test_killed_run_takes_ipi_with_it(folder):
         (direct(), ("--model", "water"), "--model is for servers, and 'input.xml' has no <ffsocket>; what <ffdirect>"),
         (direct(), ("--want", "dipole"), "--want is for servers"),
         (direct(), ("--field", "0,0,0.1"), "--field is for servers"),
+        (direct(), ("--precision", "single"), "--precision is for servers"),
         (
             "<ffmpi mode='mpi' name='springs'/>",
             (),

@@ -173,6 +173,14 @@ def test_shared_memory_is_asked_of_the_server(tmp_path):
     (tmp_path / "in.xml").write_text("<simulation/>")
     command = _serve_command(Plan(RunInput.read(tmp_path / "in.xml"), {"": "water"}), socket)
     assert command[command.index("--unix") :][:3] == ["--unix", "/tmp/ipi_name", "--shm"]
+    assert "--precision" not in command
+
+
+def test_precision_is_asked_of_the_server(tmp_path):
+    (tmp_path / "in.xml").write_text("<simulation/>")
+    plan = Plan(RunInput.read(tmp_path / "in.xml"), {"": "water"}, precision="single")
+    command = _serve_command(plan, ForceSocket("a", "unix", "name", 0))
+    assert command[command.index("--precision") + 1] == "single"
 
 
 @pytest.mark.parametrize(
