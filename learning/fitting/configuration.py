@@ -295,6 +295,16 @@ def check_charges(
             f"{path}: groups = 'molecules' in [charges] of kind = '{own.kind}'; it needs kind = 'plain' and "
             "repeating_unit in [metadata], a formula such as OHH"
         )
+    if own.network and (own.kind, own.of_energy, own.groups) != ("plain", "none", "cell"):
+        raise ConfigurationError(
+            f"{path}: network = true in [charges] of kind = '{own.kind}', energy = '{own.of_energy}', groups = "
+            f"'{own.groups}'; it needs kind = 'plain', energy = 'none' and groups = 'cell'"
+        )
+    network = sections.get("equivariant")
+    if own.network and (network is None or "dipole" not in read_by_network(network, fitted)):
+        raise ConfigurationError(
+            f"{path}: network = true in [charges]; it needs [equivariant] and a [dipole] that the network gives"
+        )
 
 
 def check_density(path: Path, density: DensitySettings) -> None:

@@ -114,7 +114,7 @@ def fit(
         validation = without_charges(validation, charges.evaluator, with_dipoles)
     model = fit_heads(configuration, frames, progress, fitted, journal, validation)
     if charges is not None:
-        heads = {**model.heads, charges.form.latent: charges.model.heads[charges.form.latent]}
+        heads = {charges.form.latent: charges.model.heads[charges.form.latent], **model.heads}  # a network has its own
         model = replace(model, heads=heads, metadata={**model.metadata, CHARGES: charges.form.record()})
     if model.members is not None and (validation := data.of("validation")):
         validation = validation if baseline is None else without_baseline(validation, baseline)
@@ -139,10 +139,9 @@ def with_charges(
     """The charges of a fit, which come before all else."""
     atoms = without_isolated(frames, configuration.density.cutoff)
     found = fit_charges(configuration, bare_model(configuration, atoms), atoms, progress)
-    hardness = ", ".join(f"{name} {own:.3g}" for name, own in found.form.hardness.items())
-    told = f"charges: {1000 * found.left_out:.3g} me of frames that are left out"
-    logger.info("%s%s", told, f"; hardness {hardness} eV/e²" if hardness else "")
-    if journal:
+    if found.left_out is not None:
+        logger.info("%s", found.text())
+    if journal and found.left_out is not None:
         journal.tell("head", name="charges", frames=found.frames)
     return found
 

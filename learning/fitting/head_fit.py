@@ -221,7 +221,8 @@ def labels_not_fitted(configuration: Configuration, there: Iterable[str]) -> lis
     """Labels that are there and that a configuration has no section for; only those of the energy have derivatives."""
     fitted = {"energy"} if configuration.energy is not None else set()
     fitted |= set(configuration.quantities)
-    fitted |= {"partial_charges", "dipole"} if configuration.charges is not None else set()
+    charges = configuration.charges
+    fitted |= {"partial_charges", "dipole"} if charges is not None and not charges.network else set()
     return [name for name in labels() if name in there and quantity_of(name) not in fitted]
 
 

@@ -13,7 +13,7 @@ from beadwise.potentials.equivariant_network import (
     number_of_scalars,
     three_body_paths,
 )
-from models import ORDERS, random_model
+from models import random_model
 
 
 def random_equivariant_model(seed=0, heads=("energy", "dipole"), message=False, **sizes):
@@ -30,11 +30,11 @@ def random_equivariant_model(seed=0, heads=("energy", "dipole"), message=False, 
 def random_equivariant(seed, model, message=False, l_network=2, channels=8, hidden=(5, 6), l_read=2, sent=8, l_sent=1):
     """A network for all heads of a model, whose features are of the order of one."""
     rng, shape = np.random.default_rng(seed), model.shape
-    names = [name for name in model.heads if model.heads[name].parity == 1]
-    first = random_layer(rng, shape.species, shape.channels, l_network, channels, hidden, l_read, names)
+    orders = {name: head.order for name, head in model.heads.items() if head.parity == 1}
+    first = random_layer(rng, shape.species, shape.channels, l_network, channels, hidden, l_read, orders)
     if not message:
         return EquivariantNetwork(shape, [first])
-    second = random_layer(rng, shape.species, sent + channels, l_network, channels, hidden, l_read, names)
+    second = random_layer(rng, shape.species, sent + channels, l_network, channels, hidden, l_read, orders)
 
     def normal(*size):
         return rng.normal(0, 0.5, (shape.species, *size))
@@ -49,8 +49,8 @@ def random_equivariant(seed, model, message=False, l_network=2, channels=8, hidd
     return EquivariantNetwork(shape, [first, second], heard)
 
 
-def random_layer(rng, species, inputs, l_max, channels, hidden, l_read, names):
-    """A layer that reads some heads."""
+def random_layer(rng, species, inputs, l_max, channels, hidden, l_read, orders):
+    """A layer that reads some heads, whose λ are given by name."""
 
     def normal(*size, scale=1.0):
         return rng.normal(0, scale, (species, *size))
@@ -65,12 +65,12 @@ def random_layer(rng, species, inputs, l_max, channels, hidden, l_read, names):
         [(normal(i, o, scale=0.5 / np.sqrt(i)), normal(o, scale=0.5)) for i, o in itertools.pairwise(widths)],
         {
             name: (normal(widths[0], scale=0.02), normal(widths[-1], scale=0.2))
-            for name in names
-            if ORDERS.get(name) == 0
+            for name, order in orders.items()
+            if order == 0
         },
         {
             name: (normal(3 * channels, scale=0.1), normal(widths[-1], 3 * channels, scale=0.05))
-            for name in names
-            if ORDERS.get(name)
+            for name, order in orders.items()
+            if order
         },
     )

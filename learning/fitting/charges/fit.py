@@ -32,6 +32,7 @@ RANGE_OF_HARDNESS = (0.2, 60.0)
 TRIALS_OF_HARDNESS = 15  # for each species
 MOST_ROWS = 6000
 MOST_ATOMS = 10_000  # of all labelled frames: products of the features of all of them are kept
+OF_MOLECULES = ("molecular_dipole", "atomic_dipole")
 OFFSET = 1e3  # variance of offsets over that of all features
 
 
@@ -43,14 +44,14 @@ class FittedCharges:
     ----------
     model : Model
         With the head of the charges, and with what its metadata say of them.
-    left_out : float
-        Root mean square of residuals of rows that were left out, in e.
+    left_out : float or None
+        Root mean square of residuals of rows that were left out, in e; None if a network is to give the charges.
     frames : int
         Number of frames with labels.
     """
 
     model: Model
-    left_out: float
+    left_out: float | None
     frames: int
 
     @property
@@ -63,11 +64,18 @@ class FittedCharges:
         """It with its charges."""
         return WithCharges(self.model)
 
+    def text(self) -> str:
+        """In words, where charges were fitted."""
+        assert self.left_out is not None
+        hardness = ", ".join(f"{name} {own:.3g}" for name, own in self.form.hardness.items())
+        told = f"charges: {1000 * self.left_out:.3g} me of frames that are left out"
+        return f"{told}; hardness {hardness} eV/e²" if hardness else told
+
 
 def fit_charges(
     configuration: Configuration, model: Model, frames: Sequence[Frame], progress: Progress | None = None
 ) -> FittedCharges:
-    """Fit the head of the charges, and hardnesses that are not given.
+    """Fit the head of the charges, and hardnesses that are not given; an empty head where a network gives the charges.
 
     Parameters
     ----------
@@ -92,6 +100,9 @@ def fit_charges(
     model = replace(model, metadata={**model.metadata, **configuration.metadata})
     form = first_form(settings, model.numbers, frames)
     evaluator = without_head(model, form)
+    if settings.network:
+        refuse_molecules(frames)
+        return FittedCharges(evaluator.model, None, len(frames))
     labelled = _labelled(evaluator, frames, settings)
     shape = replace(model.shape, l_max=settings.l_max)
     if settings.l_max > model.l_max:
@@ -147,6 +158,22 @@ def check_dipoles(configuration: Configuration, settings: ChargeSettings, frames
                 f"the dipole of {frame.name} is known up to whole quanta, and [charges] takes it as it stands: say "
                 "dipole_quantum = 'none' in [data] if all dipoles stand on one branch, or dipole_weight = 0 in "
                 "[charges]"
+            )
+
+
+def refuse_molecules(frames: Sequence[Frame]) -> None:
+    """Refuse dipoles of molecules, which are of charges that add up to zero in each of them.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the first frame.
+    """
+    for frame in frames:
+        if there := [name for name in OF_MOLECULES if name in frame.labels]:
+            raise ConfigurationError(
+                f"{frame.name} has the label {there[0]}, and network = true in [charges] is for dipoles of whole "
+                "structures alone; leave the label or the charges out"
             )
 
 

@@ -72,6 +72,14 @@ class ChargeSettings(UniformSettings):
             ge=0,
         ),
     ] = 1.0
+    network: Annotated[
+        bool,
+        about(
+            "If true, the network of `[equivariant]` gives the charges, and they are trained together with its local "
+            'vectors on dipoles and Born charges. It needs `kind = "plain"`, `energy = "none"` and a `[dipole]` that '
+            "the network gives; labels of charges are not fitted then."
+        ),
+    ] = False
 
     @property
     def of_energy(self) -> str:

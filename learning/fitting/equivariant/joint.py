@@ -40,6 +40,7 @@ class JointFit:
         """That of a configuration; ``charge`` is what the metadata of the model will keep of charges."""
         settings = configuration.equivariant
         assert settings is not None
+        charges = configuration.charges
         of_labels = {**model.metadata, **configuration.metadata, **nominal_record(configuration)}
         fitted = tuple(
             FittedQuantity(
@@ -47,6 +48,7 @@ class JointFit:
                 getattr(own, "derivative_length", 0.0),
                 settings.weight_of(name),
                 of_labels,
+                name == DIPOLE and charges is not None and charges.network,
             )
             for name, own in configuration.quantities.items()
             if name in read_by_network(settings, configuration.quantities)
@@ -94,6 +96,7 @@ class JointFit:
         """The model without the linear heads that do not stay, but for constants of species."""
         heads = dict(model.heads)
         for own in self.quantities:
+            heads |= {head.name: empty_head(head.order, model.shape) for head in own.charge_heads}
             if self.settings.keeps_linear(own.name):
                 continue
             constants = species_constants(own, model, frames)

@@ -9,13 +9,14 @@ import numpy as np
 
 from ....model import Batch, Model
 from ....model.answers import values_of_atoms
+from ....properties.quantities import quantities
 from ....quantity import Head, Quantity
 from ...data import Frame
 from ...data.branches import folded
 from ..polarization.derivatives import derivative_components, derivative_label
 from ..target_fit import Target, targets_of
 
-DIPOLE = "dipole"
+DIPOLE, CHARGES = "dipole", "partial_charges"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class QuantityLabels:
         Of the frame.
     quantum : ndarray of float64, shape (quanta, 3), or None
         What a dipole of the frame is known up to.
+    places : ndarray of float64, shape (atoms, 3), or None
+        Positions about their mean in Å, where charges of the network are a part of the dipole.
     """
 
     targets: tuple[Target, ...]
@@ -44,6 +47,7 @@ class QuantityLabels:
     volume: float
     weight: float
     quantum: np.ndarray | None = None
+    places: np.ndarray | None = None
 
     @property
     def atoms(self) -> int:
@@ -64,12 +68,15 @@ class FittedQuantity:
         Of its loss among those of all quantities, each relative to that of no network.
     metadata : object
         Of the fit: charges that move with atoms, and the molecule that labels of molecules are of.
+    has_charges : bool
+        Whether charges that the network gives are a part of it; see `NeutralCharges`.
     """
 
     quantity: Quantity
     length: float
     weight: float
     metadata: object
+    has_charges: bool = False
 
     @property
     def name(self) -> str:
@@ -80,6 +87,11 @@ class FittedQuantity:
     def heads(self) -> tuple[Head, ...]:
         """Heads that a network can add to: no pseudotensors, which products of one density's channels do not make."""
         return tuple(head for head in self.quantity.heads if head.parity == 1)
+
+    @property
+    def charge_heads(self) -> tuple[Head, ...]:
+        """The head of its charges, if it has some."""
+        return quantities()[CHARGES].heads if self.has_charges else ()
 
     @property
     def places(self) -> np.ndarray:
@@ -106,7 +118,8 @@ class FittedQuantity:
         is_mapped = quantity.cell_map is not None and model.local_field and frame.atoms.pbc.all()
         volume = frame.atoms.get_volume() if is_mapped else 0.0
         quantum = frame.quantum if quantity.name == DIPOLE and frame.is_folded else None
-        return QuantityLabels(targets, known, derivative, volume, frame.weight, quantum)
+        places = batch.positions[0] - batch.positions[0].mean(axis=0) if self.has_charges else None
+        return QuantityLabels(targets, known, derivative, volume, frame.weight, quantum, places)
 
     def loss_of_nothing(self, labels: Iterable[QuantityLabels | None], frames: int) -> float:
         """What the loss of so many frames is without a network; see `beadwise.learning.fitting.equivariant`."""

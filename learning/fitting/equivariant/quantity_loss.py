@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from .neutral_charges import NeutralCharges
 from .quantity_labels import FittedQuantity, QuantityLabels
 from .sources import Answer
 
@@ -39,6 +40,9 @@ class QuantityLoss:
     ) -> tuple[torch.Tensor, Errors]:
         """Relative loss, with a graph where directions are random; errors, all of them only where they are not."""
         components = torch.cat([answer.outputs[head.name] for head in self.fitted.heads], dim=1)
+        charges = NeutralCharges(answer, labels, self.fitted.quantity.form) if self.fitted.has_charges else None
+        if charges is not None:
+            components = components + charges.components
         sizes = np.bincount(answer.frame.cpu().numpy(), minlength=answer.frames)
         weights = [0.0 if own is None else own.weight / (3 * own.atoms * len(labels)) for own in labels]
         weight = torch.as_tensor(weights).to(components)
@@ -53,6 +57,7 @@ class QuantityLoss:
                 of_frames = np.broadcast_to(directions, (len(labels), size)).copy()
                 along = torch.as_tensor(of_frames).to(components)[answer.frame]
                 errors = self._derivative_errors(components, along, wanted, answer, random is not None)
+                errors = errors if charges is None else errors + charges.gradients(along)
                 loss = loss + (of_frame[:, None] * torch.where(is_known, errors, 0.0).square()).sum()
                 if random is None:
                     of_derivatives = added(of_derivatives, errors, answer, sizes, labels)

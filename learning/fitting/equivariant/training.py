@@ -29,6 +29,7 @@ WARM_UP = 100  # steps in which the learning rate rises
 LOOKS = 50  # at the validation frames, at most
 LARGEST_STEP = 10.0  # norm of a gradient of a hundred times the relative loss
 MEASURED = 100  # frames that set the scales
+CHARGE = 0.3  # e: what charges of atoms are like
 UNIT = 0.3  # of the root mean square force times 1 Å: the energy that outputs near one stand for
 
 
@@ -191,7 +192,7 @@ def fit_equivariant(
     examples, others = (examples_of(model, own, energy, quantities) for own in (frames, validation))
     is_anchored = np.array([number in isolated for number in model.numbers])
     heads = {"energy": 0} if energy is not None else {}
-    heads |= {head.name: head.order for own in quantities for head in own.heads}
+    heads |= {head.name: head.order for own in quantities for head in (*own.heads, *own.charge_heads)}
     sizes = settings.channels, settings.l_max, settings.hidden
     of_message = settings.sent, settings.l_sent
     network = TorchEquivariant(model, *sizes, heads, *of_message, settings.shares_weights(len(model.numbers)))
@@ -247,6 +248,7 @@ def units_of_heads(examples: Sequence[Example], quantities: Sequence[FittedQuant
     for place, own in enumerate(quantities):
         size = own.size(example.labels[place] for example in examples)
         found |= {head.name: UNIT * size for head in own.heads}
+        found |= {head.name: UNIT * CHARGE for head in own.charge_heads}
     return found
 
 
