@@ -222,9 +222,10 @@ def with_precision(evaluator: Evaluator, precision: str, name: str) -> Evaluator
         return evaluator
     if precision != "single":
         raise EvaluatorError(f"'{name}' in precision {shown(precision)}; allowed are double and single")
-    if reason := _double_alone(evaluator):
+    reason = _double_alone(evaluator)
+    if reason or not isinstance(evaluator, Model):
         raise EvaluatorError(f"'{name}' has no single precision: {reason}; leave out --precision single")
-    return replace(evaluator, precision=precision)  # type: ignore[type-var]  # a Model, as nothing else has no reason
+    return replace(evaluator, precision=precision)
 
 
 def _double_alone(evaluator: Evaluator) -> str:
