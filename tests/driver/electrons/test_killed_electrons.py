@@ -15,7 +15,7 @@ from beadwise.properties.density_of_states import QUANTITY
 from beadwise.runs.input.run_input import RunInput
 from models import random_model
 
-STEPS, KILLED_AFTER, STRIDE, PATIENCE = 100, 30, 2, 180
+STEPS, KILLED_AFTER, STRIDE, PATIENCE = 100, 14, 2, 180
 CURVE = "density_of_states"
 NUMBERS = (
     "electronic_free_energy",
@@ -30,7 +30,7 @@ INPUT = f"""
   <output prefix='si'>
     <properties filename='out' stride='1'> [ step, temperature{{kelvin}} ] </properties>
     <trajectory filename='electrons' stride='{STRIDE}' extra_type='{",".join(NAMES)}'> extras </trajectory>
-    <checkpoint filename='chk' stride='20' overwrite='true'/>
+    <checkpoint filename='chk' stride='10' overwrite='true'/>
   </output>
   <total_steps> {STEPS} </total_steps>
   <prng> <seed> 7 </seed> </prng>
