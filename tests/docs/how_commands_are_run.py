@@ -331,8 +331,8 @@ PARSED: dict[str, str] = {
     "beadwise fit water_accurate_fit.toml": CP2K,
     "python REPOSITORY/docs/water_labels/label.py run water_data/pimd_valid.xyz run_d1.02-300K": CP2K,
     "python REPOSITORY/docs/water_labels/sample.py qtip4pf ../water_data/bulk_train.xyz": CP2K,
-    "python REPOSITORY/docs/water_labels/label.py run --beads 8 water_data/qtip4pf_valid.xyz qtip4pf/run_d1.02-300K": CP2K,
-    "python REPOSITORY/docs/water_labels/label.py run --beads 8 water_data/qtip4pf_train.xyz qtip4pf/run_*": CP2K,
+    "python REPOSITORY/docs/water_labels/label.py run --beads 8 water_data/qtip4pf_valid.xyz tip/run_d1.02-300K": CP2K,
+    "python REPOSITORY/docs/water_labels/label.py run --beads 8 water_data/qtip4pf_train.xyz tip/run_*": CP2K,
     'beadwise run input.xml --model "client:processes=2 other/bin/python driver.py {address} {structure}"': (
         "it needs another program; tests/model/external/test_client_potential.py starts one"
     ),
