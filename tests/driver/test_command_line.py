@@ -63,7 +63,7 @@ def test_help_and_version():
     assert runner.invoke(main, ["--version"]).exit_code == 0
     for arguments in (["--help"], ["run", "-h"], ["serve", "-h"]):
         result = runner.invoke(main, arguments)
-        assert result.exit_code == 0 and "Usage" in result.stdout
+        assert result.exit_code == 0 and "Usage" in result.stdout, (arguments, result.output)
     assert runner.invoke(main, []).exit_code == 2
 
 
