@@ -105,6 +105,8 @@ def check_model(model: Model) -> None:
         Naming what was found and what is allowed.
     """
     kinds = len(model.numbers)
+    if model.precision not in ("double", "single"):
+        raise ModelFileError(f"precision of a model is '{model.precision}'; allowed are double and single")
     check_sizes(model.numbers, model.groups, model.shape)
     for name, received in (("radial", model.radial.coefficients.shape[:2]), ("repulsion", model.repulsion.onset.shape)):
         if received != (kinds, kinds):

@@ -59,8 +59,8 @@ class HarmonicControl:
             raise SamplingError("a Hessian or masses are not finite, or a mass is not positive; all must be")
         if not (np.isfinite(temperature) and temperature > 0) or beads < 2 or beads % 1:
             raise SamplingError(
-                f"{temperature} K and {beads} beads; a temperature above 0 and a whole number of at least two are "
-                "needed"
+                f"{temperature} K and {beads} beads; beads are a whole number, and a temperature above 0 and "
+                "two beads are needed"
             )
         self._thermal = units.kB * temperature
         self._roots = np.sqrt(np.repeat(masses, 3))

@@ -154,10 +154,12 @@ class LiveSpectra:
 
     def draw(self) -> list[Path]:
         """Write the spectra of what has been read as CSV and PNG; the pictures that were drawn."""
-        drawn = []
-        for kind, spectrum in self.spectra().items():
-            from ...spectra.plot import plot_spectra  # takes a second to import, if there is something to draw
+        drawn, spectra = [], self.spectra()
+        if not spectra:
+            return []
+        from ...spectra.plot import plot_spectra  # takes a second to import, while i-PI is running already
 
+        for kind, spectrum in spectra.items():
             spectrum.write(self.file(kind, ".csv"))
             image = self.file(kind, ".png")
             plot_spectra({"": spectrum}, image, marks(kind, set(self._conditions.symbols)))

@@ -141,8 +141,8 @@ def with_charges(
     found = fit_charges(configuration, bare_model(configuration, atoms), atoms, progress)
     if found.left_out is not None:
         logger.info("%s", found.text())
-    if journal and found.left_out is not None:
-        journal.tell("head", name="charges", frames=found.frames)
+        if journal:
+            journal.tell("head", name="charges", frames=found.frames)
     return found
 
 

@@ -9,7 +9,7 @@ from ase.md.verlet import VelocityVerlet
 from beadwise.driver.commands.group import main
 from beadwise.model import Batch, load
 from beadwise.model.calculator import Calculator
-from beadwise.model.errors import EvaluatorError, StructureError
+from beadwise.model.errors import EvaluatorError, ModelFileError, StructureError
 from beadwise.model.evaluators import load_evaluator, with_precision
 from click.testing import CliRunner
 from models import random_model, random_structure
@@ -145,6 +145,8 @@ def test_few_radial_functions_have_none():
 def test_other_precisions_are_refused(water):
     with pytest.raises(EvaluatorError, match="'it' in precision half; allowed are double and single"):
         with_precision(water, "half", "it")
+    with pytest.raises(ModelFileError, match="precision of a model is 'half'; allowed are double and single"):
+        replace(water, precision="half")
     assert with_precision(water, "double", "it") is water
 
 
