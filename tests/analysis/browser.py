@@ -55,8 +55,8 @@ def drag_across(driver: Any, element: Any) -> None:
     begin.move_by_offset(int(width / 8), 0).move_by_offset(int(width / 8), 0).release().perform()
 
 
-def wait_until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait for something that is true; what it was."""
+def wait_until(what: Callable[[], Any], seconds: float = 180.0) -> Any:
+    """Wait for something that is true, also on a machine that does other things; what it was."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := what():

@@ -146,6 +146,7 @@ def ipi(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(HELPERS))
     monkeypatch.setenv("BEADWISE_TEST", folder.mark)
+    monkeypatch.delenv("BEADWISE_PICTURES")  # the report reads the input, too
     yield folder
     folder.kill_all()
 
