@@ -11,8 +11,11 @@ from beadwise.model import Batch, load
 from beadwise.model.calculator import Calculator
 from beadwise.model.errors import EvaluatorError, ModelFileError, StructureError
 from beadwise.model.evaluators import load_evaluator, with_precision
+from beadwise.spectra import Conditions, Window
+from beadwise.spectra.recording import make_recorder, spectrum_of
 from click.testing import CliRunner
 from models import random_model, random_structure
+from scipy.signal import argrelmax
 from scipy.spatial.transform import Rotation
 
 WANT = ("energy", "forces", "virial", "dipole", "polarizability", "born_charges")
@@ -113,6 +116,33 @@ def test_energy_is_conserved(water, liquid):
     dynamics.attach(lambda: totals.append(liquid.get_total_energy()), interval=20)
     dynamics.run(400)
     assert np.ptp(totals) / len(liquid) < 1e-3  # eV/atom, as in double precision
+
+
+@pytest.mark.filterwarnings("ignore::beadwise.errors.StructureWarning")
+def test_spectra_have_the_same_maxima(water, liquid):
+    """Dipoles and polarizabilities of the same frames in both precisions; `benchmarks/single_spectra.py` is longer."""
+    atoms, timestep, places = liquid[:96], 1.0, []
+    atoms.pbc = False
+    masses = atoms.get_masses()[:, None]
+    atoms.calc = Calculator(single(water))
+    atoms.set_velocities(np.random.default_rng(0).normal(size=(96, 3)) * np.sqrt(300 * units.kB / masses))
+    dynamics = VelocityVerlet(atoms, timestep * units.fs)
+    dynamics.attach(lambda: places.append(atoms.positions.copy()))
+    dynamics.run(250)
+    batch = Batch(atoms.numbers, np.array(places), np.repeat(atoms.cell.array[None], len(places), axis=0), atoms.pbc)
+    window = Window("hann", 100.0)
+    curves = []
+    for model in (water, single(water)):
+        response = model.evaluate(batch, ("dipole", "polarizability"))
+        answer = {name: response[name] for name in response.names}
+        for kind, name in (("ir", "n_alpha"), ("raman", "parallel")):
+            recorder = make_recorder(kind, timestep, window)
+            recorder.add(answer)
+            curves.append(spectrum_of([recorder], Conditions(timestep, 300.0, 1000.0), window)[name].values)
+    for expected, found in zip(curves[:2], curves[2:], strict=True):
+        tops = argrelmax(expected)[0]
+        assert len(tops) > 2
+        assert 0 < abs(found[tops] / expected[tops] - 1).max() < 1e-3
 
 
 def test_atoms_that_overlap_are_refused(water, liquid):
