@@ -1,9 +1,10 @@
-"""Energy, forces, virial, dipole, Born charges and charges of every bead through a real i-PI, in one request."""
+"""Energy, forces, virial, dipole, Born charges and charges of eight beads through a real i-PI, in one request."""
 
 from pathlib import Path
 
 import ase.io
 import numpy as np
+from ase.units import Hartree
 from beadwise.driver.commands.group import main as cli
 from beadwise.model import Batch, save
 from beadwise.model.evaluators import load_evaluator
@@ -11,6 +12,7 @@ from beadwise.runs.output.extras_file import ExtrasFile
 from click.testing import CliRunner
 from models import random_model, random_structure
 
+BEADS = 8
 KEYS = {"partial_charges": ("charges", 9), "BEC": ("born", 81), "dipole": ("mu", 3)}
 INPUT = """<simulation verbosity='low'>
   <output prefix='run'>
@@ -21,7 +23,7 @@ INPUT = """<simulation verbosity='low'>
   <total_steps> 3 </total_steps>
   <ffsocket mode='unix' name='driver'><address> charges </address></ffsocket>
   <system>
-    <initialize nbeads='2'>
+    <initialize nbeads='8'>
       <file mode='ase'> water.xyz </file><velocities mode='thermal' units='kelvin'> 100 </velocities>
     </initialize>
     <forces><force forcefield='driver'/></forces>
@@ -51,17 +53,19 @@ def test_charges_of_every_bead(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     evaluator = load_evaluator("water.safetensors")
     means = np.zeros(4)
-    for bead in range(2):
+    for bead in range(BEADS):
         frames = ase.io.read(f"run.pos_{bead}.extxyz", ":")
         files = {key: ExtrasFile(Path(f"run.{name}_{bead}"), 9) for key, (name, _) in KEYS.items()}
         for step, frame in enumerate(frames):
             batch = Batch.from_ase(frame)
             expected = evaluator.evaluate(batch, ("energy", "partial_charges", "born_charges", "dipole"))
             names = {"partial_charges": "partial_charges", "BEC": "born_charges", "dipole": "dipole"}
-            means[step] += expected.energy[0] / 2
+            means[step] += expected.energy[0] / BEADS
             for key, (_, size) in KEYS.items():
                 (found,) = files[key].record(step)
                 own = np.ravel(found[names[key]])
                 assert own.size == size
                 np.testing.assert_allclose(own, np.ravel(expected[names[key]]), atol=1e-5)
-    np.testing.assert_allclose(np.loadtxt("run.out")[:, 2], means, atol=1e-5)  # positions are written with few digits
+    _, conserved, potential = np.loadtxt("run.out").T
+    np.testing.assert_allclose(potential, means, atol=1e-5)  # positions are written with few digits
+    assert Hartree * np.ptp(conserved) < 2e-3 * np.ptp(potential)  # of the ring polymer
