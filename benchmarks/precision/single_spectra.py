@@ -1,6 +1,6 @@
 """Spectra of one trajectory in single precision beside double: dipoles and polarizabilities of the same frames in both.
 
-python benchmarks/single_spectra.py [--model water] [--ps 10] [--seed 0]
+python benchmarks/precision/single_spectra.py [--model water] [--ps 10] [--seed 0]
 
 Constant energy by velocity Verlet, 32 molecules of water, 0.5 fs, from velocities of 300 K, in double precision; a
 sample each 1 fs.  The table compares both spectra at every maximum of that of double precision.
@@ -22,7 +22,7 @@ from beadwise.spectra.recording import make_recorder, spectrum_of
 from beadwise.spectra.spectrum import Spectrum
 from scipy.signal import argrelmax
 
-STRUCTURE = Path(__file__).resolve().parents[1] / "inputs" / "water_32.xyz"
+STRUCTURE = Path(__file__).resolve().parents[2] / "inputs" / "water_32.xyz"
 TEMPERATURE, TIMESTEP, STRIDE = 300.0, 0.5, 2  # K, fs, time steps between samples
 WANT = ("dipole", "polarizability")
 CURVES = {"ir": ("n_alpha",), "raman": ("isotropic", "anisotropic", "parallel", "perpendicular", "unpolarised")}
