@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ...whole_files import write_bytes
 
 SECONDS = 30.0  # between two states that are written
-
-
-def fingerprint(settings: object, arrays: Iterable[np.ndarray]) -> str:
-    """What a state belongs to: the text of settings, and the numbers of frames and labels."""
-    digest = hashlib.sha256(repr(settings).encode())
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())
-    return digest.hexdigest()
 
 
 class Checkpoint:
@@ -32,7 +21,7 @@ class Checkpoint:
     ----------
     path : Path or None
     belongs_to : str
-        A `fingerprint`; the state of anything else is left alone until it is written over.
+        A `fingerprint` of `kept_equations`; the state of anything else is left alone until it is written over.
     """
 
     def __init__(self, path: Path | None, belongs_to: str):

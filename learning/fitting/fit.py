@@ -40,6 +40,7 @@ from .energy_fit import species_energies
 from .fit_data import FitData, charge_of_dipoles, labels_by_role, nominal_record, read_fit_data
 from .head_fit import HeadProblem, frames_of_head, parts, require_labels
 from .isolated_atoms import given_atoms, isolated_energies, without_isolated
+from .kept_equations import equations_of, forget_equations
 from .local_labels import in_its_field, with_local_labels
 from .memory import check_memory
 from .network_steps import network_fitting, start_of, with_equivariant, with_network
@@ -241,11 +242,10 @@ def fit_heads(
     deviations: dict[str, tuple[TensorHead, ...]] = {}
     for name in wanted_parts(configuration):
         problem = HeadProblem.of(name, model, frames, configuration, isolated)
-        counted = with_progress(frames_of_head(name, frames, configuration), name, progress)
+        own_frames = frames_of_head(name, frames, configuration)
+        counted = with_progress(own_frames, name, progress)
         if committee is None:
-            equations = problem.empty_equations()
-            for frame in counted:
-                problem.add(equations, frame)
+            equations = equations_of(problem, own_frames, counted)
             heads |= dict(zip(problem.names, problem.solve(equations), strict=True))
             model = problem.with_long_range(equations)
         else:
@@ -264,6 +264,7 @@ def fit_heads(
         model = with_network(model, frames, configuration, progress, isolated, journal)
     if configuration.equivariant:
         model = with_equivariant(model, frames, configuration, progress, isolated, journal, validation, charge)
+    forget_equations(configuration, wanted_parts(configuration))
     structures = record((Batch.from_ase(frame.atoms) for frame in frames), model.radial.cutoff)
     metadata = {
         **model.metadata,

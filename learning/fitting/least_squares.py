@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import linalg
@@ -78,6 +78,32 @@ class NormalEquations:
         self._is_whole = False
         self.right += other.right
         self.rows += other.rows
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that was added, as arrays; rows that wait are not added, so that `restore` changes no bit of the sum."""
+        waiting = np.concatenate(self._waiting) if self._waiting else np.empty((0, len(self.right)))
+        return {
+            "matrix": self._matrix,
+            "right": self.right,
+            "rows": np.array(self.rows),
+            "waiting": waiting,
+            "is_whole": np.array(self._is_whole),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was taken.
+
+        Raises
+        ------
+        ValueError
+            If the state is that of equations of another size.
+        """
+        if state["right"].shape != self.right.shape or state["matrix"].shape != self._matrix.shape:
+            raise ValueError(f"equations of {state['right'].shape} are not those of {self.right.shape}")
+        self._matrix, self.right = np.asfortranarray(state["matrix"]), np.array(state["right"])
+        self.rows, self._is_whole = float(state["rows"]), bool(state["is_whole"])
+        self._waiting_rows = len(state["waiting"])
+        self._waiting = [state["waiting"]] if self._waiting_rows else []
 
     def _add_waiting(self) -> None:
         """Add the rows that wait to the lower triangle, in place."""

@@ -18,9 +18,10 @@ from ...pyx.coupling import coupling
 from ...pyx.tensor_head import DensityShape
 from ..data import Frame
 from ..logs.journal import Journal
-from .checkpoint import Checkpoint, fingerprint
+from .checkpoint import Checkpoint
 from .configuration import ConfigurationError, EnergySettings, NetworkSettings
 from .density_function import DensityFunction, Structure
+from .kept_equations import fingerprint
 
 STAGE = "energy network"
 CONSTANT = 1e-6  # of the common scale: below it a feature is taken to be constant in the training data

@@ -120,7 +120,7 @@ def test_energy_is_conserved(water, liquid):
 
 @pytest.mark.filterwarnings("ignore::beadwise.errors.StructureWarning")
 def test_spectra_have_the_same_maxima(water, liquid):
-    """Dipoles and polarizabilities of the same frames in both precisions; `benchmarks/precision/single_spectra.py` is longer."""
+    """Dipoles and polarizabilities of the same frames in both precisions (`benchmarks/precision` has a longer one)."""
     atoms, timestep, places = liquid[:96], 1.0, []
     atoms.pbc = False
     masses = atoms.get_masses()[:, None]

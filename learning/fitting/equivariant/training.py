@@ -15,8 +15,9 @@ from ....model import Model
 from ....progress import Progress
 from ...data import Frame
 from ...logs.journal import Journal
-from ..checkpoint import Checkpoint, fingerprint
+from ..checkpoint import Checkpoint
 from ..configuration import ConfigurationError, EnergySettings, EquivariantSettings
+from ..kept_equations import fingerprint
 from .objective import Errors, Example, Objective, examples_of
 from .quantity_labels import FittedQuantity
 from .rotated_adam import RotatedAdam
