@@ -1,9 +1,10 @@
 """Energies of pairs of molecules far from each other, by models with and without potentials of all atoms.
 
-python docs/long_range/pairs.py dimers.xyz FOLDER
+python docs/long_range/pairs.py dimers.xyz FOLDER [--aside N]
 
 dimers.xyz has energies and forces of pairs at several distances, and in each frame ``dimer_id``, ``label`` (CC, CP, CA,
-PP, PA, AA: charged, polar, apolar) and ``distance``.  Of each pair the three largest distances are set aside.
+PP, PA, AA: charged, polar, apolar) and ``distance``.  Of each pair the N largest distances are set aside, three if
+nothing is said.
 """
 
 import argparse
@@ -16,7 +17,6 @@ import numpy as np
 from beadwise.model import Batch
 from beadwise.model.evaluators import load_evaluator
 
-ASIDE = 3
 FIT = """[data]
 train = ["near.xyz"]
 validation = ["far.xyz"]
@@ -45,13 +45,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--aside", type=int, default=3, help="how many distances of each pair are set aside")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     pairs = defaultdict(list)
     for frame in ase.io.read(options.pairs, ":"):
         pairs[frame.info["dimer_id"]].append(frame)
     ordered = [sorted(own, key=lambda frame: frame.info["distance"]) for own in pairs.values()]
-    near, far = ([frame for own in ordered for frame in own[part]] for part in (slice(-ASIDE), slice(-ASIDE, None)))
+    aside = options.aside
+    near, far = ([frame for own in ordered for frame in own[part]] for part in (slice(-aside), slice(-aside, None)))
     ase.io.write(options.folder / "near.xyz", near)
     ase.io.write(options.folder / "far.xyz", far)
     distances = [frame.info["distance"] for frame in far]
