@@ -197,11 +197,12 @@ def whole_molecules(batch: Batch, unit: Sequence[int]) -> tuple[np.ndarray, np.n
     """
     atoms = batch.positions.reshape(batch.beads, -1, len(unit), 3)
     from_first = atoms - atoms[:, :, :1]
-    lattice = batch.cells[:, None, batch.periodic]
+    lattice = batch.cells[:, batch.periodic]
     # the pseudo-inverse gives fractional coordinates also where only one or two directions are periodic
     is_crystal = batch.periodic.all() and np.linalg.det(batch.cells).all()
     inverse = np.linalg.inv(lattice) if is_crystal else np.linalg.pinv(lattice)
-    from_first -= np.rint(from_first @ inverse) @ lattice
+    vectors = from_first.reshape(batch.beads, -1, 3)  # one product for all of a bead
+    vectors -= np.rint(vectors @ inverse) @ lattice
     return atoms[:, :, 0], from_first
 
 

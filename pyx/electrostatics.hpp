@@ -75,7 +75,6 @@ struct InductionTask {
     int most_steps;
     const double *tolerances;  // [columns], of the residual, relative
     const double *local;       // [beads][sites][3][3], symmetric and positive
-    const double *inverse;     // [beads][sites][3][3]
     const double *right;       // [beads][columns][sites][3]
     double *found;             // as right
     double *rest;              // right − (a⁻¹ + T) found, as right

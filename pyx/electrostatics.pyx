@@ -46,7 +46,6 @@ cdef extern from "electrostatics.hpp" namespace "beadwise" nogil:
         int most_steps
         const double* tolerances
         const double* local
-        const double* inverse
         const double* right
         double* found
         double* rest
@@ -224,9 +223,7 @@ def induced_dipoles(positions, cells, periodic, widths, cut, damping, closest, l
     task.interaction.pairs = 0
     task.interaction.wants_second = False
     task.interaction.collision = &collision
-    inverse = np.linalg.inv(local) if sites else local
     task.local = read("local", local, (beads, sites, 3, 3))
-    task.inverse = read("inverse", inverse, (beads, sites, 3, 3))
     task.right = read("right", right, (beads, columns, sites, 3))
     found, rest, steps = np.zeros(right.shape), np.zeros(right.shape), np.zeros(beads, dtype=np.int32)
     cdef int32_t[::1] steps_view = steps

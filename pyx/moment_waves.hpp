@@ -26,6 +26,17 @@ struct LatticeColumn {
     Rows moments, potential;
 };
 
+// Waves of a lattice whose third vector, as its planes, stands upright: k_z belongs to n3 alone, so that n3 and −n3 have
+// one weight w, and together 2 w k_a k_b cos cos for xx, yy, zz and xy, −2 w k_a k_b sin sin for yz and xz.
+struct UprightWaves {
+    struct Bundle {
+        int first, count, start;
+    };
+    Rows planes, thirds;  // rows 2n, 2n + 1: cosine and sine of each bundle's plane, and of each n3
+    std::vector<Bundle> bundles;
+    std::vector<double> factors;  // [places][6] in the order xx, yy, zz, yz, xz, xy
+};
+
 class MomentWaves {
 public:
     void prepare(const Frame &frame_in, const Cut &cut, const double *positions, int sites_in) {
@@ -72,6 +83,26 @@ public:
                         for (int j = 0; j < 3; ++j) strain[3 * i + j] += slope * wave.k[i] * wave.k[j];
                     }
                 }
+    }
+
+    UprightWaves upright() const {
+        UprightWaves out;
+        out.planes.reset(2 * int(bundles.size()), sites);
+        out.thirds = phases[2];
+        out.factors.reserve(6 * size_t(places));
+        for (const Bundle &bundle : bundles) {
+            turn(phases[0], bundle.n1, phases[1], std::abs(bundle.n2), bundle.n2 < 0 ? -1.0 : 1.0,
+                 out.planes.row(2 * int(out.bundles.size())), 0, out.planes.padded);
+            out.bundles.push_back({bundle.first, bundle.count, bundle.start});
+            for (int place = 0; place < bundle.count; ++place) {
+                const double *weight = &weights[2 * size_t(bundle.start + place)], both = weight[0] + weight[1];
+                const Wave wave = wave_of(bundle, place, 0);
+                const double x = wave.k[0], y = wave.k[1], z = wave.k[2];
+                for (const double product : {x * x, y * y, z * z, -y * z, -x * z, x * y})
+                    out.factors.push_back(both * product);
+            }
+        }
+        return out;
     }
 
 private:

@@ -21,14 +21,24 @@ from ipi.pes.dummy import Dummy_driver
 from ipi.utils.softexit import softexit
 
 from ...model import BeadwiseError
-from ...model.evaluators import in_field, load_evaluator
+from ...model.evaluators import in_field, load_evaluator, with_precision
 from ...properties.quantities import ALWAYS_SENT, properties
 from ...reading import shown
 from ...runs.input.labels import FILE_PARAMETERS, species_from_parameters
 from ...runs.input.run_input import species_of_run
 from .responder import Answer, Responder
 
-NAMES = ("model", *FILE_PARAMETERS, "species", "want", "field", "field_order", "properties_only", "threads")
+NAMES = (
+    "model",
+    *FILE_PARAMETERS,
+    "species",
+    "want",
+    "field",
+    "field_order",
+    "properties_only",
+    "threads",
+    "precision",
+)
 ADDED_BY_IPI = ("verbosity", "verbose")
 DEFAULT_MODEL = "water"
 FAILED = 2  # exit status
@@ -53,7 +63,8 @@ class InProcessDriver(Dummy_driver):
         as ``(OH2)64``.  ``want``: properties, with ``+``, blanks or semicolons between them.  ``field``: three
         numbers in V/Å, with blanks or semicolons, and its ``field_order``, 1 or 2.  ``properties_only``: true for a
         force of weight 0.
-        ``threads``: of an evaluation, by default 1.  i-PI adds ``verbosity`` or ``verbose``, which change nothing.
+        ``threads``: of an evaluation, by default 1.  ``precision``: double, the default, or single.
+        i-PI adds ``verbosity`` or ``verbose``, which change nothing.
 
     Raises
     ------
@@ -132,6 +143,7 @@ def _responder(unnamed: tuple[Value, ...], parameters: Mapping[str, Value]) -> R
     # i-PI parts its parameters at commas
     model = given.get("model", DEFAULT_MODEL).replace(";", ",")
     evaluator = load_evaluator(model, _threads(given.get("threads", "1")))
+    evaluator = with_precision(evaluator, given.get("precision", "double"), model)
     if "field" in given:
         evaluator = in_field(evaluator, _field(given["field"]), model, _field_order(given.get("field_order", "1")))
     elif "field_order" in given:

@@ -27,21 +27,15 @@ def checked_local(local: np.ndarray) -> np.ndarray:
     if not np.isfinite(local).all():
         raise StructureError("local polarizabilities have numbers that are not finite")
     local = 0.5 * (local + np.swapaxes(local, -1, -2))
-    lowest = _lowest_eigenvalues(local)
-    if not (lowest > 0).all():
-        bead, site = np.unravel_index(int(np.argmin(lowest)), lowest.shape)
-        value = np.linalg.eigvalsh(local[bead, site])[0]
+    try:
+        np.linalg.cholesky(local)  # there is one if they are positive, and it is found sooner than eigenvalues
+    except np.linalg.LinAlgError:
+        values = np.linalg.eigvalsh(local)[..., 0]
+        bead, site = np.unravel_index(int(np.argmin(values)), values.shape)
         raise StructureError(
-            f"local polarizability of site {site} has the eigenvalue {value:.4g} Å³; all must be positive"
-        )
+            f"local polarizability of site {site} has the eigenvalue {values[bead, site]:.4g} Å³; all must be positive"
+        ) from None
     return local
-
-
-def _lowest_eigenvalues(local: np.ndarray) -> np.ndarray:
-    """Numbers that are positive where all eigenvalues are: Sylvester's criterion, which costs less."""
-    first = local[..., 0, 0]
-    second = first * local[..., 1, 1] - local[..., 0, 1] ** 2
-    return np.minimum(np.minimum(first, second), np.linalg.det(local))
 
 
 class Dressing:
@@ -71,7 +65,9 @@ class Dressing:
     @cached_property
     def polarizability(self) -> np.ndarray:
         """α in Å³, shape (beads, 3, 3), exact up to the square of the tolerance."""
-        total = self.columns.sum(axis=2) + np.einsum("bcia,bdia->bcd", self.columns, self._rest)
+        beads, directions = self.columns.shape[:2]
+        columns, rest = (one.reshape(beads, directions, -1) for one in (self.columns, self._rest))
+        total = self.columns.sum(axis=2) + columns @ np.swapaxes(rest, 1, 2)
         return np.asarray(0.5 * (total + np.swapaxes(total, 1, 2)))
 
     @cached_property

@@ -224,7 +224,7 @@ def test_a_refused_structure_ends_ipis_driver(tmp_path, structure):
 def test_bad_parameters_in_ipi(tmp_path, structure):
     ended = run_ipi(tmp_path, simulation(ffdirect("modl: water")), structure)
     assert ended.returncode == 2
-    allowed = "model, structure, template, species, want, field, field_order, properties_only, threads"
+    allowed = "model, structure, template, species, want, field, field_order, properties_only, threads, precision"
     assert ended.stderr == f"Error: unknown parameter 'modl'; allowed are {allowed}\n"
     assert "Traceback" not in ended.stdout
 
@@ -256,6 +256,7 @@ SPRINGS = "model: springs:springs, species: (OH2)2"
         (f"{SPRINGS}, threads: 0", "threads is '0'; allowed is an integer of at least 1"),
         (f"{SPRINGS}, threads: 1.5", "threads is '1.5'"),
         (f"{SPRINGS}, threads: true", "threads is 'True'"),
+        (f"{SPRINGS}, precision: single", "has no single precision"),
         (f"{SPRINGS}, field: 0 0 0.1", "has no method in_field"),
         ("model: qtip4pf, species: OH2, field: 1", "field is '1'; allowed are three numbers"),
         ("model: qtip4pf, species: OH2, field: 0 0 inf", "field is '0 0 inf'"),

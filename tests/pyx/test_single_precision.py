@@ -7,10 +7,12 @@ import pytest
 from ase import units
 from ase.md.verlet import VelocityVerlet
 from beadwise.driver.commands.group import main
+from beadwise.driver.doors.in_process import InProcessDriver
 from beadwise.model import Batch, load
 from beadwise.model.calculator import Calculator
 from beadwise.model.errors import EvaluatorError, ModelFileError, StructureError
 from beadwise.model.evaluators import load_evaluator, with_precision
+from beadwise.runs.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 from beadwise.spectra import Conditions, Window
 from beadwise.spectra.recording import make_recorder, spectrum_of
 from click.testing import CliRunner
@@ -178,6 +180,17 @@ def test_other_precisions_are_refused(water):
     with pytest.raises(ModelFileError, match="precision of a model is 'half'; allowed are double and single"):
         replace(water, precision="half")
     assert with_precision(water, "double", "it") is water
+
+
+def test_in_ipis_own_process(water, liquid):
+    cell, positions = liquid.cell.array.T * BOHR_PER_ANGSTROM, liquid.positions * BOHR_PER_ANGSTROM
+    energy, forces, _, _ = InProcessDriver(precision="single")(cell, positions)
+    expected = single(water).evaluate(Batch.from_ase(liquid), ["energy", "forces", "virial"])
+    assert energy == pytest.approx(expected.energy[0] * HARTREE_PER_ELECTRONVOLT, rel=1e-7)
+    wanted = expected.forces[0] * HARTREE_PER_ELECTRONVOLT / BOHR_PER_ANGSTROM
+    np.testing.assert_allclose(forces, wanted, rtol=1e-4, atol=2e-6)
+    double = water.evaluate(Batch.from_ase(liquid), ["forces"]).forces[0]
+    assert np.abs(forces * BOHR_PER_ANGSTROM / HARTREE_PER_ELECTRONVOLT - double).max() > 1e-9
 
 
 def test_a_server_refuses_before_it_waits():

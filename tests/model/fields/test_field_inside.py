@@ -165,6 +165,24 @@ def test_steps_give_what_the_matrix_gives(damping):
     np.testing.assert_allclose(found.all_dipoles, expected[..., 3], atol=1e-10)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_upright_cells(threads):
+    """Where the third vector stands on the others the matrix holds the waves, too; against sums over waves."""
+    random = np.random.default_rng(6)
+    sites, cell = 19, np.array([[7.0, 0.0, 0.0], [-1.5, 8.0, 0.0], [0.0, 0.0, 6.5]])
+    positions = random.uniform(size=(sites, 3)) @ cell
+    local = np.array([0.2 * np.eye(3) + m @ m.T for m in 0.2 * random.normal(size=(sites, 3, 3))])
+    right = random.normal(size=(1, 3, sites, 3))
+    sums = sums_of(positions[None], cell[None], True, DAMPING, 1e-14, splitting=0.5, threads=threads)
+    found, rest = sums.induced(local[None], right, 1e-13)
+    matrix = DipoleInteraction(positions, cell, damping=DAMPING, accuracy=1e-14, splitting=0.6).dense()
+    for site, own in enumerate(local):
+        matrix[3 * site : 3 * site + 3, 3 * site : 3 * site + 3] += np.linalg.inv(own)
+    expected = np.linalg.solve(matrix, right.reshape(3, -1).T).T.reshape(right.shape)
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    np.testing.assert_allclose(rest, 0, atol=1e-10)
+
+
 def test_many_sites_by_the_mesh():
     """600 sites: the mesh, and plain sums over waves, within the accuracy; the polarizability to its square."""
     random = np.random.default_rng(4)
