@@ -234,7 +234,8 @@ def check_equivariant(path: Path, sections: Mapping[str, Any], fitted: Mapping[s
             "that of the density, and at most l_max"
         )
     present = [*(["energy"] if "energy" in sections else []), *fitted]
-    named = {"weights": list(own.weights), "linear": [] if isinstance(own.linear, bool) else own.linear}
+    linear = [] if isinstance(own.linear, bool) else own.linear
+    named = {"weights": list(own.weights), "linear": linear, "ridge_readouts": own.ridge_readouts}
     for key, names in named.items():
         if unknown := [name for name in names if name not in present]:
             hint = did_you_mean(unknown[0], present)
@@ -242,9 +243,16 @@ def check_equivariant(path: Path, sections: Mapping[str, Any], fitted: Mapping[s
                 f"{path}: {key} has '{unknown[0]}' in [equivariant]; allowed are the sections that are there, "
                 f"{present}{hint}"
             )
-    heads = [head for name in read_by_network(own, present) for head in quantities()[name].heads if head.parity == 1]
-    if not heads:
+    given = read_by_network(own, present)
+    if not any(own.weight_of(name) for name in given):
         raise ConfigurationError(f"{path}: [equivariant] with weights = {own.weights} gives no quantity of {present}")
+    can_be_solved = [name for name in given if name != "energy"]
+    if strange := [name for name in own.ridge_readouts if name not in can_be_solved]:
+        raise ConfigurationError(
+            f"{path}: ridge_readouts has '{strange[0]}' in [equivariant]; allowed are quantities that the network "
+            f"gives, but for the energy, {can_be_solved}"
+        )
+    heads = [head for name in given for head in quantities()[name].heads if head.parity == 1]
     highest = max(heads, key=lambda head: head.order)
     if highest.order > own.l_max:
         raise ConfigurationError(
@@ -258,7 +266,7 @@ def read_by_network(settings: EquivariantSettings, names: Iterable[str]) -> list
     return [
         name
         for name in names
-        if settings.weight_of(name)
+        if (settings.weight_of(name) or name in settings.ridge_readouts)
         and any(head.parity == 1 for head in known[name].heads)
         and not known[name].form.is_open
     ]
@@ -304,6 +312,11 @@ def check_charges(
     if own.network and (network is None or "dipole" not in read_by_network(network, fitted)):
         raise ConfigurationError(
             f"{path}: network = true in [charges]; it needs [equivariant] and a [dipole] that the network gives"
+        )
+    if own.network and network is not None and "dipole" in network.ridge_readouts:
+        raise ConfigurationError(
+            f"{path}: network = true in [charges] and ridge_readouts = {network.ridge_readouts} in [equivariant]; a "
+            "dipole with charges of the network is trained: leave it out of the readouts that are solved"
         )
 
 

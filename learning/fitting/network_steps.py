@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ...model import Model
 from ...model.files import load_model
@@ -65,6 +66,7 @@ def with_equivariant(
     known.  ``charge`` is what the metadata of the model will keep of charges.
     """
     from .equivariant.joint import JointFit
+    from .equivariant.ridge_readout import check_labels, with_empty_readouts, with_ridge_readouts
     from .equivariant.training import fit_equivariant
 
     settings = configuration.equivariant
@@ -73,14 +75,30 @@ def with_equivariant(
     cutoff = configuration.density.cutoff
     validation = own.judged([frame for frame in validation if not is_isolated(frame, cutoff)])
     validation = own.on_branches_of(model, validation)
+    solved = [one for one in own.quantities if one.name in settings.ridge_readouts]
+    for one in solved:
+        check_labels(one, frames)
     linear = own.errors(model, validation or frames)
     if own.energy is not None and not settings.keeps_linear("energy"):
         offset = species_energies(model.numbers, frames, isolated)
         model = replace(model, heads={**model.heads, "energy": replace(empty_head(0, model.shape), offset=offset)})
     model = own.without_linear(model, frames)
-    rest = settings, progress, isolated, journal, validation, state_path(configuration), own.quantities
-    fitted = fit_equivariant(model, frames, own.energy, *rest, start_of(configuration))
-    told = {"frames": "validation" if validation else "training", "linear": vars(linear), **fitted.metadata}
+    rest = settings, progress, isolated, journal, validation, state_path(configuration)
+    trained = [one for one in own.quantities if one.weight]  # others do not change what is learned
+    fitted = fit_equivariant(model, frames, own.energy, *rest, trained, start_of(configuration))
+    told: dict[str, Any] = {"frames": "validation" if validation else "training", "linear": vars(linear)}
+    told |= fitted.metadata
+    if solved:
+        before: dict[str, float] = dict(told["network"]["quantities"])
+        found: dict[str, dict[str, Any]] = {}
+        for one in solved:
+            if one not in trained:
+                fitted = with_empty_readouts(fitted, one.heads, settings.seed)
+            fitted, found[one.name] = with_ridge_readouts(fitted, frames, one, configuration)
+            found[one.name] |= {"trained": before[one.name]} if one.name in before else {}
+        errors = own.errors(fitted, validation or frames).quantities
+        told["network"]["quantities"] = before | {one.name: errors[one.name] for one in solved if one.name in errors}
+        told["ridge_readouts"] = found
     return replace(fitted, metadata={"equivariant": told})
 
 
@@ -126,4 +144,13 @@ def gain_text(model: Model) -> list[str]:
     ]
     said = f"errors on {told['frames']} frames, linear → equivariant network"
     kinds = (("mean absolute", errors), ("root mean square", squares))
-    return [f"{kind} {said}: {', '.join(own)}" for kind, own in kinds if own]
+    text = [f"{kind} {said}: {', '.join(own)}" for kind, own in kinds if own]
+    for name, solved in told.get("ridge_readouts", {}).items():
+        unit, found = report_units()[name], network["quantities"].get(name)
+        trained = f"{solved['trained']:.3g} → " if solved.get("trained") is not None else ""
+        on_frames = "" if found is None else f"{trained}{found:.3g} {unit} on {told['frames']} frames, "
+        text.append(
+            f"readout of the {name.replace('_', ' ')} solved by ridge regression: {on_frames}{solved['left_out']:.3g} "
+            f"{unit} on fitted frames left out by turns"
+        )
+    return text

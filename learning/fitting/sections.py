@@ -284,9 +284,18 @@ class EquivariantSettings:
         about(
             "What the labels of a quantity count beside those of the others, as `{dipole = 2}`: the loss is the mean "
             "of those of all quantities with these weights, each relative to its own without the network. 1 where "
-            "nothing is said; 0 leaves a quantity to its linear heads."
+            "nothing is said; 0 leaves a quantity to its linear heads, or to `ridge_readouts`."
         ),
     ] = field(default_factory=dict)
+    ridge_readouts: Annotated[
+        list[str],
+        about(
+            "Quantities whose readouts are solved by ridge regression when the network is trained, on all that its "
+            "layers give and, where linear heads stay (`linear`), on their features, as few labels ask for. Frames "
+            "that are left out by turns say how strong each block of features is. With `weights = {… = 0}` the network "
+            "itself learns nothing of them."
+        ),
+    ] = field(default_factory=list)
     start: Annotated[
         str,
         about(

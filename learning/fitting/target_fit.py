@@ -43,6 +43,11 @@ class Target:
         """Weight of each sample: errors of a sum of local terms grow with the root of their number."""
         return np.sqrt(self.weight / np.bincount(self.sample, minlength=len(self.components)))
 
+    def labelled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which samples have a label, shape (samples,), and the place among these of each atom's; −1 for none."""
+        is_known = np.isfinite(self.components).all(axis=1)  # atoms and molecules may have no label
+        return is_known, np.where(is_known, np.cumsum(is_known) - 1, -1)[self.sample]
+
 
 def targets_of(quantity: Quantity, model: Model, frame: Frame, metadata: object) -> Iterator[Target]:
     """What the labels of a frame say of a quantity; those of a cell in the additive form, without the map of the cell.
@@ -178,9 +183,8 @@ def add_target(
         species = places[species]
     first = sum(own.components for own in quantity.form.irreps[: quantity.form.irreps.index(irrep)])
     for target in found:
-        is_known = np.isfinite(target.components).all(axis=1)  # atoms and molecules may have no label
+        is_known, part = target.labelled()
         known = int(is_known.sum())
-        part = np.where(is_known, np.cumsum(is_known) - 1, -1)[target.sample]
         rows = features_of_parts(irrep.order, shape, density, species, part, known, irrep.parity)
         own = target.components[is_known, first : first + irrep.components].reshape(known, irrep.count, -1)
         scales = np.sqrt(frame.weight) * target.scales[is_known, None, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -176,6 +176,31 @@ class FittedQuantity:
         named = {self.name: values, derivative_label(self.quantity): derivatives}
         whole = {name: np.concatenate(own) for name, own in named.items() if own}
         return {name: float(np.sqrt(np.mean(own**2))) for name, own in whole.items() if own.size}
+
+    def errors_of_samples(self, model: Model, frames: Sequence[Frame], errors: Mapping[int, np.ndarray]) -> float:
+        """Root mean square error of values in their unit, from errors of the samples with a label of some frames.
+
+        Parameters
+        ----------
+        model : Model
+            Tells whether cells are mapped.
+        frames : sequence of Frame
+        errors : mapping of int to ndarray of float64, shape (samples, components that the network gives)
+            By the index of the frame, of all its targets behind each other.
+        """
+        told = []
+        for index, own in errors.items():
+            labels, first = self.labels_of(model, frames[index]), 0
+            assert labels is not None
+            of_targets = []
+            for target in labels.targets:
+                is_known, _ = target.labelled()
+                whole = np.full((len(is_known), own.shape[1]), np.nan)
+                whole[is_known] = own[first : first + int(is_known.sum())]
+                first += int(is_known.sum())
+                of_targets.append(whole)
+            told.append((labels, of_targets, None))
+        return self.errors_in_units(told)[self.name]
 
     def _mapped(self, components: np.ndarray, labels: QuantityLabels) -> np.ndarray:
         value, own_map = self.quantity.form.cartesian(components), self.quantity.cell_map

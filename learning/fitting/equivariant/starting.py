@@ -86,16 +86,14 @@ def take(network: TorchEquivariant, known: EquivariantNetwork, gathered: Gathere
     for _ in range(ROUNDS):
         network.measure(gathered, unit)
         per_group = network.input_scales.repeat(1, network.shape.groups)
-        _take_layer(network.layers[0], known.layers[0], per_group, network.unit)
+        take_layer(network.layers[0], known.layers[0], per_group, network.unit)
         if network.message is not None and known.message is not None:
-            _take_message(network.message, known.message, network.input_scales)
+            take_message(network.message, known.message, network.input_scales)
             ones = torch.ones(network.layers[1].contraction.shape[1:3])
-            _take_layer(network.layers[1], known.layers[1], ones, network.unit)
+            take_layer(network.layers[1], known.layers[1], ones, network.unit)
 
 
-def _take_layer(
-    own: TorchLayer, known: EquivariantLayer, input_scales: torch.Tensor, unit: Mapping[str, float]
-) -> None:
+def take_layer(own: TorchLayer, known: EquivariantLayer, input_scales: torch.Tensor, unit: Mapping[str, float]) -> None:
     """The inverse of `TorchLayer.fitted`."""
 
     def of(array: np.ndarray) -> torch.Tensor:
@@ -118,7 +116,7 @@ def _take_layer(
             own.nonlinear[name][:] = of(found[1])[:kinds] / (GAIN * unit[name])
 
 
-def _take_message(own: TorchMessage, known: Message, input_scales: torch.Tensor) -> None:
+def take_message(own: TorchMessage, known: Message, input_scales: torch.Tensor) -> None:
     """The inverse of `TorchMessage.fitted`."""
 
     def of(array: np.ndarray) -> torch.Tensor:

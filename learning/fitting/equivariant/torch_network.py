@@ -24,6 +24,8 @@ from ....potentials.equivariant_network import (
 from .surroundings import Gathered
 from .torch_products import Products, by_species, dense, kinds_of, orders_of
 
+Features = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of a layer: V, z and h
+
 GAIN = 1.6  # of silu, so that the hidden layers keep the size of what they read
 SMALLEST = 1e-6  # scale of invariants that do not differ at all between atoms
 
@@ -105,17 +107,19 @@ class TorchLayer(torch.nn.Module):
         z = torch.cat([a[:1], *(own.reshape(-1, atoms, self.channels) for own in squares)])
         return a, b, z.permute(1, 0, 2).reshape(atoms, -1)
 
-    def forward(
-        self, inputs: torch.Tensor, counts: Sequence[int], species: torch.Tensor
-    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-        """Outputs by head, (atoms, 2 λ + 1); V = (A | B | Q), (lm, atoms, 3 channels); the last hidden layer."""
+    def features(self, inputs: torch.Tensor, counts: Sequence[int], species: torch.Tensor) -> Features:
+        """What readouts read: V = (A | B | Q), (lm, atoms, 3 channels); scaled invariants; the last hidden layer."""
         a, b, z = self.channels_of(inputs, counts)
         z = (z - self.means[species]) / self.scales[species]
         h = z
         for weights, bias in zip(self.weights, self.bias, strict=True):
             h = GAIN * torch.nn.functional.silu(dense(h, weights, counts) + bias[species])
         q = self.further_products(b, a, self.four, counts) if self.further_products else torch.zeros_like(a)
-        v = torch.cat([a, b, q], dim=2)
+        return torch.cat([a, b, q], dim=2), z, h
+
+    def readouts(self, features: Features, counts: Sequence[int], species: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Outputs by head, shape (atoms, 2 λ + 1)."""
+        v, z, h = features
         found, kind = {}, torch.zeros_like(species) if self.is_shared else species
         for name, order in self.heads.items():
             linear, nonlinear = self.linear[name], self.nonlinear[name]
@@ -124,7 +128,11 @@ class TorchLayer(torch.nn.Module):
                 found[name] = (v[order**2 : (order + 1) ** 2] * gates).sum(dim=2).T
             else:
                 found[name] = ((z * linear[kind]).sum(dim=1) + (h * nonlinear[kind]).sum(dim=1))[:, None]
-        return found, v, h
+        return found
+
+    def forward(self, inputs: torch.Tensor, counts: Sequence[int], species: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Outputs by head, shape (atoms, 2 λ + 1)."""
+        return self.readouts(self.features(inputs, counts, species), counts, species)
 
     def measure(self, inputs: torch.Tensor, counts: Sequence[int]) -> None:
         """Take means and scales of the invariants from some atoms, so that the hidden layers read numbers near one.
@@ -300,21 +308,31 @@ class TorchEquivariant(torch.nn.Module):
         scales = self.input_scales[orders_of(self.l_max)].repeat(1, shape.groups)
         return (found * scales).permute(1, 0, 2)
 
+    def features(self, gathered: Gathered) -> list[Features]:
+        """What the readouts of each layer read."""
+        counts, species = gathered.counts, gathered.species
+        first = self.layers[0].features(self.density(gathered), counts, species)
+        if self.message is None:
+            return [first]
+        v, _, h = first
+        heard = torch.cat([self.message(gathered, v, h, self.input_scales), v[:, :, : self.layers[0].channels]], 2)
+        return [first, self.layers[1].features(heard, counts, species)]
+
     def forward(self, gathered: Gathered) -> dict[str, torch.Tensor]:
         """Outputs by head, shape (atoms, 2 λ + 1)."""
-        counts, species = gathered.counts, gathered.species
-        found, v, h = self.layers[0](self.density(gathered), counts, species)
-        if self.message is not None:
-            heard = torch.cat([self.message(gathered, v, h, self.input_scales), v[:, :, : self.layers[0].channels]], 2)
-            second = self.layers[1](heard, counts, species)[0]
-            found = {name: own + second[name] for name, own in found.items()}
-        return {name: self.unit[name] * own for name, own in found.items()}
+        of_layers = [
+            layer.readouts(features, gathered.counts, gathered.species)
+            for layer, features in zip(self.layers, self.features(gathered), strict=True)
+        ]
+        return {
+            name: self.unit[name] * torch.stack([own[name] for own in of_layers]).sum(dim=0) for name in of_layers[0]
+        }
 
     def of_density(
         self, density: torch.Tensor, counts: Sequence[int], species: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """Outputs by head of a network without messages, from scaled densities (lm, atoms, channels)."""
-        found = self.layers[0](density, counts, species)[0]
+        found = self.layers[0](density, counts, species)
         return {name: self.unit[name] * own for name, own in found.items()}
 
     def of_isolated_atoms(self) -> torch.Tensor:
@@ -323,7 +341,7 @@ class TorchEquivariant(torch.nn.Module):
         found = torch.zeros(self.shape.species, 1)
         for layer in self.layers:
             inputs = torch.zeros(len(layer.orders), len(kinds), layer.contraction.shape[2]).to(layer.means)
-            found = found + layer(inputs, [1] * len(kinds), kinds)[0]["energy"]
+            found = found + layer(inputs, [1] * len(kinds), kinds)["energy"]
         return self.unit["energy"] * found
 
     @torch.no_grad()
@@ -346,7 +364,7 @@ class TorchEquivariant(torch.nn.Module):
         first = self.layers[0]
         first.measure(density, gathered.counts)
         if self.message is not None:
-            _, v, h = first(density, gathered.counts, gathered.species)
+            v, _, h = first.features(density, gathered.counts, gathered.species)
             heard = self.message(gathered, v, h, self.input_scales)
             own = [heard[orders == order].square().mean().sqrt() for order in l.tolist()]
             self.message.scales[:] = torch.stack(own)
