@@ -44,8 +44,8 @@ class RadialForm:
         numbers = vars(self)
         if not all(isinstance(own, (int, float)) and abs(own) < np.inf for own in numbers.values()):
             raise ValueError(f"a radial form with {shown(numbers)}; finite numbers are needed")
-        if self.decay_power < 0:
-            raise ValueError(f"the decay power {self.decay_power} of a radial form; it must not be negative")
+        if self.decay_power < 1 and self.decay_power != 0:  # the slope at distance 0 would be infinite
+            raise ValueError(f"the decay power {self.decay_power:g} of a radial form; it must be 0, or 1 or more")
         lengths = (self.cutoff, self.warp_length, self.decay_length)
         if not all(0 < length < np.inf for length in lengths) or not 0 <= self.innermost < self.cutoff:
             raise ValueError(

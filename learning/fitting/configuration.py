@@ -321,7 +321,7 @@ def check_charges(
 
 
 def check_density(path: Path, density: DensitySettings) -> None:
-    """Refuse more functions than the kernel is compiled for, and an innermost distance that leaves no density."""
+    """Refuse more functions than the kernel is compiled for, and numbers that make no density."""
     functions = density.radial * max(density.chemical_channels, 1)
     if functions > LIMITS["radial"]:
         raise ConfigurationError(
@@ -332,6 +332,10 @@ def check_density(path: Path, density: DensitySettings) -> None:
         raise ConfigurationError(
             f"{path}: innermost = {density.innermost} and cutoff = {density.cutoff} in [density]; innermost must be "
             "below the cutoff"
+        )
+    if 0 < density.decay_power < 1:  # the slope of the weight would be infinite at distance 0
+        raise ConfigurationError(
+            f"{path}: decay_power = {density.decay_power} in [density]; it must be 0, or 1 or more"
         )
 
 

@@ -151,7 +151,9 @@ class DensitySettings:
     decay_length: Annotated[
         float, about("Distance r₀ from which neighbours count less: their weight is 1/(1 + (r/r₀)^p).", unit="Å", gt=0)
     ] = 2.0
-    decay_power: Annotated[float, about("Power p of that weight; 0 gives all distances the same weight.", ge=0)] = 3.0
+    decay_power: Annotated[
+        float, about("Power p of that weight, 1 or more; 0 gives all distances the same weight.", ge=0)
+    ] = 3.0
     chemical_channels: Annotated[
         int,
         about(

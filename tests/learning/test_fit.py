@@ -178,6 +178,7 @@ def test_the_command_recovers_a_model_of_its_own_form(tmp_path):
         (('report = "report"', 'report = "valid.xyz"'), "report = 'valid.xyz' in \\[output\\] is a file that the fit"),
         (('"train.xyz"]\n', '"fitted.safetensors@0:5"]\n'), "model = 'fitted.safetensors' in \\[output\\] is a file"),
         (("radial = 3", "radial = 6\nchemical_channels = 3"), "make 18 functions; allowed are 1 to 16"),
+        (("radial = 3", "radial = 3\ndecay_power = 0.5"), "decay_power = 0.5 in \\[density\\]; it must be 0, or 1 or more"),
     ],
 )
 def test_a_wrong_configuration_is_refused(tmp_path, change, complaint):
