@@ -2,12 +2,17 @@
 
     pip install pyscf tblite
     python docs/ethanol/labels.py sample
-    python docs/ethanol/labels.py label
+    python docs/ethanol/labels.py label train valid
+    python docs/ethanol/labels.py bend
+    python docs/ethanol/labels.py label train_bent valid_bent
 
 `sample` runs i-PI itself on the tight-binding potential GFN2-xTB of tblite.  Classical Langevin dynamics at 300, 600
 and 1000 K and path-integral molecular dynamics at 300 K (16 beads, PILE-L thermostat, single beads taken as geometries)
 start from the trans and from the gauche conformer.  The potential only chooses geometries; its energies are not used.
 Training and validation frames come from trajectories of their own, with seeds of their own.
+
+`bend` turns, bends and stretches the hydroxyl group of labelled frames farther than dynamics goes: a fit that was never
+shown such frames has a hole there, into which biased runs fall.
 
 `label` evaluates each geometry with PySCF: energy, analytic forces, dipole, and the polarizability from the
 coupled-perturbed Kohn–Sham equations.  Frames are appended one by one; those already in a file are not done again.
@@ -40,6 +45,10 @@ PLAN = {
     "valid": [(300, BEADS, 60), (300, 1, 10), (600, 1, 14), (1000, 1, 16)],
     "train": [(300, BEADS, 180), (300, 1, 40), (600, 1, 80), (1000, 1, 100)],
 }
+
+# Frames with the hydroxyl's torsion (°), angle C–O–H (°) and O–H bond (Å) anywhere between these
+BENT = {"train_bent": 72, "valid_bent": 18}
+TORSION, ANGLE, BOND = (-180.0, 180.0), (55.0, 115.0), (0.85, 1.3)
 
 DYNAMICS = """
 <simulation verbosity='quiet'>
@@ -150,10 +159,28 @@ def trajectory(atoms: Atoms, temperature: float, beads: int, count: int, seed: i
 
 
 @main.command()
-@click.argument("sets", nargs=-1, type=click.Choice(list(PLAN)))
+def bend() -> None:
+    """Write geometries with the hydroxyl group out of place, made from labelled frames of the same set."""
+    WORKPLACE.mkdir(parents=True, exist_ok=True)
+    for seed, (name, count) in enumerate(BENT.items()):
+        rng = np.random.default_rng(seed)
+        known = read(FOLDER / f"{name.removesuffix('_bent')}.xyz", ":")
+        frames = []
+        for place in rng.choice(len(known), count, replace=False):
+            atoms = Atoms(known[place].numbers, known[place].positions, info={"sampled": "bent"})
+            atoms.set_dihedral(0, 1, 2, 3, rng.uniform(*TORSION), indices=[3])
+            atoms.set_angle(1, 2, 3, rng.uniform(*ANGLE), indices=[3])
+            atoms.set_distance(2, 3, rng.uniform(*BOND), fix=0)
+            atoms.positions = (atoms.positions - atoms.positions.mean(axis=0)).round(5)
+            frames.append(atoms)
+        write(WORKPLACE / f"{name}.xyz", frames, format="extxyz")
+
+
+@main.command()
+@click.argument("sets", nargs=-1, type=click.Choice([*PLAN, *BENT]))
 def label(sets: tuple[str, ...]) -> None:
-    """Label the frames of the SETS, by default of both; go on where it was stopped."""
-    for name in sets or PLAN:
+    """Label the frames of the SETS, by default of all; go on where it was stopped."""
+    for name in sets or [*PLAN, *BENT]:
         frames, path = read(WORKPLACE / f"{name}.xyz", ":"), FOLDER / f"{name}.xyz"
         done = complete_frames(path, len(frames[0]) + 2)
         with progress_bar() as progress, path.open("a") as out:

@@ -2,9 +2,9 @@
 
     python results.py [FOLDER]
 
-FOLDER holds `classical_*`, `trpmd_*`, `slab_*` and `fixed_charges_*`; kinds that are absent are left out.  Figures are
-written beside this script, and what is printed is Markdown.  Without FOLDER the figures are drawn once more from the
-tables beside this script.
+FOLDER holds `classical_*`, `trpmd_*`, `te_pigs_*`, `slab_*`, `slab_te_pigs_*` and `fixed_charges_*`; kinds that are
+absent are left out.  Figures are written beside this script, and what is printed is Markdown.  Without FOLDER the
+figures are drawn once more from the tables beside this script.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from beadwise.spectra.infrared import absorption, sum_rule
 from beadwise.spectra.peaks import peak_positions
 from beadwise.spectra.plot import plot_spectra
 from beadwise.spectra.recording import spectrum_of
+from beadwise.spectra.sum_frequency import FACES, susceptibility
 from beadwise.spectra.transform import even_transform
 from beadwise.spectra.units import angular_frequency
 from scipy.integrate import trapezoid
@@ -35,10 +36,22 @@ GRID = np.arange(0.0, 4501.0, 5.0)
 WINDOW = Window("hann", 400.0)
 SLAB_WINDOW = Window("hann", 300.0)
 BANDS = {"libration": (350, 1000), "bend": (1450, 1850), "O–H stretch": (3000, 3900)}
-PLACES = [WATER["ir"][k] for k in (1, 2, 4)]
-HEIGHTS = [WATER_ABSORPTION[k] for k in (1, 2, 4)]
+WHOLE_STRETCH = (2700, 4100)
+# what is told of an infrared spectrum: its format, and what experiment has
+ROWS = {
+    **{f"{band} / cm⁻¹": (".0f", WATER["ir"][k]) for band, k in zip(BANDS, (1, 2, 4), strict=True)},
+    **{
+        f"{band}, height of nα / 10³ cm⁻¹": (".1f", WATER_ABSORPTION[k] / 1e3)
+        for band, k in zip(BANDS, (1, 2, 4), strict=True)
+    },
+    **{f"∫ nα dν̃ from {low} to {high} cm⁻¹ / 10⁶ cm⁻²": (".2f", None) for low, high in BANDS.values()},
+    "O–H stretch, centre from 2700 to 4100 cm⁻¹": (".0f", None),
+    "O–H stretch, root-mean-square width / cm⁻¹": (".0f", None),
+}
 CHARGES, MASSES = np.array([-0.81915, 0.40958, 0.40958]), np.array([15.9994, 1.00794, 1.00794])
-NAMES = {"classical": "classical", "trpmd": "TRPMD, 32 beads"}
+NAMES = {"classical": "classical", "trpmd": "TRPMD, 32 beads", "te_pigs": "Te PIGS, fitted at 600 K"}
+NAMES_OF_SLABS = {"slab": "classical", "slab_te_pigs": NAMES["te_pigs"]}
+TABLES_OF_SLABS = {"slab": "sfg", "slab_te_pigs": "sfg_te_pigs"}
 FUNCTIONALS = "potential fitted to revPBE0-D3, dipole and polarizability to data of another density functional"
 
 
@@ -58,17 +71,27 @@ def recorded(folder, name, spectrum_kind, window):
 
 
 def bands_of(recorders, conditions):
-    """Positions and heights of the infrared bands with standard errors, from trajectories."""
+    """What `ROWS` name, of the infrared spectrum of trajectories, with standard errors."""
     flux = estimate([recorder.correlations["dipole"] for recorder in recorders])
 
-    def positions(values):
+    def measures(values):
         spectrum = absorption(values, conditions, WINDOW, GRID)
-        places = [peak_positions(GRID, spectrum, low, high) for low, high in BANDS.values()]
-        heights = [spectrum[..., (low <= GRID) & (high >= GRID)].max(axis=-1) for low, high in BANDS.values()]
-        return np.stack([*places, *heights], axis=-1)
+        bands = [(spectrum[..., (low <= GRID) & (high >= GRID)], low, high) for low, high in BANDS.values()]
+        places = [peak_positions(GRID, spectrum, low, high) for _, low, high in bands]
+        heights = [band.max(axis=-1) / 1e3 for band, _, _ in bands]
+        integrals = [trapezoid(band, dx=GRID[1], axis=-1) / 1e6 for band, _, _ in bands]
+        return np.stack([*places, *heights, *integrals, *centre_and_width(spectrum)], axis=-1)
 
-    values, errors = jackknife(positions, flux)
-    return values.reshape(2, -1), errors.reshape(2, -1)
+    values, errors = jackknife(measures, flux)
+    return values, errors
+
+
+def centre_and_width(spectrum):
+    """First moment and root-mean-square width of the O–H stretch."""
+    inside = (WHOLE_STRETCH[0] <= GRID) & (WHOLE_STRETCH[1] >= GRID)
+    weights = spectrum[..., inside] / spectrum[..., inside].sum(axis=-1, keepdims=True)
+    centre = (weights * GRID[inside]).sum(axis=-1)
+    return centre, np.sqrt((weights * (GRID[inside] - centre[..., None]) ** 2).sum(axis=-1))
 
 
 def raman_stretch(recorders, conditions):
@@ -108,12 +131,13 @@ def draw():
         note = f"{WINDOW}; 32 molecules, 300 K; {' and '.join(counts)} trajectories of 5 ps\n{FUNCTIONALS}"
         note += f"\nexperiment: {SOURCES[kind]}" if kind in SOURCES else ""
         plot_spectra(found, HERE / f"{kind}.png", marks(kind, water), note=note)
-    spectrum = kept("sfg", "sfg")
-    notes = spectrum.notes
-    length = notes["data"].partition(",")[0]
-    note = f"{SLAB_WINDOW}; 128 molecules, {length}, {notes['dynamics']}\n{notes['standard errors']}; "
+    found = {label: kept(TABLES_OF_SLABS[name], "sfg") for name, label in NAMES_OF_SLABS.items()}
+    notes = next(iter(found.values())).notes
+    note = (
+        f"{SLAB_WINDOW}; 128 molecules, 300 K, {notes['data'].partition(',')[0]} of each\n{notes['standard errors']}; "
+    )
     limits = {"lowest": 2800.0, "highest": 4100.0}
-    plot_spectra({"": spectrum}, HERE / "sfg.png", marks("sfg", water), note=note + FUNCTIONALS, **limits)
+    plot_spectra(found, HERE / "sfg.png", marks("sfg", water), note=note + FUNCTIONALS, **limits)
 
 
 def infrared_and_raman(folder):
@@ -129,12 +153,9 @@ def infrared_and_raman(folder):
             else:
                 raman[label] = raman_stretch(recorders, conditions)
     print("| band | " + " | ".join(rows) + " | experiment |\n|---|" + "---|" * (len(rows) + 1))
-    for k, (band, experiment) in enumerate(zip(BANDS, PLACES, strict=True)):
-        cells = [f"{values[0, k]:.0f} ± {errors[0, k]:.0f}" for values, errors, _ in rows.values()]
-        print(f"| {band} / cm⁻¹ | " + " | ".join(cells) + f" | {experiment:.0f} |")
-    for k, (band, height) in enumerate(zip(BANDS, HEIGHTS, strict=True)):
-        cells = [f"{values[1, k] / 1e3:.1f} ± {errors[1, k] / 1e3:.1f}" for values, errors, _ in rows.values()]
-        print(f"| {band}, height of nα / 10³ cm⁻¹ | " + " | ".join(cells) + f" | {height / 1e3:.1f} |")
+    for k, (row, (digits, experiment)) in enumerate(ROWS.items()):
+        cells = [f"{values[k]:{digits}} ± {errors[k]:{digits}}" for values, errors, _ in rows.values()]
+        print(f"| {row} | " + " | ".join(cells) + f" | {'' if experiment is None else f'{experiment:{digits}}'} |")
     cells = [f"{value:.0f} ± {error:.0f}" for value, error in raman.values()]
     print("| Raman stretch, parallel / cm⁻¹ | " + " | ".join(cells) + " | 3232 and 3441 |")
     print("trajectories: " + ", ".join(f"{label} {count}" for label, (_, _, count) in rows.items()))
@@ -159,13 +180,25 @@ def fixed_charges(folder):
 
 
 def slab(folder):
-    recorders, conditions = recorded(folder, "slab", "sfg", SLAB_WINDOW)
-    if not recorders:
-        return
-    spectrum = spectrum_of(recorders, conditions, SLAB_WINDOW, GRID)
-    spectrum.write(HERE / "sfg.csv")
-    imaginary = spectrum["self_imaginary"]
-    print(f"free O–H in Im χ (self): {peak_positions(GRID[1:], imaginary.values[1:], 3600, 4000):.0f} cm⁻¹")
+    print("| slab | free O–H / cm⁻¹ | hydrogen-bonded O–H / cm⁻¹ | trajectories |\n|---|---|---|---|")
+    for name, label in NAMES_OF_SLABS.items():
+        recorders, conditions = recorded(folder, name, "sfg", SLAB_WINDOW)
+        if not recorders:
+            continue
+        spectrum_of(recorders, conditions, SLAB_WINDOW, GRID).write(HERE / f"{TABLES_OF_SLABS[name]}.csv")
+        faces = [estimate([recorder.correlations[f"{face} self"] for recorder in recorders]) for face in FACES]
+        area = recorders[0].slab.area
+
+        def places(upper, lower, conditions=conditions, area=area):
+            mean = (upper + lower) / 2
+            imaginary = susceptibility(mean, conditions, SLAB_WINDOW, GRID, area).imag
+            return np.stack(
+                [peak_positions(GRID, imaginary, 3600, 4000), peak_positions(GRID, -imaginary, 3000, 3750)], axis=-1
+            )
+
+        values, errors = jackknife(places, *faces)
+        cells = [f"{value:.0f} ± {error:.0f}" for value, error in zip(values, errors, strict=True)]
+        print(f"| {label} | {' | '.join(cells)} | {len(recorders)} |")
 
 
 def main():

@@ -1,11 +1,14 @@
-"""Trajectories of water for spectra: classical and TRPMD, each from its own equilibration.
+"""Trajectories of water for spectra: classical, TRPMD and Te PIGS, each from its own equilibration.
 
     python trajectories.py KIND FIRST LAST [--threads N]
+    python trajectories.py correction [--threads N]
 
 Trajectories FIRST to LAST of one KIND, each in a folder `KIND_NUMBER`, at 300 K:
 
 - `classical`, `trpmd`: 32 molecules of liquid water at 0.997 g/cm³ with the shipped model, for infrared and Raman;
-- `slab`: 128 molecules with two free surfaces, the shipped input `slab`, for sum-frequency spectra;
+- `te_pigs`: the same by classical dynamics with `water_pigs.toml` of this folder, which
+  `correction` makes: 250 frames of a path integral with 16 beads at 600 K;
+- `slab`, `slab_te_pigs`: 128 molecules with two free surfaces, the shipped input `slab`, for sum-frequency spectra;
 - `fixed_charges_classical`, `fixed_charges_trpmd`: the liquid with q-TIP4P/F, for the sum rule of the infrared.
 
 A trajectory begins with classical dynamics with a thermostat on every atom, with velocities of its own.  TRPMD then
@@ -17,7 +20,7 @@ script goes on.
 
 import argparse
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 INPUTS = Path(__file__).resolve().parents[3] / "inputs"
@@ -44,15 +47,19 @@ class Kind:
     model: str = "water"
 
 
+CORRECTED = Path("water_pigs.toml")
+SLAB = Kind(
+    5,
+    equilibration=1,
+    extras="molecular_dipole,molecular_polarizability,molecular_position",
+    structure=INPUTS / "water_slab_128.xyz",
+)
 KINDS = {
     "classical": Kind(5, equilibration=2),
     "trpmd": Kind(5, beads=32, thermostat=CENTROID_ALONE),
-    "slab": Kind(
-        5,
-        equilibration=1,
-        extras="molecular_dipole,molecular_polarizability,molecular_position",
-        structure=INPUTS / "water_slab_128.xyz",
-    ),
+    "te_pigs": Kind(5, equilibration=2, model=str(CORRECTED.resolve())),
+    "slab": SLAB,
+    "slab_te_pigs": replace(SLAB, model=str(CORRECTED.resolve())),
     # the sum rule holds for any dynamics that keeps the canonical distribution; a slow thermostat of every atom shares
     # the energy among the modes, which takes longer than these trajectories without it
     "fixed_charges_classical": Kind(
@@ -133,6 +140,21 @@ class Stage:
         return restart
 
 
+def correction(threads):
+    """Fit the mean force on centroids at 600 K, unless it is there."""
+    if CORRECTED.exists():
+        return
+    stage = Stage(Path("correction"), KINDS["classical"], 1, threads)
+    stage.run(2, f"<file mode='xyz'> {LIQUID} </file> {VELOCITIES}", LANGEVIN.format(tau=50))
+
+    def beadwise(*words):
+        subprocess.run(["beadwise", *words], cwd=stage.folder, check=True)
+
+    beadwise("pigs", "--prepare", "input.xml", "--temperature", "600", "--frames", "250", "--interval", "12.5")
+    beadwise("run", "input_pigs.xml", "--model", "water", "--threads", str(threads))
+    beadwise("pigs", "input_pigs.xml", "--model", "water", "--output", str(CORRECTED.resolve()))
+
+
 def from_checkpoint(restart, velocities=""):
     return f"<file mode='chk'> {restart.resolve()} </file> {velocities}"
 
@@ -153,11 +175,14 @@ def trajectory(name, number, threads):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("first", type=int)
-    parser.add_argument("last", type=int)
+    parser.add_argument("kind", choices=[*KINDS, "correction"])
+    parser.add_argument("first", type=int, nargs="?", default=1)
+    parser.add_argument("last", type=int, nargs="?", default=1)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
+    if arguments.kind == "correction":
+        correction(arguments.threads)
+        return
     for number in range(arguments.first, arguments.last + 1):
         trajectory(arguments.kind, number, arguments.threads)
 
