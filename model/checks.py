@@ -111,7 +111,13 @@ def check_model(model: Model) -> None:
     for name, received in (("radial", model.radial.coefficients.shape[:2]), ("repulsion", model.repulsion.onset.shape)):
         if received != (kinds, kinds):
             raise ModelFileError(f"{name} of a model is for {received} species; it must be for {(kinds, kinds)}")
-    numbers = (model.radial.coefficients, model.repulsion.onset, model.repulsion.strength)
+    strength = np.asarray(model.repulsion.strength)
+    if strength.ndim and (strength.shape != (kinds, kinds) or (strength != strength.T).any()):
+        raise ModelFileError(
+            f"strengths of the repulsion of a model have the shape {strength.shape}; one number is needed, or as many "
+            f"for each of {kinds} species, the same for both orders of a pair"
+        )
+    numbers = (model.radial.coefficients, model.repulsion.onset, strength)
     if not all(np.isfinite(own).all() for own in numbers):
         raise ModelFileError("radial functions or repulsion of a model have numbers that are not finite")
     if model.long_range is not None and model.long_range.shape.species != kinds:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -154,12 +155,16 @@ def _members(model: Model) -> dict[str, Any] | None:
 
 def _repulsion(model: Model) -> dict[str, Any]:
     symbols = species_names(model.numbers)
-    onset = {
-        f"{symbols[a]}-{symbols[b]}": model.repulsion.onset[a, b]
-        for a in range(len(symbols))
-        for b in range(a, len(symbols))
-    }
-    return {"strength": model.repulsion.strength, "onset": onset}
+    pairs = {f"{symbols[a]}-{symbols[b]}": (a, b) for a in range(len(symbols)) for b in range(a, len(symbols))}
+    own = model.repulsion.strength
+    strength = {pair: float(own[place]) for pair, place in pairs.items()} if isinstance(own, np.ndarray) else own
+    return {"strength": strength, "onset": {pair: model.repulsion.onset[place] for pair, place in pairs.items()}}
+
+
+def _strength_text(strength: float | dict[str, float]) -> str:
+    if isinstance(strength, dict):
+        return ", ".join(f"{pair} {own:g}" for pair, own in strength.items())
+    return f"{strength:g}"
 
 
 def listing(description: dict[str, Any]) -> RenderableType:
@@ -258,7 +263,7 @@ def _model_entries(description: dict[str, Any]) -> dict[str, Any]:
         "members of a committee": _members_text(description["members"]),
         "local field": "Clausius–Mossotti, from local polarizabilities" if description["local_field"] else "none",
         "repulsion": {
-            "strength": f"{repulsion['strength']:g}; how steeply it rises inside the onset",
+            "strength": f"{_strength_text(repulsion['strength'])}; how steeply it rises inside the onset",
             "onset": {
                 pair: f"{distance:.3g} Å" if distance else "none" for pair, distance in repulsion["onset"].items()
             },

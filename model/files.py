@@ -68,7 +68,7 @@ def save(model: Model, path: str | Path) -> None:
         "l_max": model.l_max,
         "radial_form": asdict(model.radial.form),
         "heads": {part: {"l_max": own[0].l_max} for part, own in by_part(model.heads).items()},
-        "repulsion_strength": model.repulsion.strength,
+        "repulsion_strength": np.asarray(model.repulsion.strength).tolist(),
         "groups": list(model.groups),
         "network": list(model.network.widths) if model.network else [],
         "local_field": model.local_field,
@@ -206,7 +206,7 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         shape.l_max,
         radial,
         own_heads,
-        Repulsion(arrays["repulsion.onset"], float(description["repulsion_strength"])),
+        Repulsion(arrays["repulsion.onset"], strength_from(description["repulsion_strength"])),
         bool(description["local_field"]),
         network_from(arrays, shape, widths),
         equivariant_from(arrays, description.get("equivariant"), shape),
@@ -218,6 +218,12 @@ def assemble(description: dict[str, Any], arrays: dict[str, np.ndarray], threads
         curves=curves_from(arrays, description.get("curves")),
         long_range=long_range_from(arrays, description.get("long_range"), len(numbers)),
     )
+
+
+def strength_from(described: Any) -> float | np.ndarray:
+    """One strength of the guard for all pairs, or one for each."""
+    strength = np.array(described, dtype=np.float64)
+    return strength if strength.ndim else float(strength)
 
 
 def check_quantities(described_in_file: Mapping[str, Any]) -> None:

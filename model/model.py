@@ -44,10 +44,10 @@ SKIN = 0.5  # Å: a list then lasts some tens of steps in liquid water
 
 @dataclass(frozen=True, repr=False)
 class Repulsion:
-    """Where the short-range guard acts: ``onset`` (species, species) in Å, and its strength."""
+    """Where the short-range guard acts: ``onset`` (species, species) in Å; one strength, or (species, species)."""
 
     onset: np.ndarray
-    strength: float
+    strength: float | np.ndarray
 
     __repr__ = short_repr
 

@@ -24,7 +24,7 @@ def screened_repulsion(first: int, second: int, distance: np.ndarray) -> np.ndar
 
 
 def repulsion_table(
-    numbers: tuple[int, ...], onset: np.ndarray, strength: float, cutoff: float, intervals: int
+    numbers: tuple[int, ...], onset: np.ndarray, strength: float | np.ndarray, cutoff: float, intervals: int
 ) -> np.ndarray:
     """Pair potential table: repulsion times (1 − r/onset)³ below the onset, zero above, so that it starts smoothly.
 
@@ -34,7 +34,7 @@ def repulsion_table(
         Atomic numbers of the species.
     onset : ndarray of float64, shape (species, species)
         Distance in Å at which the guard ends; 0 where a pair has none.
-    strength : float
+    strength : float, or ndarray of float64, shape (species, species)
         Multiplies the repulsion, since the switch takes most of it away where it matters.
     cutoff : float
         End of the grid in Å.
@@ -46,6 +46,7 @@ def repulsion_table(
     ndarray of float64, shape (species, species, intervals + 1, 2)
         Values in eV, and derivatives times the grid spacing.
     """
+    strengths = np.broadcast_to(strength, onset.shape)
     distance = np.linspace(0.0, cutoff, intervals + 1)
     safe = np.maximum(distance, 0.05)  # below this the evaluation has been refused already
     table = np.zeros((len(numbers), len(numbers), intervals + 1, 2))
@@ -55,7 +56,7 @@ def repulsion_table(
 
         def guarded(r: np.ndarray, a: int = a, b: int = b) -> np.ndarray:
             switch = np.clip(1 - r / onset[a, b], 0, None) ** 3
-            return strength * screened_repulsion(numbers[a], numbers[b], r) * switch
+            return strengths[a, b] * screened_repulsion(numbers[a], numbers[b], r) * switch
 
         step = 1e-6
         table[a, b, :, 0] = guarded(safe)

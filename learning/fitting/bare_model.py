@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -17,12 +17,12 @@ from ..data import DataError, Frame, species_of
 from ..data.distances import shortest_by_species
 from .configuration import Configuration, ConfigurationError, DensitySettings
 from .long_range.columns import bare_long_range
+from .sections import RepulsionSettings
 
 
 def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
     """The model before its heads: species, density and repulsion, with an energy that is the repulsion's alone."""
     numbers = species_of(frames)
-    onset = configuration.repulsion.onset_fraction * shortest_distances(numbers, frames)
     density = configuration.density
     basis, groups = radial_basis(density, len(numbers)), neighbour_groups(density, len(numbers))
     shape = density_shape(density, len(numbers))
@@ -31,11 +31,41 @@ def bare_model(configuration: Configuration, frames: list[Frame]) -> Model:
         density.l_max,
         basis,
         {"energy": empty_head(0, shape)},
-        Repulsion(onset, configuration.repulsion.strength),
+        guard(configuration.repulsion, numbers, frames),
         has_local_field(configuration),
         groups=groups,
         long_range=bare_long_range(configuration.lode, len(numbers), density.cutoff),
     )
+
+
+def guard(settings: RepulsionSettings, numbers: tuple[int, ...], frames: list[Frame]) -> Repulsion:
+    """The short-range guard of every pair of species.
+
+    Raises
+    ------
+    ConfigurationError
+        If a pair is named whose species the frames do not have.
+    """
+    shortest = shortest_distances(numbers, frames)
+    fractions = _of_pairs(settings.onset_fraction, settings.onset_fractions, numbers, "onset_fractions")
+    strengths = _of_pairs(settings.strength, settings.strengths, numbers, "strengths")
+    return Repulsion(fractions * shortest, strengths if settings.strengths else settings.strength)
+
+
+def _of_pairs(usual: float, own: Mapping[str, float], numbers: tuple[int, ...], name: str) -> np.ndarray:
+    """A number for every pair of species, shape (species, species), some of which are named."""
+    symbols = [chemical_symbols[number] for number in numbers]
+    values = np.full((len(numbers), len(numbers)), usual)
+    for pair, value in own.items():
+        species = pair.split("-")
+        if len(species) != 2 or not set(species) <= set(symbols):
+            raise ConfigurationError(
+                f"{name} in [repulsion] names the pair '{pair}'; pairs of {symbols} are needed, as "
+                f"{symbols[0]}-{symbols[-1]}"
+            )
+        first, second = map(symbols.index, species)
+        values[first, second] = values[second, first] = value
+    return values
 
 
 def has_local_field(configuration: Configuration) -> bool:

@@ -49,11 +49,10 @@ class GuardReport:
         """An empty report on what answers."""
         onsets: dict[tuple[int, int], float] = {}
         for model in fitted_models(evaluator):
-            if model.repulsion.strength == 0:
-                continue
+            strengths = np.broadcast_to(model.repulsion.strength, model.repulsion.onset.shape)
             for first, a in enumerate(model.numbers):
                 for second, b in enumerate(model.numbers[first:], first):
-                    onset = float(model.repulsion.onset[first, second])
+                    onset = float(model.repulsion.onset[first, second]) if strengths[first, second] else 0.0
                     onsets[a, b] = max(onset, onsets.get((a, b), 0.0))
         return cls({pair: onset for pair, onset in onsets.items() if onset > 0}, ENVELOPE in evaluator.properties)
 

@@ -368,6 +368,14 @@ class RepulsionSettings:
     strength: Annotated[
         float, about("Factor of the screened nuclear repulsion that the guard is made of; 0 is no guard.", ge=0)
     ] = 100.0
+    onset_fractions: Annotated[
+        dict[str, Annotated[float, about("", ge=0)]],
+        about("`onset_fraction` of single pairs of species, as `{O-O = 1.0}`."),
+    ] = field(default_factory=dict)
+    strengths: Annotated[
+        dict[str, Annotated[float, about("", ge=0)]],
+        about("`strength` of single pairs, as `{O-O = 4e4}`, where a model has a hole nearer than any training frame."),
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,10 @@ def test_the_command_recovers_a_model_of_its_own_form(tmp_path):
         (('report = "report"', 'report = "valid.xyz"'), "report = 'valid.xyz' in \\[output\\] is a file that the fit"),
         (('"train.xyz"]\n', '"fitted.safetensors@0:5"]\n'), "model = 'fitted.safetensors' in \\[output\\] is a file"),
         (("radial = 3", "radial = 6\nchemical_channels = 3"), "make 18 functions; allowed are 1 to 16"),
-        (("radial = 3", "radial = 3\ndecay_power = 0.5"), "decay_power = 0.5 in \\[density\\]; it must be 0, or 1 or more"),
+        (
+            ("radial = 3", "radial = 3\ndecay_power = 0.5"),
+            "decay_power = 0.5 in \\[density\\]; it must be 0, or 1 or more",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_refused(tmp_path, change, complaint):
@@ -188,6 +191,18 @@ def test_a_wrong_configuration_is_refused(tmp_path, change, complaint):
         read_configuration(path)
     result = CliRunner().invoke(main, ["fit", str(path)])
     assert result.exit_code == 2
+
+
+def test_guards_of_single_pairs(tmp_path):
+    write_labelled(tmp_path / "train.xyz", random_model(), range(2))
+    write_labelled(tmp_path / "valid.xyz", random_model(), range(2))
+    own = "[repulsion]\nonset_fractions = {H-O = 0.5}\nstrengths = {O-O = 7.0}\n"
+    (tmp_path / "fit.toml").write_text(CONFIGURATION.replace("[repulsion]\n", own))
+    assert CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")]).exit_code == 0
+    np.testing.assert_array_equal(load(tmp_path / "fitted.safetensors").repulsion.strength, [[1, 1], [1, 7]])
+    (tmp_path / "fit.toml").write_text(CONFIGURATION.replace("[repulsion]\n", own.replace("O-O", "O-C")))
+    result = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
+    assert result.exit_code == 2 and "strengths in [repulsion] names the pair 'O-C'" in result.stderr
 
 
 def test_a_head_cannot_stop_below_its_own_angular_momentum(tmp_path):

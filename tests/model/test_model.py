@@ -256,6 +256,20 @@ def test_repulsion_alone_is_pairwise():
     np.testing.assert_allclose(difference, expected, rtol=1e-6)
 
 
+def test_each_pair_of_species_can_have_a_strength_of_its_own(tmp_path):
+    model = random_model(heads=("energy",))
+    pair, onset = Atoms("OH", [[0, 0, 0], [0, 0, 0.8]]), np.full((2, 2), 1.2)
+    several = replace(model, repulsion=Repulsion(onset, np.array([[1.0, 3.0], [3.0, 50.0]])))
+    save(several, tmp_path / "several.safetensors")
+    kept = load(tmp_path / "several.safetensors")
+    np.testing.assert_array_equal(kept.repulsion.strength, several.repulsion.strength)
+    one = replace(model, repulsion=Repulsion(onset, 3.0))
+    for own in (several, kept):
+        assert answer(own, pair, ("energy",)).energy == answer(one, pair, ("energy",)).energy
+    with pytest.raises(ModelFileError, match="the same for both orders of a pair"):
+        replace(model, repulsion=Repulsion(onset, np.array([[1.0, 3.0], [2.0, 50.0]])))
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
