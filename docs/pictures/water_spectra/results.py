@@ -132,10 +132,8 @@ def draw():
         note += f"\nexperiment: {SOURCES[kind]}" if kind in SOURCES else ""
         plot_spectra(found, HERE / f"{kind}.png", marks(kind, water), note=note)
     found = {label: kept(TABLES_OF_SLABS[name], "sfg") for name, label in NAMES_OF_SLABS.items()}
-    notes = next(iter(found.values())).notes
-    note = (
-        f"{SLAB_WINDOW}; 128 molecules, 300 K, {notes['data'].partition(',')[0]} of each\n{notes['standard errors']}; "
-    )
+    lengths = " and ".join(own.notes["data"].partition(",")[0] for own in found.values())
+    note = f"{SLAB_WINDOW}; 128 molecules, 300 K, {lengths}; standard errors by a jackknife over blocks\n"
     limits = {"lowest": 2800.0, "highest": 4100.0}
     plot_spectra(found, HERE / "sfg.png", marks("sfg", water), note=note + FUNCTIONALS, **limits)
 
