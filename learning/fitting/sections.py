@@ -16,6 +16,8 @@ MANY_SPECIES = 8  # that share weights of an equivariant network unless a fit sa
 FEWEST_MEMBERS = 5  # of a committee that is calibrated; see beadwise.learning.fitting.calibration
 SYMBOLS = {"propertyNames": {"pattern": "^[A-Z][a-z]?$"}}  # a table of chemical symbols
 
+NumbersByName = dict[str, Annotated[float, about("", ge=0)]]
+
 
 @dataclass(frozen=True)
 class DataSettings:
@@ -70,7 +72,7 @@ class DataSettings:
         bool, about("If true, a label that is NaN is taken as missing; if false, it is refused.")
     ] = False
     weights: Annotated[
-        dict[str, Annotated[float, about("", ge=0)]],
+        NumbersByName,
         about("Weight of the frames of each group (`config_type`); it multiplies the weight that a frame has itself."),
     ] = field(default_factory=dict)
     charge: Annotated[float | None, about("Total charge of the frames that do not give their own.", unit="e")] = None
@@ -282,7 +284,7 @@ class EquivariantSettings:
         ),
     ] = False
     weights: Annotated[
-        dict[str, Annotated[float, about("", ge=0)]],
+        NumbersByName,
         about(
             "What the labels of a quantity count beside those of the others, as `{dipole = 2}`: the loss is the mean "
             "of those of all quantities with these weights, each relative to its own without the network. 1 where "
@@ -358,24 +360,13 @@ class RepulsionSettings:
     """
 
     onset_fraction: Annotated[
-        float,
-        about(
-            "Distance at which the guard begins, for each pair of species, over the shortest distance of that pair in "
-            "the training frames.",
-            ge=0,
-        ),
+        float, about("Where the guard of a pair of species begins, over its shortest distance in the training.", ge=0)
     ] = 0.9
     strength: Annotated[
         float, about("Factor of the screened nuclear repulsion that the guard is made of; 0 is no guard.", ge=0)
     ] = 100.0
-    onset_fractions: Annotated[
-        dict[str, Annotated[float, about("", ge=0)]],
-        about("`onset_fraction` of single pairs of species, as `{O-O = 1.0}`."),
-    ] = field(default_factory=dict)
-    strengths: Annotated[
-        dict[str, Annotated[float, about("", ge=0)]],
-        about("`strength` of single pairs, as `{O-O = 4e4}`, where a model has a hole nearer than any training frame."),
-    ] = field(default_factory=dict)
+    onset_fractions: Annotated[NumbersByName, about("Of pairs, as `{O-O = 1.0}`.")] = field(default_factory=dict)
+    strengths: Annotated[NumbersByName, about("Of pairs with a hole, as `{O-O = 4e4}`.")] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ LONGEST = 0.25  # fs, of path integrals with hydrogen: benchmarks/conservation.p
 UNTOLD = (
     "pa_cmd",
     "ethanol_pimd",
-    "mts_short_range",
     "mts_pimd",
     "mts_trpmd",
 )  # measured too briefly, or not met
