@@ -2,9 +2,9 @@
 
     pip install pyscf tblite
     python docs/ethanol/labels.py sample
-    python docs/ethanol/labels.py label train valid
+    python docs/ethanol/labels.py label
     python docs/ethanol/labels.py bend
-    python docs/ethanol/labels.py label train_bent valid_bent
+    python docs/ethanol/labels.py label
 
 `sample` runs i-PI itself on the tight-binding potential GFN2-xTB of tblite.  Classical Langevin dynamics at 300, 600
 and 1000 K and path-integral molecular dynamics at 300 K (16 beads, PILE-L thermostat, single beads taken as geometries)
@@ -179,8 +179,8 @@ def bend() -> None:
 @main.command()
 @click.argument("sets", nargs=-1, type=click.Choice([*PLAN, *BENT]))
 def label(sets: tuple[str, ...]) -> None:
-    """Label the frames of the SETS, by default of all; go on where it was stopped."""
-    for name in sets or [*PLAN, *BENT]:
+    """Label the frames of the SETS, by default of all that were made; go on where it was stopped."""
+    for name in sets or [name for name in (*PLAN, *BENT) if (WORKPLACE / f"{name}.xyz").exists()]:
         frames, path = read(WORKPLACE / f"{name}.xyz", ":"), FOLDER / f"{name}.xyz"
         done = complete_frames(path, len(frames[0]) + 2)
         with progress_bar() as progress, path.open("a") as out:

@@ -286,11 +286,10 @@ PARSED: dict[str, str] = {
     'python -m pip install ".[mpi]"': INSTALLS,
     "python -m pip install --no-deps hillclimber==0.1.8": INSTALLS,
     "python docs/ethene/labels.py 100": "it needs minutes and PySCF",
-    "python docs/long_range/pairs.py dimers.xyz pairs": (
-        "it needs public data; tests/lode/test_long_range_fit.py fits such models"
-    ),
+    "python docs/long_range/pairs.py dimers.xyz pairs": "it needs public data; tests/lode/test_long_range_fit.py",
     "python docs/ethanol/labels.py sample": "it needs hours and PySCF",
     "python docs/ethanol/labels.py label": "it needs hours and PySCF",
+    "python docs/ethanol/labels.py bend": "what it writes is for the one before",
     "python docs/water_density/labels.py water --frames 100": "it needs minutes and PySCF",
     "beadwise density water.safetensors molecule.xyz --spacing 0.1": (
         "it needs a fit; tests/electron_density/test_cube.py writes such files"
