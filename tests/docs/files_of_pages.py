@@ -221,8 +221,8 @@ def ethanol(folder: Path) -> None:
     (folder / "inputs").mkdir()
     text = (own / "fit.toml").read_text(encoding="utf-8")
     for before, after in (
-        ('["train.xyz"]', '["train.xyz@:8"]'),
-        ('["valid.xyz"]', '["valid.xyz@:4"]'),
+        ('["train.xyz", "train_bent.xyz"]', '["train.xyz@:8", "train_bent.xyz@:2"]'),
+        ('["valid.xyz", "valid_bent.xyz"]', '["valid.xyz@:4", "valid_bent.xyz@:2"]'),
         ("radial = 5", "radial = 2"),
         ("l_max = 4", "l_max = 2"),
         ("l_max = 3", "l_max = 2"),

@@ -290,7 +290,7 @@ def test_inspect_begins_with_what_a_user_needs():
     first, second, third = result.stdout.split("\n\n")
     assert first.startswith("What it is for") and second.startswith("How it is made") and third.startswith("What the")
     for text in (
-        "H, O", "cutoff  ", "6 Å", "liquid water from about 0.84", "O-O 2.24 Å", "envelope_distance is 0 inside",
+        "H, O", "cutoff  ", "6 Å", "liquid water from about 0.84", "O-O 2.31 Å", "envelope_distance is 0 inside",
         "the spread of 8 members, calibrated", "bulk_valid.xyz", "forces 23.1 meV/Å",
     ):  # fmt: skip
         assert text in first
