@@ -56,8 +56,13 @@ def _of_pairs(usual: float, own: Mapping[str, float], numbers: tuple[int, ...], 
     """A number for every pair of species, shape (species, species), some of which are named."""
     symbols = [chemical_symbols[number] for number in numbers]
     values = np.full((len(numbers), len(numbers)), usual)
+    named: dict[frozenset[str], str] = {}
     for pair, value in own.items():
         species = pair.split("-")
+        if (before := named.setdefault(frozenset(species), pair)) != pair:
+            raise ConfigurationError(
+                f"{name} in [repulsion] names '{before}' and '{pair}', which are one pair; once is needed"
+            )
         if len(species) != 2 or not set(species) <= set(symbols):
             raise ConfigurationError(
                 f"{name} in [repulsion] names the pair '{pair}'; pairs of {symbols} are needed, as "

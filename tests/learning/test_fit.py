@@ -200,9 +200,13 @@ def test_guards_of_single_pairs(tmp_path):
     (tmp_path / "fit.toml").write_text(CONFIGURATION.replace("[repulsion]\n", own))
     assert CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")]).exit_code == 0
     np.testing.assert_array_equal(load(tmp_path / "fitted.safetensors").repulsion.strength, [[1, 1], [1, 7]])
-    (tmp_path / "fit.toml").write_text(CONFIGURATION.replace("[repulsion]\n", own.replace("O-O", "O-C")))
-    result = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
-    assert result.exit_code == 2 and "strengths in [repulsion] names the pair 'O-C'" in result.stderr
+    for wrong, said in (
+        ("{O-C = 7.0}", "strengths in [repulsion] names the pair 'O-C'"),
+        ("{H-O = 7.0, O-H = 8.0}", "strengths in [repulsion] names 'H-O' and 'O-H', which are one pair"),
+    ):
+        (tmp_path / "fit.toml").write_text(CONFIGURATION.replace("[repulsion]\n", own.replace("{O-O = 7.0}", wrong)))
+        result = CliRunner().invoke(main, ["fit", str(tmp_path / "fit.toml")])
+        assert result.exit_code == 2 and said in result.stderr
 
 
 def test_a_head_cannot_stop_below_its_own_angular_momentum(tmp_path):

@@ -50,8 +50,7 @@ ROWS = {
 }
 CHARGES, MASSES = np.array([-0.81915, 0.40958, 0.40958]), np.array([15.9994, 1.00794, 1.00794])
 NAMES = {"classical": "classical", "trpmd": "TRPMD, 32 beads", "te_pigs": "Te PIGS, fitted at 600 K"}
-NAMES_OF_SLABS = {"slab": "classical", "slab_te_pigs": NAMES["te_pigs"]}
-TABLES_OF_SLABS = {"slab": "sfg", "slab_te_pigs": "sfg_te_pigs"}
+SLABS = {"slab": ("classical", "sfg"), "slab_te_pigs": (NAMES["te_pigs"], "sfg_te_pigs")}  # names and tables
 FUNCTIONALS = "potential fitted to revPBE0-D3, dipole and polarizability to data of another density functional"
 
 
@@ -131,7 +130,7 @@ def draw():
         note = f"{WINDOW}; 32 molecules, 300 K; {' and '.join(counts)} trajectories of 5 ps\n{FUNCTIONALS}"
         note += f"\nexperiment: {SOURCES[kind]}" if kind in SOURCES else ""
         plot_spectra(found, HERE / f"{kind}.png", marks(kind, water), note=note)
-    found = {label: kept(TABLES_OF_SLABS[name], "sfg") for name, label in NAMES_OF_SLABS.items()}
+    found = {label: kept(table, "sfg") for label, table in SLABS.values()}
     lengths = " and ".join(own.notes["data"].partition(",")[0] for own in found.values())
     note = f"{SLAB_WINDOW}; 128 molecules, 300 K, {lengths}; standard errors by a jackknife over blocks\n"
     limits = {"lowest": 2800.0, "highest": 4100.0}
@@ -179,11 +178,11 @@ def fixed_charges(folder):
 
 def slab(folder):
     print("| slab | free O–H / cm⁻¹ | hydrogen-bonded O–H / cm⁻¹ | trajectories |\n|---|---|---|---|")
-    for name, label in NAMES_OF_SLABS.items():
+    for name, (label, table) in SLABS.items():
         recorders, conditions = recorded(folder, name, "sfg", SLAB_WINDOW)
         if not recorders:
             continue
-        spectrum_of(recorders, conditions, SLAB_WINDOW, GRID).write(HERE / f"{TABLES_OF_SLABS[name]}.csv")
+        spectrum_of(recorders, conditions, SLAB_WINDOW, GRID).write(HERE / f"{table}.csv")
         faces = [estimate([recorder.correlations[f"{face} self"] for recorder in recorders]) for face in FACES]
         area = recorders[0].slab.area
 
