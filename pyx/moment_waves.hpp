@@ -26,8 +26,8 @@ struct LatticeColumn {
     Rows moments, potential;
 };
 
-// Waves of a lattice whose third vector, as its planes, stands upright: k_z belongs to n3 alone, so that n3 and −n3 have
-// one weight w, and together 2 w k_a k_b cos cos for xx, yy, zz and xy, −2 w k_a k_b sin sin for yz and xz.
+// Waves of a lattice whose third vector, as its planes, stands upright: k_z belongs to n3 alone, so that n3 and −n3
+// have one weight w, and together 2 w k_a k_b cos cos for xx, yy, zz and xy, −2 w k_a k_b sin sin for yz and xz.
 struct UprightWaves {
     struct Bundle {
         int first, count, start;
