@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
-from ase.io.extxyz import key_val_str_to_dict
 
 from .errors import BeadwiseError
 from .reading import shown
@@ -141,6 +140,8 @@ def comment_entries(line: str, where: str) -> dict[str, Any]:
         raise FormatError(f"{where}: '{double[0]}' stands twice in the comment line")
     line = NESTED.sub(lambda found: '="' + re.sub(r"[\[\],\s]+", " ", found[1]).strip() + '" ', line.strip())
     line = OWN_KEYS.sub(lambda found: OWN + found[1], line)
+    from ase.io.extxyz import key_val_str_to_dict  # with all formats of ASE, which take long to import
+
     try:
         entries = key_val_str_to_dict(line) if line else {}
     except Exception as error:  # ASE raises whatever its parsing stumbles over

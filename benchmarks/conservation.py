@@ -1,7 +1,7 @@
 """How well the shipped inputs conserve: the drift of the conserved quantity of each, per atom and ps, as a table.
 
 python benchmarks/conservation.py [NAME ...] [--ps LENGTH] [--threads N] [--folder FOLDER] [--timestep FS]
-    [--analyse-only]
+    [--model SOCKET=MODEL ...] [--analyse-only]
 
 Each input is copied and run as it is shipped, LENGTH ps long, only without its trajectories and spectra.  Finished runs
 in --folder are not run again.  Runs that something does work on (a bias, a field that changes) are left out unless they
@@ -34,13 +34,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("conservation"))
     parser.add_argument("--timestep", type=float, help="in fs, in place of the input's own")
+    parser.add_argument(
+        "--model", action="append", default=[], help="SOCKET=MODEL: a cheaper model in place of one that takes too long"
+    )
     parser.add_argument("--analyse-only", action="store_true")
     options = parser.parse_args()
     rows = []
     for name in options.names or conserving():
         folder = options.folder / (name if options.timestep is None else f"{name}-{options.timestep:g}")
         if not (folder / FINISHED).exists() and not options.analyse_only:
-            run(name, folder, options.ps, options.threads, options.timestep)
+            replaced = dict(model.split("=", 1) for model in options.model)
+            run(name, folder, options.ps, options.threads, options.timestep, replaced)
         if (folder / FINISHED).exists():
             rows.append(row_of(name, folder))
             print(rows[-1], file=sys.stderr, flush=True)
@@ -55,7 +59,7 @@ def conserving() -> list[str]:
     return [name for name, run in runs.items() if not has_work_from_outside(run.systems[0])]
 
 
-def run(name: str, folder: Path, length: float, threads: int, timestep: float | None) -> None:
+def run(name: str, folder: Path, length: float, threads: int, timestep: float | None, replaced: dict[str, str]) -> None:
     """Run a copy of a shipped input."""
     folder.mkdir(parents=True, exist_ok=True)
     copy = copy_into(name, folder, threads)
@@ -67,7 +71,7 @@ def run(name: str, folder: Path, length: float, threads: int, timestep: float | 
     steps = round(1000 * length / system.timestep_for("a length in ps is asked for"))
     Changes(steps=steps).apply(copy)
     example = example_of(name)
-    models = [example.model, *(f"{key}={model}" for key, model in example.models.items())]
+    models = [example.model, *(f"{key}={model}" for key, model in {**example.models, **replaced}.items())]
     command = [sys.executable, "-m", "beadwise", "run", copy.name, "--threads", str(threads), "--no-report"]
     for model in models if RunInput.read(copy).sockets else ():
         command += ["--model", model]

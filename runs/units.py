@@ -8,29 +8,14 @@ reaches the model as written.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from ..properties.quantities import properties, table_of_registry
 from ..quantity import Unit
+from .ipi_utilities import unit_to_internal
 
-CONSTANTS = {"BOHR_PER_ANGSTROM": ("length", "angstrom"), "HARTREE_PER_ELECTRONVOLT": ("energy", "electronvolt")}
-
-
-@cache
-def in_atomic_units(name: str) -> float:
-    """One of `CONSTANTS`; i-PI takes long to import, and is when it is first asked for."""
-    from ipi.utils.units import unit_to_internal
-
-    return float(unit_to_internal(*CONSTANTS[name], 1.0))
-
-
-def __getattr__(name: str) -> float:
-    """``BOHR_PER_ANGSTROM`` and ``HARTREE_PER_ELECTRONVOLT``."""
-    if name in CONSTANTS:
-        return in_atomic_units(name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+BOHR_PER_ANGSTROM = float(unit_to_internal("length", "angstrom", 1.0))
+HARTREE_PER_ELECTRONVOLT = float(unit_to_internal("energy", "electronvolt", 1.0))
 
 
 @table_of_registry
@@ -44,8 +29,7 @@ def atomic_units(unit: Unit) -> float:
 
     def product(sign: int) -> float:
         lengths, energies = max(sign * unit.length, 0), max(sign * unit.energy, 0)
-        bohr, hartree = map(in_atomic_units, CONSTANTS)
-        return hartree**energies * bohr**lengths
+        return HARTREE_PER_ELECTRONVOLT**energies * BOHR_PER_ANGSTROM**lengths
 
     return product(1) / product(-1)
 
@@ -75,7 +59,7 @@ def from_atomic(name: str, values: np.ndarray) -> np.ndarray:
 
 def lengths_from_atomic(lengths: np.ndarray) -> np.ndarray:
     """Convert positions or cells from bohr to Å; any shape."""
-    return lengths / in_atomic_units("BOHR_PER_ANGSTROM")
+    return lengths / BOHR_PER_ANGSTROM
 
 
 PERIODIC = np.ones(3, dtype=bool)  # i-PI never says otherwise

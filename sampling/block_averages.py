@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc
+import scipy
 
 from ..jackknife import jackknife_error
 from .errors import SamplingError
@@ -74,7 +74,7 @@ def block_average(runs: Sequence[np.ndarray]) -> BlockAverage:
     between = between_runs(np.array([own.mean for own in parts]), shares)
     ratio = np.divide(between, error, out=np.where(between > 0, np.inf, 0.0), where=error > 0)
     degrees = len(runs) - 1
-    chance = chdtrc(degrees, degrees * ratio**2) if degrees else np.ones_like(error)
+    chance = scipy.special.chdtrc(degrees, degrees * ratio**2) if degrees else np.ones_like(error)
     blocks, samples = sum(own.blocks for own in parts), sum(map(len, runs))
     return BlockAverage(mean, np.maximum(error, between), time, blocks, samples, chance)
 

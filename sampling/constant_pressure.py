@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from ase.units import kB
-from scipy.special import logsumexp
 
 from .errors import SamplingError
 from .jackknife import blocks_of, error_without_blocks
@@ -112,4 +112,4 @@ def _log_density(volumes: np.ndarray, volume: float, independent: int) -> float:
     width = relative * deviation
     centres = mean + np.sqrt(1 - relative**2) * (volumes - mean)
     exponents = -0.5 * ((volume - centres) / width) ** 2
-    return float(logsumexp(exponents) - np.log(len(volumes) * width * np.sqrt(2 * np.pi)))
+    return float(scipy.special.logsumexp(exponents) - np.log(len(volumes) * width * np.sqrt(2 * np.pi)))

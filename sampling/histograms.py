@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
+import scipy
 
 from .biased_series import BiasedSeries
 from .errors import SamplingError
@@ -90,7 +90,7 @@ def histograms_of_windows(windows: Sequence[Window], edges: np.ndarray, blocks: 
     return Histograms(whole, left_out(blocks), left_out(blocks // 2), log_weights)
 
 
-def occupation(values: np.ndarray, edges: np.ndarray) -> csr_array:
+def occupation(values: np.ndarray, edges: np.ndarray) -> scipy.sparse.csr_array:
     """Part of the beads of each sample that is in each bin.
 
     Parameters
@@ -101,7 +101,7 @@ def occupation(values: np.ndarray, edges: np.ndarray) -> csr_array:
 
     Returns
     -------
-    csr_array of float64, shape (samples, bins)
+    scipy.sparse.csr_array of float64, shape (samples, bins)
         Rows sum to one where no bead is outside.
     """
     samples, beads = values.shape
@@ -110,4 +110,4 @@ def occupation(values: np.ndarray, edges: np.ndarray) -> csr_array:
     inside = (bins >= 0) & (bins < len(edges) - 1)
     rows = np.broadcast_to(np.arange(samples)[:, None], bins.shape)[inside]
     entries = np.full(len(rows), 1 / beads)
-    return coo_array((entries, (rows, bins[inside])), shape=(samples, len(edges) - 1)).tocsr()
+    return scipy.sparse.coo_array((entries, (rows, bins[inside])), shape=(samples, len(edges) - 1)).tocsr()

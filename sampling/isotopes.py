@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
+import scipy
 
 from .errors import SamplingError
 from .jackknife import blocks_of, error_without_blocks
@@ -110,4 +110,4 @@ def isotope_ratio(exponents: np.ndarray) -> IsotopeRatio:
 
 
 def _logarithm(exponents: np.ndarray) -> float:
-    return float(logsumexp(-exponents) - np.log(exponents.size))
+    return float(scipy.special.logsumexp(-exponents) - np.log(exponents.size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.interpolate import BarycentricInterpolator
+import scipy
 
 from ..pictures import BAND_LABEL, COLOURS, WIDTH, head, panels, write_png
 from .mass_integration import MassIntegration
@@ -45,7 +45,7 @@ def plot_integrand(
         curve_y, curve = np.array([0.0, *y]), np.array([0.0, *values])
     else:
         curve_y = np.linspace(0, 1, POINTS)
-        curve = BarycentricInterpolator(y, values)(curve_y)
+        curve = scipy.interpolate.BarycentricInterpolator(y, values)(curve_y)
     figure, (axes,) = panels((WIDTH, 4.0), grid="y")
     colour = COLOURS[0]
     area_below = axes.fill_between(curve_y, curve, color=colour, alpha=0.12, linewidth=0)

@@ -11,8 +11,8 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from ase.units import kB
-from scipy.special import expit, logsumexp
 
 from .biased_series import effective_samples, samples_of
 from .errors import SamplingError
@@ -207,7 +207,7 @@ def acceptance_ratio(differences: np.ndarray, reference_differences: np.ndarray,
     forward, backward = (_thinned(series, integrated_autocorrelation_time(series)) for series in (forward, backward))
     difference = _bennett(forward, backward)
     exponents = np.log(len(forward) / len(backward)) + np.concatenate([forward, backward]) - difference
-    common = float((expit(exponents) * expit(-exponents)).sum())
+    common = float((scipy.special.expit(exponents) * scipy.special.expit(-exponents)).sum())
     one_of_each = 1 / len(forward) + 1 / len(backward)
     overlap = common * one_of_each
     if overlap < NO_OVERLAP:
@@ -313,7 +313,7 @@ def _thinned(reduced: np.ndarray, time: float) -> np.ndarray:
 
 def _exponential_average(reduced: np.ndarray) -> float:
     """−ln ⟨exp(−h)⟩, without an overflow."""
-    return float(np.log(len(reduced)) - logsumexp(-reduced))
+    return float(np.log(len(reduced)) - scipy.special.logsumexp(-reduced))
 
 
 def _jackknife(reduced: np.ndarray, blocks: int) -> Estimate:

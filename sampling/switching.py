@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from ase.units import kB
-from scipy.special import logsumexp
 
 from .errors import SamplingError
 from .jackknife import blocks_of, error_without_blocks
@@ -201,7 +201,7 @@ def multistate_over_switch(
     block_of = np.concatenate([blocks_of(len(own), blocks) for own in reduced])
 
     def difference(kept: np.ndarray | None = None) -> float:
-        return float(-logsumexp(states.log_weights(kept) - every))  # weights are those of λ = 0
+        return float(-scipy.special.logsumexp(states.log_weights(kept) - every))  # weights are those of λ = 0
 
     return SwitchMultistate(
         difference=kB * temperature * difference(),

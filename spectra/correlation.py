@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from ..errors import SeriesError
 from .errors import NotComputedError
@@ -70,7 +70,7 @@ class Correlation:
             raise SeriesError(f"the highest lag is {lags} samples; at least 1 is needed")
         self.lags = lags
         self.remove_mean = remove_mean
-        self._transform_length = fft.next_fast_len(lags + max(SHORTEST_CHUNK, (lags + 1) // 2), real=True)
+        self._transform_length = scipy.fft.next_fast_len(lags + max(SHORTEST_CHUNK, (lags + 1) // 2), real=True)
         self._reset()
 
     def _reset(self) -> None:
@@ -153,8 +153,8 @@ class Correlation:
         earlier[lags - known : lags] = self._past[0]
         earlier[lags : lags + length] = chunk[0]
         later[lags : lags + length] = chunk[1]
-        spectrum = (np.conj(fft.rfft(earlier, axis=0)) * fft.rfft(later, axis=0)).sum(axis=1)
-        products = fft.irfft(spectrum, self._transform_length)[: lags + 1]
+        spectrum = (np.conj(scipy.fft.rfft(earlier, axis=0)) * scipy.fft.rfft(later, axis=0)).sum(axis=1)
+        products = scipy.fft.irfft(spectrum, self._transform_length)[: lags + 1]
         reach = np.arange(lags + 1)
         pairs = np.clip(length - np.maximum(reach - known, 0), 0, None).astype(np.float64)
         products = np.where(pairs > 0, products, 0.0)  # what no pair adds to is rounding error

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import constants
-from scipy.integrate import trapezoid
+import scipy
 
 from ..with_errors import with_error
 from .bands import find_bands, note_of_bands
@@ -119,7 +118,7 @@ def infrared_spectrum(
 
     def columns(values: np.ndarray) -> np.ndarray:
         n_alpha = absorption(values, conditions, window, grid, is_difference)
-        total = np.broadcast_to(trapezoid(n_alpha, grid, axis=-1)[..., None], n_alpha.shape)
+        total = np.broadcast_to(scipy.integrate.trapezoid(n_alpha, grid, axis=-1)[..., None], n_alpha.shape)
         if optical_permittivity is None:
             return np.stack([n_alpha, total], axis=-2)
         index = refractive_index(*permittivity(n_alpha, grid, optical_permittivity))
@@ -183,6 +182,6 @@ def charge_density(integral: float, volume: float) -> float:
 
 
 def _sum_rule_unit(volume: float) -> float:
-    per_mass = ELEMENTARY_CHARGE**2 / constants.atomic_mass
-    per_square_metre = per_mass / (4 * VACUUM_PERMITTIVITY * constants.c**2 * volume * ANGSTROM**3)
+    per_mass = ELEMENTARY_CHARGE**2 / scipy.constants.atomic_mass
+    per_square_metre = per_mass / (4 * VACUUM_PERMITTIVITY * scipy.constants.c**2 * volume * ANGSTROM**3)
     return per_square_metre / 100**2

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from ..errors import SeriesError
 from .units import SPEED_OF_LIGHT
@@ -98,7 +98,7 @@ class Window:
             terms = (a * (np.sinc(x - order) + np.sinc(x + order)) / 2 for order, a in enumerate(COSINES[self.name]))
             return float(sum(terms) / COSINES[self.name][0])
 
-        half = brentq(lambda x: transform(x) - 0.5, 0.0, 2.0)
+        half = scipy.optimize.brentq(lambda x: transform(x) - 0.5, 0.0, 2.0)
         return 2 * half / (2 * self.length * SPEED_OF_LIGHT)  # ν̃ = ω/(2πc)
 
     def __str__(self) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from ase import Atoms
 from ase.data import covalent_radii
-from ase.neighborlist import neighbor_list
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ...runs.input.elements import InputError
 
@@ -87,7 +85,7 @@ def equivalent_nuclei(labels: Sequence[str], structure: Atoms) -> np.ndarray:
     Trans. 2832 (2008)).  Geometry does not count: nuclei that rotation or exchange make equal in time are one
     class, and so are those that a frozen crystal would tell apart by angles alone.
     """
-    first, second = neighbor_list("ij", structure, BOND * covalent_radii[structure.numbers])
+    first, second = _bonds(structure)
     colours = np.unique(np.array(labels), return_inverse=True)[1]
     while True:
         seen = [(colours[atom], *np.sort(colours[second[first == atom]])) for atom in range(len(labels))]
@@ -98,11 +96,19 @@ def equivalent_nuclei(labels: Sequence[str], structure: Atoms) -> np.ndarray:
         colours = refined
 
 
+def _bonds(structure: Atoms) -> tuple[np.ndarray, np.ndarray]:
+    """First and second atom of each bond, in both orders."""
+    from ase.neighborlist import neighbor_list  # with SciPy's graphs, which take long to import
+
+    first, second = neighbor_list("ij", structure, BOND * covalent_radii[structure.numbers])
+    return first, second
+
+
 def count_molecules(structure: Atoms) -> int:
     """How many pieces the graph of bonds has."""
-    first, second = neighbor_list("ij", structure, BOND * covalent_radii[structure.numbers])
-    bonds = coo_array((np.ones(len(first)), (first, second)), shape=(len(structure), len(structure)))
-    return int(connected_components(bonds, directed=False)[0])
+    first, second = _bonds(structure)
+    bonds = scipy.sparse.coo_array((np.ones(len(first)), (first, second)), shape=(len(structure), len(structure)))
+    return int(scipy.sparse.csgraph.connected_components(bonds, directed=False)[0])
 
 
 def parse_mask(text: str) -> tuple[str, tuple[int, ...]]:

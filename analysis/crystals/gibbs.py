@@ -19,7 +19,7 @@ from ...runs.input.elements import InputError, settled
 from ...runs.input.run_input import RunInput, System
 from ...runs.output.properties import read_property_table
 from ...runs.source import find_run
-from ...runs.units import in_atomic_units
+from ...runs.units import BOHR_PER_ANGSTROM
 from ...sampling.constant_pressure import PressureStep, pressure_step
 from ...with_errors import with_error
 from ..formula_unit import formula_unit
@@ -195,5 +195,5 @@ def volumes_of(run: RunInput, system: System) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"'{path}' has no column {VOLUME}")
     if column.unit not in ("", "atomic_unit", *CUBIC_ANGSTROM):
         raise InputError(f"'{path}' has {VOLUME} in {column.unit}; angstrom3 or atomic units are needed")
-    factor = 1.0 if column.unit in CUBIC_ANGSTROM else in_atomic_units("BOHR_PER_ANGSTROM") ** -3
+    factor = 1.0 if column.unit in CUBIC_ANGSTROM else BOHR_PER_ANGSTROM**-3
     return table.steps, np.asarray(factor * table.values(column))

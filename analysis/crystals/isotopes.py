@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 from ase.units import kB
-from ipi.utils.units import Elements
 
 from ...model import Batch, BeadwiseError, Evaluator
 from ...model.evaluators import load_evaluator
 from ...progress import Progress
 from ...runs.input.dynamics import first_step
 from ...runs.input.elements import InputError
+from ...runs.ipi_utilities import Elements
 from ...runs.output.positions import BeadTrajectory, find_bead_trajectory
 from ...runs.output.properties import energies_of_run, writes_property
 from ...runs.source import find_run

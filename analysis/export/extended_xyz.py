@@ -10,6 +10,7 @@ import numpy as np
 from ase.data import atomic_masses, chemical_symbols
 
 from ...properties.quantities import properties
+from ...runs.ipi_utilities import unit_to_internal
 from ...runs.units import PERIODIC
 from .frames import Frame, FramesOfSystem
 
@@ -35,8 +36,6 @@ def write(frames: FramesOfSystem, shown: Iterable[Frame], path: Path) -> None:
 
 def own_masses(frames: FramesOfSystem) -> np.ndarray | None:
     """Masses in u, where one is another than that of its element; shape (atoms,)."""
-    from ipi.utils.units import unit_to_internal
-
     masses = frames.system.atoms.masses / float(unit_to_internal("mass", "dalton", 1.0))
     usual = atomic_masses[frames.numbers]
     return None if np.allclose(masses, usual, rtol=1e-3) else masses

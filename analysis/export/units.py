@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...runs.units import in_atomic_units
+from ...runs.ipi_utilities import unit_to_internal
+from ...runs.units import BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
 
 OWN = {  # i-PI's name of the unit that is exported, by i-PI's dimension; of lengths and energies see `runs.units`
     "temperature": "kelvin",
@@ -59,12 +60,10 @@ def in_own_unit(values: np.ndarray, family: str, unit: str = "automatic") -> np.
     unit : str
         i-PI's name of the unit that they are in; by default its internal one.
     """
-    from ipi.utils.units import unit_to_internal
-
     if family == "undefined":
         return values
     inside = float(unit_to_internal(family, unit, 1.0))
-    bohr, hartree = in_atomic_units("BOHR_PER_ANGSTROM"), in_atomic_units("HARTREE_PER_ELECTRONVOLT")
+    bohr, hartree = BOHR_PER_ANGSTROM, HARTREE_PER_ELECTRONVOLT
     own = {
         "length": bohr,
         "volume": bohr**3,

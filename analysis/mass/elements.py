@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ipi.utils.units import Elements
 
 from ...runs.input.dynamics import Ensemble
 from ...runs.input.elements import InputError
 from ...runs.input.labels import element_of_label
 from ...runs.input.run_input import RunInput
+from ...runs.ipi_utilities import Elements
 from ...runs.output.properties import writes_property
 from ...runs.source import find_run
 from ...sampling import SamplingError, gauss_legendre_ratios

@@ -7,12 +7,12 @@ from itertools import product
 
 import numpy as np
 from ase.data import atomic_masses, chemical_symbols
-from ipi.utils.units import Elements, unit_to_internal
 
 from ...runs.input.atoms import standard_masses
 from ...runs.input.elements import InputError
 from ...runs.input.labels import element_of_label
 from ...runs.input.run_input import RunInput, System
+from ...runs.ipi_utilities import Elements, unit_to_internal
 
 KINETIC_ENERGY = "kinetic_cv"
 EXACT = 1e-5  # relative; masses in files are rounded

@@ -23,8 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_continuous_lyapunov
-from scipy.optimize import least_squares
+import scipy
 
 from ...errors import BeadwiseError
 from ...runs.input.nuclei import free_ring, thermal_wavenumber
@@ -148,7 +147,7 @@ def fitted_thermostat(wavenumbers: np.ndarray, factors: np.ndarray) -> tuple[np.
         parameters = _least_squares(scaled, factors, parameters, weight)
     deviation = np.abs(np.log(fluctuations_of(parameters, scaled)[0] / factors)).max()
     drift, _, noise = _matrices(parameters, scaled)
-    covariance = solve_continuous_lyapunov(drift, noise @ noise.T)
+    covariance = scipy.linalg.solve_continuous_lyapunov(drift, noise @ noise.T)
     return drift * unit, covariance, float(np.expm1(deviation))
 
 
@@ -172,7 +171,9 @@ def _least_squares(frequencies: np.ndarray, factors: np.ndarray, start: np.ndarr
             )
         return kept[key]
 
-    found = least_squares(lambda own: residuals(own)[0], start, jac=lambda own: residuals(own)[1], max_nfev=MOST_STEPS)
+    found = scipy.optimize.least_squares(
+        lambda own: residuals(own)[0], start, jac=lambda own: residuals(own)[1], max_nfev=MOST_STEPS
+    )
     return np.asarray(found.x)
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ipi.utils.units import unit_to_internal
 
 from ...runs.input.elements import InputError
 from ...runs.input.run_input import RunInput, System
+from ...runs.ipi_utilities import unit_to_internal
 from ...runs.output.alignment import in_common
 from ...runs.output.trajectory_file import ENDINGS, TrajectoryFile
 from ...runs.units import lengths_from_atomic

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
-from ipi.utils.io import read_file
 
 from ...reading import reason
 from ...runs.input.elements import InputError
 from ...runs.input.outputs import TrajectoryOutput
 from ...runs.input.run_input import System
+from ...runs.ipi_utilities import read_file
 from ...runs.output.alarms import ModelAlarms
 from ...runs.output.compressed import uncompressed
 from ...runs.output.frames import FramePlaces, places_of_frames

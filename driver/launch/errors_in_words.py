@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 
+from ...runs.ipi_utilities import UnitMap, UnitPrefix
 from ...suggestions import did_you_mean
 
 NEVER_PREFIXED = ("automatic", "atomic_unit", "ase")
@@ -55,8 +56,6 @@ def _whole_number(document: ElementTree.Element, value: str) -> str:
 
 
 def _unit(document: ElementTree.Element, unit: str, family: str) -> str:
-    from ipi.utils.units import UnitMap
-
     allowed = [name for name in UnitMap.get(family, {}) if name]
     # i-PI takes a prefix off before it complains: of 'femtoseconds' it names 'seconds'
     prefix = next((found[1] for word in _words_of(document) if (found := _prefixed(word, unit))), "")
@@ -75,8 +74,6 @@ def _words_of(document: ElementTree.Element) -> Iterator[str]:
 
 def _prefixed(word: str, unit: str) -> re.Match[str] | None:
     """A unit with the prefix of its size, such as femto, which is the first group."""
-    from ipi.utils.units import UnitPrefix
-
     return re.fullmatch(rf"\s*({'|'.join(filter(None, UnitPrefix))}){re.escape(unit)}\s*", word)
 
 

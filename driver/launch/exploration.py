@@ -12,10 +12,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import ase.io
 import numpy as np
 from ase import Atoms
-from ipi.utils.units import unit_to_internal
 from rich.console import Console
 
 from ...learning.loop.configuration import LearnConfiguration
@@ -26,6 +24,7 @@ from ...runs.input.atoms import atoms_of_system
 from ...runs.input.cell import cell_of_system
 from ...runs.input.elements import InputError, beads_of, parse, systems_of
 from ...runs.input.run_input import RunInput
+from ...runs.ipi_utilities import unit_to_internal
 from ...runs.output.extended_xyz import complete_frames
 from . import processes
 from .addresses import make_free, remove_leftover
@@ -146,7 +145,7 @@ def _start_from(root: ElementTree.Element, source: Path, folder: Path, start: At
     own = atoms_of_system(next(systems_of(root)), folder / SOURCE, folder)
     if len(own.masses) == len(bare):  # with mode='ase' they would be ASE's, and no isotope would be left
         bare.set_masses(own.masses / float(unit_to_internal("mass", "dalton", 1.0)))
-    ase.io.write(folder / STRUCTURE, bare, format="extxyz")
+    bare.write(folder / STRUCTURE, format="extxyz")
 
 
 def explore(

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import scipy
 from ase.data import chemical_symbols, covalent_radii
 from ase.units import Bohr
-from scipy.spatial import cKDTree
 
 from ...runs.input.labels import element_of_label
 from ...runs.input.run_input import RunInput
@@ -46,7 +46,7 @@ def _remark(path: Path) -> str:
     if len(numbers) < 2:
         return ""
     positions = np.array(atoms.q, dtype=np.float64).reshape(-1, 3) * Bohr
-    distances, neighbours = (found[:, 1] for found in cKDTree(positions).query(positions, k=2))
+    distances, neighbours = (found[:, 1] for found in scipy.spatial.cKDTree(positions).query(positions, k=2))
     bonds = covalent_radii[numbers] + covalent_radii[numbers[neighbours]]
     if not np.median(distances / bonds) < SHORT:
         return ""

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+import scipy
 
 from ..electrostatics import Electrostatics
 from ..errors import StructureError
@@ -157,7 +157,7 @@ class EquilibratedCharges:
         self.stiff = float(np.abs(self.matrix).max(initial=1.0))
         for bead, matrix in enumerate(self.matrix):
             try:
-                self.factors.append(cho_factor(matrix + self.stiff, lower=True))
+                self.factors.append(scipy.linalg.cho_factor(matrix + self.stiff, lower=True))
             except np.linalg.LinAlgError:
                 nearest = float(np.min(own))
                 raise StructureError(
@@ -172,7 +172,7 @@ class EquilibratedCharges:
 
     def _solve(self, right: np.ndarray) -> np.ndarray:
         """(A + s 1 1ᵀ)⁻¹ of columns (beads, columns, atoms)."""
-        found = [cho_solve(factor, own.T).T for factor, own in zip(self.factors, right, strict=True)]
+        found = [scipy.linalg.cho_solve(factor, own.T).T for factor, own in zip(self.factors, right, strict=True)]
         return np.array(found).reshape(right.shape)
 
     def respond(self, given: np.ndarray) -> np.ndarray:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from ipi.utils.io.inputs.io_xml import read_array
-from ipi.utils.units import Elements
 
+from ..ipi_utilities import Elements, read_array
 from .elements import InputError, integer_attribute, parse, unit_of, words
 from .labels import element_of_label
 from .structures import last_frame

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from ipi.utils.io.inputs.io_xml import read_array
-from ipi.utils.mathtools import abc2h
 
 from ...model import StructureError
+from ..ipi_utilities import abc2h, read_array
 from ..units import lengths_from_atomic
 from .elements import InputError, parse, unit_of
 from .structures import last_frame

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ipi.utils.units import unit_to_internal
 
+from ..ipi_utilities import unit_to_internal
 from .elements import InputError, quantity, settled, unit_of, words
 from .nuclei import adiabatic_wavenumber, is_colored, why_no_dynamics
 

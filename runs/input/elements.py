@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...model import BeadwiseError
 from ...reading import reason, shown, whole_number
+from ..ipi_utilities import UnitMap, unit_to_internal
 from .xml_reader import XmlError, read_xml
 
 WRITTEN_DIGITS = 9  # of a number in a RESTART, in i-PI's own units, so that 300 K come back as almost that
@@ -35,8 +36,6 @@ def unit_of(element: ElementTree.Element, family: str, path: Path) -> float:
     InputError
         If the unit is unknown.
     """
-    from ipi.utils.units import UnitMap, unit_to_internal  # takes long to import
-
     units = element.get("units", "automatic").strip()
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # i-PI prints all units that it knows
@@ -102,8 +101,6 @@ def settled(element: ElementTree.Element, name: str, family: str, unit: str, pat
     InputError
         If there is no such number, or its unit is unknown.
     """
-    from ipi.utils.units import unit_to_internal  # takes long to import
-
     value = float(as_written(quantity(element, name, family, path)))
     return float(f"{value / float(unit_to_internal(family, unit, 1.0)):.{DIGITS}g}")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
-from ipi.utils.io.inputs.io_xml import read_array
 
+from ..ipi_utilities import read_array
 from ..units import lengths_from_atomic
 from .elements import InputError, integer_attribute, unit_of
 from .run_input import System

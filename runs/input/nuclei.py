@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ipi.utils.units import Constants, unit_to_internal
 
+from ..ipi_utilities import Constants, unit_to_internal
 from .elements import InputError, unit_of, words
 
 PA_CMD = "pa-cmd"

@@ -13,13 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from ase.io import iread
-from ase.io.formats import UnknownFileTypeError, filetype
-from ipi.utils.io import iter_file
-from ipi.utils.io.backends import io_ase
-
 from ...model import StructureError
 from ...reading import CONTENT, reason, shown
+from ..ipi_utilities import iter_file
 from .elements import InputError
 from .labels import element_of_label
 
@@ -118,6 +114,11 @@ def _read_alone(file: TextIO) -> None:
 
     Where MPI is loaded, ASE would otherwise read on all ranks together, that of i-PI included.
     """
+    # what ASE and i-PI have for files of other programs takes long to import
+    from ase.io import iread
+    from ase.io.formats import UnknownFileTypeError, filetype
+    from ipi.utils.io.backends import io_ase
+
     try:
         form = filetype(file, read=False)  # as in i-PI
     except UnknownFileTypeError:

@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from ipi.utils.units import unit_to_internal
 
 from ...reading import LARGEST, reason
 from ..input.elements import InputError
 from ..input.run_input import System
+from ..ipi_utilities import unit_to_internal
 from ..units import HARTREE_PER_ELECTRONVOLT
 from .alignment import that_count
 

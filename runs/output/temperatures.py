@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from ipi.utils.units import unit_to_internal
 
 from ..input.run_input import System
+from ..ipi_utilities import unit_to_internal
 from .properties import column_of_run, internal_unit
 
 

@@ -13,6 +13,7 @@ from ...errors import BeadwiseError
 from ...extended_xyz import Block, atoms_of_block
 from ...reading import reason
 from ..input.elements import InputError
+from ..ipi_utilities import read_file, unit_to_internal
 from .compressed import uncompressed
 from .frames import COMMENT, OF_ASE, FramePlaces, places_of_frames
 
@@ -85,9 +86,6 @@ class TrajectoryFile:
 
     def _of_xyz(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """By i-PI's own reader, which knows its units."""
-        from ipi.utils.io import read_file
-        from ipi.utils.units import unit_to_internal
-
         frame = read_file("xyz", StringIO(f"{self._atoms}\n{text}"), dimension=self._family)
         values = np.array(frame["atoms"].q, dtype=np.float64).reshape(self._atoms, 3)
         if passed_over := WITH_SLASH.search(text.partition("\n")[0]):
@@ -96,8 +94,6 @@ class TrajectoryFile:
 
     def _of_ase(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """i-PI's reader takes positions for what is not there, so that its own rules are followed here."""
-        from ipi.utils.units import unit_to_internal
-
         lines = text.splitlines()[: self._atoms + 1]
         frame = atoms_of_block(Block(lines, 1, f"'{self.path}'"))
         found = {name: unit for name, unit in WRITTEN.findall(frame.info["ipi_comment"])}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from ..errors import NotComputedError
 from ..estimates import FEWEST_UNITS
@@ -67,9 +67,9 @@ def integrated_time(series: np.ndarray) -> float:
         The correlation is that of the scalar product.
     """
     deviations = series - series.mean(axis=0)
-    length = fft.next_fast_len(2 * len(series), real=True)
-    spectrum = fft.rfft(deviations, length, axis=0)
-    products = fft.irfft(np.square(np.abs(spectrum)).sum(axis=1), length)[: len(series)]
+    length = scipy.fft.next_fast_len(2 * len(series), real=True)
+    spectrum = scipy.fft.rfft(deviations, length, axis=0)
+    products = scipy.fft.irfft(np.square(np.abs(spectrum)).sum(axis=1), length)[: len(series)]
     if not products[0] > 0:
         return 0.5
     correlation = products / products[0]
