@@ -27,6 +27,7 @@ WATER_HEADERS = [
         "water",
         "water_instruction_set",
         "parallel",
+        "processor",
         "simd",
         "lattice",
         "screening",
@@ -51,6 +52,7 @@ ELECTROSTATICS_HEADERS = [
         "induction",
         "neighbours",
         "parallel",
+        "processor",
         "simd",
     )
 ]
@@ -63,6 +65,7 @@ COUPLED_SUMS_HEADERS = [
         "pair_functions",
         "harmonics",
         "parallel",
+        "processor",
         "simd",
         "tables",
     )

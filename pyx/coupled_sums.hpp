@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "parallel.hpp"
+#include "processor.hpp"
 #include "tables.hpp"
 
 namespace beadwise {
@@ -87,8 +88,7 @@ struct PairTask {
 #include "coupled_sums_instruction_set.hpp"
 #undef BEADWISE_INSTRUCTION_SET
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define BEADWISE_HAS_AVX2 1
+#ifdef BEADWISE_HAS_AVX2
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #define BEADWISE_INSTRUCTION_SET avx2
@@ -98,15 +98,6 @@ struct PairTask {
 #endif
 
 namespace beadwise {
-
-inline bool coupled_sums_use_avx2() {
-#ifdef BEADWISE_HAS_AVX2
-    static const bool available = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    return available;
-#else
-    return false;
-#endif
-}
 
 // Threads share beads and centres; with adjoints only beads, since pairs of several centres may share a row.
 inline void evaluate_sums(const SumTask &task, int threads) {
@@ -119,7 +110,7 @@ inline void evaluate_sums(const SumTask &task, int threads) {
             const int bead = step / steps, first = is_backward ? 0 : step % steps;
             const int last = is_backward ? task.centres : first + 1;
 #ifdef BEADWISE_HAS_AVX2
-            if (coupled_sums_use_avx2()) return avx2::evaluate_sums_of(task, bead, first, last);
+            if (use_avx2()) return avx2::evaluate_sums_of(task, bead, first, last);
 #endif
             generic::evaluate_sums_of(task, bead, first, last);
         });
@@ -134,7 +125,7 @@ inline void evaluate_pair_functions(const PairTask &task, int threads) {
     for (int group = 0; group < groups; ++group)
         failure.guard([&] {
 #ifdef BEADWISE_HAS_AVX2
-            if (coupled_sums_use_avx2()) return avx2::evaluate_four_pairs(task, 4 * group);
+            if (use_avx2()) return avx2::evaluate_four_pairs(task, 4 * group);
 #endif
             generic::evaluate_four_pairs(task, 4 * group);
         });

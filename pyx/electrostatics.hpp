@@ -20,6 +20,7 @@
 #include "coulomb_table.hpp"
 #include "neighbours.hpp"
 #include "parallel.hpp"
+#include "processor.hpp"
 
 namespace beadwise {
 
@@ -87,8 +88,7 @@ struct InductionTask {
 #include "electrostatics_instruction_set.hpp"
 #undef BEADWISE_INSTRUCTION_SET
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define BEADWISE_HAS_AVX2 1
+#ifdef BEADWISE_HAS_AVX2
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #define BEADWISE_INSTRUCTION_SET avx2
@@ -100,15 +100,6 @@ struct InductionTask {
 #endif
 
 namespace beadwise {
-
-inline bool electrostatics_use_avx2() {
-#ifdef BEADWISE_HAS_AVX2
-    static const bool available = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    return available;
-#else
-    return false;
-#endif
-}
 
 // Beads are shared by the threads where there are enough of them; else threads share the sites of each bead.
 template <class Function>
@@ -127,7 +118,7 @@ void over_beads(int beads, int threads, const Function &evaluate) {
 inline void evaluate_moments(const MomentTask &task, int threads) {
     over_beads(task.beads, threads, [&](int bead, int own_threads) {
 #ifdef BEADWISE_HAS_AVX2
-        if (electrostatics_use_avx2()) return avx2::evaluate_moments_of_bead(task, bead, own_threads);
+        if (use_avx2()) return avx2::evaluate_moments_of_bead(task, bead, own_threads);
 #endif
         generic::evaluate_moments_of_bead(task, bead, own_threads);
     });
@@ -136,7 +127,7 @@ inline void evaluate_moments(const MomentTask &task, int threads) {
 inline void solve_induction(const InductionTask &task, int threads) {
     over_beads(task.interaction.beads, threads, [&](int bead, int own_threads) {
 #ifdef BEADWISE_HAS_AVX2
-        if (electrostatics_use_avx2()) return avx2::solve_induction_of_bead(task, bead, own_threads);
+        if (use_avx2()) return avx2::solve_induction_of_bead(task, bead, own_threads);
 #endif
         generic::solve_induction_of_bead(task, bead, own_threads);
     });

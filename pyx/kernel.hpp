@@ -11,6 +11,7 @@
 
 #include "neighbours.hpp"
 #include "parallel.hpp"
+#include "processor.hpp"
 #include "tables.hpp"
 
 namespace beadwise {
@@ -153,8 +154,7 @@ struct DensityTask {
 #include "instruction_set.hpp"
 #undef BEADWISE_INSTRUCTION_SET
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define BEADWISE_HAS_AVX2 1
+#ifdef BEADWISE_HAS_AVX2
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #define BEADWISE_INSTRUCTION_SET avx2
@@ -175,15 +175,6 @@ struct DensityTask {
 #endif
 
 namespace beadwise {
-
-inline bool use_avx2() {
-#ifdef BEADWISE_HAS_AVX2
-    static const bool available = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    return available;
-#else
-    return false;
-#endif
-}
 
 // Single precision is compiled once: for AVX2 where that is known, elsewhere for whatever the compiler aims at.
 inline bool has_single() {

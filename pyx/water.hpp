@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "parallel.hpp"
+#include "processor.hpp"
 #include "screening.hpp"
 
 namespace beadwise {
@@ -88,8 +89,7 @@ struct ChargeTask {
 #include "water_instruction_set.hpp"
 #undef BEADWISE_INSTRUCTION_SET
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define BEADWISE_HAS_AVX2 1
+#ifdef BEADWISE_HAS_AVX2
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #define BEADWISE_INSTRUCTION_SET avx2
@@ -100,25 +100,16 @@ struct ChargeTask {
 
 namespace beadwise {
 
-inline bool water_uses_avx2() {
-#ifdef BEADWISE_HAS_AVX2
-    static const bool available = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    return available;
-#else
-    return false;
-#endif
-}
-
 inline void evaluate_water_part(const WaterTask &task, int part, int parts) {
 #ifdef BEADWISE_HAS_AVX2
-    if (water_uses_avx2()) return avx2::evaluate_water_part(task, part, parts);
+    if (use_avx2()) return avx2::evaluate_water_part(task, part, parts);
 #endif
     generic::evaluate_water_part(task, part, parts);
 }
 
 inline void evaluate_charges_part(const ChargeTask &task, int part, int parts) {
 #ifdef BEADWISE_HAS_AVX2
-    if (water_uses_avx2()) return avx2::evaluate_charges_part(task, part, parts);
+    if (use_avx2()) return avx2::evaluate_charges_part(task, part, parts);
 #endif
     generic::evaluate_charges_part(task, part, parts);
 }

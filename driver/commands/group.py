@@ -101,6 +101,10 @@ class OneLineErrors(click.Group):
     Status 2 is bad usage or bad input, status 1 anything else that went wrong.
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # of the group, so that a command in another group has it too: click keeps the help option that it makes first
+        super().__init__(*args, **{"context_settings": {"help_option_names": ["-h", "--help"]}, **options})
+
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command and exit."""
         try:
@@ -179,7 +183,7 @@ def others() -> dict[str, EntryPoint]:
     return plugins(ENTRY_POINTS, COMMANDS)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup)
 @click.version_option(package_name="beadwise", message="%(version)s")
 def main() -> None:
     """Energies, forces, dipoles and polarizabilities for every bead, served to i-PI."""

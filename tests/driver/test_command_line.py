@@ -8,8 +8,9 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+import click
 import pytest
-from beadwise.driver.commands.group import main
+from beadwise.driver.commands.group import OneLineErrors, main
 from beadwise.driver.commands.options import parse_models
 from beadwise.driver.launch.supervision import ipi_command
 from click.testing import CliRunner
@@ -65,6 +66,12 @@ def test_help_and_version():
         result = runner.invoke(main, arguments)
         assert result.exit_code == 0 and "Usage" in result.stdout, (arguments, result.output)
     assert runner.invoke(main, []).exit_code == 2
+
+
+def test_short_help_in_any_group():
+    """As click keeps the first help option of a command, a group without ``-h`` would take it from all others."""
+    command = click.Command("one")
+    assert CliRunner().invoke(OneLineErrors(commands={"one": command}), ["one", "-h"]).exit_code == 0
 
 
 def test_nobody_listens():
