@@ -10,7 +10,7 @@ from ...model import Batch, Model
 from ...pyx.tensor_head import DensityShape, TensorHead, feature_sizes, features, head_from_features
 from ..data import Frame
 from .configuration import EnergySettings
-from .least_squares import NormalEquations
+from .least_squares import NormalEquations, Told
 from .long_range.columns import prior_of, split, with_long_range
 
 OF_ENERGY = {"energy", "forces", "stress"}  # labels
@@ -148,7 +148,10 @@ def add_energy_frame(
     equations.add(np.concatenate(rows), np.concatenate(targets), frame.weight)
 
 
-def energy_head(equations: NormalEquations, model: Model, offsets: np.ndarray, ridge: float) -> TensorHead:
+def energy_head(
+    equations: NormalEquations, model: Model, offsets: np.ndarray, ridge: float, told: Told | None = None
+) -> TensorHead:
     """Solve for the energy head."""
-    head = head_from_features(0, model.shape, split(model, equations.solve(ridge, prior_of(model, equations)))[0])
+    weights = equations.solve(ridge, prior_of(model, equations), told)
+    head = head_from_features(0, model.shape, split(model, weights)[0])
     return TensorHead(0, head.shape, head.offset + offsets, head.linear, head.weights)

@@ -16,8 +16,9 @@ from ..data import Frame, labels
 from .configuration import Configuration, ConfigurationError, read_by_network
 from .energy_fit import OF_ENERGY, add_energy_frame, energy_head, species_energies
 from .fit_data import nominal_record
-from .least_squares import NormalEquations
+from .least_squares import NormalEquations, Told
 from .long_range.columns import long_range_features, prior_of, with_fitted
+from .long_range.molecules import charge_rows, warn_of_missed
 from .polarization.derivatives import derivative_label
 from .target_fit import add_target, labelled_species, prior_variances
 
@@ -46,6 +47,8 @@ class HeadProblem:
         Whether an offset is the energy of an isolated atom, and stays.
     labelled : ndarray of int, shape (labelled,)
         Indices of the species that have weights: those of the atoms with a label of a quantity per atom, else all.
+    told : Told, optional
+        What is known of the weights beside the frames: charges of molecules, of a long-range energy.
     """
 
     quantity: Quantity
@@ -56,6 +59,7 @@ class HeadProblem:
     offsets: np.ndarray
     is_fixed: np.ndarray
     labelled: np.ndarray
+    told: Told | None = None
 
     @classmethod
     def of(
@@ -74,7 +78,8 @@ class HeadProblem:
         is_fixed = np.array([number in known for number in model.numbers])
         numbers = sorted(labelled_species([quantity.name], frames).get(quantity.name, ())) or model.numbers
         labelled = model.species_indices(np.array(numbers))
-        return cls(quantity, irrep, model, shape, configuration, offsets, is_fixed, labelled)
+        told = charge_rows(model, frames, configuration.lode) if name == "energy" else None
+        return cls(quantity, irrep, model, shape, configuration, offsets, is_fixed, labelled, told)
 
     @property
     def name(self) -> str:
@@ -154,14 +159,16 @@ class HeadProblem:
         if equations.rows == 0:
             raise ConfigurationError(f"no training frame has labels for the {self.name} head{REMEDY}")
         if self.is_energy:
-            return (energy_head(equations, self.model, self.offsets, self.ridge),)
+            return (energy_head(equations, self.model, self.offsets, self.ridge, self.told),)
         return self.heads_from(equations.solve(self.ridge, self.prior))
 
     def with_long_range(self, equations: NormalEquations) -> Model:
         """The model with the long-range weights of the energy, if it has such."""
         if not self.is_energy or self.model.long_range is None:
             return self.model
-        return with_fitted(self.model, equations.solve(self.ridge, prior_of(self.model, equations)))
+        weights = equations.solve(self.ridge, prior_of(self.model, equations), self.told)
+        warn_of_missed(self.told, weights)
+        return with_fitted(self.model, weights)
 
     def heads_from(self, weights: np.ndarray) -> tuple[TensorHead, ...]:
         """The heads with weights (features,), or (heads, features)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
@@ -13,6 +14,29 @@ WAITING_ROWS = 512  # that are added together: one pass over a large matrix for 
 WAITING_BYTES = 2**26  # of rows that wait, unless fewer than `FEWEST_ROWS` would
 FEWEST_ROWS = 32
 MIRRORED = 1024  # columns at a time
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of the last weights whatever the data say: ``rows @ weights = targets``, in units of their errors.
+
+    Parameters
+    ----------
+    rows : ndarray of float64, shape (rows, weights)
+        Of as many weights as it has columns, which are the last ones.
+    targets : ndarray of float64, shape (rows,)
+    """
+
+    rows: np.ndarray
+    targets: np.ndarray
+
+    def of(self, features: int) -> slice:
+        """Which of all weights they are about."""
+        return slice(features - self.rows.shape[1], features)
+
+    def residuals(self, weights: np.ndarray) -> np.ndarray:
+        """What weights (features,) make of them, less the targets."""
+        return self.rows @ weights[self.of(len(weights))] - self.targets
 
 
 class NormalEquations:
@@ -112,7 +136,7 @@ class NormalEquations:
             self._waiting, self._waiting_rows, self._is_whole = [], 0, False
             self._matrix = dsyrk(1.0, rows.T, beta=1.0, c=self._matrix, lower=1, overwrite_c=1)
 
-    def solve(self, ridge: float, prior: np.ndarray | None = None) -> np.ndarray:
+    def solve(self, ridge: float, prior: np.ndarray | None = None, told: Told | None = None) -> np.ndarray:
         """Weights that minimise ‖Xw − y‖² + ridge · t · Σ_f w_f²/prior_f, t the mean over rows of Σ_f prior_f X_f².
 
         For t, what the features with infinite prior (an offset) explain of the others is taken away first.
@@ -128,13 +152,18 @@ class NormalEquations:
         prior : ndarray of float64, shape (features,), optional
             Expected variances of the weights; infinite for weights that are not penalised.  By default the inverse
             of each feature's mean square.
+        told : Told, optional
+            Further rows, which say nothing of how large a feature is: neither prior nor t depend on them.
 
         Returns
         -------
         ndarray of float64, shape (features,), or (targets, features) where there are several
         """
-        scaled, scale = self._regularised(ridge, prior)
+        scaled, scale = self._regularised(ridge, prior, told)
         right = self.right * scale[:, None]
+        if told is not None:
+            own = told.of(len(scale))
+            right[own, 0] += (told.rows * scale[own]).T @ told.targets
         weights = linalg.solve(scaled, right, assume_a="pos", overwrite_a=True) * scale[:, None]
         return weights[:, 0] if self.targets == 1 else weights.T
 
@@ -172,7 +201,9 @@ class NormalEquations:
         known = scale * (np.diag(self.matrix) > 0)
         return linalg.solve_triangular(factor, (rows * known).T, lower=True).T
 
-    def _regularised(self, ridge: float, prior: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def _regularised(
+        self, ridge: float, prior: np.ndarray | None, told: Told | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """XᵀX with its regularisation, scaled to a unit diagonal, and the scale of every column."""
         squares = np.diag(self.matrix)
         used = squares > 0
@@ -180,10 +211,18 @@ class NormalEquations:
             prior = self.rows / np.where(used, squares, 1.0)
         finite = np.isfinite(prior)
         total = float(prior[finite] @ self.remaining_squares(~finite)[finite]) / self.rows
-        diagonal = squares + np.maximum(ridge * total / prior, SMALLEST_PENALTY * squares)
-        scale = 1 / np.sqrt(np.where(used, diagonal, 1.0))
+        whole = squares
+        if told is not None:
+            whole = squares.copy()
+            whole[told.of(len(whole))] += (told.rows**2).sum(axis=0)
+        diagonal = whole + np.maximum(ridge * total / prior, SMALLEST_PENALTY * whole)
+        scale = 1 / np.sqrt(np.where(whole > 0, diagonal, 1.0))
         scaled = self.matrix * scale[:, None]
         scaled *= scale
+        if told is not None:
+            own = told.of(len(scale))
+            rows = told.rows * scale[own]
+            scaled[own, own] += rows.T @ rows
         scaled[np.diag_indices_from(scaled)] = 1.0
         return scaled, scale
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ....model.molecules import atoms_of_formula
 from ....potentials.lode.settings import EXPONENTS, MOST_SMEARINGS
-from .settings import LodeSettings
+from .settings import MOST_IN_MOLECULE, LodeSettings
 
 EXCLUDED = ("network", "equivariant", "committee", "charges")
 
@@ -26,4 +27,22 @@ def long_range_problem(sections: Mapping[str, Any]) -> str:
             f"radius = {own.radius} and smearing = {own.smearing} in [lode]; the radius must be at most "
             f"{MOST_SMEARINGS} times as long as the smearing"
         )
+    return charge_problem(own)
+
+
+def charge_problem(own: LodeSettings) -> str:
+    """What is wrong with the charges of molecules; empty if nothing is."""
+    if own.charges and 1 not in own.exponents:
+        return f"charges in [lode] with exponents = {own.exponents}; they act by the exponent 1, which is needed"
+    before: dict[tuple[int, ...], str] = {}
+    for formula in own.charges:
+        try:
+            numbers = tuple(sorted(atoms_of_formula(formula, MOST_IN_MOLECULE).tolist()))
+        except ValueError:
+            return (
+                f"charges in [lode] names '{formula}'; allowed are chemical formulas such as C2H6, of at most "
+                f"{MOST_IN_MOLECULE} atoms"
+            )
+        if (other := before.setdefault(numbers, formula)) != formula:
+            return f"charges in [lode] names '{other}' and '{formula}', which are one molecule; once is needed"
     return ""

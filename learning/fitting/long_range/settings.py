@@ -8,6 +8,8 @@ from typing import Annotated
 from ....potentials.lode.settings import EXPONENTS
 from ....schema import about
 
+MOST_IN_MOLECULE = 1000  # atoms
+
 
 @dataclass(frozen=True)
 class LodeSettings:
@@ -32,3 +34,15 @@ class LodeSettings:
     neighbours: Annotated[
         int, about("Number of radial functions of the density that potentials are multiplied with.", ge=1, le=8)
     ] = 3
+    charges: Annotated[
+        dict[str, Annotated[float, about("", unit="e")]],
+        about(
+            "Charges of molecules by their formulas, as `C2H6 = 0`: far from each other, two of them that a training "
+            "frame has together have the energy of these charges and no other that falls with 1/r. Molecules are what "
+            "bonds hold together, up to 1.3 times the sum of covalent radii. It needs the exponent 1.",
+            unit="e",
+        ),
+    ] = field(default_factory=dict)
+    charge_error: Annotated[
+        float, about("How well these charges are known, beside what the training says.", gt=0, unit="e")
+    ] = 1e-4
