@@ -226,7 +226,7 @@ def test_time_step_and_frequency_of_pa_cmd(water):
     lowest = free_ring(16, 300.0)[1]
     assert modes.fastest(3700.0) == pytest.approx(8000 * np.sqrt(1 + (3700 / lowest) ** 2), rel=1e-5)
     assert usual_wavenumber(32, 300.0) == pytest.approx(32 ** (32 / 31) * 300 / KELVIN, rel=1e-5)
-    assert not modes.warnings(0.1) and "up to 0.13 fs" in modes.warnings(0.25)[0]
+    assert not modes.warnings(0.06) and "up to 0.066 fs" in modes.warnings(0.25)[0]
     assert "slower than a vibration at 3700" in AdiabaticModes(2000.0, 16, 300.0).warnings(0.01)[0]
     path = prepare_input(water, Treatment("pa-cmd", 16, wavenumber=2000.0, timestep=1.0)).path
     slow, long = remarks_about_nuclei(RunInput.read(path))
