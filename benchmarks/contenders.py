@@ -79,11 +79,12 @@ class Nep(Contender):
         self.operation = getattr(calculator.model, operation)
         self.types, _, self.box, self.periodic = calculator.compose_structures(structure)
 
-    def evaluate(self, positions: np.ndarray) -> None:
+    def evaluate(self, positions: np.ndarray) -> tuple:
+        """Energy, forces and virial of each atom, if that is its operation."""
         beads, atoms, _ = positions.shape
         boxes, periodic = np.repeat(self.box, beads, axis=0), np.repeat(self.periodic, beads, axis=0)
         types, counts = np.tile(self.types, beads), np.full(beads, atoms, dtype=np.int32)
-        self.operation(types, boxes, positions.reshape(-1, 3), counts, periodic)
+        return self.operation(types, boxes, positions.reshape(-1, 3), counts, periodic)
 
 
 class Featomic(Contender):

@@ -2,7 +2,8 @@
 
 Every model is evaluated on the frames and timed, NEP beside them in the same run.  Writes frontier.json and
 frontier.png beside this file; with --add the models there stay, on the scale of NEP's time in both runs; with
---plot-only it only draws the figures already there.
+--plot-only it only draws the figures already there.  Models of other programs, and ours that were timed in the same
+run with them, are in benchmarks/peers/points.json, which benchmarks/peers/compare.py wrote.
 """
 
 from __future__ import annotations
@@ -21,18 +22,22 @@ from rich.console import Console
 from rich.progress import track
 
 HERE = Path(__file__).parent
+PEERS_TABLE = HERE.parents[1] / "benchmarks" / "peers" / "points.json"
 sys.path.insert(0, str(HERE.parents[1] / "benchmarks"))
 from contenders import WANTS, Beadwise, Nep, PeerError  # noqa: E402
 from measuring import PEERS, interleaved, limit_threads, machine, moving_beads, water_box  # noqa: E402
 
 BEADS = 32
 # µs per atom of 192 atoms of water, energy and forces, one thread of a shared Zen 3 core; trained on other data
-OTHERS = {"PACE": 129, "SNAP": 138, "DeePMD, compressed": 260, "MACE 64x0e": 4361, "SevenNet-0": 27670}
+OTHERS = {"PACE": 129, "DeePMD, compressed": 260, "MACE 64x0e": 4361, "SevenNet-0": 27670}
 PLACES = {  # of names beside points, where the usual one would cover something: offset in points, and alignment
     "water": (-8, -3, "right"),
     "water_accurate": (-8, -6, "right"),
     "128, 64; l ≤ 4": (6, 6, "left"),
+    "SNAP, quadratic": (0, -16, "center"),
 }
+PUBLISHED_NEP = "NEP, published"  # trained on other data: a time only, and the clock of all runs
+BOTTOM, TOP, TICKS = 9, 400, (10, 20, 30, 50, 100, 200, 300)  # of the scale of errors, meV/Å
 LABEL_SPREAD = (12, 15)  # meV/Å, of the committee that made the labels
 
 
@@ -76,13 +81,30 @@ def added(known: dict, new: dict) -> dict:
     }
 
 
-def plot(report: dict, path: Path) -> None:
+def points(report: dict, table: dict) -> list[tuple[str, float, float, str]]:
+    """Label, µs per atom, meV/Å and kind of every model, on the clock of the run with the peers."""
+    task, rows = next(iter(WANTS)), table["models"]
+    scale = rows[PUBLISHED_NEP]["least_microseconds_per_atom"] / report["microseconds_per_atom"]["NEP"][task]
+    found = [
+        (label, scale * report["microseconds_per_atom"][label][task], own["forces"]["root_mean_square_error"], "ours")
+        for label, own in report["errors"].items()
+        if label not in rows
+    ]
+    for label, row in rows.items():
+        if "errors" in row:
+            kind = "ours" if row["program"] == "beadwise" else "peer" if row["record"]["solved"] else "unconverged peer"
+            found.append((label, row["least_microseconds_per_atom"], row["errors"]["forces, meV/Å"], kind))
+    return found
+
+
+def plot(report: dict, table: dict, path: Path) -> None:
     """Draw the frontier."""
-    figure, (axes,) = panels((WIDTH, 4.6))
-    task = next(iter(WANTS))
-    for label, own in report["errors"].items():
-        speed, error = report["microseconds_per_atom"][label][task], own["forces"]["root_mean_square_error"]
-        axes.plot(speed, error, "s" if "linear" in label else "o", color=COLOURS[0], markersize=7, zorder=3)
+    figure, (axes,) = panels((WIDTH, 5.2))
+    for label, speed, error, kind in points(report, table):
+        filled = "none" if kind == "unconverged peer" else COLOURS[kind != "ours"]
+        sign = "D" if kind != "ours" else "s" if "linear" in label else "o"
+        colour = COLOURS[kind != "ours"]
+        axes.plot(speed, error, sign, color=colour, markerfacecolor=filled, markersize=7, zorder=3)
         across, up, side = PLACES.get(label, (9, -3, "left"))
         axes.annotate(
             label,
@@ -97,24 +119,28 @@ def plot(report: dict, path: Path) -> None:
     axes.axhspan(*LABEL_SPREAD, color=PALE, alpha=0.6, linewidth=0, zorder=0)
     text = {"fontsize": SMALLEST, "color": "0.3", "path_effects": HALO}
     axes.text(
-        6e4, np.mean(LABEL_SPREAD), "spread of the committee that made the labels ", va="center", ha="right", **text
+        6e4,
+        np.sqrt(np.prod(LABEL_SPREAD)),
+        "spread of the committee that made the labels ",
+        va="center",
+        ha="right",
+        **text,
     )
-    for name, speed in {"NEP": report["microseconds_per_atom"].get("NEP", {}).get(task), **OTHERS}.items():
-        if speed:
-            axes.axvline(speed, color="0.6", linewidth=0.9, linestyle=":", zorder=1)
-            side = "left" if name in ("SNAP", "NEP") else "right"  # SNAP is beside PACE
-            axes.text(speed, 59.0, f" {name} ", rotation=90, va="top", ha=side, **text)
-    axes.set(xscale="log", xlim=(1, 60000), ylim=(0, 60))
+    for name, speed in {PUBLISHED_NEP: table["models"][PUBLISHED_NEP]["least_microseconds_per_atom"], **OTHERS}.items():
+        axes.axvline(speed, color="0.6", linewidth=0.9, linestyle=":", zorder=1)
+        axes.text(speed, 0.98 * TOP, f" {name} ", rotation=90, va="top", ha="right", **text)
+    axes.set(xscale="log", yscale="log", xlim=(1, 60000), ylim=(BOTTOM, TOP))
     axes.xaxis.set_major_formatter(PlainNumbers())
+    axes.set_yticks(TICKS, [str(tick) for tick in TICKS])
+    axes.set_yticks([], minor=True)
     axes.set_xlabel("time for energy, forces and virial, one thread / µs per atom")
     axes.set_ylabel("force RMSE / meV/Å")
-    head(axes, "Liquid water: error and time of models of beadwise")
-    frames = next(iter(report["errors"].values()))["energy"]["count"]
+    head(axes, "Liquid water: error and time of beadwise and of its peers")
     foot(
         figure,
-        f"errors on {frames} frames that were never fitted ({report['data']}); 192 atoms, {BEADS} beads\n"
-        "times on the clock of NEP, which was timed in each run\n"
-        "dotted, other codes: time only, but for NEP on a core of Zen 3",
+        f"errors on {table['frames']} frames that were never fitted ({table['valid']}); times of 192 atoms\n"
+        "circles and square, beadwise; diamonds, other programs, fitted to the 800 frames of bulk_train.xyz\n"
+        "dotted: time only, trained on other data",
     )
     write_png(figure, path)
 
@@ -136,7 +162,8 @@ def main() -> None:
         if options.add:
             report = added(json.loads(figures.read_text(encoding="utf-8")), report)
         figures.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    plot(json.loads(figures.read_text(encoding="utf-8")), HERE / "frontier.png")
+    report, table = (json.loads(file.read_text(encoding="utf-8")) for file in (figures, PEERS_TABLE))
+    plot(report, table, HERE / "frontier.png")
 
 
 if __name__ == "__main__":
