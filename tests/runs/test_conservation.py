@@ -13,12 +13,7 @@ from beadwise.runs.input.tolerance import allowed_drift
 
 INPUTS = Path(str(files("beadwise.inputs")))
 LONGEST = 0.25  # fs, of path integrals with hydrogen: benchmarks/conservation.py
-UNTOLD = (
-    "pa_cmd",
-    "ethanol_pimd",
-    "mts_pimd",
-    "mts_trpmd",
-)  # measured too briefly, or not met
+UNTOLD = ("ethanol_pimd", "mts_pimd", "mts_trpmd")  # measured too briefly, or not met
 INNER_OF_ITS_OWN = ("mts_short_range", "mts_pimd", "mts_trpmd", "mts_nvt")  # their steps are nmts of others
 
 
