@@ -35,6 +35,7 @@ PLACES = {  # of names beside points, where the usual one would cover something:
     "water_accurate": (-8, -6, "right"),
     "128, 64; l ≤ 4": (6, 6, "left"),
     "SNAP, quadratic": (0, -16, "center"),
+    "POD": (-8, 4, "right"),
 }
 PUBLISHED_NEP = "NEP, published"  # trained on other data: a time only, and the clock of all runs
 BOTTOM, TOP, TICKS = 9, 400, (10, 20, 30, 50, 100, 200, 300)  # of the scale of errors, meV/Å
