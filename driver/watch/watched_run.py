@@ -14,7 +14,7 @@ from .pulse import Pulse, PulseReader
 
 INTERVAL = 2.0  # s between looks
 SHARE = 0.005  # of the time of a processor that all this may take, beside the first looks
-ALLOWANCE = 1.0  # s of a processor, for the first ones
+ALLOWANCE = 1.0  # s of a processor, for those after the very first one, which also loads what it needs
 SHARE_OF_A_PART = 0.05  # of the time, as one that is costly shall not hold up all others
 MOST_BYTES = 2e8  # of a file that has to be read as a whole
 PATIENCE = 60.0  # s, until files that could not be read are begun anew
@@ -37,7 +37,7 @@ class WatchedRun:
         self._run, self._interval, self._window = run, interval, window
         self._outputs = outputs_of(run, run.systems[0] if run.systems else None)
         self._pulses = PulseReader(run, self._outputs)
-        self._began, self._spent_before = time.monotonic(), time.process_time()
+        self._count_from_now()
         self._seen: dict[Path, tuple[int, int, int]] = {}
         self._state: tuple[str, str] | None = None
         self._begin_anew()
@@ -47,7 +47,7 @@ class WatchedRun:
 
     def look(self) -> float:
         """Look once; the seconds until the next look."""
-        now = time.monotonic()
+        now, is_first = time.monotonic(), not self.content
         seen = {path: found for path in self._outputs if (found := _signature(path)) is not None}
         if self._is_replaced(seen):
             self._begin_anew()
@@ -59,9 +59,15 @@ class WatchedRun:
         if self.pulse.report_state != self._state or (self.pulse.state.is_over and not self._is_final):
             self._state, self._is_final = self.pulse.report_state, self.pulse.state.is_over
             self._read()
+        if is_first:
+            self._count_from_now()
         spent = time.process_time() - self._spent_before  # also by what serves its page
         affordable = self._began + max(spent - ALLOWANCE, 0.0) / SHARE - time.monotonic()
         return max(self._interval, affordable)
+
+    def _count_from_now(self) -> None:
+        """Begin to count what looks take of a processor."""
+        self._began, self._spent_before = time.monotonic(), time.process_time()
 
     def _read(self) -> None:
         content = self._reader.read(self._state, self._is_final)

@@ -159,7 +159,8 @@ def test_uncertain_beads_end_the_run(folder):
     found = explore(
         settings, folder.path / "cold.xml", run, model_file(folder, 1e-3), 1, None, Console(file=open(os.devnull, "w"))
     )
-    assert found.outcome == "stopped" and 0 < found.steps < 100000
+    # i-PI looks for EXIT by the clock: on a slow machine before its first step is done
+    assert found.outcome == "stopped" and found.steps < 100000 and found.seen > 0
     assert "eV/Å" in found.reason and "at step 0" in found.reason
     candidates = read_candidates(run, "cold")
     assert len(candidates) == found.flagged == 1
