@@ -126,7 +126,18 @@ def _fits(kind: Any, value: Any) -> bool:
         msgspec.convert(value, kind)
     except (msgspec.ValidationError, OverflowError):
         return False
-    return all(math.isfinite(own) for own in (value if isinstance(value, list) else [value]) if isinstance(own, float))
+    numbers = [own for own in (value if isinstance(value, list) else [value]) if isinstance(own, int | float)]
+    return all((isinstance(own, int) or math.isfinite(own)) and _is_beyond(kind, own) for own in numbers)
+
+
+def _is_beyond(kind: Any, number: float) -> bool:
+    """Whether a number is beyond what it must exceed, in a type or in what it is made of.
+
+    msgspec asks whether it is at least the next one, 5e-324 where that is 0, which is 0 itself in a process where a
+    library has told the processor to flush such numbers.
+    """
+    limits = [own.gt for own in _metas(kind) if own.gt is not None]
+    return all(number > limit for limit in limits) and all(_is_beyond(own, number) for own in get_args(_bare(kind)))
 
 
 def keys_of(kind: type) -> dict[str, Field[Any]]:

@@ -91,6 +91,19 @@ def test_what_is_wrong_is_one_line(values: dict[str, Any], message: str) -> None
     assert "\n" not in str(raised.value)
 
 
+def test_zero_is_not_above_zero_where_the_smallest_numbers_are_flushed() -> None:
+    """Libraries that were compiled with -ffast-math do that to a process, as torch does where it is asked to."""
+    torch = pytest.importorskip("torch")
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor flushes no numbers")
+    try:
+        for wrong in ({"length": 0}, {"length": 0.0}, {"length": -0.0}):
+            with pytest.raises(BeadwiseError, match="it must be a finite number above 0"):
+                example(**wrong)
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def test_a_section_that_is_none_or_lacks_a_key() -> None:
     with pytest.raises(BeadwiseError, match=r"'example' is 3; it must be a section \[example\]"):
         settings_of(Example, 3, "example", BeadwiseError)
