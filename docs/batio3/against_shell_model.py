@@ -36,6 +36,7 @@ ELEMENTARY = 16.02176634  # C/m² of an e/Å²
 KELVIN = 8.617333262e-5  # eV
 COLUMNS = ("lattice constant / Å", "longest / shortest edge", "⟨|P|⟩ / C m⁻²", "ε")
 DIGITS = (4, 4, 4, 1)
+LABELS = ("shell model", "fitted to it")
 
 
 def visit() -> None:
@@ -103,47 +104,55 @@ def measure() -> list[list[str]]:
     """Rows of the table: of each temperature and quantity both values, their errors, and their difference in errors."""
     rows = []
     for temperature in TEMPERATURES:
-        found, lengths = {}, {}
-        for name, model in MODELS.items():
-            runs = sorted(Path().glob(f"{name}_{temperature}_*/"))
-            series, times = zip(*(series_of(run, temperature) for run in runs), strict=True)
-            average = block_average(series)
-            shift = np.array([0, 0, 0, optical(runs, model.removeprefix("../"))])
-            found[name], lengths[name] = (average.mean + shift, average.error, average.time, average.blocks), sum(times)
+        found = {name: average_of(name, temperature) for name in MODELS}
         for column, (quantity, digits) in enumerate(zip(COLUMNS, DIGITS, strict=True)):
-            (mean, error, *_), (other, other_error, *_) = found.values()
-            apart = (other[column] - mean[column]) / np.hypot(error[column], other_error[column])
-            values = [mean[column], error[column], other[column], other_error[column]]
-            rows.append([str(temperature), quantity, *(f"{value:.{digits}f}" for value in values), f"{apart:.1f}"])
-            rows[-1] += [f"{lengths[name]:.0f}" for name in MODELS]
-            print(*rows[-1], "blocks", found["shell"][3], found["fitted"][3])
+            row = [str(temperature), quantity]
+            for means, errors, picoseconds in found.values():
+                row += [f"{means[column]:.{digits}f}", f"{errors[column]:.{digits}f}", f"{picoseconds:.0f}"]
+            (mean, error, _), (other, other_error, _) = found.values()
+            row.append(f"{(other[column] - mean[column]) / np.hypot(error[column], other_error[column]):.1f}")
+            rows.append(row)
+            print(*row)
     return rows
+
+
+def average_of(name: str, temperature: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Means and errors of all columns over the runs of a model, and their picoseconds; NaN where there is no run."""
+    runs = [run for run in sorted(Path().glob(f"{name}_{temperature}_*/")) if (run / "npt.cell").is_file()]
+    if not runs:
+        return np.full(len(COLUMNS), np.nan), np.full(len(COLUMNS), np.nan), 0.0
+    series, times = zip(*(series_of(run, temperature) for run in runs), strict=True)
+    average = block_average(series)
+    means = average.mean.copy()
+    means[-1] += optical(runs, MODELS[name].removeprefix("../"))
+    return means, average.error, sum(times)
 
 
 def draw(table: list[list[str]]) -> None:
     """Each quantity over the temperature, of both."""
     figure, axes = panels((WIDTH, 3.2), columns=3)
+    drawn = [column for column in range(len(MODELS)) if any(row[2 + 3 * column] != "nan" for row in table)]
     for own, quantity in zip(axes, (COLUMNS[0], *COLUMNS[2:]), strict=True):
-        rows = np.array([[row[0], *row[2:6]] for row in table if row[1] == quantity], float)
-        for column, (name, marker) in enumerate(zip(MODELS, "os", strict=True)):
+        rows = np.array([[row[0], *row[2:8]] for row in table if row[1] == quantity], float)
+        for column in drawn:
             own.errorbar(
-                rows[:, 0] + 3 * (2 * column - 1),
-                rows[:, 1 + 2 * column],
-                2 * rows[:, 2 + 2 * column],
+                rows[:, 0] + (3 * (2 * column - 1) if len(drawn) > 1 else 0),
+                rows[:, 1 + 3 * column],
+                2 * rows[:, 2 + 3 * column],
                 color=COLOURS[column],
-                marker=marker,
+                marker="os"[column],
                 markersize=4,
                 capsize=2,
                 linewidth=1,
-                label=name,
             )
         own.set(xlabel="temperature / K", ylabel=quantity)
     handles = [
-        Line2D([], [], color=COLOURS[column], marker=marker, markersize=4, label=label)
-        for column, (marker, label) in enumerate(zip("os", ("shell model", "fitted to it"), strict=True))
+        Line2D([], [], color=COLOURS[column], marker="os"[column], markersize=4, label=LABELS[column])
+        for column in drawn
     ]
     head(axes[0], "BaTiO₃, 40 atoms, through i-PI", handles, width=WIDTH)
-    foot(figure, "Constant pressure, flexible cell; bars are two standard errors; points are moved apart by 6 K")
+    apart = "; points are moved apart by 6 K" if len(drawn) > 1 else ""
+    foot(figure, f"Constant pressure, flexible cell; bars are two standard errors{apart}")
     write_png(figure, TABLE.with_suffix(".png"))
 
 
@@ -152,8 +161,8 @@ def main() -> None:
     if what in ("visit", "prepare"):
         {"visit": visit, "prepare": prepare}[what]()
     elif what == "measure":
-        head_line = ["temperature / K", "quantity", "shell model", "its error", "fitted", "its error"]
-        head_line += ["difference / error of both", "shell model / ps", "fitted / ps"]
+        head_line = ["temperature / K", "quantity", "shell model", "its error", "its ps", "fitted", "its error"]
+        head_line += ["its ps", "difference / error of both"]
         lines = [",".join(row) for row in (head_line, *measure())]
         TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     else:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import files_of_pages as files
+from commands_of_the_shell_model import SHELL_MODEL
 
 BIASED = "--steps 400 --beads 2 --threads 1"  # as many samples as a profile needs
 
@@ -279,6 +280,7 @@ ELECTRONS = "it needs a density of states; tests/learning/electrons fits some, t
 ETHENE = "it needs both runs; tests/orbitals/test_gap_averages.py makes one and its mean"
 PIGS = "it needs a run of path integrals; tests/driver/nuclei/test_pigs.py goes all the way with a small one"
 PARSED: dict[str, str] = {
+    **SHELL_MODEL,
     "python -m pip install . && beadwise run": f"{INSTALLS}, and runs it there",
     'python -m pip install ".[test]" && python -m pytest': f"{INSTALLS}, and runs all tests",
     "python -m pip install .": INSTALLS,
@@ -291,9 +293,7 @@ PARSED: dict[str, str] = {
     "python docs/ethanol/labels.py label": "it needs hours and PySCF",
     "python docs/ethanol/labels.py bend": "what it writes is for the one before",
     "python docs/water_density/labels.py water --frames 100": "it needs minutes and PySCF",
-    "beadwise density water.safetensors molecule.xyz --spacing 0.1": (
-        "it needs a fit; tests/electron_density/test_cube.py writes such files"
-    ),
+    "beadwise density water.safetensors molecule.xyz --spacing 0.1": "a fit; tests/electron_density/test_cube.py",
     "beadwise fit docs/equivariant/ethanol.toml": (
         "it needs public data and half an hour; tests/equivariant/test_training.py fits such a network"
     ),
