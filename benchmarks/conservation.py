@@ -35,21 +35,29 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("conservation"))
     parser.add_argument("--timestep", type=float, help="in fs, in place of the input's own")
     parser.add_argument(
-        "--model", action="append", default=[], help="SOCKET=MODEL: a cheaper model in place of one that takes too long"
-    )
+        "--model", type=socket_and_model, action="append", default=[], metavar="SOCKET=MODEL",
+        help="a cheaper model in place of one that takes too long",
+    )  # fmt: skip
     parser.add_argument("--analyse-only", action="store_true")
     options = parser.parse_args()
     rows = []
     for name in options.names or conserving():
         folder = options.folder / (name if options.timestep is None else f"{name}-{options.timestep:g}")
         if not (folder / FINISHED).exists() and not options.analyse_only:
-            replaced = dict(model.split("=", 1) for model in options.model)
-            run(name, folder, options.ps, options.threads, options.timestep, replaced)
+            run(name, folder, options.ps, options.threads, options.timestep, dict(options.model))
         if (folder / FINISHED).exists():
             rows.append(row_of(name, folder))
             print(rows[-1], file=sys.stderr, flush=True)
     print("| input | step / fs | beads | length / ps | drift / meV/(atom ps) | allowed | seconds per ps |")
     print("|---|---|---|---|---|---|---|", *rows, sep="\n")
+
+
+def socket_and_model(text: str) -> tuple[str, str]:
+    """``SOCKET=MODEL`` as two words."""
+    socket, _, model = text.partition("=")
+    if not socket or not model:
+        raise argparse.ArgumentTypeError(f"'{text}' is not SOCKET=MODEL, as reference=water_accurate")
+    return socket, model
 
 
 def conserving() -> list[str]:

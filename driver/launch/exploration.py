@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import ase.io
 import numpy as np
 from ase import Atoms
 from rich.console import Console
@@ -145,7 +146,7 @@ def _start_from(root: ElementTree.Element, source: Path, folder: Path, start: At
     own = atoms_of_system(next(systems_of(root)), folder / SOURCE, folder)
     if len(own.masses) == len(bare):  # with mode='ase' they would be ASE's, and no isotope would be left
         bare.set_masses(own.masses / float(unit_to_internal("mass", "dalton", 1.0)))
-    bare.write(folder / STRUCTURE, format="extxyz")
+    ase.io.write(folder / STRUCTURE, bare, format="extxyz")
 
 
 def explore(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import ase.io
 import numpy as np
 from ase import Atoms
 
@@ -201,7 +202,7 @@ class UncertaintyWatch:
                 "step": visit.step,
                 "bead": visit.first + int(bead),
             }
-            atoms.write(self._folder / CANDIDATES, format="extxyz", append=True)
+            ase.io.write(self._folder / CANDIDATES, atoms, format="extxyz", append=True)
         if self._is_beyond(response):
             self._stopped = True
             (self._folder / EXIT).touch()

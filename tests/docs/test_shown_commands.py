@@ -20,8 +20,9 @@ import ase.io
 import pytest
 from beadwise.driver.launch.plumed.ask import plumed_problem
 from beadwise.runs.units import BOHR_PER_ANGSTROM
+from commands_that_are_parsed import PARSED
 from fake_ipi import FakeIpi
-from how_commands_are_run import PARSED, RUN, Step
+from how_commands_are_run import RUN, Step
 from places import HELPERS
 from shown_commands import commands_in, problem_of, shown_commands
 
@@ -39,7 +40,7 @@ def test_every_command_is_listed_once() -> None:
     for line, shown in SHOWN.items():
         assert line in listed, (
             f"{', '.join(shown.pages)} shows '{line}': add it to RUN in tests/docs/how_commands_are_run.py, or to "
-            "PARSED there with the reason why no test can run it"
+            "PARSED in tests/docs/commands_that_are_parsed.py with the reason why no test can run it"
         )
     assert not {line: count for line, count in listed.items() if count > 1}, "listed twice"
 

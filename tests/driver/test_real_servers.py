@@ -44,7 +44,7 @@ def address(request):
 
 def test_waits_for_ipi_to_come_up():
     port = free_port()
-    server = in_background(serve, Toy(), tcp_socket("localhost", port), SPECIES, wait=PATIENCE)
+    server = in_background(serve, Toy(), tcp_socket("localhost", port), SPECIES, wait=20.0)
     time.sleep(0.5)
     with socket.create_server(("localhost", port)) as listener:
         ipi = FakeIpi(listener.accept()[0])
@@ -57,7 +57,7 @@ def test_waits_for_ipi_to_come_up():
 def test_ase_as_the_server(address):
     transport, _, arguments = address
     atoms = water()
-    server = in_background(serve, Toy(), transport, SPECIES, KNOWN, wait=PATIENCE)
+    server = in_background(serve, Toy(), transport, SPECIES, KNOWN, wait=20.0)
     # ASE's and i-PI's constants differ in the eighth digit: scale the structure and the answer accordingly
     length = BOHR_PER_ANGSTROM * ase_units.Bohr
     energy = HARTREE_PER_ELECTRONVOLT * ase_units.Hartree
@@ -160,7 +160,7 @@ def test_real_ipi(address, options, start_ipi, tmp_path, monkeypatch, request):
     shared = request.node.callspec.params["address"] == "shm"
     ipi = start_ipi(lines, options, mode="shm" if shared else None)
     want = ("dipole", "polarizability")
-    server = in_background(serve, Toy(), transport, None, want, wait=PATIENCE, shared_memory=shared)
+    server = in_background(serve, Toy(), transport, None, want, wait=30.0, shared_memory=shared)
     assert server.result(PATIENCE) is None
     assert ipi.wait(PATIENCE) == 0, (tmp_path / "ipi.log").read_text()
 
@@ -217,7 +217,7 @@ def test_other_mode_than_that_of_ipi(address, mode, options, message, start_ipi)
     transport, lines, _ = address
     start_ipi(lines, options, steps=2, mode=mode)
     with pytest.raises(ProtocolError, match=message):
-        serve(Toy(), transport, SPECIES, wait=PATIENCE, shared_memory=mode == "unix")
+        serve(Toy(), transport, SPECIES, wait=30.0, shared_memory=mode == "unix")
 
 
 @pytest.mark.parametrize("address", ["shm"], indirect=True)
@@ -238,6 +238,6 @@ def test_ipi_survives_a_refusal(address, start_ipi):
     transport, lines, _ = address
     ipi = start_ipi(lines, steps=2)
     with pytest.raises(StructureError, match="i-PI sent 6 atoms"):
-        serve(Toy(), transport, SPECIES[:3], wait=PATIENCE)
-    serve(Toy(), transport, SPECIES, ("dipole", "polarizability"), wait=PATIENCE)
+        serve(Toy(), transport, SPECIES[:3], wait=30.0)
+    serve(Toy(), transport, SPECIES, ("dipole", "polarizability"), wait=30.0)
     assert ipi.wait(PATIENCE) == 0

@@ -154,13 +154,14 @@ def model_file(folder: Folder, size: float) -> Path:
 
 def test_uncertain_beads_end_the_run(folder):
     folder.write_steps(100000)
-    settings = settings_of(folder, flag=1e-6, stop=2e-6)
-    run = folder.path / "run"
-    found = explore(
-        settings, folder.path / "cold.xml", run, model_file(folder, 1e-3), 1, None, Console(file=open(os.devnull, "w"))
-    )
-    # i-PI looks for EXIT by the clock: on a slow machine before its first step is done
-    assert found.outcome == "stopped" and found.steps < 100000 and found.seen > 0
+    settings, model = settings_of(folder, flag=1e-6, stop=2e-6), model_file(folder, 1e-3)
+    quiet = Console(file=open(os.devnull, "w"))
+    for attempt in range(3):  # i-PI looks for EXIT once a second: now and then before its first step
+        run = folder.path / f"run_{attempt}"
+        found = explore(settings, folder.path / "cold.xml", run, model, 1, None, quiet)
+        if found.steps:
+            break
+    assert found.outcome == "stopped" and 0 < found.steps < 100000
     assert "eV/Å" in found.reason and "at step 0" in found.reason
     candidates = read_candidates(run, "cold")
     assert len(candidates) == found.flagged == 1

@@ -53,7 +53,7 @@ class Watch:
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        output, errors = self.process.communicate(timeout=60)
+        output, errors = self.process.communicate(timeout=30)
         assert (self.process.returncode, errors) == (0, "")
         return output
 
